@@ -1,0 +1,113 @@
+"""Every setting: its name, default, unit and meaning. Owns the shape; how values are found (file, environment,
+flags) is `cli/settings.py`. Knows no layer above.
+
+A setting `[section] key` of `headwater.toml` is `HEADWATER_SECTION_KEY` in the environment. Each field's
+metadata `doc` is what `headwater config` and the manual print.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+def _setting(default: Any, doc: str) -> Any:
+    return field(default=default, metadata={"doc": doc})
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Where the server listens and what it accepts over HTTP."""
+
+    host: str = _setting("127.0.0.1", "Address to listen on. 0.0.0.0 opens it to the network.")
+    port: int = _setting(3000, "TCP port; 0 picks a free one.")
+    cors_origins: tuple[str, ...] = _setting((), 'Origins allowed to call the API from a browser; "*" for all.')
+    max_body_bytes: int = _setting(32 * MIB, "Largest request body, in bytes; above it the answer is 413.")
+    max_connections: int = _setting(20_000, "Most open sockets, HTTP and WebSocket together.")
+    request_timeout: float = _setting(300.0, "Seconds an API handler may take; above it the answer is 504.")
+    shutdown_timeout: float = _setting(10.0, "Seconds that running requests get to finish on shutdown.")
+
+
+@dataclass(frozen=True, slots=True)
+class SocketSettings:
+    """Limits and keepalive of one WebSocket."""
+
+    max_frame_bytes: int = _setting(1 * MIB, "Largest message a client may send, in bytes.")
+    max_subscriptions: int = _setting(1000, "Most subscriptions on one socket.")
+    max_id_bytes: int = _setting(1 * KIB, "Longest stream name, group id or item id, in UTF-8 bytes.")
+    high_water_bytes: int = _setting(1 * MIB, "Unsent bytes at which a socket falls behind.")
+    ping_interval: float = _setting(20.0, "Seconds between pings to an idle client; 0 sends none.")
+    ping_timeout: float = _setting(20.0, "Seconds without a pong after which a socket is closed.")
+    stall_timeout: float = _setting(120.0, "Seconds a socket may stay undrained before it is closed.")
+    handshake_timeout: float = _setting(10.0, "Seconds a client may take for the opening handshake.")
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """Where state is kept, and how hard."""
+
+    url: str = _setting("sqlite:.headwater/data.db", '"sqlite:PATH" (relative to the project) or "memory:".')
+    synchronous: Literal["full", "normal"] = _setting(
+        "full", "full: a power cut loses nothing acknowledged; normal: only a crash of the process is survived."
+    )
+    tombstone_age: float = _setting(86_400.0, "Seconds for which deletes are remembered, so that clients can resume.")
+    max_item_bytes: int = _setting(32 * MIB, "Largest item, in bytes of JSON.")
+    max_pending_bytes: int = _setting(256 * MIB, "Writes waiting for a commit, in bytes; above it they are refused.")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """How changes travel from the store to subscribers."""
+
+    ring_bytes: int = _setting(256 * KIB, "Recent changes kept in memory for each subscribed group, in bytes.")
+    page_bytes: int = _setting(1 * MIB, "One page of a catch-up, in bytes of item data.")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """The processes that run steps."""
+
+    size: int = _setting(0, "Warm Python workers; 0 means one per core, at least 2.")
+    max_size: int = _setting(0, "Most workers, when some are blocked; 0 means 4 more than `size`.")
+    stall_after: float = _setting(0.01, "Seconds without a sign of life after which a worker gets no new work.")
+    block_after: float = _setting(0.1, "Seconds a handler may block its loop before its step gets threads of its own.")
+    start_timeout: float = _setting(30.0, "Seconds a worker may take to load the project.")
+    drain_timeout: float = _setting(10.0, "Seconds that running invocations get when their generation ends.")
+    access_timeout: float = _setting(5.0, "Seconds an access function may take; after that the answer is no.")
+    max_frame_bytes: int = _setting(64 * MIB, "Largest frame between server and worker, in bytes.")
+
+
+@dataclass(frozen=True, slots=True)
+class StepSettings:
+    """How steps are found and checked."""
+
+    folders: tuple[str, ...] = _setting(("steps", "src"), "Folders searched for steps and streams.")
+    validation: Literal["strict", "warn", "off"] = _setting("strict", "What a request that breaks bodySchema meets.")
+    public: str = _setting("public", "Folder of static files, served at /.")
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What is logged, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = _setting("info", "Least level that is printed.")
+    format: Literal["pretty", "json"] = _setting("pretty", "pretty for people, json for machines.")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of one server. `project` is the project's folder, `dev` turns on reload and response checks."""
+
+    project: Path = field(default_factory=Path)
+    dev: bool = False
+    server: ServerSettings = field(default_factory=ServerSettings)
+    socket: SocketSettings = field(default_factory=SocketSettings)
+    storage: StorageSettings = field(default_factory=StorageSettings)
+    streams: StreamSettings = field(default_factory=StreamSettings)
+    workers: WorkerSettings = field(default_factory=WorkerSettings)
+    steps: StepSettings = field(default_factory=StepSettings)
+    log: LogSettings = field(default_factory=LogSettings)

@@ -1,0 +1,165 @@
+"""The one error tree. Owns every stable error code; knows nothing of transports, files or stores.
+
+A code is part of the interface: it is what clients, tests and log searches match, so it never changes
+its meaning. The message says what is wrong and the hint says what to do next; neither may hold a traceback.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFault:
+    """One field that broke a schema: `field` is a dotted path (empty for the whole value), `message` says why."""
+
+    field: str
+    message: str
+
+
+class HeadwaterError(Exception):
+    """The root of every error that Headwater raises on purpose.
+
+    `code` is stable, `status` is the HTTP status it maps to, `details` are plain JSON values for tools.
+    """
+
+    code: ClassVar[str] = "INTERNAL"
+    status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, hint: str = "", **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details = details
+
+    def to_dict(self) -> dict[str, Any]:
+        """The error as plain JSON values: `code`, `message`, `hint` when there is one, and the details."""
+        hint = {"hint": self.hint} if self.hint else {}
+        return {"code": self.code, "message": self.message, **hint, **self.details}
+
+
+class ConfigError(HeadwaterError):
+    """A setting that cannot be used; `details` name the setting and where it was read."""
+
+    code = "CONFIG_INVALID"
+
+
+class ProjectError(HeadwaterError):
+    """A fault in the user's project; `details` may carry `file` (relative to the project) and `line`."""
+
+    code = "PROJECT_INVALID"
+
+
+class NotSupportedYet(HeadwaterError):
+    """A declared thing that this version does not run; says so instead of pretending."""
+
+    code = "NOT_SUPPORTED_YET"
+    status = 501
+
+
+class InvalidInput(HeadwaterError):
+    """Input that is well-formed but not allowed: an empty id, an unknown operation, a wrong type."""
+
+    code = "INVALID_INPUT"
+    status = 400
+
+
+class SchemaMismatch(HeadwaterError):
+    """A value that breaks its schema; `faults` name each field."""
+
+    code = "SCHEMA_MISMATCH"
+    status = 400
+
+    def __init__(self, message: str, faults: list[FieldFault], *, hint: str = "", **details: Any) -> None:
+        listed = [{"field": fault.field, "message": fault.message} for fault in faults]
+        super().__init__(message, hint=hint, faults=listed, **details)
+        self.faults = faults
+
+
+class UnknownStream(HeadwaterError):
+    """A stream that the project does not declare."""
+
+    code = "STREAM_UNKNOWN"
+    status = 404
+
+
+class Conflict(HeadwaterError):
+    """A write whose `if_version` is not the item's current version; `details["version"]` is the current one."""
+
+    code = "CONFLICT"
+    status = 409
+
+
+class TooLarge(HeadwaterError):
+    """Something above its limit; `details` carry `limit` and, where known, `size`, both in bytes."""
+
+    code = "TOO_LARGE"
+    status = 413
+
+
+class TooMany(HeadwaterError):
+    """More of something than its limit allows; `details["limit"]` is the limit."""
+
+    code = "TOO_MANY"
+    status = 429
+
+
+class ProtocolFault(HeadwaterError):
+    """A frame that the protocol does not allow."""
+
+    code = "PROTOCOL_FAULT"
+    status = 400
+
+
+class AccessDenied(HeadwaterError):
+    """A subscription or request that the project's own rules refuse."""
+
+    code = "STREAM_ACCESS_DENIED"
+    status = 403
+
+
+class StoreUnavailable(HeadwaterError):
+    """The store cannot take or answer this now (locked file, I/O error, closed); nothing was acknowledged."""
+
+    code = "STORE_UNAVAILABLE"
+    status = 503
+
+
+class StoreFull(StoreUnavailable):
+    """The disk under the store is full; nothing was acknowledged."""
+
+    code = "STORE_FULL"
+
+
+class StoreReadOnly(StoreUnavailable):
+    """The store's file or folder cannot be written."""
+
+    code = "STORE_READ_ONLY"
+
+
+class StoreCorrupt(StoreUnavailable):
+    """The store's file is damaged or is not a store of this kind."""
+
+    code = "STORE_CORRUPT"
+
+
+class WorkerLost(HeadwaterError):
+    """The worker that ran an invocation is gone; the invocation did not finish."""
+
+    code = "WORKER_LOST"
+    status = 502
+
+
+class HandlerFailed(HeadwaterError):
+    """User code raised or answered nonsense; the traceback is in the log under the trace id, never here."""
+
+    code = "HANDLER_FAILED"
+    status = 500
+
+
+class TimedOut(HeadwaterError):
+    """Something took longer than its limit; `details["seconds"]` is the limit."""
+
+    code = "TIMED_OUT"
+    status = 504

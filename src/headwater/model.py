@@ -1,0 +1,110 @@
+"""The vocabulary that every layer shares: keys, items, changes, writes, subscribers.
+
+Owns the frozen types and nothing else: no I/O, no clocks, no knowledge of any layer above. The types that
+are made once per write or per change are NamedTuples, because a frozen dataclass costs three times as much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple, Protocol
+
+ChangeKind = Literal["create", "update", "delete"]
+WriteKind = Literal["set", "update", "delete"]
+
+
+class GroupKey(NamedTuple):
+    """One group of one stream. Both names are any non-empty text."""
+
+    stream: str
+    group: str
+
+
+class Origin(NamedTuple):
+    """Who made a write: the step's name and the trace id of the invocation. Both may be empty."""
+
+    step: str = ""
+    trace: str = ""
+
+
+class Item(NamedTuple):
+    """One stored item.
+
+    `data` is the UTF-8 JSON text of an object and always holds the item's `id` as its member "id".
+    `version` is the group version of the last write; `created` the group version that created it, by which
+    items are ordered everywhere.
+    """
+
+    id: str
+    data: bytes
+    version: int
+    created: int
+
+
+class Tombstone(NamedTuple):
+    """What is left of a deleted item: its id and the group version of the delete."""
+
+    id: str
+    version: int
+
+
+class Change(NamedTuple):
+    """One committed write, as the store answers it.
+
+    `data` is the item after the write, or for a delete the item as it was. `created` is the creating version
+    of the item. `version` is the group's version that this change is.
+    """
+
+    group: GroupKey
+    id: str
+    kind: ChangeKind
+    version: int
+    created: int
+    data: bytes
+    origin: Origin = Origin()
+
+
+class Write(NamedTuple):
+    """One write to commit.
+
+    - `set` needs `data` (UTF-8 JSON object text holding "id").
+    - `update` needs `apply`: a pure function from the item's data (None: there is no such item) to its new
+      data. The store calls it inside its transaction, perhaps more than once; a HeadwaterError it raises
+      rejects this write alone.
+    - `delete` needs neither.
+
+    `if_version`, when given, must equal the item's current version (0: the item must not exist), else the
+    write is rejected with `Conflict`.
+    """
+
+    group: GroupKey
+    id: str
+    kind: WriteKind
+    data: bytes = b""
+    apply: Callable[[bytes | None], bytes] | None = None
+    if_version: int | None = None
+    origin: Origin = Origin()
+
+
+class Head(NamedTuple):
+    """Where a group stands: its last version (the store's base for a group that holds nothing, see the
+    storage contract), and the least version from which a catch-up is still possible (older ones need a
+    reset, because tombstones have aged out)."""
+
+    version: int
+    floor: int
+
+
+class Subscriber(Protocol):
+    """Whoever frames are offered to: a WebSocket connection, an SSE response, a test.
+
+    This is the only way back up: a feed calls it and never learns what stands behind it.
+    """
+
+    def offer(self, frames: bytes) -> bool:
+        """Take wire-ready frames, whole or not at all, without waiting.
+
+        Answers False when nothing was taken because the subscriber already holds as many unsent bytes as it
+        may: the feed then sets it behind, and it asks for a catch-up itself once it has drained.
+        """
+        ...

@@ -1,0 +1,118 @@
+"""The storage contract: what a store promises, in seven verbs. Owns no policy and no I/O.
+
+Rules that every store keeps (the conformance suite in `headwater.testing.storage` checks them):
+
+- **Versions.** Every write that changes something gives its group the next version: 1, 2, 3 ... without gaps
+  inside a group. A delete of what is not there and a rejected write change nothing and use up no version.
+- **Order.** Items have a creating version and are ordered by it; an item deleted and set again goes last.
+- **Tombstones.** A delete leaves its id and version behind until `sweep` ages it out; the group's floor then
+  rises to that version, and a reader that asks from below the floor is told to start over.
+- **Epoch.** A random id of this line of history. A new one begins when continuity cannot be proven: an
+  emptied store, a restored file, an unclean end where the last commits may be lost.
+- **Base.** A group that holds nothing, not even tombstones, may be forgotten by `sweep`; the store-wide base
+  then rises to at least its last version, and a group that the store does not know starts at the base. So no
+  version is used twice within an epoch.
+- **Durability.** When `commit` returns, a crash of the process loses none of it (a durable store).
+- **Identity.** Groups and ids are compared exactly: `a` is not `ab`, and the same id in two groups is two items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from headwater.errors import HeadwaterError
+from headwater.model import Change, GroupKey, Head, Item, Tombstone, Write
+
+Outcome = Change | HeadwaterError | None
+"""What became of one write: the change, the error that rejected it alone, or None (a delete of nothing)."""
+
+
+class Page(NamedTuple):
+    """A stretch of one group's history, read at one moment.
+
+    `items` and `tombstones` are those with versions in `(after, through]`, each in version order. `through` is the cursor of a
+    reader who has applied the page; `complete` tells that this is the group's version as of the read, so
+    nothing is left to read. `head` is where the group stood. From 0, tombstones are left out: a snapshot.
+    """
+
+    items: list[Item]
+    tombstones: list[Tombstone]
+    through: int
+    complete: bool
+    head: Head
+
+
+class GroupInfo(NamedTuple):
+    """One group in a listing: its id, how many items it holds, its last version."""
+
+    group: str
+    items: int
+    version: int
+
+
+class Store(Protocol):
+    """Where state lives. One instance per process; its methods are called from one event loop."""
+
+    @property
+    def epoch(self) -> str:
+        """The id of this line of history."""
+        ...
+
+    @property
+    def stamp(self) -> float:
+        """The highest v0 stamp (ms) committed before this process opened the store; 0.0 for none."""
+        ...
+
+    async def commit(self, writes: Sequence[Write], *, stamp: float) -> list[Outcome]:
+        """Commit the writes in order, in one durable transaction, and answer each; `stamp` is kept with their groups.
+
+        Called by one committer, one call at a time.
+
+        :raises StoreUnavailable: (or a subclass) none of the writes was committed.
+        """
+        ...
+
+    async def get(self, group: GroupKey, item_id: str) -> Item | None:
+        """One item, or None.
+
+        :raises StoreUnavailable: the store cannot be read.
+        """
+        ...
+
+    async def read(self, group: GroupKey, *, after: int, limit_bytes: int) -> Page:
+        """What changed after version `after`, oldest first; from 0 it is the snapshot.
+
+        The page ends once its data passes `limit_bytes`, and holds at least one entry if there is any.
+        `after` must not lie below the floor, except 0; check `page.head` (a page from below it is not whole).
+
+        :raises StoreUnavailable: the store cannot be read.
+        """
+        ...
+
+    async def heads(self, groups: Sequence[GroupKey]) -> list[Head]:
+        """Where each of the groups stands, in the order asked.
+
+        :raises StoreUnavailable: the store cannot be read.
+        """
+        ...
+
+    async def groups(self, stream: str, *, after: str = "", limit: int = 1000) -> list[GroupInfo]:
+        """The groups of a stream that hold items, by group id, at most `limit`, those after `after`.
+
+        :raises StoreUnavailable: the store cannot be read.
+        """
+        ...
+
+    async def sweep(self, *, now: float, tombstone_age: float, limit: int = 1000) -> int:
+        """Age out tombstones older than `tombstone_age` seconds and forget groups that hold nothing more.
+
+        `now` is wall time in seconds. Answers how many entries went; a full `limit` means: call again.
+
+        :raises StoreUnavailable: the store cannot be written.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Settle what is under way and let go of the files. A store closed cleanly keeps its epoch."""
+        ...

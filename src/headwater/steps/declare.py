@@ -1,0 +1,129 @@
+"""What a project declares, as frozen types: steps, streams, problems, and the request and response of an API step.
+
+Owns the shapes only. How files become these is `discover.py`; how they run is `execute.py`. Knows no process,
+no socket and no HTTP library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Method = Literal["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"]
+BodyKind = Literal["json", "text", "none", "inline"]
+JsonSchema = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What every step has. `file` is relative to the project, with `/`; `language` is "python" or "node"."""
+
+    file: str
+    language: str
+    name: str
+    description: str = ""
+    flows: tuple[str, ...] = ()
+    emits: tuple[str, ...] = ()
+    virtual_emits: tuple[str, ...] = ()
+    virtual_subscribes: tuple[str, ...] = ()
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ApiStep(Declaration):
+    """A step with a route. `path` is Express style, `response_schemas` maps statuses to schemas."""
+
+    path: str = ""
+    method: Method = "GET"
+    body_schema: JsonSchema | None = None
+    response_schemas: Mapping[int, JsonSchema] = field(default_factory=dict[int, JsonSchema])
+    query_params: tuple[tuple[str, str], ...] = ()
+    middleware: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EventStep(Declaration):
+    """A step that runs when a topic is emitted."""
+
+    subscribes: tuple[str, ...] = ()
+    input_schema: JsonSchema | None = None
+    infrastructure: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class CronStep(Declaration):
+    """A step that runs by the clock; `cron` has 5 fields, or 6 with seconds."""
+
+    cron: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NoopStep(Declaration):
+    """A step that stands for something outside, for people to see."""
+
+
+Step = ApiStep | EventStep | CronStep | NoopStep
+
+
+@dataclass(frozen=True, slots=True)
+class StreamDeclaration:
+    """A stream. `schema` None accepts any object; `access` tells that the file declares an access function."""
+
+    file: str
+    language: str
+    name: str
+    schema: JsonSchema | None = None
+    access: bool = False
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault in the project, for people: where, what, what to do. `level` "error" leaves the file out."""
+
+    level: Literal["error", "warning"]
+    code: str
+    message: str
+    file: str = ""
+    line: int = 0
+    hint: str = ""
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """One generation of the project: all that its files declare, and what is wrong with them."""
+
+    generation: int
+    steps: tuple[Step, ...] = ()
+    streams: tuple[StreamDeclaration, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(slots=True)
+class ApiRequest:
+    """One HTTP request on its way to an API step.
+
+    `headers` have lower-case names. `query` values are text, or a list where a name repeats. `body` is what
+    was parsed for `body_kind` "json" and "inline" (forms), for validation; `raw_body` is what came in.
+    """
+
+    method: str
+    path: str
+    path_params: dict[str, str]
+    query: dict[str, str | list[str]]
+    headers: dict[str, str]
+    raw_body: bytes
+    body_kind: BodyKind
+    body: Any
+    trace: str
+
+
+@dataclass(slots=True)
+class ApiResponse:
+    """What an API step answered, ready for HTTP: header pairs include the content type where there is one."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes

@@ -80,8 +80,11 @@ class Store(Protocol):
         """
         ...
 
-    async def read(self, group: GroupKey, *, after: int, limit_bytes: int) -> Page:
+    async def read(self, group: GroupKey, *, after: int, limit_bytes: int, only: str | None = None) -> Page:
         """What changed after version `after`, oldest first; from 0 it is the snapshot.
+
+        With `only`, the same for that one item id: at most one entry, `through` the group's version at that
+        moment, `complete` always true. A subscriber of one item catches up with it.
 
         The page ends once its data passes `limit_bytes`, and holds at least one entry if there is any.
         `after` must not lie below the floor, except 0; check `page.head` (a page from below it is not whole).

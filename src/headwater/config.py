@@ -1,5 +1,5 @@
-"""Every setting: its name, default, unit and meaning. Owns the shape; how values are found (file, environment,
-flags) is `cli/settings.py`. Knows no layer above.
+"""Every setting: its name, default, unit and meaning. Owns the shape; how values are found (file,
+environment, flags) is `cli/settings.py`. Knows no layer above.
 
 A setting `[section] key` of `headwater.toml` is `HEADWATER_SECTION_KEY` in the environment. Each field's
 metadata `doc` is what `headwater config` and the manual print.
@@ -115,7 +115,10 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings of one server. `project` is the project's folder, `dev` turns on reload and response checks."""
+    """All settings of one server.
+
+    `project` is the project's folder, `dev` turns on reload and response checks.
+    """
 
     project: Path = field(default_factory=Path)
     dev: bool = False

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True, slots=True)
 class FieldFault:
-    """One field that broke a schema: `field` is a dotted path (empty for the whole value), `message` says why."""
+    """One field that broke a schema: `field` is a dotted path ("" is the whole value), `message` says why."""
 
     field: str
     message: str
@@ -85,7 +85,7 @@ class UnknownStream(HeadwaterError):
 
 
 class Conflict(HeadwaterError):
-    """A write whose `if_version` is not the item's current version; `details["version"]` is the current one."""
+    """A write whose `if_version` is not the item's version; `details["version"]` is the current one."""
 
     code = "CONFLICT"
     status = 409

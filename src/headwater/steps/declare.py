@@ -1,4 +1,4 @@
-"""What a project declares, as frozen types: steps, streams, problems, and the request and response of an API step.
+"""What a project declares, as frozen types: steps, streams, problems, and an API step's request and response.
 
 Owns the shapes only. How files become these is `discover.py`; how they run is `execute.py`. Knows no process,
 no socket and no HTTP library.
@@ -68,7 +68,7 @@ Step = ApiStep | EventStep | CronStep | NoopStep
 
 @dataclass(frozen=True, slots=True)
 class StreamDeclaration:
-    """A stream. `schema` None accepts any object; `access` tells that the file declares an access function."""
+    """A stream. `schema` None accepts any object; `access`: the file declares an access function."""
 
     file: str
     language: str

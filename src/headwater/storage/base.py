@@ -13,7 +13,8 @@ Rules that every store keeps (the conformance suite in `headwater.testing.storag
   then rises to at least its last version, and a group that the store does not know starts at the base. So no
   version is used twice within an epoch.
 - **Durability.** When `commit` returns, a crash of the process loses none of it (a durable store).
-- **Identity.** Groups and ids are compared exactly: `a` is not `ab`, and the same id in two groups is two items.
+- **Identity.** Groups and ids are compared exactly: `a` is not `ab`, and the same id in two groups is two
+  items.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ Outcome = Change | HeadwaterError | None
 class Page(NamedTuple):
     """A stretch of one group's history, read at one moment.
 
-    `items` and `tombstones` are those with versions in `(after, through]`, each in version order. `through` is the cursor of a
-    reader who has applied the page; `complete` tells that this is the group's version as of the read, so
+    `items` and `tombstones` are those with versions in `(after, through]`, each in version order. `through`
+    is the cursor of a reader who has applied the page; `complete` tells that this is the group's version as of the read, so
     nothing is left to read. `head` is where the group stood. From 0, tombstones are left out: a snapshot.
     """
 
@@ -65,9 +66,9 @@ class Store(Protocol):
         ...
 
     async def commit(self, writes: Sequence[Write], *, stamp: float) -> list[Outcome]:
-        """Commit the writes in order, in one durable transaction, and answer each; `stamp` is kept with their groups.
+        """Commit the writes in order, in one durable transaction, and answer each.
 
-        Called by one committer, one call at a time.
+        `stamp` is kept with their groups. Called by one committer, one call at a time.
 
         :raises StoreUnavailable: (or a subclass) none of the writes was committed.
         """

@@ -1,0 +1,101 @@
+"""Schemas of streams and of requests: compiles them and names each field at fault. Knows no store and no wire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jsonschema_rs
+
+from headwater.errors import FieldFault, InvalidInput, SchemaMismatch
+
+MAX_FAULTS = 20
+"""How many faults one error names; a value broken in a thousand places needs no thousand lines."""
+
+JsonSchema = Mapping[str, Any]
+
+
+class Schema:
+    """A compiled JSON Schema.
+
+    :raises InvalidInput: (when made) the schema is not a valid JSON Schema; the message says why.
+    """
+
+    __slots__ = ("_validator", "declares_id")
+
+    def __init__(self, schema: JsonSchema) -> None:
+        document = dict(schema)
+        try:
+            self._validator = jsonschema_rs.validator_for(document)
+        except (ValueError, TypeError, jsonschema_rs.ReferencingError) as fault:
+            reason = getattr(fault, "message", None) or str(fault)
+            raise InvalidInput(f"Not a valid JSON Schema: {reason}") from None
+        self.declares_id = _declares_id(document, document, depth=8)
+
+    def faults(self, value: Any) -> list[FieldFault]:
+        """What is wrong with a value: empty when it fits, else at most `MAX_FAULTS` fields with reasons."""
+        if self._validator.is_valid(value):
+            return []
+        found: list[FieldFault] = []
+        for fault in self._validator.iter_errors(value):
+            found.append(FieldFault(_field(fault), _reason(fault)))
+            if len(found) == MAX_FAULTS:
+                break
+        return found
+
+
+def _field(fault: jsonschema_rs.ValidationError) -> str:
+    """The dotted path of the field at fault; a missing field is named itself, not its parent."""
+    path = [str(part) for part in fault.instance_path]
+    if fault.kind.name == "required":
+        path.append(str(getattr(fault.kind, "property", "")).strip('"'))
+    return ".".join(path)
+
+
+def _reason(fault: jsonschema_rs.ValidationError) -> str:
+    """The validator's message, cut where it quotes a long value."""
+    return fault.message if len(fault.message) <= 300 else fault.message[:297] + "..."
+
+
+def _declares_id(schema: Any, root: JsonSchema, *, depth: int) -> bool:
+    """Whether the schema speaks of a member "id", looking through local references and combinations."""
+    if not isinstance(schema, Mapping) or depth == 0:
+        return False
+    if "id" in schema.get("properties", {}) or "id" in schema.get("required", []):
+        return True
+    branches = [branch for key in ("allOf", "anyOf", "oneOf") for branch in schema.get(key, [])]
+    reference = schema.get("$ref")
+    if isinstance(reference, str) and reference.startswith("#/"):
+        branches.append(_resolve(reference, root))
+    return any(_declares_id(branch, root, depth=depth - 1) for branch in branches)
+
+
+def _resolve(reference: str, root: JsonSchema) -> Any:
+    node: Any = root
+    for part in reference[2:].split("/"):
+        key = part.replace("~1", "/").replace("~0", "~")
+        if not isinstance(node, Mapping) or key not in node:
+            return None
+        node = node[key]
+    return node
+
+
+def check_item(schema: Schema | None, value: dict[str, Any], *, stream: str, group: str, item: str) -> None:
+    """Check an item's data, given with its `id` inside, against its stream's schema.
+
+    The id counts only where the schema speaks of it, so that a strict schema without it stays usable.
+
+    :raises SchemaMismatch: naming stream, group, id and each field at fault.
+    """
+    if schema is None:
+        return
+    faults = schema.faults(value if schema.declares_id else {k: v for k, v in value.items() if k != "id"})
+    if faults:
+        first = f"{faults[0].field}: {faults[0].message}" if faults[0].field else faults[0].message
+        raise SchemaMismatch(
+            f"Item {item!r} of group {group!r} breaks the schema of stream {stream!r}: {first}",
+            faults,
+            stream=stream,
+            group=group,
+            id=item,
+        )

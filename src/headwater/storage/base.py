@@ -33,8 +33,9 @@ class Page(NamedTuple):
     """A stretch of one group's history, read at one moment.
 
     `items` and `tombstones` are those with versions in `(after, through]`, each in version order. `through`
-    is the cursor of a reader who has applied the page; `complete` tells that this is the group's version as of the read, so
-    nothing is left to read. `head` is where the group stood. From 0, tombstones are left out: a snapshot.
+    is the cursor of a reader who has applied the page; `complete` tells that this is the group's
+    version as of the read, so nothing is left to read. `head` is where the group stood. From 0, tombstones
+    are left out: a snapshot.
     """
 
     items: list[Item]

@@ -2,7 +2,9 @@
 environment, flags) is `cli/settings.py`. Knows no layer above.
 
 A setting `[section] key` of `headwater.toml` is `HEADWATER_SECTION_KEY` in the environment. Each field's
-metadata `doc` is what `headwater config` and the manual print.
+metadata `doc` is what `headwater config` and the manual print; `least` and `most` bound a number (inclusive).
+The type and name tell the unit: a float is seconds, a whole number named `*_bytes` is bytes, the other whole
+numbers are counts.
 """
 
 from __future__ import annotations
@@ -15,8 +17,12 @@ KIB = 1024
 MIB = 1024 * KIB
 
 
-def _setting(default: Any, doc: str) -> Any:
-    return field(default=default, metadata={"doc": doc})
+def _setting(default: Any, doc: str, *, least: float = 0, most: float | None = None) -> Any:
+    return field(default=default, metadata={"doc": doc, "least": least, "most": most})
+
+
+MOMENT = 0.001
+"""The least duration, in seconds, of settings for which 0 would mean nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +30,17 @@ class ServerSettings:
     """Where the server listens and what it accepts over HTTP."""
 
     host: str = _setting("127.0.0.1", "Address to listen on. 0.0.0.0 opens it to the network.")
-    port: int = _setting(3000, "TCP port; 0 picks a free one.")
+    port: int = _setting(3000, "TCP port; 0 picks a free one.", most=65_535)
     cors_origins: tuple[str, ...] = _setting(
         (), 'Origins allowed to call the API from a browser; "*" for all.'
     )
-    max_body_bytes: int = _setting(32 * MIB, "Largest request body, in bytes; above it the answer is 413.")
-    max_connections: int = _setting(20_000, "Most open sockets, HTTP and WebSocket together.")
-    request_timeout: float = _setting(300.0, "Seconds an API handler may take; above it the answer is 504.")
+    max_body_bytes: int = _setting(
+        32 * MIB, "Largest request body, in bytes; above it the answer is 413.", least=1
+    )
+    max_connections: int = _setting(20_000, "Most open sockets, HTTP and WebSocket together.", least=1)
+    request_timeout: float = _setting(
+        300.0, "Seconds an API handler may take; above it the answer is 504.", least=MOMENT
+    )
     shutdown_timeout: float = _setting(10.0, "Seconds that running requests get to finish on shutdown.")
 
 
@@ -38,14 +48,22 @@ class ServerSettings:
 class SocketSettings:
     """Limits and keepalive of one WebSocket."""
 
-    max_frame_bytes: int = _setting(1 * MIB, "Largest message a client may send, in bytes.")
-    max_subscriptions: int = _setting(1000, "Most subscriptions on one socket.")
-    max_id_bytes: int = _setting(1 * KIB, "Longest stream name, group id or item id, in UTF-8 bytes.")
-    high_water_bytes: int = _setting(1 * MIB, "Unsent bytes at which a socket falls behind.")
+    max_frame_bytes: int = _setting(1 * MIB, "Largest message a client may send, in bytes.", least=1)
+    max_subscriptions: int = _setting(1000, "Most subscriptions on one socket.", least=1)
+    max_id_bytes: int = _setting(
+        1 * KIB, "Longest stream name, group id or item id, in UTF-8 bytes.", least=1
+    )
+    high_water_bytes: int = _setting(1 * MIB, "Unsent bytes at which a socket falls behind.", least=1)
     ping_interval: float = _setting(20.0, "Seconds between pings to an idle client; 0 sends none.")
-    ping_timeout: float = _setting(20.0, "Seconds without a pong after which a socket is closed.")
-    stall_timeout: float = _setting(120.0, "Seconds a socket may stay undrained before it is closed.")
-    handshake_timeout: float = _setting(10.0, "Seconds a client may take for the opening handshake.")
+    ping_timeout: float = _setting(
+        20.0, "Seconds without a pong after which a socket is closed.", least=MOMENT
+    )
+    stall_timeout: float = _setting(
+        120.0, "Seconds a socket may stay undrained before it is closed.", least=MOMENT
+    )
+    handshake_timeout: float = _setting(
+        10.0, "Seconds a client may take for the opening handshake.", least=MOMENT
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +78,9 @@ class StorageSettings:
     tombstone_age: float = _setting(
         86_400.0, "Seconds for which deletes are remembered, so that clients can resume."
     )
-    max_item_bytes: int = _setting(32 * MIB, "Largest item, in bytes of JSON.")
+    max_item_bytes: int = _setting(32 * MIB, "Largest item, in bytes of JSON.", least=1)
     max_pending_bytes: int = _setting(
-        256 * MIB, "Writes waiting for a commit, in bytes; above it they are refused."
+        256 * MIB, "Writes waiting for a commit, in bytes; above it they are refused.", least=1
     )
 
 
@@ -73,7 +91,7 @@ class StreamSettings:
     ring_bytes: int = _setting(
         256 * KIB, "Recent changes kept in memory for each subscribed group, in bytes."
     )
-    page_bytes: int = _setting(1 * MIB, "One page of a catch-up, in bytes of item data.")
+    page_bytes: int = _setting(1 * MIB, "One page of a catch-up, in bytes of item data.", least=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +101,17 @@ class WorkerSettings:
     size: int = _setting(0, "Warm Python workers; 0 means one per core, at least 2.")
     max_size: int = _setting(0, "Most workers, when some are blocked; 0 means 4 more than `size`.")
     stall_after: float = _setting(
-        0.01, "Seconds without a sign of life after which a worker gets no new work."
+        0.01, "Seconds without a sign of life after which a worker gets no new work.", least=MOMENT
     )
     block_after: float = _setting(
-        0.1, "Seconds a handler may block its loop before its step gets threads of its own."
+        0.1, "Seconds a handler may block its loop before its step gets threads of its own.", least=MOMENT
     )
-    start_timeout: float = _setting(30.0, "Seconds a worker may take to load the project.")
+    start_timeout: float = _setting(30.0, "Seconds a worker may take to load the project.", least=MOMENT)
     drain_timeout: float = _setting(10.0, "Seconds that running invocations get when their generation ends.")
-    access_timeout: float = _setting(5.0, "Seconds an access function may take; after that the answer is no.")
-    max_frame_bytes: int = _setting(64 * MIB, "Largest frame between server and worker, in bytes.")
+    access_timeout: float = _setting(
+        5.0, "Seconds an access function may take; after that the answer is no.", least=MOMENT
+    )
+    max_frame_bytes: int = _setting(64 * MIB, "Largest frame between server and worker, in bytes.", least=KIB)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +123,8 @@ class StepSettings:
         "strict", "What a request that breaks bodySchema meets."
     )
     public: str = _setting("public", "Folder of static files, served at /.")
+    max_files: int = _setting(5000, "Most source files of a project; those beyond it are left out.")
+    max_source_bytes: int = _setting(32 * MIB, "Most source text of a project, in bytes.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,25 @@ class ServerSettings:
     request_timeout: float = _setting(
         300.0, "Seconds an API handler may take; above it the answer is 504.", least=MOMENT
     )
+    max_header_bytes: int = _setting(
+        32 * KIB,
+        "Largest request line and headers together, in bytes; above it the answer is 431.",
+        least=KIB,
+    )
+    max_form_bytes: int = _setting(
+        8 * MIB, "Largest form (urlencoded or multipart), in bytes; above it the answer is 413.", least=1
+    )
+    read_timeout: float = _setting(
+        15.0,
+        "Seconds a client may take for a request's headers, or pause in its body; then the answer is 408.",
+        least=MOMENT,
+    )
+    write_timeout: float = _setting(
+        60.0, "Seconds a client may leave an answer unread before it is cut off.", least=MOMENT
+    )
+    keepalive_timeout: float = _setting(
+        75.0, "Seconds an idle HTTP connection is kept open for the next request.", least=MOMENT
+    )
     shutdown_timeout: float = _setting(10.0, "Seconds that running requests get to finish on shutdown.")
 
 

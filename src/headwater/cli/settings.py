@@ -1,0 +1,106 @@
+"""From defaults, `headwater.toml`, the environment and flags to one `Settings`, with each value's origin.
+
+Owns the order of precedence (each source overrides those before it) and the report of everything that is
+wrong, all at once. How one value is read is `fields.py`; what each source says is `sources.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from headwater.cli.fields import Field, Value, fields, sections
+from headwater.cli.sources import Fault, Flag, Given, from_environment, from_file, from_flags
+from headwater.config import Settings
+from headwater.errors import ConfigError
+
+__all__ = ["Flag", "LoadedSettings", "load_settings"]
+
+DEFAULT = "default"
+
+
+class LoadedSettings(NamedTuple):
+    """The settings, and where each key's value came from.
+
+    An origin is "headwater.toml:3", the name of a variable, a flag or "default".
+    """
+
+    settings: Settings
+    origins: dict[str, str]
+
+    def value(self, field: Field) -> Value:
+        """The value of one setting."""
+        return getattr(getattr(self.settings, field.section), field.name)
+
+
+def load_settings(
+    project: Path, *, environ: Mapping[str, str] = os.environ, flags: Sequence[Flag] = (), dev: bool = False
+) -> LoadedSettings:
+    """Find every setting of the project in this folder.
+
+    :raises ConfigError: the folder is none, or something a source says cannot be used; `details["faults"]`
+        lists every fault as `{setting, where, message, hint}`.
+    """
+    root = _folder(project)
+    values: dict[str, Value] = {key: field.default for key, field in fields().items()}
+    origins = dict.fromkeys(values, DEFAULT)
+    faults: list[Fault] = []
+    for source in (from_file(root), from_environment(environ), from_flags(flags)):
+        faults += source.faults
+        for given in source.given:
+            try:
+                values[given.key] = fields()[given.key].read(given.raw)
+                origins[given.key] = given.where
+            except ValueError:
+                faults.append(_unusable(given))
+    faults += _contradictions(values, origins)
+    if faults:
+        raise _refusal(faults)
+    return LoadedSettings(_build(root, values, dev=dev), origins)
+
+
+def _folder(project: Path) -> Path:
+    root = project.expanduser().resolve()
+    if not root.is_dir():
+        what = "is not a folder" if root.exists() else "does not exist"
+        hint = f"`headwater create {project.name or 'NAME'}` makes a new project."
+        raise ConfigError(f'"{project}" {what}.', hint=hint)
+    return root
+
+
+def _unusable(given: Given) -> Fault:
+    field = fields()[given.key]
+    shown = json.dumps(given.raw, ensure_ascii=False, default=str)
+    return Fault(given.key, given.where, f"{given.key} cannot be {shown}.", f"It must be {field.allowed()}.")
+
+
+def _contradictions(values: Mapping[str, Value], origins: Mapping[str, str]) -> list[Fault]:
+    """What no single value shows: two settings that do not go together."""
+    size, most = values["workers.size"], values["workers.max_size"]
+    if isinstance(size, int) and isinstance(most, int) and 0 < most < size:
+        hint = f"Raise it to at least {size}, or leave it out."
+        where = origins["workers.max_size"]
+        message = f"workers.max_size ({most}) is less than workers.size ({size})."
+        return [Fault("workers.max_size", where, message, hint)]
+    return []
+
+
+def _refusal(faults: Sequence[Fault]) -> ConfigError:
+    if len(faults) == 1:
+        only = faults[0]
+        return ConfigError(f"{only.where}: {only.message}", hint=only.hint, faults=[only._asdict()])
+    return ConfigError(
+        f"{len(faults)} settings cannot be used.", faults=[fault._asdict() for fault in faults]
+    )
+
+
+def _build(root: Path, values: Mapping[str, Value], *, dev: bool) -> Settings:
+    parts: dict[str, Any] = {}
+    for section, shape in sections().items():
+        parts[section] = shape(
+            **{field.name: values[field.key] for field in fields().values() if field.section == section}
+        )
+    return Settings(project=root, dev=dev, **parts)

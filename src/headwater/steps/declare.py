@@ -89,6 +89,8 @@ class Problem:
     line: int = 0
     hint: str = ""
     traceback: str = ""
+    involved: tuple[str, ...] = ()
+    """The project files on the import path to the fault, the declaring file first; for a reload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,15 @@ class Project:
     steps: tuple[Step, ...] = ()
     streams: tuple[StreamDeclaration, ...] = ()
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def routes(self) -> tuple[ApiStep, ...]:
+        """The API steps, in path order of their files; no two have the same method and path shape."""
+        return tuple(step for step in self.steps if isinstance(step, ApiStep))
+
+    def stream(self, name: str) -> StreamDeclaration | None:
+        """The stream of that name, or None."""
+        return next((stream for stream in self.streams if stream.name == name), None)
 
 
 @dataclass(slots=True)

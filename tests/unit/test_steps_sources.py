@@ -1,0 +1,160 @@
+"""Which files of a project count, and how a snapshot is bounded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headwater.config import StepSettings
+from headwater.steps.sources import Sources, declares, language_of, snapshot
+
+
+def write(root: Path, *paths: str, text: str = "x = 1\n") -> None:
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "steps/chat_step.py",
+        "steps/a.step.py",
+        "steps/property-search_step.py",
+        "steps/x.job_step.py",
+        "steps/01_first_step.py",
+        "src/deep/er/pet_creation.stream.py",
+        "src/chat_messages_stream.py",
+        "steps/chat.step.ts",
+        "steps/chat.step.js",
+        "steps/chat.step.mjs",
+        "steps/chat_step.ts",
+        "src/chat.stream.ts",
+        "src/chat_stream.js",
+    ],
+)
+def test_every_name_form_of_a_step_or_stream_file_declares(path: str) -> None:
+    assert declares(path, ("steps", "src"))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "steps/helper.py",
+        "steps/_step.py",
+        "steps/stepper.py",
+        "steps/chat_step.pyc",
+        "steps/chat.step.d.ts",
+        "steps/chat.step.tsx.bak",
+        "other/chat_step.py",
+        "stepsister/chat_step.py",
+        "chat_step.py",
+    ],
+)
+def test_other_files_declare_nothing(path: str) -> None:
+    assert not declares(path, ("steps", "src"))
+
+
+def test_folders_may_be_written_in_any_common_way() -> None:
+    assert declares("app/steps/a_step.py", ("./app/steps/",))
+    assert declares("a_step.py", (".",))
+
+
+def test_languages_are_told_by_suffix() -> None:
+    assert [language_of(name) for name in ("a.py", "a.ts", "a.mts", "a.cjs", "a.md")] == [
+        "python",
+        "node",
+        "node",
+        "node",
+        "",
+    ]
+
+
+def test_a_snapshot_holds_all_python_files_and_names_those_that_declare(tmp_path: Path) -> None:
+    write(tmp_path, "steps/b_step.py", "steps/a.stream.py", "lib/helper.py", "main.py", "steps/c.step.ts")
+
+    taken = snapshot(tmp_path, StepSettings())
+
+    assert list(taken.python) == ["lib/helper.py", "main.py", "steps/a.stream.py", "steps/b_step.py"]
+    assert taken.declaring == ("steps/a.stream.py", "steps/b_step.py", "steps/c.step.ts")
+    assert taken.of_language("node") == ("steps/c.step.ts",)
+    assert taken.problems == ()
+
+
+def test_folders_of_tools_are_never_entered(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "steps/node_modules/x_step.py",
+        "steps/__pycache__/x_step.py",
+        ".venv/lib/x.py",
+        "venv/lib/x.py",
+        ".headwater/x.py",
+        "steps/.hidden/x_step.py",
+        "steps/.x_step.py",
+        "myenv/lib/x.py",
+    )
+    (tmp_path / "myenv/pyvenv.cfg").write_text("home = /usr\n")
+
+    assert snapshot(tmp_path, StepSettings()) == Sources()
+
+
+def test_a_loop_of_links_ends(tmp_path: Path) -> None:
+    write(tmp_path, "steps/a_step.py")
+    (tmp_path / "steps/again").symlink_to(tmp_path, target_is_directory=True)
+
+    assert snapshot(tmp_path, StepSettings()).declaring == ("steps/a_step.py",)
+
+
+def test_too_many_files_leave_out_helpers_before_steps(tmp_path: Path) -> None:
+    write(tmp_path, "a.py", "b.py", "steps/z_step.py")
+
+    taken = snapshot(tmp_path, StepSettings(max_files=2))
+
+    assert list(taken.python) == ["a.py", "steps/z_step.py"]
+    (problem,) = taken.problems
+    assert (problem.code, problem.file) == ("TOO_MANY_SOURCES", "b.py")
+    assert "1 Python files are left out" in problem.message
+
+
+def test_too_much_source_is_a_problem_and_small_files_still_fit(tmp_path: Path) -> None:
+    write(tmp_path, "steps/a_step.py", text="x" * 1000)
+    write(tmp_path, "steps/b_step.py")
+
+    taken = snapshot(tmp_path, StepSettings(max_source_bytes=500))
+
+    assert list(taken.python) == ["steps/b_step.py"]
+    assert [problem.file for problem in taken.problems] == ["steps/a_step.py"]
+
+
+def test_a_file_that_cannot_be_read_is_a_problem_of_its_own(tmp_path: Path) -> None:
+    write(tmp_path, "steps/a_step.py")
+    (tmp_path / "steps/gone_step.py").symlink_to(tmp_path / "nowhere.py")
+
+    taken = snapshot(tmp_path, StepSettings())
+
+    assert list(taken.python) == ["steps/a_step.py"]
+    assert [(problem.code, problem.file) for problem in taken.problems] == [
+        ("FILE_UNREADABLE", "steps/gone_step.py")
+    ]
+
+
+def test_an_empty_or_missing_project_is_an_empty_snapshot(tmp_path: Path) -> None:
+    assert snapshot(tmp_path / "nowhere", StepSettings()) == Sources()
+
+
+def test_changed_files_are_told_from_an_earlier_snapshot() -> None:
+    before = Sources({"a.py": b"1", "b.py": b"1", "c.py": b"1"})
+    after = Sources({"a.py": b"1", "b.py": b"2", "d.py": b"1"})
+
+    assert after.changed_since(before) == {"b.py", "c.py", "d.py"}
+
+
+def test_files_can_be_put_back_as_they_were() -> None:
+    before = Sources({"steps/a_step.py": b"good", "h.py": b"good"}, ("steps/a_step.py",))
+    after = Sources({"steps/a_step.py": b"bad", "n.py": b"new"}, ("steps/a_step.py",))
+
+    mixed = after.with_files_of(before, ["steps/a_step.py", "h.py", "never.py"])
+
+    assert dict(mixed.python) == {"h.py": b"good", "n.py": b"new", "steps/a_step.py": b"good"}
+    assert mixed.declaring == ("steps/a_step.py",)

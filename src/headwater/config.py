@@ -72,7 +72,7 @@ class SocketSettings:
     max_id_bytes: int = _setting(
         1 * KIB, "Longest stream name, group id or item id, in UTF-8 bytes.", least=1
     )
-    high_water_bytes: int = _setting(1 * MIB, "Unsent bytes at which a socket falls behind.", least=1)
+    high_water_bytes: int = _setting(256 * KIB, "Unsent bytes at which a socket falls behind.", least=1)
     ping_interval: float = _setting(20.0, "Seconds between pings to an idle client; 0 sends none.")
     ping_timeout: float = _setting(
         20.0, "Seconds without a pong after which a socket is closed.", least=MOMENT

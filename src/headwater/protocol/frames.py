@@ -1,4 +1,5 @@
-"""WebSocket text frames, as bytes. Owns the server-side framing of RFC 6455 section 5.2 for outbound messages.
+"""WebSocket text frames, as bytes. Owns the server-side framing of RFC 6455 section 5.2 for outbound
+messages.
 
 Inbound framing, masking and the handshake belong to the `websockets` library. Outbound frames are built here
 because one frame is encoded once and shared by every subscriber of a room. No I/O, no protocol meaning.
@@ -52,7 +53,8 @@ class CatchUpEncoder(Protocol):
 
 
 class Wire(Protocol):
-    """One wire version in one framing: turns what happens into wire-ready bytes, shared by its subscribers."""
+    """One wire version in one framing: turns what happens into wire-ready bytes, shared by its
+    subscribers."""
 
     @property
     def resumes(self) -> bool:

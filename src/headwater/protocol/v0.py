@@ -1,4 +1,5 @@
-"""Protocol v0: the JSON frames of the old framework's browser clients. Owns their encoding and decoding, no I/O.
+"""Protocol v0: the JSON frames of the old framework's browser clients. Owns their encoding and decoding, no
+I/O.
 
 What the published client does, and so what these frames must be (each checked against the npm packages):
 
@@ -19,6 +20,7 @@ import orjson
 
 from headwater.clock import Stamps
 from headwater.errors import HeadwaterError, ProtocolFault
+from headwater.jsonvalue import is_object
 from headwater.model import Change, GroupKey, Item
 from headwater.protocol.frames import Stretch, text_frame
 
@@ -41,10 +43,10 @@ def parse_request(text: str, *, max_id_bytes: int) -> Request:
         message = orjson.loads(text)
     except orjson.JSONDecodeError as fault:
         raise ProtocolFault(f"The message is not JSON: {fault}.", hint=_SHAPE) from None
-    if not isinstance(message, dict) or message.get("type") not in ("join", "leave"):
+    if not is_object(message) or message.get("type") not in ("join", "leave"):
         raise ProtocolFault('The message needs a "type" of "join" or "leave".', hint=_SHAPE, field="type")
     data = message.get("data")
-    if not isinstance(data, dict):
+    if not is_object(data):
         raise ProtocolFault('The message needs an object "data".', hint=_SHAPE, field="data")
     stream = _name(data, "streamName", max_id_bytes)
     group = _name(data, "groupId", max_id_bytes)
@@ -57,7 +59,7 @@ def parse_request(text: str, *, max_id_bytes: int) -> Request:
 _SHAPE = '{"type": "join" | "leave", "data": {"streamName", "groupId", "id"?, "subscriptionId"}}'
 
 
-def _name(data: dict[Any, Any], field: str, max_bytes: int) -> str:
+def _name(data: dict[str, Any], field: str, max_bytes: int) -> str:
     value = data.get(field)
     if not isinstance(value, str) or not value:
         raise ProtocolFault(f'"data.{field}" must be a non-empty text.', hint=_SHAPE, field=f"data.{field}")
@@ -95,7 +97,9 @@ class V0Wire:
 
     def sync_group(self, group: GroupKey, items: Sequence[Item]) -> bytes:
         """`sync` with all items of a group, in creation order."""
-        return self._frame(group, None, b'{"type":"sync","data":[%b]}' % b",".join([item.data for item in items]))
+        return self._frame(
+            group, None, b'{"type":"sync","data":[%b]}' % b",".join([item.data for item in items])
+        )
 
     def sync_item(self, group: GroupKey, item_id: str, item: Item | None) -> bytes:
         """`sync` with one item, or null when there is none."""

@@ -1,4 +1,5 @@
-"""Schemas of streams and of requests: compiles them and names each field at fault. Knows no store and no wire."""
+"""Schemas of streams and of requests: compiles them and names each field at fault. Knows no store and no
+wire."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from typing import Any
 import jsonschema_rs
 
 from headwater.errors import FieldFault, InvalidInput, SchemaMismatch
+from headwater.jsonvalue import is_list, is_object
 
 MAX_FAULTS = 20
 """How many faults one error names; a value broken in a thousand places needs no thousand lines."""
@@ -57,24 +59,27 @@ def _reason(fault: jsonschema_rs.ValidationError) -> str:
     return fault.message if len(fault.message) <= 300 else fault.message[:297] + "..."
 
 
-def _declares_id(schema: Any, root: JsonSchema, *, depth: int) -> bool:
+def _declares_id(schema: object, root: dict[str, Any], *, depth: int) -> bool:
     """Whether the schema speaks of a member "id", looking through local references and combinations."""
-    if not isinstance(schema, Mapping) or depth == 0:
+    if not is_object(schema) or depth == 0:
         return False
     if "id" in schema.get("properties", {}) or "id" in schema.get("required", []):
         return True
-    branches = [branch for key in ("allOf", "anyOf", "oneOf") for branch in schema.get(key, [])]
+    branches: list[Any] = []
+    for key in ("allOf", "anyOf", "oneOf"):
+        among = schema.get(key)
+        branches += among if is_list(among) else []
     reference = schema.get("$ref")
     if isinstance(reference, str) and reference.startswith("#/"):
         branches.append(_resolve(reference, root))
     return any(_declares_id(branch, root, depth=depth - 1) for branch in branches)
 
 
-def _resolve(reference: str, root: JsonSchema) -> Any:
+def _resolve(reference: str, root: dict[str, Any]) -> Any:
     node: Any = root
     for part in reference[2:].split("/"):
         key = part.replace("~1", "/").replace("~0", "~")
-        if not isinstance(node, Mapping) or key not in node:
+        if not is_object(node) or key not in node:
             return None
         node = node[key]
     return node

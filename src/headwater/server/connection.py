@@ -1,0 +1,185 @@
+"""What one client's messages do: joins and leaves of protocol v0, within limits, under the project's access
+rules.
+
+Owns a socket's subscriptions. Knows the hub and the v0 codec; the socket itself only as something to offer
+frames to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from typing import Any, NamedTuple, Protocol
+
+from headwater.config import SocketSettings
+from headwater.errors import AccessDenied, HeadwaterError, ProtocolFault, TooMany
+from headwater.model import GroupKey, Subscriber
+from headwater.protocol.v0 import Request, V0Wire, parse_request
+from headwater.streams.hub import Hub
+from headwater.streams.subscription import Subscription
+
+log = logging.getLogger("headwater.socket")
+
+
+class Gate(Protocol):
+    """Says who may subscribe to what."""
+
+    def admit(self, group: GroupKey, item: str | None, auth: Any) -> Awaitable[bool] | None:
+        """None when anybody may; else the project's own answer, to be awaited. It never raises but
+        UnknownStream.
+
+        :raises UnknownStream: the project declares no such stream.
+        """
+        ...
+
+
+class Room(NamedTuple):
+    """What a client can join: a group, or one item of it."""
+
+    group: GroupKey
+    item: str | None
+
+
+class V0Session:
+    """One client of protocol v0. A Session of its socket."""
+
+    __slots__ = ("_auth", "_entries", "_gate", "_hub", "_settings", "_socket", "_tasks", "_wire")
+
+    def __init__(
+        self,
+        socket: Subscriber,
+        wire: V0Wire,
+        hub: Hub,
+        gate: Gate,
+        settings: SocketSettings,
+        auth: Any = None,
+    ) -> None:
+        self._socket = socket
+        self._wire = wire
+        self._hub = hub
+        self._gate = gate
+        self._settings = settings
+        self._auth = auth
+        self._entries: dict[Room, _Entry] = {}
+        self._tasks: set[asyncio.Task[None]] | None = None
+
+    def message(self, text: str) -> None:
+        """Carry out one message; what is wrong with it goes back as an error event."""
+        try:
+            request = parse_request(text, max_id_bytes=self._settings.max_id_bytes)
+        except ProtocolFault as fault:
+            self._tell(GroupKey("", ""), None, fault)
+            return
+        room = Room(request.group, request.item)
+        if request.kind == "leave":
+            self._leave(room, request.subscription)
+            return
+        try:
+            self._join(room, request)
+        except HeadwaterError as error:
+            self._tell(room.group, room.item, error)
+
+    def drained(self) -> None:
+        """Let everything that fell behind catch up."""
+        for entry in self._entries.values():
+            if entry.subscription is not None:
+                self._hub.resume(entry.subscription)
+
+    def closed(self) -> None:
+        """End all subscriptions."""
+        entries, self._entries = self._entries, {}
+        for entry in entries.values():
+            if entry.subscription is not None:
+                self._hub.unsubscribe(entry.subscription)
+        for task in self._tasks or ():
+            task.cancel()
+
+    def _join(self, room: Room, request: Request) -> None:
+        entry = self._entries.get(room)
+        if entry is None:
+            self._check_room()
+            entry = self._entries[room] = _Entry()
+        entry.ids.add(request.subscription)
+        if entry.subscription is not None:
+            self._hub.restart(entry.subscription)  # A second listener of the page needs a sync of its own.
+        elif not entry.admitting:
+            self._admit(room, entry)
+
+    def _check_room(self) -> None:
+        limit = self._settings.max_subscriptions
+        if len(self._entries) >= limit:
+            raise TooMany(
+                f"This socket holds {limit} subscriptions, which is the limit.",
+                hint="Subscribe to groups instead of single items, or raise [socket] max_subscriptions.",
+                limit=limit,
+            )
+
+    def _admit(self, room: Room, entry: _Entry) -> None:
+        try:
+            answer = self._gate.admit(room.group, room.item, self._auth)
+        except HeadwaterError:
+            del self._entries[room]
+            raise
+        if answer is None:
+            self._enter(room, entry)
+            return
+        entry.admitting = True
+        task = asyncio.get_running_loop().create_task(self._admit_later(room, entry, answer))
+        self._tasks = self._tasks or set()
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _admit_later(self, room: Room, entry: _Entry, answer: Awaitable[bool]) -> None:
+        """Wait for the project's rule; anything but a plain yes is a no."""
+        try:
+            allowed = await answer
+        except Exception:
+            log.exception("The access rule of stream %r failed", room.group.stream)
+            allowed = False
+        entry.admitting = False
+        if self._entries.get(room) is not entry:
+            return  # It left meanwhile.
+        if allowed is True:
+            self._enter(room, entry)
+            return
+        del self._entries[room]
+        denied = AccessDenied("You may not subscribe to this.", stream=room.group.stream)
+        self._tell(room.group, room.item, denied)
+
+    def _enter(self, room: Room, entry: _Entry) -> None:
+        entry.subscription = self._hub.subscribe(self._socket, self._wire, room.group, room.item)
+        self._link(room.group)
+
+    def _leave(self, room: Room, subscription_id: str) -> None:
+        entry = self._entries.get(room)
+        if entry is None:
+            return
+        entry.ids.discard(subscription_id)
+        if entry.ids and subscription_id:
+            return
+        del self._entries[room]
+        if entry.subscription is not None:
+            self._hub.unsubscribe(entry.subscription)
+            self._link(room.group)
+
+    def _link(self, group: GroupKey) -> None:
+        """Tell the item subscriptions of a group about the one to the whole group, which speaks for them."""
+        whole = self._entries.get(Room(group, None))
+        for room, entry in self._entries.items():
+            if room.group == group and room.item is not None and entry.subscription is not None:
+                entry.subscription.whole = None if whole is None else whole.subscription
+
+    def _tell(self, group: GroupKey, item: str | None, error: HeadwaterError) -> None:
+        self._socket.offer(self._wire.error(group, item, error))
+
+
+class _Entry:
+    """One joined room: the client's own subscription ids, and the subscription once it is admitted."""
+
+    __slots__ = ("admitting", "ids", "subscription")
+
+    def __init__(self) -> None:
+        self.ids: set[str] = set()
+        self.subscription: Subscription | None = None
+        self.admitting = False

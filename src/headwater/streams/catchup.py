@@ -1,0 +1,101 @@
+"""Catching up: the only way from behind to live. Owns the loop of reading, sending and joining.
+
+Everything that goes wrong sets a subscription behind, and this brings it back: a join, a slow client that has
+drained, a lost notice, a store that failed and works again. There is no other repair path. Knows the storage
+contract and feeds; no socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from headwater.errors import HeadwaterError, StoreUnavailable
+from headwater.model import GroupKey
+from headwater.protocol.frames import CatchUpEncoder, Stretch
+from headwater.storage.base import Page, Store
+from headwater.streams.feed import Feed
+from headwater.streams.subscription import Subscription
+
+log = logging.getLogger("headwater.streams")
+
+_AHEAD_POLL_SECONDS = 0.001
+_AHEAD_POLLS = 10_000
+"""Ten seconds: a commit that takes longer has failed or hangs, and the subscription reads again later."""
+
+_ReadKey = tuple[GroupKey, int, str | None]
+
+
+class PageReader:
+    """Reads pages of the store; those who ask for the same page at the same time share one read."""
+
+    def __init__(self, store: Store, page_bytes: int) -> None:
+        self._store = store
+        self._page_bytes = page_bytes
+        self._running: dict[_ReadKey, asyncio.Task[Page]] = {}
+
+    async def read(self, group: GroupKey, after: int, only: str | None) -> Page:
+        """What changed after a version, as of now or a moment ago.
+
+        :raises StoreUnavailable: the store cannot be read.
+        """
+        key = (group, after, only)
+        running = self._running.get(key)
+        if running is None:
+            running = asyncio.create_task(self._read(key))
+            self._running[key] = running
+        # One waiter's end must not end the read of the others.
+        return await asyncio.shield(running)
+
+    async def _read(self, key: _ReadKey) -> Page:
+        group, after, only = key
+        try:
+            return await self._store.read(group, after=after, limit_bytes=self._page_bytes, only=only)
+        finally:
+            del self._running[key]
+
+
+async def catch_up(subscription: Subscription, feed: Feed, reader: PageReader) -> None:
+    """Bring a subscription from behind to live. Returns early when it was closed or its subscriber is full:
+    it stays behind then, and whoever drains it asks again.
+
+    :raises StoreUnavailable: the store cannot be read.
+    """
+    encoder = subscription.wire.catch_up(subscription.group, subscription.item)
+    cursor = subscription.cursor
+    while not subscription.closed:
+        page = await reader.read(subscription.group, cursor, subscription.item)
+        if subscription.closed:
+            return
+        cursor = page.through
+        stretch = Stretch(page.items, page.tombstones, cursor, page.head.version)
+        frames = encoder.stretch(stretch)
+        if frames and not subscription.subscriber.offer(frames):
+            return
+        if subscription.wire.resumes:
+            subscription.cursor = cursor
+        if not page.complete:
+            continue
+        joined = await _join(subscription, feed, encoder, stretch)
+        if joined == "ahead" and not subscription.closed:
+            raise StoreUnavailable("A commit that can be read already has not been reported for 10 seconds.")
+        if joined != "uncovered":
+            return
+
+
+async def _join(subscription: Subscription, feed: Feed, encoder: CatchUpEncoder, stretch: Stretch) -> str:
+    """Join, waiting for notices that the read was ahead of. They are in this process already, as the answer
+    of the commit under way, so the wait is rare and short, and a poll is simpler than a list of waiters."""
+    joined = feed.join(subscription, encoder, stretch)
+    polls = 0
+    while joined == "ahead" and not subscription.closed and polls < _AHEAD_POLLS:
+        await asyncio.sleep(_AHEAD_POLL_SECONDS)
+        polls += 1
+        joined = feed.join(subscription, encoder, stretch)
+    return joined
+
+
+def report(subscription: Subscription, error: HeadwaterError) -> None:
+    """Tell the subscriber and the log that a catch-up failed for now."""
+    log.warning("A catch-up of %s failed: %s", subscription.group, error.message)
+    subscription.subscriber.offer(subscription.wire.error(subscription.group, subscription.item, error))

@@ -1,0 +1,111 @@
+"""The feed of one subscribed group: its changes in version order, and the lanes they leave by.
+
+Owns contiguity, checked once here and not per subscriber: a change that does not follow the last one sets
+everyone behind, and catching up repairs it. Owns the ring of recent changes, by which a subscriber comes from
+behind to live on the loop, without an await. Knows lanes and the ring; no store, no socket.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from headwater.model import Change, GroupKey
+from headwater.protocol.frames import CatchUpEncoder, Stretch, Wire
+from headwater.streams.commits import Event
+from headwater.streams.lane import Lane
+from headwater.streams.ring import Ring
+from headwater.streams.subscription import Subscription
+
+Joined = Literal["live", "refused", "uncovered", "ahead"]
+
+
+class Feed:
+    """One group's changes on their way out. Made with the group's first subscription, dropped with its
+    last."""
+
+    __slots__ = ("_lanes", "_ring", "_ring_bytes", "group", "subscriptions")
+
+    def __init__(self, group: GroupKey, ring_bytes: int) -> None:
+        self.group = group
+        self.subscriptions: set[Subscription] = set()
+        self._ring_bytes = ring_bytes
+        self._ring: Ring | None = None
+        """None until the group's version is known: by its next change, or by the first catch-up."""
+        self._lanes: dict[Wire, Lane] = {}
+
+    @property
+    def head(self) -> int | None:
+        """The last version that the feed knows of."""
+        return None if self._ring is None else self._ring.head
+
+    def change(self, change: Change) -> list[Subscription]:
+        """Take the next change. Answers who fell behind because it does not follow the last one."""
+        lost: list[Subscription] = []
+        if self._ring is None:
+            self._ring = Ring(self._ring_bytes, change.version - 1)
+        if change.version <= self._ring.head:
+            return lost  # Sent already: a reader of the store was ahead of this notice.
+        if change.version != self._ring.head + 1:
+            lost = self.lose()
+            self._ring = Ring(self._ring_bytes, change.version - 1)
+        self._ring.append(change)
+        for lane in self._lanes.values():
+            lane.change(change)
+        return lost
+
+    def event(self, event: Event) -> None:
+        """Take an ephemeral event; it reaches whoever is live when it leaves."""
+        for lane in self._lanes.values():
+            if not lane.empty:
+                lane.event(event.item, lane.wire.event(event.group, event.item, event.body))
+
+    def flush(self) -> None:
+        """Send what gathered in this turn."""
+        for lane in self._lanes.values():
+            lane.flush()
+
+    def lose(self) -> list[Subscription]:
+        """Set everyone behind at what they have been sent. Answers them."""
+        lost: list[Subscription] = []
+        for lane in self._lanes.values():
+            lost += lane.lose()
+        self._lanes.clear()
+        self._ring = None
+        return lost
+
+    def remove(self, subscription: Subscription) -> None:
+        """Forget a subscription, live or behind."""
+        self.subscriptions.discard(subscription)
+        lane = self._lanes.get(subscription.wire)
+        if lane is not None:
+            lane.leave(subscription)
+
+    def join(self, subscription: Subscription, encoder: CatchUpEncoder, read: Stretch) -> Joined:
+        """Bring a subscription from a complete read of the store to live, without an await.
+
+        `live`: it is. `refused`: the subscriber is full, nothing was sent. `uncovered`: more happened since
+        the read than the ring holds, read on. `ahead`: the read saw commits that have not been published here
+        yet; join again after they are.
+        """
+        if self._ring is None:
+            self._ring = Ring(self._ring_bytes, read.through)
+        lane = self._lane(subscription.wire, self._ring.head)
+        lane.flush()
+        if read.through > lane.sent:
+            return "ahead"
+        if not self._ring.covers(read.through):
+            return "uncovered"
+        missed = self._ring.between(read.through, lane.sent)
+        frames = [
+            subscription.wire.change(change) for change in missed if subscription.item in (None, change.id)
+        ]
+        if not subscription.subscriber.offer(b"".join([encoder.complete(), *frames])):
+            return "refused"
+        lane.enter(subscription)
+        return "live"
+
+    def _lane(self, wire: Wire, head: int) -> Lane:
+        lane = self._lanes.get(wire)
+        if lane is None:
+            lane = self._lanes[wire] = Lane(wire, head)
+        return lane

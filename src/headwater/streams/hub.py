@@ -1,0 +1,137 @@
+"""The hub: the map of feeds, and who is catching up. Owns no rule of its own about order; feeds and lanes do.
+
+`publish` is where committed changes come in; `subscribe`, `unsubscribe`, `resume` are what connections call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from headwater.errors import HeadwaterError
+from headwater.model import GroupKey, Subscriber
+from headwater.protocol.frames import Wire
+from headwater.storage.base import Store
+from headwater.streams.catchup import PageReader, catch_up, report
+from headwater.streams.commits import Event, Published
+from headwater.streams.feed import Feed
+from headwater.streams.subscription import Subscription
+
+log = logging.getLogger("headwater.streams")
+
+RETRY_SECONDS = 1.0
+"""How long a failed catch-up waits before the next try; doubled each time up to MAX_RETRY_SECONDS."""
+MAX_RETRY_SECONDS = 30.0
+
+
+class Hub:
+    """All feeds of the process."""
+
+    def __init__(self, store: Store, *, ring_bytes: int, page_bytes: int) -> None:
+        self._reader = PageReader(store, page_bytes)
+        self._ring_bytes = ring_bytes
+        self._feeds: dict[GroupKey, Feed] = {}
+        self._dirty: set[Feed] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def groups(self) -> list[GroupKey]:
+        """The groups that somebody is subscribed to."""
+        return list(self._feeds)
+
+    def publish(self, published: Sequence[Published]) -> None:
+        """Take a batch of committed changes and events, in order. They leave in one flush at the turn's
+        end."""
+        for one in published:
+            feed = self._feeds.get(one.group)
+            if feed is None:
+                continue
+            if isinstance(one, Event):
+                feed.event(one)
+            else:
+                for lost in feed.change(one):
+                    self.resume(lost)
+            if not self._dirty:
+                asyncio.get_running_loop().call_soon(self._flush)
+            self._dirty.add(feed)
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, set()
+        for feed in dirty:
+            feed.flush()
+
+    def subscribe(
+        self, subscriber: Subscriber, wire: Wire, group: GroupKey, item: str | None = None
+    ) -> Subscription:
+        """Begin a subscription; its catch-up starts at once."""
+        subscription = Subscription(subscriber, wire, group, item)
+        feed = self._feeds.get(group)
+        if feed is None:
+            feed = self._feeds[group] = Feed(group, self._ring_bytes)
+        feed.subscriptions.add(subscription)
+        self.resume(subscription)
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """End a subscription. No frame is offered for it after this."""
+        subscription.closed = True
+        feed = self._feeds.get(subscription.group)
+        if feed is None:
+            return
+        feed.remove(subscription)
+        if not feed.subscriptions:
+            del self._feeds[subscription.group]
+
+    def restart(self, subscription: Subscription) -> None:
+        """Start a subscription over, as if it had just been made: the client asked for it again."""
+        feed = self._feeds.get(subscription.group)
+        if subscription.closed or feed is None:
+            return
+        feed.remove(subscription)
+        feed.subscriptions.add(subscription)
+        subscription.fall_behind(0)
+        if subscription.working:
+            subscription.again = True
+        else:
+            self.resume(subscription)
+
+    def resume(self, subscription: Subscription) -> None:
+        """Let a subscription that is behind catch up, unless it is at it already: its subscriber can take
+        more."""
+        if subscription.live or subscription.working or subscription.closed:
+            return
+        subscription.working = True
+        task = asyncio.get_running_loop().create_task(self._catch_up(subscription))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _catch_up(self, subscription: Subscription) -> None:
+        feed = self._feeds.get(subscription.group)
+        try:
+            if feed is not None:
+                await catch_up(subscription, feed, self._reader)
+            subscription.retry = 0
+        except HeadwaterError as error:
+            report(subscription, error)
+            self._retry_later(subscription)
+        except Exception:
+            log.exception("A catch-up of %s broke", subscription.group)
+            self._retry_later(subscription)
+        finally:
+            subscription.working = False
+        if subscription.again:
+            subscription.again = False
+            self.restart(subscription)
+
+    def _retry_later(self, subscription: Subscription) -> None:
+        delay = min(RETRY_SECONDS * 2**subscription.retry, MAX_RETRY_SECONDS)
+        subscription.retry += 1
+        asyncio.get_running_loop().call_later(delay, self.resume, subscription)
+
+    async def close(self) -> None:
+        """Stop all catch-ups."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

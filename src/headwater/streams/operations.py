@@ -1,0 +1,196 @@
+"""The operations of `update`: set, merge, increment, decrement, append, remove. Owns their meaning; pure, no
+I/O.
+
+An operation is an object with `type` and `path`. A path is a dotted text ("progress.done", "lines.0") or a
+list of exact names, and "" (or []) is the whole item. What lies on the way is made as needed; an operation
+that meets a value of the wrong kind is refused and none of its siblings takes effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import orjson
+
+from headwater.errors import InvalidInput
+from headwater.jsonvalue import is_list, is_object
+
+MAX_OPERATIONS = 1000
+MAX_DEPTH = 64
+
+
+class Operation(NamedTuple):
+    """One operation, checked: `path` as exact names, `value` what it brings (for remove: None)."""
+
+    type: str
+    path: tuple[str, ...]
+    value: Any
+
+
+def parse_operations(text: bytes) -> list[Operation]:
+    """Decode and check a JSON list of operations (one alone is taken as a list of it).
+
+    :raises InvalidInput: naming the operation's index and what it needs.
+    """
+    try:
+        raw = orjson.loads(text)
+    except orjson.JSONDecodeError as fault:
+        raise InvalidInput(f"The operations are not JSON: {fault}.") from None
+    raw = [raw] if is_object(raw) else raw
+    if not is_list(raw) or not raw or len(raw) > MAX_OPERATIONS:
+        raise InvalidInput(f"update takes a list of 1 to {MAX_OPERATIONS} operations.", hint=_SHAPE)
+    return [_parse(index, operation) for index, operation in enumerate(raw)]
+
+
+_SHAPE = 'For example [{"type": "increment", "path": "count", "by": 1}].'
+
+
+def _parse(index: int, raw: Any) -> Operation:
+    kind = raw.get("type") if is_object(raw) else None
+    if kind not in _APPLY:
+        known = ", ".join(_APPLY)
+        raise InvalidInput(
+            f"Operation {index} has the type {kind!r}; known are {known}.", hint=_SHAPE, index=index
+        )
+    path = _path(index, raw.get("path", ""))
+    if kind == "remove":
+        return Operation(kind, path, None)
+    if kind in ("increment", "decrement"):
+        value = raw.get("by", raw.get("value", 1))
+        if not _is_number(value):
+            raise InvalidInput(f'Operation {index} ({kind}) needs a number in "by".', index=index)
+        return Operation(kind, path, value)
+    if "value" not in raw:
+        raise InvalidInput(f'Operation {index} ({kind}) needs a "value".', index=index)
+    return Operation(kind, path, raw["value"])
+
+
+def _path(index: int, raw: Any) -> tuple[str, ...]:
+    if isinstance(raw, str):
+        parts = tuple(raw.split(".")) if raw else ()
+    elif is_list(raw) and all(isinstance(part, (str, int)) for part in raw):
+        parts = tuple(str(part) for part in raw)
+    else:
+        raise InvalidInput(f'The "path" of operation {index} must be a text or a list of names.', index=index)
+    if len(parts) > MAX_DEPTH:
+        raise InvalidInput(f'The "path" of operation {index} is deeper than {MAX_DEPTH}.', index=index)
+    return parts
+
+
+def apply_operations(value: dict[str, Any], operations: list[Operation]) -> dict[str, Any]:
+    """The value after all operations, in order. The given value is used up: it may be changed in place.
+
+    :raises InvalidInput: an operation met a value of the wrong kind; nothing may be kept of the result.
+    """
+    root: dict[str, Any] = {"": value}
+    for operation in operations:
+        holder, key = _locate(root, operation)
+        if holder is not None:
+            _APPLY[operation.type](holder, key, operation)
+    result: Any = root.get("", {})
+    if not is_object(result):
+        raise InvalidInput("An item must stay an object; the operations made it something else.")
+    return result
+
+
+Holder = dict[str, Any] | list[Any]
+
+
+def _locate(root: dict[str, Any], operation: Operation) -> tuple[Holder | None, Any]:
+    """The holder and key that the path names. Objects on the way are made, except for a remove, which then
+    has nothing to do (None)."""
+    holder: Holder = root
+    key: Any = ""
+    for part in operation.path:
+        child: Any = _look(holder, key)
+        if child is None:
+            if operation.type == "remove":
+                return None, ""
+            child = {}
+            holder[key] = child
+        if is_list(child):
+            holder, key = child, _index(operation, child, part)
+        elif is_object(child):
+            holder, key = child, part
+        else:
+            raise _refused(operation, f"{part!r} lies inside a {_kind(child)}, not an object or a list")
+    return holder, key
+
+
+def _look(holder: Holder, key: Any) -> Any:
+    return holder.get(key) if isinstance(holder, dict) else holder[key]
+
+
+def _index(operation: Operation, holder: list[Any], part: str) -> int:
+    if not part.isascii() or not part.isdigit() or int(part) >= len(holder):
+        raise _refused(operation, f"{part!r} is no index into a list of {len(holder)}")
+    return int(part)
+
+
+def _set(holder: Holder, key: Any, operation: Operation) -> None:
+    holder[key] = operation.value
+
+
+def _merge(holder: Holder, key: Any, operation: Operation) -> None:
+    current: Any = _look(holder, key)
+    if current is None:
+        current = dict[str, Any]()
+    brought = operation.value
+    if not is_object(current) or not is_object(brought):
+        raise _refused(operation, "merge joins two objects")
+    holder[key] = {**current, **brought}
+
+
+def _increment(holder: Holder, key: Any, operation: Operation) -> None:
+    current = _look(holder, key)
+    current = 0 if current is None else current
+    if not _is_number(current):
+        raise _refused(operation, f"there is a {_kind(current)}, not a number")
+    holder[key] = current + operation.value if operation.type == "increment" else current - operation.value
+
+
+def _append(holder: Holder, key: Any, operation: Operation) -> None:
+    current = _look(holder, key)
+    if isinstance(current, str) and isinstance(operation.value, str):
+        holder[key] = current + operation.value
+    elif is_list(current):
+        holder[key] = [*current, operation.value]
+    elif current is None:
+        holder[key] = operation.value if isinstance(operation.value, str) else [operation.value]
+    else:
+        raise _refused(operation, f"a {_kind(operation.value)} cannot be appended to a {_kind(current)}")
+
+
+def _remove(holder: Holder, key: Any, operation: Operation) -> None:
+    if isinstance(holder, list):
+        del holder[key]
+    elif key == "":
+        holder[key] = {}
+    else:
+        holder.pop(key, None)
+
+
+_APPLY: dict[str, Callable[[Holder, Any, Operation], None]] = {
+    "set": _set,
+    "merge": _merge,
+    "increment": _increment,
+    "decrement": _increment,
+    "append": _append,
+    "remove": _remove,
+}
+
+
+def _refused(operation: Operation, reason: str) -> InvalidInput:
+    path = ".".join(operation.path)
+    return InvalidInput(f"{operation.type} at {path or 'the item'!r} is refused: {reason}.", path=path)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _kind(value: Any) -> str:
+    names: dict[type, str] = {dict: "object", list: "list", str: "text", bool: "boolean", type(None): "null"}
+    kind: type = type(value)
+    return names.get(kind, "number")

@@ -1,0 +1,61 @@
+"""One subscription: what a subscriber wants of one group, and how far it has come. No I/O, no wire.
+
+A subscription is in one of two modes. *Live*: it has been sent everything that its lane has sent, so it needs
+no cursor of its own. *Behind*: it needs what changed after `cursor`. Only `lane.py` makes it live, only a
+catch-up leads there, and whatever goes wrong sets it behind.
+"""
+
+from __future__ import annotations
+
+from headwater.model import GroupKey, Subscriber
+from headwater.protocol.frames import Wire
+
+
+class Subscription:
+    """What one subscriber wants of one group: the whole group (`item` None) or one item of it."""
+
+    __slots__ = (
+        "again",
+        "closed",
+        "cursor",
+        "group",
+        "item",
+        "live",
+        "retry",
+        "since",
+        "subscriber",
+        "whole",
+        "wire",
+        "working",
+    )
+
+    def __init__(self, subscriber: Subscriber, wire: Wire, group: GroupKey, item: str | None) -> None:
+        self.subscriber = subscriber
+        self.wire = wire
+        self.group = group
+        self.item = item
+        self.live = False
+        self.closed = False
+        self.cursor = 0
+        """Behind: the version after which changes are needed. Live: meaningless."""
+        self.since = 0
+        """Live: the lane's turn at which it became live."""
+        self.working = False
+        """A catch-up of it is under way."""
+        self.again = False
+        """It was asked to start over while a catch-up was under way."""
+        self.retry = 0
+        """Catch-ups that failed in a row because the store could not be read."""
+        self.whole: Subscription | None = None
+        """The same subscriber's subscription to the whole group, if any: while that one is live, this one
+        stays silent, so that a socket gets one frame per change."""
+
+    def fall_behind(self, cursor: int) -> None:
+        """Needs what changed after `cursor` from now on; a wire that cannot resume starts over."""
+        self.live = False
+        self.cursor = cursor if self.wire.resumes else 0
+
+    @property
+    def silent(self) -> bool:
+        """Whether the subscriber gets this item's frames through its subscription to the whole group."""
+        return self.whole is not None and self.whole.live

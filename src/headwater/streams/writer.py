@@ -1,0 +1,227 @@
+"""Reads and writes of streams by name: checks names and schemas, then hands writes to the commit queue.
+
+Owns what an item is: an object that always holds its id. Knows the declared streams, the queue and the
+storage contract; no wire, no subscriber.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from asyncio import Future
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from headwater.errors import HeadwaterError, InvalidInput, SchemaMismatch, TooLarge, UnknownStream
+from headwater.jsonvalue import is_object
+from headwater.model import Change, GroupKey, Item, Origin, Write
+from headwater.storage.base import Store
+from headwater.streams.commits import CommitQueue, Event
+from headwater.streams.operations import apply_operations, parse_operations
+from headwater.streams.schema import Schema, check_item
+
+_READ_PAGE_BYTES = 4 * 1024 * 1024
+_OLD_MARK = "__motia"
+"""A key that the old framework put into items that it handed out; it comes back in sets and is dropped."""
+
+
+class Writer:
+    """The StreamService of a process. `declare` swaps the streams at each generation of the project."""
+
+    def __init__(
+        self, store: Store, queue: CommitQueue, *, max_item_bytes: int, max_id_bytes: int = 1024
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._max_item_bytes = max_item_bytes
+        self._max_id_bytes = max_id_bytes
+        self._schemas: Mapping[str, Schema | None] = {}
+
+    def declare(self, streams: Mapping[str, Schema | None]) -> None:
+        """Take these streams, by name with their schemas (None accepts any object), instead of those
+        before."""
+        self._schemas = dict(streams)
+
+    @property
+    def pending_bytes(self) -> int:
+        """Data that waits for a commit, in bytes."""
+        return self._queue.pending_bytes
+
+    def set(
+        self,
+        stream: str,
+        group: str,
+        item: str,
+        data: bytes,
+        *,
+        if_version: int | None = None,
+        origin: Origin,
+    ) -> Future[Item]:
+        """See StreamService.set."""
+
+        def prepare() -> Write:
+            schema = self._check(stream, group, item)
+            body = self._encode(schema, self._decode(data), stream, group, item)
+            return Write(GroupKey(stream, group), item, "set", body, None, if_version, origin)
+
+        return self._begin(prepare, _item_of)
+
+    def update(
+        self,
+        stream: str,
+        group: str,
+        item: str,
+        operations: bytes,
+        *,
+        if_version: int | None = None,
+        origin: Origin,
+    ) -> Future[Item]:
+        """See StreamService.update."""
+
+        def prepare() -> Write:
+            schema = self._check(stream, group, item)
+            parsed = parse_operations(operations)
+
+            def apply(current: bytes | None) -> bytes:
+                value: dict[str, Any] = {} if current is None else orjson.loads(current)
+                return self._encode(schema, apply_operations(value, parsed), stream, group, item)
+
+            return Write(GroupKey(stream, group), item, "update", b"", apply, if_version, origin)
+
+        return self._begin(prepare, _item_of)
+
+    def delete(
+        self, stream: str, group: str, item: str, *, if_version: int | None = None, origin: Origin
+    ) -> Future[Item | None]:
+        """See StreamService.delete."""
+
+        def prepare() -> Write:
+            self._check(stream, group, item)
+            return Write(GroupKey(stream, group), item, "delete", b"", None, if_version, origin)
+
+        return self._begin(prepare, _item_of)
+
+    def send(
+        self, stream: str, group: str, item: str | None, event: bytes, *, origin: Origin
+    ) -> Future[None]:
+        """See StreamService.send."""
+
+        def prepare() -> Event:
+            self._check(stream, group, item)
+            return Event(GroupKey(stream, group), item, _event_body(event))
+
+        return self._begin(prepare, lambda result: result)
+
+    async def get(self, stream: str, group: str, item: str) -> Item | None:
+        """See StreamService.get."""
+        self._check(stream, group, item)
+        return await self._store.get(GroupKey(stream, group), item)
+
+    async def get_group(self, stream: str, group: str) -> Sequence[Item]:
+        """See StreamService.get_group."""
+        self._check(stream, group, None)
+        held: dict[str, Item] = {}
+        after, complete = 0, False
+        while not complete:
+            page = await self._store.read(GroupKey(stream, group), after=after, limit_bytes=_READ_PAGE_BYTES)
+            for gone in page.tombstones:
+                held.pop(gone.id, None)
+            held.update((item.id, item) for item in page.items)
+            after, complete = page.through, page.complete
+        return sorted(held.values(), key=lambda item: item.created)
+
+    def _begin(self, prepare: Callable[[], Write | Event], answer: Callable[[Any], Any]) -> Future[Any]:
+        """Check and enqueue at once; whatever is wrong goes into the future, never to the caller."""
+        done: Future[Any] = asyncio.get_running_loop().create_future()
+        try:
+            queued = self._queue.add(prepare())
+        except HeadwaterError as error:
+            done.set_exception(error)
+            return done
+        queued.add_done_callback(lambda future: _pass_on(future, done, answer))
+        return done
+
+    def _check(self, stream: str, group: str, item: str | None) -> Schema | None:
+        """The stream's schema, once all names are sound.
+
+        :raises UnknownStream: naming the nearest declared stream.
+        :raises InvalidInput: a group or item id that is empty or too long.
+        """
+        for what, value in (("group id", group), ("item id", item)):
+            if value is not None:
+                self._check_id(what, value)
+        try:
+            return self._schemas[stream]
+        except KeyError:
+            near = difflib.get_close_matches(stream, list(self._schemas), n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else "Declare it in a file named like chat_stream.py."
+            raise UnknownStream(f"There is no stream named {stream!r}.", hint=hint, stream=stream) from None
+
+    def _check_id(self, what: str, value: Any) -> None:
+        if not isinstance(value, str) or not value:
+            raise InvalidInput(f"The {what} must be a non-empty text, not {value!r}.")
+        try:
+            size = len(value.encode())
+        except UnicodeEncodeError:
+            raise InvalidInput(f"The {what} holds a lone surrogate, which is no text.") from None
+        if size > self._max_id_bytes:
+            raise InvalidInput(f"The {what} is {size} bytes long; the limit is {self._max_id_bytes}.")
+
+    def _decode(self, data: bytes) -> Any:
+        if len(data) > self._max_item_bytes:
+            raise self._too_large(len(data))
+        try:
+            return orjson.loads(data)
+        except orjson.JSONDecodeError as fault:
+            raise InvalidInput(f"The item's data is not JSON: {fault}.") from None
+
+    def _encode(self, schema: Schema | None, value: Any, stream: str, group: str, item: str) -> bytes:
+        """The item's text: checked, with its id inside, without what the old framework left."""
+        if not is_object(value):
+            raise SchemaMismatch(
+                f"An item of stream {stream!r} must be an object.", [], stream=stream, id=item
+            )
+        value.pop(_OLD_MARK, None)
+        value["id"] = item
+        check_item(schema, value, stream=stream, group=group, item=item)
+        body = orjson.dumps(value)
+        if len(body) > self._max_item_bytes:
+            raise self._too_large(len(body))
+        return body
+
+    def _too_large(self, size: int) -> TooLarge:
+        return TooLarge(
+            f"The item is {size} bytes; the limit is {self._max_item_bytes}.",
+            hint="Raise [storage] max_item_bytes, or split the item.",
+            size=size,
+            limit=self._max_item_bytes,
+        )
+
+
+def _event_body(event: bytes) -> bytes:
+    """The event's text, checked to be `{"type": text, "data"?}` and written anew in that shape."""
+    try:
+        body = orjson.loads(event)
+    except orjson.JSONDecodeError as fault:
+        raise InvalidInput(f"The event is not JSON: {fault}.") from None
+    if not is_object(body) or not isinstance(body.get("type"), str) or not body["type"]:
+        raise InvalidInput(
+            'An event needs a "type" that is a non-empty text.', hint='{"type": "typing", "data": {}}'
+        )
+    return orjson.dumps({"type": body["type"], "data": body.get("data")})
+
+
+def _item_of(change: Change | None) -> Item | None:
+    return None if change is None else Item(change.id, change.data, change.version, change.created)
+
+
+def _pass_on(queued: Future[Any], done: Future[Any], answer: Callable[[Any], Any]) -> None:
+    if done.done():
+        return
+    error = queued.exception() if not queued.cancelled() else InvalidInput("The write was cancelled.")
+    if error is not None:
+        done.set_exception(error)
+    else:
+        done.set_result(answer(queued.result()))

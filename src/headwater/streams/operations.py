@@ -190,7 +190,11 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _kind(value: Any) -> str:
-    names: dict[type, str] = {dict: "object", list: "list", str: "text", bool: "boolean", type(None): "null"}
-    kind: type = type(value)
-    return names.get(kind, "number")
+def _kind(value: object) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, str):
+        return "text"
+    if value is None:
+        return "null"
+    return "object" if is_object(value) else "list" if is_list(value) else "number"

@@ -1,0 +1,70 @@
+"""Decides about WebSocket handshakes: which origins, how many sockets, which subprotocol, which session.
+
+Owns the set of open sockets. A browser sends the page's origin with a handshake and asks nobody; so a page from
+elsewhere could read a developer's streams unless the server looks. Knows sessions only as something it makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from websockets.http11 import Request
+from websockets.typing import Subprotocol
+
+from headwater.config import ServerSettings, SocketSettings
+from headwater.server.websocket import Session, WebSocket
+
+AUTHORIZATION = Subprotocol("Authorization")
+"""The old clients' way to bring a token: they offer `Authorization` and then the token itself as subprotocols."""
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+MakeSession = Callable[[WebSocket, Request], Session]
+
+
+class SocketOpening:
+    """The server's one Opening."""
+
+    def __init__(self, server: ServerSettings, settings: SocketSettings, make_session: MakeSession) -> None:
+        self.settings = settings
+        self.sockets: set[WebSocket] = set()
+        self._server = server
+        self._make_session = make_session
+
+    def protocol(self, config: Any, server_state: Any, app_state: Any) -> WebSocket:
+        """A protocol object for one upgraded request; the signature is uvicorn's (`ws=`)."""
+        return WebSocket(self, server_state.connections)
+
+    def refuse(self, request: Request) -> tuple[HTTPStatus, str] | None:
+        """Too many sockets, or a page from an origin that the settings do not allow."""
+        if len(self.sockets) > self._server.max_connections:
+            return (
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "The server holds as many sockets as it may; try again later.\n",
+            )
+        origin = request.headers.get("Origin")
+        if origin is not None and not self._allows(origin, request.headers.get("Host", "")):
+            text = f"Pages from {origin} may not open sockets here; [server] cors_origins lists those that may.\n"
+            return HTTPStatus.FORBIDDEN, text
+        return None
+
+    def select(self, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+        """`Authorization` when offered: a browser closes the socket if none of its offers is taken."""
+        return AUTHORIZATION if AUTHORIZATION in offered else None
+
+    def session(self, socket: WebSocket, request: Request) -> Session:
+        """A session for a socket that has opened."""
+        return self._make_session(socket, request)
+
+    def _allows(self, origin: str, host: str) -> bool:
+        """The server's own pages; pages of this machine while the server is for this machine only (a front end's
+        development server has another port); and what `cors_origins` lists."""
+        if "*" in self._server.cors_origins or origin in self._server.cors_origins:
+            return True
+        parts = urlsplit(origin)
+        if parts.netloc.lower() == host.lower():
+            return True
+        return parts.hostname in _LOOPBACK and self._server.host in _LOOPBACK

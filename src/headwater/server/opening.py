@@ -1,7 +1,8 @@
 """Decides about WebSocket handshakes: which origins, how many sockets, which subprotocol, which session.
 
-Owns the set of open sockets. A browser sends the page's origin with a handshake and asks nobody; so a page from
-elsewhere could read a developer's streams unless the server looks. Knows sessions only as something it makes.
+Owns the set of open sockets. A browser sends the page's origin with a handshake and asks nobody; so a page
+from elsewhere could read a developer's streams unless the server looks. Knows sessions only as something it
+makes.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from headwater.config import ServerSettings, SocketSettings
 from headwater.server.websocket import Session, WebSocket
 
 AUTHORIZATION = Subprotocol("Authorization")
-"""The old clients' way to bring a token: they offer `Authorization` and then the token itself as subprotocols."""
+"""The old clients' way to bring a token: they offer `Authorization` and then the token itself as
+subprotocols."""
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -47,8 +49,8 @@ class SocketOpening:
             )
         origin = request.headers.get("Origin")
         if origin is not None and not self._allows(origin, request.headers.get("Host", "")):
-            text = f"Pages from {origin} may not open sockets here; [server] cors_origins lists those that may.\n"
-            return HTTPStatus.FORBIDDEN, text
+            text = f"Pages from {origin} may not open sockets here; [server] cors_origins lists those that
+            may.\n" return HTTPStatus.FORBIDDEN, text
         return None
 
     def select(self, offered: Sequence[Subprotocol]) -> Subprotocol | None:
@@ -60,8 +62,8 @@ class SocketOpening:
         return self._make_session(socket, request)
 
     def _allows(self, origin: str, host: str) -> bool:
-        """The server's own pages; pages of this machine while the server is for this machine only (a front end's
-        development server has another port); and what `cors_origins` lists."""
+        """The server's own pages; pages of this machine while the server is for this machine only (a front
+        end's development server has another port); and what `cors_origins` lists."""
         if "*" in self._server.cors_origins or origin in self._server.cors_origins:
             return True
         parts = urlsplit(origin)

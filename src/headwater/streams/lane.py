@@ -78,8 +78,8 @@ class Lane:
     def lose(self) -> list[Subscription]:
         """Send what gathered, then set everyone behind and forget them. Answers them.
 
-        Amid a sliced flush nobody can say who has it already, so all fall behind to where it started: a wire that
-        resumes drops what comes twice, by version.
+        Amid a sliced flush nobody can say who has it already, so all fall behind to where it started: a wire
+        that resumes drops what comes twice, by version.
         """
         self.flush()
         cursor = self.sent if self._slicing is None else self._started

@@ -40,6 +40,18 @@ class Stretch(NamedTuple):
     head: int
 
 
+class Advance(NamedTuple):
+    """One committed change on its way through a feed.
+
+    `feed` is the feed's number, unique in the process. `before` is the item's data before the change where the feed
+    still holds it: a wire may then send the difference alone.
+    """
+
+    change: Change
+    feed: int
+    before: bytes | None
+
+
 class CatchUpEncoder(Protocol):
     """Encodes one catch-up of one subscription. A wire version decides what travels when."""
 
@@ -61,11 +73,11 @@ class Wire(Protocol):
         """Whether a subscription may catch up from a version of its own instead of from nothing."""
         ...
 
-    def change(self, change: Change) -> bytes:
+    def change(self, advance: Advance) -> bytes:
         """The frame of one committed change."""
         ...
 
-    def event(self, group: GroupKey, item: str | None, event: bytes) -> bytes:
+    def event(self, feed: int, group: GroupKey, item: str | None, event: bytes) -> bytes:
         """The frame of one ephemeral event, given as the JSON text of `{"type", "data"}`."""
         ...
 

@@ -21,8 +21,8 @@ import orjson
 from headwater.clock import Stamps
 from headwater.errors import HeadwaterError, ProtocolFault
 from headwater.jsonvalue import is_object
-from headwater.model import Change, GroupKey, Item
-from headwater.protocol.frames import Stretch, text_frame
+from headwater.model import GroupKey, Item
+from headwater.protocol.frames import Advance, Stretch, text_frame
 
 
 class Request(NamedTuple):
@@ -78,11 +78,12 @@ class V0Wire:
     def __init__(self, stamps: Stamps) -> None:
         self._stamps = stamps
 
-    def change(self, change: Change) -> bytes:
+    def change(self, advance: Advance) -> bytes:
         """`create`, `update` or `delete` with the item."""
+        change = advance.change
         return self._item_frame(change.group, change.id, change.kind.encode(), change.data)
 
-    def event(self, group: GroupKey, item: str | None, event: bytes) -> bytes:
+    def event(self, feed: int, group: GroupKey, item: str | None, event: bytes) -> bytes:
         """`event` with the user's `{"type", "data"}`."""
         return self._frame(group, item, b'{"type":"event","event":%b}' % event)
 

@@ -23,9 +23,11 @@ class Feed:
     """One group's changes on their way out. Made with the group's first subscription, dropped with its
     last."""
 
-    __slots__ = ("_lanes", "_ring", "_ring_bytes", "group", "subscriptions")
+    __slots__ = ("_lanes", "_ring", "_ring_bytes", "group", "number", "subscriptions")
 
-    def __init__(self, group: GroupKey, ring_bytes: int) -> None:
+    def __init__(self, number: int, group: GroupKey, ring_bytes: int) -> None:
+        self.number = number
+        """Unique in the process; wires may name the feed by it."""
         self.group = group
         self.subscriptions: set[Subscription] = set()
         self._ring_bytes = ring_bytes
@@ -42,22 +44,22 @@ class Feed:
         """Take the next change. Answers who fell behind because it does not follow the last one."""
         lost: list[Subscription] = []
         if self._ring is None:
-            self._ring = Ring(self._ring_bytes, change.version - 1)
+            self._ring = Ring(self.number, self._ring_bytes, change.version - 1)
         if change.version <= self._ring.head:
             return lost  # Sent already: a reader of the store was ahead of this notice.
         if change.version != self._ring.head + 1:
             lost = self.lose()
-            self._ring = Ring(self._ring_bytes, change.version - 1)
-        self._ring.append(change)
+            self._ring = Ring(self.number, self._ring_bytes, change.version - 1)
+        advance = self._ring.append(change)
         for lane in self._lanes.values():
-            lane.change(change)
+            lane.change(advance)
         return lost
 
     def event(self, event: Event) -> None:
         """Take an ephemeral event; it reaches whoever is live when it leaves."""
         for lane in self._lanes.values():
             if not lane.empty:
-                lane.event(event.item, lane.wire.event(event.group, event.item, event.body))
+                lane.event(event.item, lane.wire.event(self.number, event.group, event.item, event.body))
 
     def flush(self) -> None:
         """Send what gathered in this turn."""
@@ -88,17 +90,16 @@ class Feed:
         yet; join again after they are.
         """
         if self._ring is None:
-            self._ring = Ring(self._ring_bytes, read.through)
+            self._ring = Ring(self.number, self._ring_bytes, read.through)
         lane = self._lane(subscription.wire, self._ring.head)
         lane.flush()
         if read.through > lane.sent:
             return "ahead"
         if not self._ring.covers(read.through):
             return "uncovered"
+        wire, item = subscription.wire, subscription.item
         missed = self._ring.between(read.through, lane.sent)
-        frames = [
-            subscription.wire.change(change) for change in missed if subscription.item in (None, change.id)
-        ]
+        frames = [wire.change(advance) for advance in missed if item in (None, advance.change.id)]
         if not subscription.subscriber.offer(b"".join([encoder.complete(), *frames])):
             return "refused"
         lane.enter(subscription)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from itertools import count
 
 from headwater.errors import HeadwaterError
 from headwater.model import GroupKey, Subscriber
@@ -32,6 +33,7 @@ class Hub:
         self._reader = PageReader(store, page_bytes)
         self._ring_bytes = ring_bytes
         self._feeds: dict[GroupKey, Feed] = {}
+        self._numbers = count(1)
         self._dirty: set[Feed] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -68,7 +70,7 @@ class Hub:
         subscription = Subscription(subscriber, wire, group, item)
         feed = self._feeds.get(group)
         if feed is None:
-            feed = self._feeds[group] = Feed(group, self._ring_bytes)
+            feed = self._feeds[group] = Feed(next(self._numbers), group, self._ring_bytes)
         feed.subscriptions.add(subscription)
         self.resume(subscription)
         return subscription

@@ -11,8 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 
-from headwater.model import Change
-from headwater.protocol.frames import Wire
+from headwater.protocol.frames import Advance, Wire
 from headwater.streams.subscription import Subscription
 
 SLICE = 1000
@@ -45,13 +44,13 @@ class Lane:
         """Whether nobody is live here."""
         return not self._room and not self._items
 
-    def change(self, change: Change) -> None:
+    def change(self, advance: Advance) -> None:
         """Take the next change of the group into the frames of this turn."""
-        self.head = change.version
+        self.head = advance.change.version
         if not self.empty or self._slicing is not None:
-            self._pending.append((change.id, self.wire.change(change)))
+            self._pending.append((advance.change.id, self.wire.change(advance)))
         else:
-            self.sent = change.version
+            self.sent = self.head
 
     def event(self, item: str | None, frame: bytes) -> None:
         """Take an ephemeral event into the frames of this turn, behind the changes made before it."""

@@ -49,13 +49,14 @@ def load_settings(
     origins = dict.fromkeys(values, DEFAULT)
     faults: list[Fault] = []
     for source in (from_file(root), from_environment(environ), from_flags(flags)):
-        faults += source.faults
+        wrong = list(source.faults)
         for given in source.given:
             try:
                 values[given.key] = fields()[given.key].read(given.raw)
                 origins[given.key] = given.where
             except ValueError:
-                faults.append(_unusable(given))
+                wrong.append(_unusable(given))
+        faults += sorted(wrong, key=_line)
     faults += _contradictions(values, origins)
     if faults:
         raise _refusal(faults)
@@ -69,6 +70,12 @@ def _folder(project: Path) -> Path:
         hint = f"`headwater create {project.name or 'NAME'}` makes a new project."
         raise ConfigError(f'"{project}" {what}.', hint=hint)
     return root
+
+
+def _line(fault: Fault) -> int:
+    """The line of a fault, to report a file from its top; other sources keep their order."""
+    line = fault.where.rpartition(":")[2]
+    return int(line) if line.isdigit() else 0
 
 
 def _unusable(given: Given) -> Fault:

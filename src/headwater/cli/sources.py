@@ -163,7 +163,7 @@ def _nearest(key: str) -> Iterator[str]:
     """Keys like this one, best first: the same name elsewhere, then a typing error in its own section."""
     section, _, name = key.rpartition(".")
     siblings = {field.name: field.key for field in fields().values() if field.section == section}
-    everywhere = {field.name: field.key for field in fields().values()}
+    everywhere = {field.name: field.key for field in reversed(fields().values())}
     if name in everywhere:
         yield everywhere[name]
     yield from (siblings[near] for near in get_close_matches(name, siblings, n=1, cutoff=0.7))

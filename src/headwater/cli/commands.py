@@ -1,0 +1,167 @@
+"""The words and flags of the `headwater` command.
+
+Owns nothing that takes long to import: each command brings its parts when it runs. Knows nothing of how
+errors are told; that is `main.py`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headwater import __version__
+from headwater.errors import ConfigError
+
+if TYPE_CHECKING:
+    from headwater.cli.settings import Flag, LoadedSettings
+
+app = typer.Typer(
+    name="headwater",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Folder = Annotated[
+    Path, typer.Argument(metavar="DIR", help="The project's folder.", show_default="this folder")
+]
+Host = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Address to listen on (server.host).")]
+Port = Annotated[str | None, typer.Option(metavar="PORT", help="Port to listen on (server.port).")]
+LogLevel = Annotated[
+    str | None, typer.Option(metavar="LEVEL", help="Least level that is logged (log.level).")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any other setting; may be repeated."),
+]
+Debug = Annotated[
+    bool, typer.Option("--debug", help="Show tracebacks of internal errors (or HEADWATER_DEBUG=1).")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for tools.")]
+
+
+@app.callback(invoke_without_command=True)
+def headwater(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Headwater, a server for live state."""
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def dev(
+    project: Folder = Path(),
+    host: Host = None,
+    port: Port = None,
+    log_level: LogLevel = None,
+    set_: Set = None,
+    debug: Debug = False,
+) -> None:
+    """Serve the project and reload it when its files change."""
+    from headwater.cli.serving import run_server
+
+    run_server(_load(project, host=host, port=port, log_level=log_level, settings=set_, dev=True).settings)
+
+
+@app.command()
+def start(
+    project: Folder = Path(),
+    host: Host = None,
+    port: Port = None,
+    log_level: LogLevel = None,
+    set_: Set = None,
+    debug: Debug = False,
+) -> None:
+    """Serve the project, without reload."""
+    from headwater.cli.serving import run_server
+
+    run_server(_load(project, host=host, port=port, log_level=log_level, settings=set_).settings)
+
+
+@app.command()
+def create(name: Annotated[str, typer.Argument(metavar="NAME", help="The folder to create.")]) -> None:
+    """Write a new project that runs at once: a chat."""
+    from headwater.cli.create import create_project
+    from headwater.cli.terminal import say
+
+    target = create_project(name, Path.cwd())
+    say(f"Created {target.name}: a chat, in one stream, one step and one page.")
+    say()
+    if target != Path.cwd():
+        say(f"  cd {name}", "bold")
+    say("  headwater dev", "bold")
+    say()
+    say("Then open the printed address in two windows.")
+
+
+@app.command()
+def routes(project: Folder = Path(), set_: Set = None, json: Json = False, debug: Debug = False) -> None:
+    """Print what the project declares, and its problems.
+
+    The exit code is 1 if a file is at fault.
+    """
+    from headwater.cli.serving import run_inspection
+
+    found = run_inspection(_load(project, settings=set_).settings)
+    if json:
+        from headwater.cli.report import as_json
+
+        _print_json(as_json(found))
+    else:
+        from headwater.cli.report import show_project
+
+        show_project(found)
+    if any(problem.level == "error" for problem in found.problems):
+        raise typer.Exit(1)
+
+
+@app.command()
+def config(project: Folder = Path(), set_: Set = None, json: Json = False, debug: Debug = False) -> None:
+    """Print each setting: its value and origin."""
+    from headwater.cli.show_settings import as_json, show_settings
+
+    loaded = _load(project, settings=set_)
+    if json:
+        _print_json(as_json(loaded))
+    else:
+        show_settings(loaded)
+
+
+def _load(
+    project: Path,
+    *,
+    host: str | None = None,
+    port: str | None = None,
+    log_level: str | None = None,
+    settings: Sequence[str] | None = None,
+    dev: bool = False,
+) -> LoadedSettings:
+    from headwater.cli.settings import Flag, load_settings
+
+    named = (
+        ("--host", "server.host", host),
+        ("--port", "server.port", port),
+        ("--log-level", "log.level", log_level),
+    )
+    flags = [Flag(option, key, text) for option, key, text in named if text is not None]
+    return load_settings(project, flags=[*map(_set_flag, settings or ()), *flags], dev=dev)
+
+
+def _set_flag(written: str) -> Flag:
+    from headwater.cli.settings import Flag
+
+    key, equals, text = written.partition("=")
+    if not equals:
+        raise ConfigError(f'--set "{written}" has no value.', hint="It looks like: --set server.port=8080")
+    return Flag(f"--set {key.strip()}", key.strip(), text.strip())
+
+
+def _print_json(value: object) -> None:
+    import json
+
+    print(json.dumps(value, indent=2, ensure_ascii=not sys.stdout.encoding.lower().startswith("utf")))

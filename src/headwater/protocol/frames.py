@@ -43,8 +43,8 @@ class Stretch(NamedTuple):
 class Advance(NamedTuple):
     """One committed change on its way through a feed.
 
-    `feed` is the feed's number, unique in the process. `before` is the item's data before the change where the feed
-    still holds it: a wire may then send the difference alone.
+    `feed` is the feed's number, unique in the process. `before` is the item's data before the change where
+    the feed still holds it: a wire may then send the difference alone.
     """
 
     change: Change

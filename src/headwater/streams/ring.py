@@ -32,8 +32,8 @@ class Ring:
         return self.base + len(self._advances)
 
     def append(self, change: Change) -> Advance:
-        """Keep the next change, whose version must be `head + 1`; answers it with what the item was before, if
-        that is still here."""
+        """Keep the next change, whose version must be `head + 1`; answers it with what the item was before,
+        if that is still here."""
         known = self._latest.get(change.id)
         before = (
             known.data if known is not None and known.kind != "delete" and change.kind == "update" else None

@@ -125,6 +125,9 @@ class WorkerSettings:
     block_after: float = _setting(
         0.1, "Seconds a handler may block its loop before its step gets threads of its own.", least=MOMENT
     )
+    max_waiting: int = _setting(
+        10_000, "Requests that may wait for a worker; above it the answer is 503.", least=1
+    )
     start_timeout: float = _setting(30.0, "Seconds a worker may take to load the project.", least=MOMENT)
     drain_timeout: float = _setting(10.0, "Seconds that running invocations get when their generation ends.")
     access_timeout: float = _setting(

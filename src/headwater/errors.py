@@ -151,6 +151,20 @@ class WorkerLost(HeadwaterError):
     status = 502
 
 
+class Overloaded(HeadwaterError):
+    """The server has as much to do as it may hold, or is stopping; nothing was begun, so trying again is safe."""
+
+    code = "OVERLOADED"
+    status = 503
+
+
+class UnknownStep(HeadwaterError):
+    """A step that the running generation of the project does not have any more."""
+
+    code = "STEP_UNKNOWN"
+    status = 404
+
+
 class HandlerFailed(HeadwaterError):
     """User code raised or answered nonsense; the traceback is in the log under the trace id, never here."""
 

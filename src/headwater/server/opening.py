@@ -49,8 +49,10 @@ class SocketOpening:
             )
         origin = request.headers.get("Origin")
         if origin is not None and not self._allows(origin, request.headers.get("Host", "")):
-            text = f"Pages from {origin} may not open sockets here; [server] cors_origins lists those that
-            may.\n" return HTTPStatus.FORBIDDEN, text
+            return (
+                HTTPStatus.FORBIDDEN,
+                f"Pages from {origin} may not open sockets here; [server] cors_origins lists those that may.\n",
+            )
         return None
 
     def select(self, offered: Sequence[Subprotocol]) -> Subprotocol | None:

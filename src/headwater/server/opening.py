@@ -51,7 +51,7 @@ class SocketOpening:
         if origin is not None and not self._allows(origin, request.headers.get("Host", "")):
             return (
                 HTTPStatus.FORBIDDEN,
-                f"Pages from {origin} may not open sockets here; [server] cors_origins lists those that may.\n",
+                f"Pages from {origin} may not open sockets here; see [server] cors_origins.\n",
             )
         return None
 

@@ -52,8 +52,26 @@ class Advance(NamedTuple):
     before: bytes | None
 
 
+class CatchUpOf(Protocol):
+    """What a wire needs to know of a subscription that catches up.
+
+    `label` is the client's number for it. `limit` is the size of its window, None for all; `floor` the
+    creating version of the window's oldest item, 0 for all.
+    """
+
+    group: GroupKey
+    item: str | None
+    label: int
+    limit: int | None
+    floor: int
+
+
 class CatchUpEncoder(Protocol):
     """Encodes one catch-up of one subscription. A wire version decides what travels when."""
+
+    def reset(self, reason: str) -> bytes:
+        """The subscription starts over, for one of the reasons of WIRE.md: frames that say so, or nothing."""
+        ...
 
     def stretch(self, stretch: Stretch) -> bytes:
         """Take the next stretch; answers frames to send now, or nothing."""
@@ -81,10 +99,10 @@ class Wire(Protocol):
         """The frame of one ephemeral event, given as the JSON text of `{"type", "data"}`."""
         ...
 
-    def error(self, group: GroupKey, item: str | None, error: HeadwaterError) -> bytes:
-        """The frame that tells a subscription what went wrong with it."""
+    def error(self, of: CatchUpOf, error: HeadwaterError) -> bytes:
+        """The frame that tells a subscription, which lives on, what went wrong with it."""
         ...
 
-    def catch_up(self, group: GroupKey, item: str | None) -> CatchUpEncoder:
-        """An encoder for one catch-up of a subscription to the group, or to one item of it."""
+    def catch_up(self, of: CatchUpOf) -> CatchUpEncoder:
+        """An encoder for one catch-up of a subscription."""
         ...

@@ -22,7 +22,7 @@ from headwater.clock import Stamps
 from headwater.errors import HeadwaterError, ProtocolFault
 from headwater.jsonvalue import is_object
 from headwater.model import GroupKey, Item
-from headwater.protocol.frames import Advance, Stretch, text_frame
+from headwater.protocol.frames import Advance, CatchUpOf, Stretch, text_frame
 
 
 class Request(NamedTuple):
@@ -87,14 +87,18 @@ class V0Wire:
         """`event` with the user's `{"type", "data"}`."""
         return self._frame(group, item, b'{"type":"event","event":%b}' % event)
 
-    def error(self, group: GroupKey, item: str | None, error: HeadwaterError) -> bytes:
+    def error(self, of: CatchUpOf, error: HeadwaterError) -> bytes:
+        """What went wrong with a subscription that lives on."""
+        return self.refusal(of.group, of.item, error)
+
+    def refusal(self, group: GroupKey, item: str | None, error: HeadwaterError) -> bytes:
         """An `event` of type "error" with the code, which is how v0 tells of a refusal."""
         body = {"type": "event", "event": {"type": "error", "data": error.to_dict()}}
         return self._frame(group, item, orjson.dumps(body, default=str))
 
-    def catch_up(self, group: GroupKey, item: str | None) -> V0CatchUp:
+    def catch_up(self, of: CatchUpOf) -> V0CatchUp:
         """A catch-up that ends in one `sync`."""
-        return V0CatchUp(self, group, item)
+        return V0CatchUp(self, of.group, of.item)
 
     def sync_group(self, group: GroupKey, items: Sequence[Item]) -> bytes:
         """`sync` with all items of a group, in creation order."""
@@ -129,6 +133,10 @@ class V0CatchUp:
         self._group = group
         self._item = item
         self._held: dict[str, Item] = {}
+
+    def reset(self, reason: str) -> bytes:
+        """Nothing: every catch-up of v0 starts over."""
+        return b""
 
     def stretch(self, stretch: Stretch) -> bytes:
         """Keep the newest of every item; nothing travels yet."""

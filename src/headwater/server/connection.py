@@ -171,7 +171,7 @@ class V0Session:
                 entry.subscription.whole = None if whole is None else whole.subscription
 
     def _tell(self, group: GroupKey, item: str | None, error: HeadwaterError) -> None:
-        self._socket.offer(self._wire.error(group, item, error))
+        self._socket.offer(self._wire.refusal(group, item, error))
 
 
 class _Entry:

@@ -61,7 +61,7 @@ async def catch_up(subscription: Subscription, feed: Feed, reader: PageReader) -
 
     :raises StoreUnavailable: the store cannot be read.
     """
-    encoder = subscription.wire.catch_up(subscription.group, subscription.item)
+    encoder = subscription.wire.catch_up(subscription)
     cursor = subscription.cursor
     while not subscription.closed:
         page = await reader.read(subscription.group, cursor, subscription.item)
@@ -98,4 +98,4 @@ async def _join(subscription: Subscription, feed: Feed, encoder: CatchUpEncoder,
 def report(subscription: Subscription, error: HeadwaterError) -> None:
     """Tell the subscriber and the log that a catch-up failed for now."""
     log.warning("A catch-up of %s failed: %s", subscription.group, error.message)
-    subscription.subscriber.offer(subscription.wire.error(subscription.group, subscription.item, error))
+    subscription.subscriber.offer(subscription.wire.error(subscription, error))

@@ -18,8 +18,12 @@ class Subscription:
         "again",
         "closed",
         "cursor",
+        "epoch",
+        "floor",
         "group",
         "item",
+        "label",
+        "limit",
         "live",
         "retry",
         "since",
@@ -34,6 +38,14 @@ class Subscription:
         self.wire = wire
         self.group = group
         self.item = item
+        self.label = 0
+        """The client's own number for it, where the wire has such."""
+        self.limit: int | None = None
+        """The size of its window; None is no window, but everything."""
+        self.floor = 0
+        """The creating version of its window's oldest item; 0 is everything."""
+        self.epoch: str | None = None
+        """The epoch of `cursor`, where the client brought one; None is the store's own."""
         self.live = False
         self.closed = False
         self.cursor = 0

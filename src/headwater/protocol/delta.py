@@ -1,0 +1,92 @@
+"""The difference of two JSON values, as operations, and their application. Pure; the meaning is WIRE.md
+section 5.
+
+Made for state that grows: a text or a list that got longer travels as its tail, at any depth; other changes
+travel as the changed members. No attempt at the least possible edit: what is not a growth or a member is set
+anew.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headwater.jsonvalue import is_list, is_object
+
+MAX_DIFF_BYTES = 256 * 1024
+"""Above this size of either value no difference is sought: parsing and walking both would hold the loop for
+milliseconds (about 1 ms for 256 KB on the machine of the design's measurements)."""
+
+Operation = list[Any]
+Path = list[str | int]
+
+
+def operations_between(old: Any, new: Any) -> list[Operation]:
+    """Operations that make `old` into `new`. Both are decoded JSON values."""
+    found: list[Operation] = []
+    _differ(old, new, [], found)
+    return found
+
+
+def _differ(old: Any, new: Any, path: Path, found: list[Operation]) -> None:
+    if is_object(old) and is_object(new):
+        _differ_objects(old, new, path, found)
+    elif is_list(old) and is_list(new) and 0 < len(old) <= len(new):
+        _differ_lists(old, new, path, found)
+    elif isinstance(old, str) and isinstance(new, str) and old and new.startswith(old):
+        if len(new) > len(old):
+            found.append(["a", path, new[len(old) :]])
+    elif type(old) is not type(new) or old != new:
+        found.append(["s", path, new])
+
+
+def _differ_objects(old: dict[str, Any], new: dict[str, Any], path: Path, found: list[Operation]) -> None:
+    found.extend(["r", [*path, key]] for key in old if key not in new)
+    for key, value in new.items():
+        if key in old:
+            _differ(old[key], value, [*path, key], found)
+        else:
+            found.append(["s", [*path, key], value])
+
+
+def _differ_lists(old: list[Any], new: list[Any], path: Path, found: list[Operation]) -> None:
+    for index, value in enumerate(old):
+        _differ(value, new[index], [*path, index], found)
+    if len(new) > len(old):
+        found.append(["a", path, new[len(old) :]])
+
+
+def apply_operations(value: Any, operations: list[Operation]) -> Any:
+    """The value after the operations. Nothing of the given value is changed: what changes is copied on the
+    way, so that parts left alone stay the same objects.
+
+    :raises ValueError: an operation does not fit the value; a frame has been lost.
+    """
+    for operation in operations:
+        try:
+            value = _apply(value, operation[1], operation)
+        except (KeyError, IndexError, TypeError, AttributeError) as fault:
+            raise ValueError(f"The operation {operation[:2]} does not fit: {fault!r}.") from None
+    return value
+
+
+def _apply(value: Any, path: Path, operation: Operation) -> Any:
+    if not path:
+        return _change(value, operation)
+    key, rest = path[0], path[1:]
+    copy: Any = value.copy()
+    if operation[0] == "r" and not rest:
+        del copy[key]
+    elif rest or operation[0] == "a":
+        copy[key] = _apply(value[key], rest, operation)
+    else:
+        copy[key] = operation[2]
+    return copy
+
+
+def _change(value: Any, operation: Operation) -> Any:
+    kind, tail = operation[0], operation[-1]
+    if kind == "s":
+        return tail
+    if kind == "a" and type(value) is type(tail) and isinstance(value, (str, list)):
+        return value + tail
+    raise ValueError(f"The operation {operation[:2]} does not fit a {type(value).__name__}.")

@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 UV := UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 PYTEST_FLAGS ?=
 TESTS ?=
-BENCH ?=
+BENCH_FLAGS ?=
 
 .PHONY: help setup demo test check format docs bench npm browser lock build clean
 
@@ -52,8 +52,8 @@ format: setup ## Format and mend what can be mended.
 docs: setup ## Write the generated pages under docs/ anew.
 	$(BIN)/python scripts/write_docs.py
 
-bench: setup ## Run the benchmarks. BENCH= picks some.
-	$(BIN)/python -m benchmarks $(BENCH)
+bench: setup ## Run the benchmarks. BENCH_FLAGS= is passed on.
+	$(BIN)/python -m benchmarks $(BENCH_FLAGS)
 
 # The packages of the npm registry that tests and benchmarks drive.
 npm: setup tests/npm/node_modules/.installed

@@ -1,4 +1,4 @@
-"""POST /chat-messages: puts a message into a channel. Everyone who subscribes to the channel sees it at once."""
+"""POST /chat-messages: puts a message into a channel. All who subscribe to the channel see it at once."""
 
 import uuid
 from datetime import UTC, datetime

@@ -144,9 +144,16 @@ class _Handler(logging.Handler):
     def _run(self) -> None:
         for record in iter(self._waiting.get, None):
             self._write(self.format(record))
-            if self._dropped and self._waiting.empty():
-                dropped, self._dropped = self._dropped, 0
+            if self._waiting.empty() and (dropped := self._take_dropped()):
                 self._write(self.format(_missing(dropped)))
+
+    def _take_dropped(self) -> int:
+        self.acquire()  # `emit` counts under the same lock
+        try:
+            dropped, self._dropped = self._dropped, 0
+        finally:
+            self.release()
+        return dropped
 
     def _write(self, line: str) -> None:
         # A log that cannot be written (a closed pipe) must not stop the server.

@@ -10,7 +10,6 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from functools import cache
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -38,13 +37,11 @@ def _console(stream: TextIO) -> Console:
     return Console(file=stream, width=width, highlight=False, soft_wrap=True, legacy_windows=False)
 
 
-@cache
 def out() -> Console:
     """Where answers go."""
     return _console(sys.stdout)
 
 
-@cache
 def err() -> Console:
     """Where errors and logs go."""
     return _console(sys.stderr)

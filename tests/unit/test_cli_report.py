@@ -1,0 +1,121 @@
+"""What `dev`, `start` and `routes` print about a project."""
+
+from __future__ import annotations
+
+import pytest
+
+from headwater.cli import report
+from headwater.steps.declare import (
+    ApiStep,
+    CronStep,
+    EventStep,
+    NoopStep,
+    Problem,
+    Project,
+    StreamDeclaration,
+)
+
+CREATE = ApiStep("steps/create_step.py", "python", "Create", path="/messages", method="POST", line=3)
+LIST = ApiStep("steps/list_step.py", "python", "List", path="/messages", method="GET")
+CHAT = StreamDeclaration("steps/chat_stream.py", "python", "chat")
+BROKEN = Problem("error", "SYNTAX_ERROR", "invalid syntax", "steps/x_step.py", 7, hint="Close the bracket.")
+
+
+def shown(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_project_is_shown_as_tables_without_colours(capsys: pytest.CaptureFixture[str]) -> None:
+    others = (
+        EventStep("steps/mail_step.py", "python", "Mail", subscribes=("mail.sent", "mail.failed")),
+        CronStep("steps/daily_step.py", "python", "Daily", cron="0 0 * * *"),
+        NoopStep("steps/human_step.py", "python", "Human"),
+    )
+    report.show_project(Project(1, (CREATE, LIST, *others), (CHAT,), (BROKEN,)))
+    assert shown(capsys) == [
+        "Routes",
+        "method  path       step    file",
+        "GET     /messages  List    steps/list_step.py",
+        "POST    /messages  Create  steps/create_step.py",
+        "",
+        "Streams",
+        "name  access  file",
+        "chat  open    steps/chat_stream.py",
+        "",
+        "Other steps",
+        "type   name   runs on                 file",
+        "event  Mail   mail.sent, mail.failed  steps/mail_step.py",
+        "cron   Daily  0 0 * * *               steps/daily_step.py",
+        "noop   Human                          steps/human_step.py",
+        "",
+        "Problems (1)",
+        "error   SYNTAX_ERROR steps/x_step.py:7",
+        "    invalid syntax",
+        "    Close the bracket.",
+        "",
+    ]
+
+
+def test_an_empty_project_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    report.show_project(Project(1))
+    assert shown(capsys) == ["No steps and no streams found."]
+
+
+def test_long_paths_are_never_cut_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    path = "/" + "very-long/" * 40
+    report.show_project(Project(1, (ApiStep("steps/a_step.py", "python", "A", path=path),)))
+    assert path in capsys.readouterr().out
+
+
+def test_names_with_markup_or_control_characters_are_shown_as_they_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report.show_project(Project(1, (ApiStep("steps/a_step.py", "python", "[red]A\x1b[0m", path="/a"),)))
+    assert r"[red]A\x1b[0m" in capsys.readouterr().out
+
+
+def test_errors_are_shown_before_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+    warning = Problem("warning", "UNKNOWN_KEY", "unknown key", "steps/a_step.py")
+    report.show_problems([warning, BROKEN])
+    lines = shown(capsys)
+    assert lines[1].startswith("error")
+    assert lines[4] == "warning UNKNOWN_KEY steps/a_step.py"
+
+
+def test_a_reload_tells_what_came_went_changed_broke_and_was_mended(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = Project(1, (CREATE, LIST), (CHAT,), (BROKEN,))
+    changed = ApiStep(
+        "steps/create_step.py", "python", "Create", path="/messages", method="POST", middleware=1
+    )
+    added = NoopStep("steps/human_step.py", "python", "Human")
+    new_problem = Problem("error", "IMPORT_FAILED", "no module named y", "steps/y_step.py", 1)
+    report.show_reload(before, Project(2, (changed, added), (CHAT,), (new_problem,)))
+    assert shown(capsys) == [
+        "reloaded (3 changes in declarations)",
+        "  + noop Human",
+        "  - GET /messages (List)",
+        "  ~ POST /messages (Create)",
+        "  fixed steps/x_step.py:7",
+        "Problems (1)",
+        "error   IMPORT_FAILED steps/y_step.py:1",
+        "    no module named y",
+        "",
+    ]
+
+
+def test_a_reload_that_moves_a_declaration_to_another_line_changes_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    moved = ApiStep("steps/create_step.py", "python", "Create", path="/messages", method="POST", line=30)
+    report.show_reload(Project(1, (CREATE,)), Project(2, (moved,)))
+    assert shown(capsys) == ["reloaded (no changes in declarations)"]
+
+
+def test_json_holds_everything() -> None:
+    plain = report.as_json(Project(1, (CREATE,), (CHAT,), (BROKEN,)))
+    assert plain["steps"][0]["type"] == "api"
+    assert plain["steps"][0]["path"] == "/messages"
+    assert plain["streams"][0]["name"] == "chat"
+    assert plain["problems"][0]["code"] == "SYNTAX_ERROR"

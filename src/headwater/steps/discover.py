@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from headwater.steps.declare import ApiStep, JsonSchema, Problem, Project, Step, StreamDeclaration
+from headwater.steps.paths import path_shape
 from headwater.steps.shape import OBJECT, SCHEMA, TEXT, Fault, Keys, check, schema_fault, suggestion
 from headwater.steps.sources import Sources
 from headwater.steps.triggers import TRIGGERS
-from headwater.steps.triggers.api import path_shape
 from headwater.steps.triggers.base import NAME, Entry
 
 Declared = TypeVar("Declared", Step, StreamDeclaration)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, cast, get_args
 
 from headwater.steps.declare import ApiStep, JsonSchema, Method
+from headwater.steps.paths import check_path
 from headwater.steps.shape import (
     SCHEMA,
     TEXTS,
@@ -21,13 +21,6 @@ from headwater.steps.shape import (
 from headwater.steps.triggers.base import COMMON, Entry, Trigger, shared
 
 METHODS: tuple[str, ...] = get_args(Method)
-_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-def path_shape(path: str) -> str:
-    """A path as routing sees it: names of parameters and a trailing slash make no difference."""
-    segments = [":" if segment.startswith(":") else segment for segment in path.split("/")]
-    return "/".join(segments).rstrip("/") or "/"
 
 
 def _is_query_params(value: Any) -> bool:
@@ -61,19 +54,8 @@ def _method_faults(method: Any) -> list[Fault]:
 
 
 def _path_faults(path: Any) -> list[Fault]:
-    if not isinstance(path, str):
-        return []
-    if not path.startswith("/"):
-        return [Fault("error", "path", f'"path" must begin with "/", not "{path}"', f'Write "/{path}".')]
-    if set(path) & set("?# "):
-        return [Fault("error", "path", f'"path" must hold no "?", "#" or space: "{path}"')]
-    names = [segment[1:] for segment in path.split("/") if segment.startswith(":")]
-    bad = [name for name in names if not _PARAMETER.fullmatch(name)]
-    if bad:
-        return [Fault("error", "path", f'":{bad[0]}" is no name for a parameter of "{path}"')]
-    if len(set(names)) < len(names):
-        return [Fault("error", "path", f'"path" names a parameter twice: "{path}"')]
-    return []
+    reason = check_path(path) if isinstance(path, str) else None
+    return [Fault("error", "path", f'"path" cannot be served: {reason}')] if reason else []
 
 
 def _response_faults(status: str, schema: Any) -> list[Fault]:

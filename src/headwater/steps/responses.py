@@ -1,0 +1,86 @@
+"""What a worker answered for an API step, made into an HTTP response.
+
+Owns the rules of a response: which statuses and headers may be, the content type where none is given, the
+header that names stream items. Knows no process and no HTTP library.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+from urllib.parse import quote
+
+from headwater.errors import HandlerFailed
+from headwater.protocol.worker import Message
+from headwater.steps.declare import ApiResponse
+
+ITEMS_HEADER = "x-headwater-items"
+"""Names the stream items in the body: `stream/group/id@version`, percent-encoded parts, joined by ", "."""
+
+CONTENT_TYPES: Mapping[str, str] = {
+    "json": "application/json",
+    "text": "text/plain; charset=utf-8",
+    "bytes": "application/octet-stream",
+}
+"""The content type by body kind, unless the step says another."""
+
+SERVER_OWNED = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive", "upgrade"})
+"""Headers that only the server can know; from a step they are dropped."""
+
+BODILESS = frozenset({204, 205, 304})
+"""Statuses whose responses have no body, whatever the step answers."""
+
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
+def response_of(result: Message) -> ApiResponse:
+    """The response that a successful `result` message describes.
+
+    :raises HandlerFailed: it describes none; the message says what is wrong with it.
+    """
+    header = result.header
+    status = _status(header.get("status"))
+    body = bytes(result.sections[0]) if result.sections and status not in BODILESS else b""
+    headers = list(_user_headers(header.get("headers") or {}))
+    kind = CONTENT_TYPES.get(str(header.get("body_kind")))
+    if kind and status not in BODILESS and not any(name == "content-type" for name, _ in headers):
+        headers.insert(0, ("content-type", kind))
+    items = items_header(header.get("items") or ())
+    if items:
+        headers.append((ITEMS_HEADER, items))
+    return ApiResponse(status, headers, body)
+
+
+def items_header(items: Iterable[Any]) -> str:
+    """The value that names these `[stream, group, id, version]`; "" for none."""
+    return ", ".join(
+        "/".join(quote(str(part), safe="") for part in key) + f"@{int(version)}" for *key, version in items
+    )
+
+
+def _status(status: Any) -> int:
+    if type(status) is not int or not 200 <= status <= 599:
+        raise HandlerFailed(f'"status" must be a number of 200 to 599, not {status!r:.40}')
+    return status
+
+
+def _user_headers(headers: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    for name, value in headers.items():
+        if not _NAME.fullmatch(name):
+            raise HandlerFailed(f"{name!r:.80} is no name for a header")
+        if name.lower() not in SERVER_OWNED:
+            yield from ((name.lower(), one) for one in _values(name, value))
+
+
+def _values(name: str, value: Any) -> list[str]:
+    values = cast("list[Any]", value) if isinstance(value, list) else [value]
+    texts = [one if isinstance(one, str) else str(one) for one in values]
+    for text in texts:
+        if not _VALUE.fullmatch(text):
+            raise HandlerFailed(
+                f'The header "{name}" holds a character that no header may hold',
+                hint="Only Latin-1 text without line breaks; percent-encode the rest.",
+            )
+    return texts

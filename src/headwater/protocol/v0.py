@@ -135,7 +135,8 @@ class V0CatchUp:
         self._held: dict[str, Item] = {}
 
     def reset(self, reason: str) -> bytes:
-        """Nothing: every catch-up of v0 starts over."""
+        """Forget what was gathered. Nothing travels: every catch-up of v0 starts over anyway."""
+        self._held.clear()
         return b""
 
     def stretch(self, stretch: Stretch) -> bytes:

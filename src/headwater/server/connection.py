@@ -7,31 +7,15 @@ frames to.
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Awaitable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from headwater.config import SocketSettings
-from headwater.errors import AccessDenied, HeadwaterError, ProtocolFault, TooMany
+from headwater.errors import HeadwaterError, ProtocolFault, TooMany
 from headwater.model import GroupKey, Subscriber
 from headwater.protocol.v0 import Request, V0Wire, parse_request
+from headwater.server.gate import Admissions, Gate
 from headwater.streams.hub import Hub
 from headwater.streams.subscription import Subscription
-
-log = logging.getLogger("headwater.socket")
-
-
-class Gate(Protocol):
-    """Says who may subscribe to what."""
-
-    def admit(self, group: GroupKey, item: str | None, auth: Any) -> Awaitable[bool] | None:
-        """None when anybody may; else the project's own answer, to be awaited. It never raises but
-        UnknownStream.
-
-        :raises UnknownStream: the project declares no such stream.
-        """
-        ...
 
 
 class Room(NamedTuple):
@@ -44,7 +28,7 @@ class Room(NamedTuple):
 class V0Session:
     """One client of protocol v0. A Session of its socket."""
 
-    __slots__ = ("_auth", "_entries", "_gate", "_hub", "_settings", "_socket", "_tasks", "_wire")
+    __slots__ = ("_admissions", "_entries", "_hub", "_settings", "_socket", "_wire")
 
     def __init__(
         self,
@@ -58,11 +42,9 @@ class V0Session:
         self._socket = socket
         self._wire = wire
         self._hub = hub
-        self._gate = gate
+        self._admissions = Admissions(gate, auth)
         self._settings = settings
-        self._auth = auth
         self._entries: dict[Room, _Entry] = {}
-        self._tasks: set[asyncio.Task[None]] | None = None
 
     def message(self, text: str) -> None:
         """Carry out one message; what is wrong with it goes back as an error event."""
@@ -92,8 +74,7 @@ class V0Session:
         for entry in entries.values():
             if entry.subscription is not None:
                 self._hub.unsubscribe(entry.subscription)
-        for task in self._tasks or ():
-            task.cancel()
+        self._admissions.close()
 
     def _join(self, room: Room, request: Request) -> None:
         entry = self._entries.get(room)
@@ -103,8 +84,9 @@ class V0Session:
         entry.ids.add(request.subscription)
         if entry.subscription is not None:
             self._hub.restart(entry.subscription)  # A second listener of the page needs a sync of its own.
-        elif not entry.admitting:
-            self._admit(room, entry)
+        elif not entry.asked:
+            entry.asked = True
+            self._admissions.ask(room.group, room.item, lambda error: self._answered(room, entry, error))
 
     def _check_room(self) -> None:
         limit = self._settings.max_subscriptions
@@ -115,39 +97,13 @@ class V0Session:
                 limit=limit,
             )
 
-    def _admit(self, room: Room, entry: _Entry) -> None:
-        try:
-            answer = self._gate.admit(room.group, room.item, self._auth)
-        except HeadwaterError:
-            del self._entries[room]
-            raise
-        if answer is None:
-            self._enter(room, entry)
-            return
-        entry.admitting = True
-        task = asyncio.get_running_loop().create_task(self._admit_later(room, entry, answer))
-        self._tasks = self._tasks or set()
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _admit_later(self, room: Room, entry: _Entry, answer: Awaitable[bool]) -> None:
-        """Wait for the project's rule; anything but a plain yes is a no."""
-        try:
-            allowed = await answer
-        except Exception:
-            log.exception("The access rule of stream %r failed", room.group.stream)
-            allowed = False
-        entry.admitting = False
+    def _answered(self, room: Room, entry: _Entry, error: HeadwaterError | None) -> None:
         if self._entries.get(room) is not entry:
             return  # It left meanwhile.
-        if allowed is True:
-            self._enter(room, entry)
+        if error is not None:
+            del self._entries[room]
+            self._tell(room.group, room.item, error)
             return
-        del self._entries[room]
-        denied = AccessDenied("You may not subscribe to this.", stream=room.group.stream)
-        self._tell(room.group, room.item, denied)
-
-    def _enter(self, room: Room, entry: _Entry) -> None:
         entry.subscription = self._hub.subscribe(self._socket, self._wire, room.group, room.item)
         self._link(room.group)
 
@@ -177,9 +133,9 @@ class V0Session:
 class _Entry:
     """One joined room: the client's own subscription ids, and the subscription once it is admitted."""
 
-    __slots__ = ("admitting", "ids", "subscription")
+    __slots__ = ("asked", "ids", "subscription")
 
     def __init__(self) -> None:
         self.ids: set[str] = set()
         self.subscription: Subscription | None = None
-        self.admitting = False
+        self.asked = False

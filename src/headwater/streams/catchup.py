@@ -34,6 +34,11 @@ class PageReader:
         self._page_bytes = page_bytes
         self._running: dict[_ReadKey, asyncio.Task[Page]] = {}
 
+    @property
+    def epoch(self) -> str:
+        """The store's line of history."""
+        return self._store.epoch
+
     async def read(self, group: GroupKey, after: int, only: str | None) -> Page:
         """What changed after a version, as of now or a moment ago.
 
@@ -56,31 +61,55 @@ class PageReader:
 
 
 async def catch_up(subscription: Subscription, feed: Feed, reader: PageReader) -> None:
-    """Bring a subscription from behind to live. Returns early when it was closed or its subscriber is full:
-    it stays behind then, and whoever drains it asks again.
+    """Bring a subscription from behind to live.
+
+    Returns early when it was closed or its subscriber is full: it stays behind then, and whoever drains it
+    asks again.
 
     :raises StoreUnavailable: the store cannot be read.
     """
     encoder = subscription.wire.catch_up(subscription)
-    cursor = subscription.cursor
+    subscription.reading = subscription.cursor
+    if subscription.epoch not in (None, reader.epoch) and not _start_over(subscription, encoder, "epoch"):
+        return
+    subscription.epoch = None
+    if feed.covers(subscription.cursor):
+        here = Stretch((), (), subscription.cursor, feed.head or 0)
+        encoder.stretch(here)
+        if feed.join(subscription, encoder, here) != "uncovered":
+            return
     while not subscription.closed:
-        page = await reader.read(subscription.group, cursor, subscription.item)
+        page = await reader.read(subscription.group, subscription.reading, subscription.item)
         if subscription.closed:
             return
-        cursor = page.through
-        stretch = Stretch(page.items, page.tombstones, cursor, page.head.version)
+        reason = _discontinuity(subscription.reading, page)
+        if reason:
+            if not _start_over(subscription, encoder, reason):
+                return
+            continue
+        stretch = Stretch(page.items, page.tombstones, page.through, page.head.version)
         frames = encoder.stretch(stretch)
         if frames and not subscription.subscriber.offer(frames):
             return
-        if subscription.wire.resumes:
-            subscription.cursor = cursor
-        if not page.complete:
-            continue
-        joined = await _join(subscription, feed, encoder, stretch)
-        if joined == "ahead" and not subscription.closed:
-            raise StoreUnavailable("A commit that can be read already has not been reported for 10 seconds.")
-        if joined != "uncovered":
+        subscription.advance(page.through)
+        if page.complete and await _join(subscription, feed, encoder, stretch) != "uncovered":
             return
+
+
+def _discontinuity(after: int, page: Page) -> str:
+    """Why a page does not continue what the client holds, in the words of WIRE.md; empty when it does."""
+    if after > page.head.version:
+        return "ahead"
+    return "expired" if 0 < after < page.head.floor else ""
+
+
+def _start_over(subscription: Subscription, encoder: CatchUpEncoder, reason: str) -> bool:
+    """Tell the client to drop what it holds. False when its subscriber is full."""
+    frames = encoder.reset(reason)
+    if frames and not subscription.subscriber.offer(frames):
+        return False
+    subscription.cursor = subscription.reading = 0
+    return True
 
 
 async def _join(subscription: Subscription, feed: Feed, encoder: CatchUpEncoder, stretch: Stretch) -> str:
@@ -92,6 +121,8 @@ async def _join(subscription: Subscription, feed: Feed, encoder: CatchUpEncoder,
         await asyncio.sleep(_AHEAD_POLL_SECONDS)
         polls += 1
         joined = feed.join(subscription, encoder, stretch)
+    if joined == "ahead" and not subscription.closed:
+        raise StoreUnavailable("A commit that can be read already has not been reported for 10 seconds.")
     return joined
 
 

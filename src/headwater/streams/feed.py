@@ -40,6 +40,10 @@ class Feed:
         """The last version that the feed knows of."""
         return None if self._ring is None else self._ring.head
 
+    def covers(self, cursor: int) -> bool:
+        """Whether what changed after a cursor can be sent from memory."""
+        return cursor > 0 and self._ring is not None and self._ring.covers(cursor)
+
     def change(self, change: Change) -> list[Subscription]:
         """Take the next change. Answers who fell behind because it does not follow the last one."""
         lost: list[Subscription] = []
@@ -97,9 +101,14 @@ class Feed:
             return "ahead"
         if not self._ring.covers(read.through):
             return "uncovered"
-        wire, item = subscription.wire, subscription.item
+        wire, item, floor = subscription.wire, subscription.item, subscription.floor
         missed = self._ring.between(read.through, lane.sent)
-        frames = [wire.change(advance) for advance in missed if item in (None, advance.change.id)]
+        frames = [
+            wire.change(advance)
+            for advance in missed
+            if item in (None, advance.change.id)
+            and (advance.change.created >= floor or advance.change.kind == "delete")
+        ]
         if not subscription.subscriber.offer(b"".join([encoder.complete(), *frames])):
             return "refused"
         lane.enter(subscription)

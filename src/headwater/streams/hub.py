@@ -66,14 +66,21 @@ class Hub:
     def subscribe(
         self, subscriber: Subscriber, wire: Wire, group: GroupKey, item: str | None = None
     ) -> Subscription:
-        """Begin a subscription; its catch-up starts at once."""
+        """Begin a subscription from nothing; its catch-up starts at once."""
         subscription = Subscription(subscriber, wire, group, item)
+        self.begin(subscription)
+        return subscription
+
+    def begin(self, subscription: Subscription) -> int:
+        """Begin a subscription as it is, with its cursor; its catch-up starts at once, but sends nothing
+        before the next loop turn. Answers the number of its feed."""
+        group = subscription.group
         feed = self._feeds.get(group)
         if feed is None:
             feed = self._feeds[group] = Feed(next(self._numbers), group, self._ring_bytes)
         feed.subscriptions.add(subscription)
         self.resume(subscription)
-        return subscription
+        return feed.number
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """End a subscription. No frame is offered for it after this."""

@@ -25,6 +25,7 @@ class Subscription:
         "label",
         "limit",
         "live",
+        "reading",
         "retry",
         "since",
         "subscriber",
@@ -50,6 +51,8 @@ class Subscription:
         self.closed = False
         self.cursor = 0
         """Behind: the version after which changes are needed. Live: meaningless."""
+        self.reading = 0
+        """Behind: the version from which a catch-up under way reads on."""
         self.since = 0
         """Live: the lane's turn at which it became live."""
         self.working = False
@@ -65,7 +68,14 @@ class Subscription:
     def fall_behind(self, cursor: int) -> None:
         """Needs what changed after `cursor` from now on; a wire that cannot resume starts over."""
         self.live = False
-        self.cursor = cursor if self.wire.resumes else 0
+        self.cursor = self.reading = cursor if self.wire.resumes else 0
+
+    def advance(self, through: int) -> None:
+        """A catch-up has sent what changed up to `through`; a wire that cannot resume has sent nothing
+        yet."""
+        self.reading = through
+        if self.wire.resumes:
+            self.cursor = through
 
     @property
     def silent(self) -> bool:

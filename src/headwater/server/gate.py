@@ -1,0 +1,68 @@
+"""Who may subscribe to what: asks the project's rule and fails closed. Knows no wire and no socket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from headwater.errors import AccessDenied, HeadwaterError
+from headwater.model import GroupKey
+
+log = logging.getLogger("headwater.socket")
+
+Then = Callable[[HeadwaterError | None], None]
+
+
+class Gate(Protocol):
+    """Says who may subscribe to what."""
+
+    def admit(self, group: GroupKey, item: str | None, auth: Any) -> Awaitable[bool] | None:
+        """None when anybody may; else the project's own answer, to be awaited.
+
+        :raises UnknownStream: the project declares no such stream.
+        """
+        ...
+
+
+class Admissions:
+    """The questions that one client has open at the gate."""
+
+    __slots__ = ("_auth", "_gate", "_tasks")
+
+    def __init__(self, gate: Gate, auth: Any) -> None:
+        self._gate = gate
+        self._auth = auth
+        self._tasks: set[asyncio.Task[None]] | None = None  # Most clients never need one.
+
+    def ask(self, group: GroupKey, item: str | None, then: Then) -> None:
+        """Ask, and call `then` with None for yes or with what stands against it: at once where no rule has to
+        run."""
+        try:
+            answer = self._gate.admit(group, item, self._auth)
+        except HeadwaterError as error:
+            then(error)
+            return
+        if answer is None:
+            then(None)
+            return
+        task = asyncio.get_running_loop().create_task(_ask(group, answer, then))
+        self._tasks = self._tasks or set()
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def close(self) -> None:
+        """Take all open questions back; their `then` is not called."""
+        for task in self._tasks or ():
+            task.cancel()
+
+
+async def _ask(group: GroupKey, answer: Awaitable[bool], then: Then) -> None:
+    """Wait for the project's rule; anything but a plain yes is a no."""
+    try:
+        allowed = await answer
+    except Exception:
+        log.exception("The access rule of stream %r failed", group.stream)
+        allowed = False
+    then(None if allowed is True else AccessDenied("You may not subscribe to this.", stream=group.stream))

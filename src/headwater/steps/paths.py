@@ -3,7 +3,7 @@
 Owns the grammar and nothing else: finding the step of a request is the server's router. Supported:
 
 - `/todos/:id`               a parameter: one segment, not empty
-- `/:from-:to`, `/:name.json`several parameters and fixed text in one segment
+- `/:a-:b`, `/:name.json`    several parameters and fixed text in one segment
 - `/todos/:id?`              an optional parameter at the end of its segment, with the `/` or `.` before it
 - `/todos/:id(\\d+)`         a constraint on a parameter that is alone in its segment, see `constraints.py`
 - `/(users|people)`          the same without a name

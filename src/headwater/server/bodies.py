@@ -1,0 +1,119 @@
+"""The body of a request: read within its limit, then parsed by its content type.
+
+Owns the limit and the JSON; forms are `forms.py`. A body is held in memory, once: its pieces are joined when
+the last has come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import orjson
+from starlette.types import Receive
+
+from headwater.errors import BodyInvalid, BodyUnsupported, TooLarge
+from headwater.server.forms import parse_form
+from headwater.steps.declare import BodyKind
+
+_UTF8 = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii"})
+_FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+
+
+class ClientGone(Exception):
+    """The client hung up before its request was answered; nobody is there to be told."""
+
+
+class Parsed(NamedTuple):
+    """A body as steps see it, and how a worker is to read it."""
+
+    kind: BodyKind
+    value: Any
+
+
+NOTHING = Parsed("none", {})
+
+
+async def read_body(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes:
+    """All of the body.
+
+    Raises TooLarge as soon as it is announced or found to be above the limit, ClientGone if it breaks off.
+    """
+    announced = headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise _too_large(limit)
+    pieces: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        piece: bytes = message.get("body", b"")
+        size += len(piece)
+        if size > limit:
+            raise _too_large(limit)
+        pieces.append(piece)
+        more = message.get("more_body", False)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+async def parse_body(raw: bytes, headers: Mapping[str, str], form_limit: int) -> Parsed:
+    """The body as its content type says; without one, and for any other type, it is text.
+
+    Raises BodyInvalid, BodyUnsupported or, for a form, TooLarge.
+    """
+    if not raw:
+        return NOTHING
+    content_type = headers.get("content-type", "")
+    if content_type == "application/json" and "content-encoding" not in headers:
+        return Parsed("json", parse_json(raw))
+    _check_encoding(headers.get("content-encoding", ""))
+    media_type, _, parameters = content_type.partition(";")
+    media_type = media_type.strip().lower()
+    if media_type == "application/json" or media_type.endswith("+json"):
+        _check_charset(parameters)
+        return Parsed("json", parse_json(raw))
+    if media_type in _FORMS:
+        _check_charset(parameters)
+        return Parsed("inline", await parse_form(raw, content_type, form_limit))
+    return Parsed("text", None)
+
+
+def parse_json(raw: bytes) -> Any:
+    """A JSON value. Raises BodyInvalid that tells where the text breaks."""
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        where: dict[str, Any] = {"line": error.lineno, "column": error.colno, "offset": error.pos}
+        if raw.startswith(b"\xef\xbb\xbf"):
+            raise BodyInvalid(
+                "the body is not valid JSON: it begins with a byte order mark",
+                hint="send UTF-8 without a byte order mark",
+                **where,
+            ) from None
+        raise BodyInvalid(
+            f"the body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})", **where
+        ) from None
+
+
+def _check_encoding(encoding: str) -> None:
+    if encoding.strip().lower() not in ("", "identity"):
+        raise BodyUnsupported(
+            f'a body with content-encoding "{encoding[:100]}" is not read', hint="send it uncompressed"
+        )
+
+
+def _check_charset(parameters: str) -> None:
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        charset = value.strip().strip('"').lower()
+        if name.strip().lower() == "charset" and charset not in _UTF8:
+            raise BodyUnsupported(f'a body in the charset "{charset[:100]}" is not read', hint="send UTF-8")
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(
+        f"the body is larger than {limit} bytes",
+        hint="max_body_bytes in [server] of headwater.toml sets the limit",
+        limit=limit,
+    )

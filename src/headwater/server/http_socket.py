@@ -1,0 +1,250 @@
+"""One HTTP connection: uvicorn's protocol, with the limits that it lacks.
+
+Owns what a stranger may do to a connection: how many there are, how large and how slow a request may be, and
+how long an answer may stay unread. Everything about one request is the application's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import uvicorn
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from headwater.config import ServerSettings
+from headwater.errors import (
+    HeadersTooLarge,
+    HeadwaterError,
+    RequestInvalid,
+    RequestTooSlow,
+    ServerBusy,
+)
+from headwater.server.cors import Header
+from headwater.server.outgoing import encode_headers
+from headwater.server.problem import problem
+from headwater.server.trace import TRACE_HEADER, trace_id
+
+MOST_HEADERS = 500
+"""Header lines of one request."""
+
+CUT_ABOVE = 1.1
+"""How far above `max_connections` a connection still gets an answer that says so; beyond, it is cut."""
+
+LEAST_BODY_BYTES = 1024
+"""Bytes of a body that must arrive within each `read_timeout`; fewer and the client only holds a place."""
+
+PARTING_SECONDS = 2.0
+"""How long a refused client may take to read why; until then what it sends is thrown away."""
+
+
+class HttpConfig(uvicorn.Config):
+    """uvicorn's configuration, with the limits of `HttpSocket`."""
+
+    limits: ServerSettings
+
+
+class HttpSocket(HttpToolsProtocol):
+    """One connection, from its first byte until it ends or becomes a WebSocket."""
+
+    def __init__(
+        self,
+        config: HttpConfig,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._limits = config.limits
+        self._refusal: HeadwaterError | None = None
+        self._parting = False
+        # A message is a request from its first byte to the last one of its body. `_arrived` counts the bytes
+        # since `_since`, which is when its headers or its body began, or the watch last looked at the body.
+        self._in_message = False
+        self._in_headers = True
+        self._arrived = 0
+        self._since = self.loop.time()
+        self._read_watch: asyncio.TimerHandle | None = None
+        self._write_watch: asyncio.TimerHandle | None = None
+        self._unsent = 0
+
+    # What the transport calls.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Take a connection, or say that there are too many."""
+        super().connection_made(transport)
+        most = self._limits.max_connections
+        if len(self.connections) > most * CUT_ABOVE + 1:
+            transport.abort()
+            return
+        if len(self.connections) > most:
+            self._refusal = ServerBusy(f"the server holds {most} connections, its most", limit=most)
+            self.app = self._answer_refusal  # pyright: ignore[reportAttributeAccessIssue]
+        self._watch_reading(self._limits.read_timeout)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._end_watches()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came in, within the limits."""
+        if self._parting:
+            return
+        self._arrived += len(data)
+        super().data_received(data)
+        if not self._in_message or self._parting:
+            return
+        if self._in_headers and self._arrived > self._limits.max_header_bytes:
+            self._refuse(self._headers_too_large())
+        elif self._read_watch is None:
+            self._watch_reading(self._limits.read_timeout)
+
+    def pause_writing(self) -> None:
+        """The client does not keep up with its answer."""
+        super().pause_writing()
+        self._watch_writing()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        super().resume_writing()
+        if self._write_watch:
+            self._write_watch.cancel()
+            self._write_watch = None
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._in_message = self._in_headers = True
+        self._since = self.loop.time()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The headers are whole; their size is counted only if what arrived could be too much."""
+        self._in_headers = False
+        limit = self._limits.max_header_bytes
+        if len(self.headers) > MOST_HEADERS or (self._arrived > limit and self._header_bytes() > limit):
+            self._refusal = self._headers_too_large()
+            raise self._refusal
+        self._arrived = 0
+        self._since = self.loop.time()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The body is whole."""
+        self._in_message = False
+        self._arrived = 0
+        super().on_message_complete()
+
+    # What the base class calls.
+
+    def on_response_complete(self) -> None:
+        """An answer was written; the last one of a connection may still be on its way."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._watch_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """No further request came."""
+        super().timeout_keep_alive_handler()
+        self._watch_writing()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection to the WebSocket protocol."""
+        self._in_message = False
+        if self._refusal:
+            self._refuse(self._refusal)
+            return
+        self._end_watches()
+        super().handle_websocket_upgrade()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what the parser could not take."""
+        self._refuse(self._refusal or RequestInvalid("the request is not valid HTTP"))
+
+    # The limits.
+
+    def _header_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _headers_too_large(self) -> HeadersTooLarge:
+        limit = self._limits.max_header_bytes
+        text = f"the request line and headers are above {limit} bytes or {MOST_HEADERS} lines"
+        return HeadersTooLarge(text, hint="max_header_bytes in [server] of headwater.toml", limit=limit)
+
+    def _watch_reading(self, seconds: float) -> None:
+        self._read_watch = self.loop.call_later(seconds, self._check_reading)
+
+    def _check_reading(self) -> None:
+        """Refuse a request that is late; a body is late when too little of it came since the last look."""
+        self._read_watch = None
+        limit = self._limits.read_timeout
+        if self._parting or self.transport.is_closing() or not (self._in_message or not self.cycle):
+            return
+        left = self._since + limit - self.loop.time()
+        held_up = self._is_answering() if self._in_headers else bool(self.pipeline) or self.flow.read_paused
+        if left > 0 or held_up or (not self._in_headers and self._arrived >= LEAST_BODY_BYTES):
+            if left <= 0:
+                self._arrived, self._since, left = 0, self.loop.time(), limit
+            self._watch_reading(left)
+        elif self._in_message:
+            self._refuse(RequestTooSlow(f"the request was not whole in time ({limit:g} s)", seconds=limit))
+        else:
+            self.transport.close()
+
+    def _watch_writing(self) -> None:
+        if self._write_watch is None:
+            self._unsent = self.transport.get_write_buffer_size()
+            self._write_watch = self.loop.call_later(self._limits.write_timeout, self._check_writing)
+
+    def _check_writing(self) -> None:
+        self._write_watch = None
+        if 0 < self._unsent <= self.transport.get_write_buffer_size():
+            self.transport.abort()
+        elif self.flow.write_paused or self.transport.is_closing():
+            self._watch_writing()
+
+    def _end_watches(self) -> None:
+        for watch in (self._read_watch, self._write_watch):
+            if watch:
+                watch.cancel()
+        self._read_watch = self._write_watch = None
+
+    def _is_answering(self) -> bool:
+        """Whether an answer is under way, between whose bytes nothing may be written."""
+        return bool(self.cycle) and not self.cycle.response_complete
+
+    def _refuse(self, error: HeadwaterError) -> None:
+        """Answer the request that the application will not see, or not see whole, and end the connection."""
+        if self._is_answering():
+            started, self.cycle.disconnected = self.cycle.response_started, True
+            self.cycle.message_event.set()
+            if started or self.pipeline or self._in_headers:
+                self.transport.abort()
+                return
+        self._parting = True
+        self._end_watches()
+        response = problem(error, trace := trace_id({}))
+        lines: list[Header] = [
+            *self.server_state.default_headers,
+            *encode_headers(response),
+            (TRACE_HEADER.encode(), trace.encode()),
+            (b"connection", b"close"),
+        ]
+        head = b"".join(name + b": " + value + b"\r\n" for name, value in lines)
+        self.transport.write(STATUS_LINE[response.status] + head + b"\r\n" + response.body)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._read_watch = self.loop.call_later(PARTING_SECONDS, self.transport.abort)
+
+    async def _answer_refusal(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The application of a connection that is one too many."""
+        if self._refusal:
+            response = problem(self._refusal, trace := trace_id({}))
+            headers = encode_headers(response)
+            headers += [(TRACE_HEADER.encode(), trace.encode()), (b"connection", b"close")]
+            await send({"type": "http.response.start", "status": response.status, "headers": headers})
+            await send({"type": "http.response.body", "body": response.body})

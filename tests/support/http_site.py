@@ -1,0 +1,108 @@
+"""A real HTTP server on a free port for tests, with steps that run in this process in the place of workers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+from starlette.types import ASGIApp
+
+from headwater.config import ServerSettings, Settings
+from headwater.server.http import HttpApp, build_http_app
+from headwater.server.serve import HttpServer
+from headwater.steps.declare import ApiRequest, ApiResponse, ApiStep, Project
+
+Handler = Callable[[ApiRequest], Awaitable[ApiResponse]]
+
+
+def as_json(value: Any, status: int = 200, headers: Sequence[tuple[str, str]] = ()) -> ApiResponse:
+    return ApiResponse(status, [("content-type", "application/json"), *headers], orjson.dumps(value))
+
+
+async def tell(request: ApiRequest) -> ApiResponse:
+    """A handler that answers what it was given."""
+    return as_json(
+        {
+            "method": request.method,
+            "path": request.path,
+            "params": request.path_params,
+            "query": request.query,
+            "headers": request.headers,
+            "kind": request.body_kind,
+            "body": request.body,
+            "raw": request.raw_body.decode("latin-1"),
+            "trace": request.trace,
+        }
+    )
+
+
+def step(route: str, **more: Any) -> ApiStep:
+    """A step from "METHOD /path"; its name is the route."""
+    method, path = route.split(" ", 1)
+    return ApiStep(file="steps/x_step.py", language="python", name=route, path=path, method=method, **more)  # type: ignore[arg-type]
+
+
+@dataclass
+class InProcess:
+    """Runs the handler that was given for a step's name."""
+
+    handlers: dict[str, Handler]
+    requests: list[ApiRequest] = field(default_factory=list)
+
+    async def run_api(self, step: ApiStep, request: ApiRequest) -> ApiResponse:
+        self.requests.append(request)
+        return await self.handlers[step.name](request)
+
+
+@dataclass
+class Site:
+    """A running server and a client for it."""
+
+    app: HttpApp
+    server: HttpServer
+    client: httpx.AsyncClient
+    executor: InProcess
+
+    def serve(self, routes: dict[str, Handler], generation: int = 2) -> None:
+        """Replace the routes, as a reload does."""
+        self.executor.handlers.update(routes)
+        self.app.set_project(Project(generation, tuple(step(route) for route in routes)))
+
+    async def raw(self, data: bytes, *, until_closed: bool = True) -> bytes:
+        """Send bytes and read all that comes until the server closes."""
+        reader, writer = await self.connect()
+        try:
+            writer.write(data)
+            return await asyncio.wait_for(reader.read(), 20) if until_closed else b""
+        finally:
+            writer.close()
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.server.port)
+
+
+@asynccontextmanager
+async def serving(
+    routes: dict[str, Handler] | None = None,
+    *,
+    project: Path = Path("/nonexistent"),
+    dev: bool = False,
+    internal: Sequence[tuple[str, ASGIApp]] = (),
+    ws_class: type[asyncio.Protocol] | None = None,
+    **server: Any,
+) -> AsyncIterator[Site]:
+    """A server of these routes ("METHOD /path": handler); further names are settings of `[server]`."""
+    limits = replace(ServerSettings(port=0), **server)
+    executor = InProcess({})
+    app = build_http_app(Settings(project=project, dev=dev, server=limits), executor, internal)
+    http = HttpServer(app, limits, ws_class)
+    async with http, httpx.AsyncClient(base_url=http.url, timeout=30) as client:
+        site = Site(app, http, client, executor)
+        site.serve(routes or {}, 1)
+        yield site

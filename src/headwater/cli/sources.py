@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from headwater.cli.fields import fields, sections
+from headwater.protocol.worker import BLOCK_AFTER_VARIABLE, FD_VARIABLE, LIMIT_VARIABLE
 
 FILE_NAME = "headwater.toml"
 PREFIX = "HEADWATER_"
-RESERVED = ("HEADWATER_BLOCK_AFTER", "HEADWATER_DEBUG", "HEADWATER_WORKER_FD")
-"""Variables that are no settings: the worker's own two, and the switch for tracebacks."""
+RESERVED = ("HEADWATER_DEBUG", BLOCK_AFTER_VARIABLE, FD_VARIABLE, LIMIT_VARIABLE)
+"""Variables that are no settings: the switch for tracebacks, and those that a worker is started with."""
 RESERVED_PREFIX = "HEADWATER_TEST_"
 
 _HEADER = re.compile(r"\s*\[\s*([A-Za-z0-9_\"'-]+)\s*\]")

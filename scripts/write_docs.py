@@ -1,0 +1,118 @@
+"""Writes the pages of docs/ that are told by the code: settings.md and errors.md.
+
+`--check` writes nothing and ends with 1 if a page is not what the code tells.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from headwater import errors
+from headwater.cli.fields import Field, fields, sections
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+SETTINGS = """\
+# Settings
+
+<!-- Written by `make docs` from src/headwater/config.py. -->
+
+A setting is found in this order, the later one wins: its default, `headwater.toml` in the project's folder,
+the environment, the flags of the command. `headwater config` prints each setting, its value, and where it
+came from.
+
+```toml
+# headwater.toml
+[server]
+port = 8080
+max_body_bytes = "64 MiB"
+```
+
+The same in the environment is `HEADWATER_SERVER_PORT=8080`, and as a flag `--set server.port=8080`, on `dev`
+and `start` also `--port 8080`. Sizes are bytes, or text with a unit (`"500 KB"` is 500,000 bytes, `"1 MiB"`
+is 1,048,576). Durations are seconds, or text with a unit (`"250ms"`, `"10s"`, `"5m"`, `"1h"`, `"1d"`). A list
+in the environment is separated by commas.
+
+A key, section or `HEADWATER_*` variable that does not exist is an error, and so is a value that cannot be
+used; the command then lists every mistake and ends with exit code 2. Only these variables are no settings:
+`HEADWATER_DEBUG=1` shows tracebacks of internal errors; `HEADWATER_WORKER_FD`, `HEADWATER_BLOCK_AFTER` and
+`HEADWATER_MAX_FRAME_BYTES` are set for workers by the server; `HEADWATER_TEST_*` is for tests.
+"""
+
+ERRORS = """\
+# Errors
+
+<!-- Written by `make docs` from src/headwater/errors.py. -->
+
+Every error has a code that never changes its meaning, a message that says what is wrong, and mostly a hint
+that says what to do. Over HTTP it is `application/problem+json` with `code`, `detail` and `hint`; on a
+socket, in a log and in a terminal it is the same code. Match codes, never messages.
+
+| code | HTTP status | meaning |
+|---|---|---|
+"""
+
+
+def settings_page() -> str:
+    """The page of all settings."""
+    return SETTINGS + "".join(_section(name, shape.__doc__ or "") for name, shape in sections().items())
+
+
+def _section(name: str, doc: str) -> str:
+    own = [field for field in fields().values() if field.section == name]
+    head = f"\n## [{name}]\n\n{doc.strip().splitlines()[0]}\n\n| key | default | meaning |\n|---|---|---|\n"
+    return head + "".join(map(_row, own))
+
+
+def _row(field: Field) -> str:
+    choices = f" One of: {', '.join(f'`{choice}`' for choice in field.choices)}." if field.choices else ""
+    unit = " s" if field.kind == "seconds" else ""
+    return f"| `{field.name}` | `{field.show(field.default)}`{unit} | {_cell(field.doc)}{choices} |\n"
+
+
+def errors_page() -> str:
+    """The page of all error codes."""
+    rows = (f"| `{kind.code}` | {kind.status} | {_first_sentence(kind)} |\n" for kind in every_error())
+    return ERRORS + "".join(rows)
+
+
+def every_error(
+    root: type[errors.HeadwaterError] = errors.HeadwaterError,
+) -> Iterator[type[errors.HeadwaterError]]:
+    """The error tree from the root down, each class once."""
+    yield root
+    for kind in root.__subclasses__():
+        if kind.__module__ == errors.__name__:
+            yield from every_error(kind)
+
+
+def _first_sentence(kind: type[errors.HeadwaterError]) -> str:
+    if kind is errors.HeadwaterError:
+        return "A fault of Headwater itself; the log has more under the trace id."
+    return _cell((kind.__doc__ or "").strip().split("\n\n")[0])
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or with --check say which differ."""
+    stale: list[str] = []
+    for name, text in (("settings.md", settings_page()), ("errors.md", errors_page())):
+        path = DOCS / name
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(f"docs/{name}")
+        if "--check" not in arguments:
+            path.write_text(text, encoding="utf-8")
+    if "--check" in arguments and stale:
+        print(f"not up to date: {', '.join(stale)} (make docs writes them)", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -14,6 +14,7 @@ from headwater.errors import HeadwaterError, ProtocolFault, TooMany
 from headwater.model import GroupKey, Subscriber
 from headwater.protocol.v0 import Request, V0Wire, parse_request
 from headwater.server.gate import Admissions, Gate
+from headwater.server.speakers import Speakers
 from headwater.streams.hub import Hub
 from headwater.streams.subscription import Subscription
 
@@ -28,7 +29,7 @@ class Room(NamedTuple):
 class V0Session:
     """One client of protocol v0. A Session of its socket."""
 
-    __slots__ = ("_admissions", "_entries", "_hub", "_settings", "_socket", "_wire")
+    __slots__ = ("_admissions", "_entries", "_hub", "_settings", "_socket", "_speakers", "_wire")
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class V0Session:
         self._admissions = Admissions(gate, auth)
         self._settings = settings
         self._entries: dict[Room, _Entry] = {}
+        self._speakers = Speakers()
 
     def message(self, text: str) -> None:
         """Carry out one message; what is wrong with it goes back as an error event."""
@@ -105,7 +107,7 @@ class V0Session:
             self._tell(room.group, room.item, error)
             return
         entry.subscription = self._hub.subscribe(self._socket, self._wire, room.group, room.item)
-        self._link(room.group)
+        self._speakers.add(entry.subscription)
 
     def _leave(self, room: Room, subscription_id: str) -> None:
         entry = self._entries.get(room)
@@ -117,14 +119,7 @@ class V0Session:
         del self._entries[room]
         if entry.subscription is not None:
             self._hub.unsubscribe(entry.subscription)
-            self._link(room.group)
-
-    def _link(self, group: GroupKey) -> None:
-        """Tell the item subscriptions of a group about the one to the whole group, which speaks for them."""
-        whole = self._entries.get(Room(group, None))
-        for room, entry in self._entries.items():
-            if room.group == group and room.item is not None and entry.subscription is not None:
-                entry.subscription.whole = None if whole is None else whole.subscription
+            self._speakers.remove(entry.subscription)
 
     def _tell(self, group: GroupKey, item: str | None, error: HeadwaterError) -> None:
         self._socket.offer(self._wire.refusal(group, item, error))

@@ -33,7 +33,8 @@ class Lane:
         self.sent = head
         self.head = head
         self._room: Room = {}
-        self._items: dict[str, Room] = {}
+        self._items: dict[str | None, Room] = {}
+        """Subscriptions to one item, by the item; under None those to the group that another one speaks for."""
         self._pending: list[tuple[str | None, bytes]] = []
         self._slicing: Iterator[tuple[Subscription, Offer, bytes]] | None = None
         self._started = 0
@@ -61,15 +62,16 @@ class Lane:
         """Make a subscription live. It must have been sent everything up to `sent`."""
         subscription.live = True
         subscription.since = self._turn
-        room = self._room if subscription.item is None else self._items.setdefault(subscription.item, {})
+        speaks = subscription.item is None and subscription.whole is None
+        room = self._room if speaks else self._items.setdefault(subscription.item, {})
         room[subscription] = subscription.subscriber.offer
 
     def leave(self, subscription: Subscription) -> None:
         """Take a subscription out, if it is here."""
         subscription.live = False
-        if subscription.item is None:
-            self._room.pop(subscription, None)
-        elif (room := self._items.get(subscription.item)) is not None:
+        self._room.pop(subscription, None)
+        room = self._items.get(subscription.item)
+        if room is not None:
             room.pop(subscription, None)
             if not room:
                 del self._items[subscription.item]
@@ -123,7 +125,9 @@ class Lane:
     def _item_deliveries(
         self, pending: list[tuple[str | None, bytes]]
     ) -> Iterator[tuple[Subscription, Offer, bytes]]:
-        by_item: dict[str, list[bytes]] = {}
+        by_item: dict[str | None, list[bytes]] = {}
+        if None in self._items:
+            by_item[None] = [frame for _, frame in pending]
         for item, frame in pending:
             if item is not None and item in self._items:
                 by_item.setdefault(item, []).append(frame)

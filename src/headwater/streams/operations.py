@@ -9,6 +9,7 @@ that meets a value of the wrong kind is refused and none of its siblings takes e
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite
 from typing import Any, NamedTuple
 
 import orjson
@@ -18,14 +19,21 @@ from headwater.jsonvalue import is_list, is_object
 
 MAX_OPERATIONS = 1000
 MAX_DEPTH = 64
+_INDEX_DIGITS = 18  # No list is longer, and Python refuses to read numbers of thousands of digits.
 
 
 class Operation(NamedTuple):
-    """One operation, checked: `path` as exact names, `value` what it brings (for remove: None)."""
+    """One operation, checked: `path` as exact names, `text` the JSON text of what it brings (for remove:
+    null)."""
 
     type: str
     path: tuple[str, ...]
-    value: Any
+    text: bytes
+
+    def value(self) -> Any:
+        """What it brings, made anew: a later operation may change it in place, and the store may apply them
+        all a second time."""
+        return orjson.loads(self.text)
 
 
 def parse_operations(text: bytes) -> list[Operation]:
@@ -47,29 +55,35 @@ _SHAPE = 'For example [{"type": "increment", "path": "count", "by": 1}].'
 
 
 def _parse(index: int, raw: Any) -> Operation:
-    kind = raw.get("type") if is_object(raw) else None
-    if kind not in _APPLY:
+    kind: Any = raw.get("type") if is_object(raw) else None
+    if not isinstance(kind, str) or kind not in _APPLY:
         known = ", ".join(_APPLY)
         raise InvalidInput(
             f"Operation {index} has the type {kind!r}; known are {known}.", hint=_SHAPE, index=index
         )
     path = _path(index, raw.get("path", ""))
     if kind == "remove":
-        return Operation(kind, path, None)
+        return Operation(kind, path, b"null")
     if kind in ("increment", "decrement"):
         value = raw.get("by", raw.get("value", 1))
         if not _is_number(value):
             raise InvalidInput(f'Operation {index} ({kind}) needs a number in "by".', index=index)
-        return Operation(kind, path, value)
-    if "value" not in raw:
+    elif "value" not in raw:
         raise InvalidInput(f'Operation {index} ({kind}) needs a "value".', index=index)
-    return Operation(kind, path, raw["value"])
+    else:
+        value = raw["value"]
+    try:
+        return Operation(kind, path, orjson.dumps(value))
+    except orjson.JSONEncodeError as fault:
+        raise InvalidInput(
+            f'The "value" of operation {index} cannot be kept: {fault}.', index=index
+        ) from None
 
 
 def _path(index: int, raw: Any) -> tuple[str, ...]:
     if isinstance(raw, str):
         parts = tuple(raw.split(".")) if raw else ()
-    elif is_list(raw) and all(isinstance(part, (str, int)) for part in raw):
+    elif is_list(raw) and all(type(part) in (str, int) for part in raw):
         parts = tuple(str(part) for part in raw)
     else:
         raise InvalidInput(f'The "path" of operation {index} must be a text or a list of names.', index=index)
@@ -123,20 +137,21 @@ def _look(holder: Holder, key: Any) -> Any:
 
 
 def _index(operation: Operation, holder: list[Any], part: str) -> int:
-    if not part.isascii() or not part.isdigit() or int(part) >= len(holder):
+    found = int(part) if len(part) <= _INDEX_DIGITS and part.isascii() and part.isdigit() else len(holder)
+    if found >= len(holder):
         raise _refused(operation, f"{part!r} is no index into a list of {len(holder)}")
-    return int(part)
+    return found
 
 
 def _set(holder: Holder, key: Any, operation: Operation) -> None:
-    holder[key] = operation.value
+    holder[key] = operation.value()
 
 
 def _merge(holder: Holder, key: Any, operation: Operation) -> None:
     current: Any = _look(holder, key)
     if current is None:
         current = dict[str, Any]()
-    brought = operation.value
+    brought = operation.value()
     if not is_object(current) or not is_object(brought):
         raise _refused(operation, "merge joins two objects")
     holder[key] = {**current, **brought}
@@ -147,25 +162,30 @@ def _increment(holder: Holder, key: Any, operation: Operation) -> None:
     current = 0 if current is None else current
     if not _is_number(current):
         raise _refused(operation, f"there is a {_kind(current)}, not a number")
-    holder[key] = current + operation.value if operation.type == "increment" else current - operation.value
+    by = operation.value()
+    result = current + by if operation.type == "increment" else current - by
+    if not (-(2**63) <= result < 2**64 if isinstance(result, int) else isfinite(result)):
+        raise _refused(operation, "the result is too large for a number in JSON")
+    holder[key] = result
 
 
 def _append(holder: Holder, key: Any, operation: Operation) -> None:
     current = _look(holder, key)
-    if isinstance(current, str) and isinstance(operation.value, str):
-        holder[key] = current + operation.value
+    brought = operation.value()
+    if isinstance(current, str) and isinstance(brought, str):
+        holder[key] = current + brought
     elif is_list(current):
-        holder[key] = [*current, operation.value]
+        current.append(brought)
     elif current is None:
-        holder[key] = operation.value if isinstance(operation.value, str) else [operation.value]
+        holder[key] = brought if isinstance(brought, str) else [brought]
     else:
-        raise _refused(operation, f"a {_kind(operation.value)} cannot be appended to a {_kind(current)}")
+        raise _refused(operation, f"a {_kind(brought)} cannot be appended to a {_kind(current)}")
 
 
 def _remove(holder: Holder, key: Any, operation: Operation) -> None:
     if isinstance(holder, list):
         del holder[key]
-    elif key == "":
+    elif not operation.path:
         holder[key] = {}
     else:
         holder.pop(key, None)

@@ -6,6 +6,7 @@ threads or user code. Callers import all of it from `headwater.protocol.worker`,
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from types import NoneType
@@ -152,7 +153,8 @@ def _header_bytes(header: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(header)
     except orjson.JSONEncodeError:
-        return orjson.dumps(_without_surrogates(header))
+        # Lone surrogates, or an integer beyond 64 bits: rare, so it may be slow.
+        return json.dumps(_without_surrogates(header), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _without_surrogates(value: Any) -> Any:

@@ -1,1 +1,1 @@
-"""See ARCHITECTURE.md for what this package owns."""
+"""The process that runs Python user code. Shares L0 and `protocol/worker` with the server, nothing else."""

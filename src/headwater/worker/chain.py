@@ -1,0 +1,110 @@
+"""Middleware around a handler. Owns the order and the bridges between async and plain functions; knows no message.
+
+Async functions run on the loop that runs the chain, plain ones in a thread. `next()` in an async middleware is
+awaited; in a plain one it simply returns the inner response.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from contextvars import copy_context
+from typing import Any, NamedTuple
+
+from headwater.worker.threads import Threads
+
+Function = Callable[..., Any]
+
+
+def is_async(function: Function) -> bool:
+    """Whether calling it gives something to await: coroutine functions, also partial and callable objects."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004
+    )
+
+
+class Link(NamedTuple):
+    """One function of a chain."""
+
+    function: Function
+    is_async: bool
+
+
+def links(functions: Sequence[Function]) -> tuple[Link, ...]:
+    """A chain of middleware functions, the handler last."""
+    return tuple(Link(function, is_async(function)) for function in functions)
+
+
+def is_plain(chain: Sequence[Link]) -> bool:
+    """Whether no function of the chain is async, so that it needs no loop."""
+    return not any(link.is_async for link in chain)
+
+
+def run_plain(chain: Sequence[Link], arguments: tuple[Any, ...], at: int = 0) -> Any:
+    """Run a chain without async functions in this thread."""
+    function = chain[at].function
+    if at == len(chain) - 1:
+        return function(*arguments)
+    return function(*arguments, lambda: run_plain(chain, arguments, at + 1))
+
+
+class AsyncChain:
+    """One run of a chain on the running loop. `held`: the run already holds a thread, that of its loop."""
+
+    def __init__(
+        self, threads: Threads, chain: Sequence[Link], arguments: tuple[Any, ...], *, held: bool
+    ) -> None:
+        self._threads = threads
+        self._held = held
+        self._chain = chain
+        self._arguments = arguments
+        self._loop = asyncio.get_running_loop()
+
+    async def run(self, at: int = 0) -> Any:
+        """Run it from the function at that place on, and give the response."""
+        link = self._chain[at]
+        last = at == len(self._chain) - 1
+        if link.is_async:
+            following = () if last else (lambda: self.run(at + 1),)
+            result = await link.function(*self._arguments, *following)
+        else:
+            following = () if last else (lambda: self._run_inner(at + 1),)
+            result = await self._in_thread(at, functools.partial(link.function, *self._arguments, *following))
+        # A plain function may hand on what an async one gave it.
+        return await result if inspect.isawaitable(result) else result
+
+    def _run_inner(self, at: int) -> Any:
+        """The rest of the chain, for a plain middleware that waits in its thread."""
+        if is_plain(self._chain[at:]):
+            return run_plain(self._chain, self._arguments, at)
+        return asyncio.run_coroutine_threadsafe(self.run(at), self._loop).result()
+
+    async def _in_thread(self, at: int, work: Callable[[], Any]) -> Any:
+        done: asyncio.Future[Any] = self._loop.create_future()
+        context = copy_context()
+
+        def job() -> None:
+            try:
+                settle = functools.partial(_succeed, done, context.run(work))
+            except BaseException as error:
+                settle = functools.partial(_fail, done, error)
+            self._loop.call_soon_threadsafe(settle)
+
+        inner = self._held or not all(link.is_async for link in self._chain[:at])
+        self._threads.submit(job, inner=inner)
+        return await done
+
+
+def _succeed(done: asyncio.Future[Any], value: Any) -> None:
+    if not done.done():
+        done.set_result(value)
+
+
+def _fail(done: asyncio.Future[Any], error: BaseException) -> None:
+    if not done.done():
+        # A future cannot carry StopIteration.
+        done.set_exception(RuntimeError(repr(error)) if isinstance(error, StopIteration) else error)

@@ -1,0 +1,114 @@
+"""Exceptions <-> errors of the protocol. Owns how tracebacks look and where a fault is; raises nothing itself."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from headwater.errors import HeadwaterError
+
+OWN_FOLDER = str(Path(__file__).resolve().parent.parent) + "/"
+"""Where Headwater's own code lies; its frames are nobody's business in a traceback of user code."""
+
+MAX_TRACEBACK = 64 * 1024
+"""Longest traceback, in characters; the middle of a longer one is left out."""
+
+_PLUMBING = ("<frozen importlib", "/concurrent/futures/", "/importlib/__init__.py")
+
+
+def _classes(root: type[HeadwaterError]) -> Iterator[type[HeadwaterError]]:
+    for child in root.__subclasses__():
+        yield child
+        yield from _classes(child)
+
+
+def error_from(members: Mapping[str, Any]) -> HeadwaterError:
+    """The exception that an `error` of the server stands for, of the class that has its code."""
+    code = str(members.get("code", HeadwaterError.code))
+    kind = next((kind for kind in _classes(HeadwaterError) if kind.code == code), HeadwaterError)
+    # Some classes take more than a message; what travelled is all in the details.
+    error = kind.__new__(kind)
+    details = {name: value for name, value in members.items() if name not in {"code", "message", "hint"}}
+    hint = str(members.get("hint", ""))
+    HeadwaterError.__init__(error, str(members.get("message", code)), hint=hint, **details)
+    if kind is HeadwaterError and code != kind.code:
+        error.__dict__["code"] = code
+    for note in _notes(error):
+        error.add_note(note)
+    return error
+
+
+def _notes(error: HeadwaterError) -> Iterator[str]:
+    faults: Any = error.details.get("faults")
+    for fault in faults if isinstance(faults, list) else ():
+        yield f"{fault['field'] or '(the whole value)'}: {fault['message']}"
+    if error.hint:
+        yield error.hint
+
+
+def describe(error: BaseException) -> str:
+    """One line or more: the type and the message."""
+    kind = type(error)
+    name = (
+        kind.__qualname__
+        if kind.__module__ in {"builtins", __name__}
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
+    try:
+        text = str(error.msg) if isinstance(error, SyntaxError) else str(error)
+    except Exception:
+        text = "(its message cannot be shown)"
+    return f"{name}: {text}" if text else name
+
+
+def traceback_text(error: BaseException) -> str:
+    """The traceback without the frames of Headwater and of the import machinery, causes included."""
+    shown = traceback.TracebackException.from_exception(error)
+    _strip(shown, set())
+    text = "".join(shown.format()).rstrip("\n")
+    if len(text) > MAX_TRACEBACK:
+        half = MAX_TRACEBACK // 2
+        text = f"{text[:half]}\n  ...\n{text[-half:]}"
+    return text
+
+
+def _strip(shown: traceback.TracebackException, seen: set[int]) -> None:
+    if id(shown) in seen:
+        return
+    seen.add(id(shown))
+    kept = [frame for frame in shown.stack if not _is_plumbing(frame.filename)]
+    shown.stack = traceback.StackSummary.from_list(kept)
+    linked = [shown.__cause__, shown.__context__, *(getattr(shown, "exceptions", None) or ())]
+    for other in linked:
+        if other is not None:
+            _strip(other, seen)
+
+
+def _is_plumbing(filename: str) -> bool:
+    return filename.startswith(OWN_FOLDER) or any(part in filename for part in _PLUMBING)
+
+
+def frames(trail: TracebackType | None) -> Iterator[tuple[str, int]]:
+    """The file and line of each frame, outermost first."""
+    while trail is not None:
+        yield trail.tb_frame.f_code.co_filename, trail.tb_lineno
+        trail = trail.tb_next
+
+
+def innermost(error: BaseException, mine: Callable[[str], bool]) -> tuple[str, int] | None:
+    """The file and line where the error arose in files that are `mine`; for a syntax error, its own place."""
+    if isinstance(error, SyntaxError) and error.filename and mine(error.filename):
+        return error.filename, error.lineno or 1
+    found = [place for place in frames(error.__traceback__) if mine(place[0])]
+    return found[-1] if found else None
+
+
+def handler_failed(error: BaseException, step: str, *, cancelled: bool = False) -> dict[str, Any]:
+    """The `error` of an invocation that user code failed. The message tells nothing that the log should keep."""
+    members: dict[str, Any] = {"code": "HANDLER_FAILED", "message": f'The step "{step}" failed.'}
+    if cancelled:
+        members |= {"message": f'The step "{step}" was cancelled.', "cancelled": True}
+    return {**members, "traceback": traceback_text(error)}

@@ -1,0 +1,121 @@
+"""One invocation and the calls it has open. Owns the moment at which an invocation ends; runs nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from headwater.protocol.worker import Message, Whose
+
+if TYPE_CHECKING:
+    from headwater.worker.calls import Call
+
+MAX_FAILURES = 20
+"""Most failed calls that an invocation keeps for the log; the others are counted."""
+
+
+class Invocation:
+    """One run of user code, from `invoke` to `result`.
+
+    `cancelled` tells that the server asked for its end; `stop`, once set, asks the running code to end.
+    """
+
+    __slots__ = (
+        "_ended",
+        "_lock",
+        "_open",
+        "_wake",
+        "blocked",
+        "cancelled",
+        "failures",
+        "flows",
+        "id",
+        "kind",
+        "message",
+        "more_failures",
+        "step",
+        "stop",
+        "target",
+        "thread",
+        "trace",
+    )
+
+    def __init__(self, message: Message) -> None:
+        header = message.header
+        self.message = message
+        self.id: int = header["id"]
+        self.kind: str = header["kind"]
+        self.target: str = header["target"]
+        self.step: str = header["step"]
+        self.trace: str = header["trace"]
+        self.flows: list[Any] = header["flows"]
+        self.thread: bool = header["thread"]
+        self.blocked = False
+        self.cancelled = False
+        self.stop: Callable[[], None] | None = None
+        self.failures: list[Call] = []
+        self.more_failures = 0
+        self._lock = threading.Lock()
+        self._open = 0
+        self._ended = False
+        self._wake: Callable[[], None] | None = None
+
+    def whose(self) -> Whose:
+        """Whose logs and calls these are, as of now."""
+        return Whose(None if self._ended else self.id, self.trace, self.step)
+
+    def call_begins(self) -> bool:
+        """Count a call; False if the invocation has ended, so that the call stands alone."""
+        with self._lock:
+            if not self._ended:
+                self._open += 1
+            return not self._ended
+
+    def call_ends(self, call: Call) -> None:
+        """A counted call is settled."""
+        if call.error is not None:
+            if len(self.failures) < MAX_FAILURES:
+                self.failures.append(call)
+            else:
+                self.more_failures += 1
+        with self._lock:
+            self._open -= 1
+            wake = self._wake if self._open == 0 else None
+        if wake is not None:
+            wake()
+
+    def _try_end(self, wake: Callable[[], None]) -> bool:
+        with self._lock:
+            if self._open == 0:
+                self._ended = True
+            self._wake = None if self._ended else wake
+            return self._ended
+
+    def end(self) -> None:
+        """Wait in this thread until no call is open; from then on the invocation has ended."""
+        settled = threading.Event()
+        while not self._try_end(settled.set):
+            settled.wait()
+            settled.clear()
+
+    async def end_on_loop(self) -> None:
+        """The same without blocking the loop. A cancellation does not shorten it: the calls have begun."""
+        loop = asyncio.get_running_loop()
+        settled = asyncio.Event()
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(settled.set)
+
+        while not self._try_end(wake):
+            try:
+                await settled.wait()
+            except asyncio.CancelledError:
+                continue
+            settled.clear()
+
+
+current: ContextVar[Invocation | None] = ContextVar("headwater_invocation", default=None)
+"""The invocation that the running code belongs to, also in tasks it created."""

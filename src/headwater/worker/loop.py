@@ -1,0 +1,108 @@
+"""The event loop of async user code, and who holds it. Owns the loop's setup and the watchdog; runs nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Coroutine, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context
+from typing import Any
+
+from headwater.worker.invocation import Invocation, current
+
+EXECUTOR_THREADS = 64
+"""Threads of `asyncio.to_thread` in user code; asyncio's own default is 4 more than the cores."""
+
+TICKS = 5
+"""How often the watchdog looks within the time that an invocation may hold the loop."""
+
+
+class UserTask(asyncio.Task[Any]):
+    """A task that knows the invocation that created it, directly or through other tasks."""
+
+    invocation: Invocation | None = None
+
+
+def _make_task(
+    loop: asyncio.AbstractEventLoop,
+    work: Coroutine[Any, Any, Any] | Generator[Any, None, Any],
+    context: Context | None = None,
+    **more: Any,
+) -> UserTask:
+    task = UserTask(work, loop=loop, context=context, **more)  # pyright: ignore[reportArgumentType]
+    task.invocation = current.get() if context is None else context.get(current)
+    return task
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """A loop for user code: uvloop's where it is there, else asyncio's."""
+    try:
+        import uvloop
+    except ImportError:
+        loop = asyncio.new_event_loop()
+    else:
+        loop = uvloop.new_event_loop()
+    loop.set_task_factory(_make_task)
+    loop.set_default_executor(ThreadPoolExecutor(EXECUTOR_THREADS, thread_name_prefix="asyncio"))
+    return loop
+
+
+class Watchdog:
+    """Notices, from a thread of its own, when one invocation holds the loop for `limit` seconds.
+
+    Costs nothing while no invocation runs on the loop. While some do, it looks a few times within the limit which
+    task is at work; only when it finds one does it ask the loop for a sign of life. `on_blocked` is told the
+    invocation and the seconds so far, once per invocation.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        limit: float,
+        on_blocked: Callable[[Invocation, float], None],
+    ) -> None:
+        self._loop = loop
+        self._limit = limit
+        self._on_blocked = on_blocked
+        self._running = 0
+        self._busy = threading.Event()
+        self._alive = threading.Event()
+
+    def start(self) -> None:
+        """Begin to watch."""
+        threading.Thread(target=self._watch, name="headwater-watchdog", daemon=True).start()
+
+    def enter(self) -> None:
+        """An invocation begins on the loop; called on it."""
+        self._running += 1
+        if self._running == 1:
+            self._busy.set()
+
+    def leave(self) -> None:
+        """An invocation has ended on the loop; called on it."""
+        self._running -= 1
+        if self._running == 0:
+            self._busy.clear()
+
+    def _watch(self) -> None:
+        while True:
+            self._busy.wait()
+            time.sleep(self._limit / TICKS)
+            task = asyncio.current_task(self._loop)
+            if isinstance(task, UserTask) and task.invocation is not None and not task.invocation.blocked:
+                self._suspect(task, task.invocation)
+
+    def _suspect(self, task: UserTask, invocation: Invocation) -> None:
+        """Wait for a sign of life. It comes after the step at work, so it stays out while that step goes on."""
+        begun = time.monotonic()
+        self._alive.clear()
+        self._loop.call_soon_threadsafe(self._alive.set)
+        if self._alive.wait(self._limit * (TICKS - 1) / TICKS):
+            return
+        if asyncio.current_task(self._loop) is task:
+            invocation.blocked = True
+            held = time.monotonic() - begun + self._limit / TICKS
+            self._on_blocked(invocation, round(held, 3))
+        self._alive.wait()

@@ -1,0 +1,148 @@
+"""The process that runs Python user code, from its start to its end. Owns the order of things and the wiring."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import platform
+import queue
+import signal
+import socket
+import sys
+import traceback
+from typing import Any
+
+from headwater.protocol import worker as protocol
+from headwater.protocol.worker import Message
+from headwater.worker import calls, logs
+from headwater.worker.channel import Channel
+from headwater.worker.context import log_line
+from headwater.worker.declaring import LANGUAGE, declare
+from headwater.worker.faults import describe, traceback_text
+from headwater.worker.importing import Importer
+from headwater.worker.invocation import Invocation
+from headwater.worker.loop import UserTask, Watchdog, new_loop
+from headwater.worker.runner import Outlets, Runner
+from headwater.worker.sources import Sources
+from headwater.worker.threads import Threads
+
+DEFAULT_BLOCK_AFTER = 0.1
+"""Seconds that an invocation may hold the loop, where the server says nothing."""
+
+END_SECONDS = 1.0
+"""How long tasks that user code left running get to end when the process has drained."""
+
+
+def main() -> None:
+    """Run the worker; the socket is the one of the environment. Never returns."""
+    fd = os.environ.pop(protocol.FD_VARIABLE, "")
+    if not fd.isdecimal():
+        sys.exit(f"{protocol.FD_VARIABLE} is not set: the server starts workers, people do not.")
+    limit = int(os.environ.pop(protocol.LIMIT_VARIABLE, protocol.DEFAULT_LIMIT))
+    block_after = float(os.environ.pop(protocol.BLOCK_AFTER_VARIABLE, DEFAULT_BLOCK_AFTER))
+    _settle_process()
+    channel = Channel(socket.socket(fileno=int(fd)), limit)
+    channel.send(protocol.hello(LANGUAGE, platform.python_version(), os.getpid()))
+    Process(channel, block_after).run()
+    os._exit(0)
+
+
+def _settle_process() -> None:
+    # Ctrl-C goes to the whole group of a terminal; the server decides what it means. A handler of our own rather
+    # than SIG_IGN, because what user code starts would inherit that one.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+
+
+class Process:
+    """One worker: what its messages do, and its loop."""
+
+    def __init__(self, channel: Channel, block_after: float) -> None:
+        self._channel = channel
+        self._loop = calls.user_loop = new_loop()
+        self._watchdog = Watchdog(self._loop, block_after, self._say_blocked)
+        self._loads: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        threads = Threads(new_loop)
+        outlets = Outlets(channel.send, channel.reply)
+        self._runner = Runner(outlets, self._loop, threads, self._watchdog, self._stop)
+        self._ending = False
+
+    def run(self) -> None:
+        """Load the project, then run user code until the server lets go."""
+        logs.forward(self._channel.send)
+        self._loop.set_exception_handler(self._say_unhandled)
+        self._channel.start(self._take)
+        self._watchdog.start()
+        self._load(self._loads.get())
+        asyncio.set_event_loop(self._loop)
+        while not self._ending:
+            try:
+                self._loop.run_forever()
+            except BaseException:  # a task of user code may raise SystemExit through the loop
+                traceback.print_exc()
+        self._end()
+
+    def _take(self, message: Message) -> None:
+        """One message of the server; on the reading thread, which must not block."""
+        header = message.header
+        match message.type:
+            case "result":
+                self._runner.calls.settle(message)
+            case "invoke":
+                self._runner.invoke(message)
+            case "ping":
+                self._loop.call_soon_threadsafe(self._channel.send, protocol.pong(header["n"]))
+            case "withdraw":
+                self._runner.withdraw(header["id"])
+            case "cancel":
+                self._runner.cancel(header["id"])
+            case "streams":
+                self._runner.know(header["names"])
+            case "drain":
+                self._runner.drain()
+            case _:
+                self._loads.put(message)
+
+    def _load(self, message: Message) -> None:
+        header = message.header
+        sources = {source.path: source.content for source in protocol.sources_of(message)}
+        os.chdir(header["root"])
+        asyncio.set_event_loop(self._loop)
+        importer = Importer(Sources(header["root"], header["folders"], sources))
+        importer.install()
+        declared = declare(importer)
+        self._runner.adopt(declared)
+        self._channel.send(
+            protocol.manifest(header["generation"], declared.steps, declared.streams, declared.problems)
+        )
+
+    def _say_blocked(self, invocation: Invocation, seconds: float) -> None:
+        self._channel.send(protocol.blocked(invocation.id, invocation.step, seconds))
+
+    def _say_unhandled(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What asyncio would print: errors of tasks that nobody awaited."""
+        error = context.get("exception")
+        task = context.get("future") or context.get("task")
+        invocation = task.invocation if isinstance(task, UserTask) else None
+        fields = {"traceback": traceback_text(error)} if isinstance(error, BaseException) else {}
+        said = (
+            f"A task that nobody awaited failed: {describe(error)}" if error else str(context.get("message"))
+        )
+        self._channel.send(log_line("error", said, fields, invocation))
+
+    def _stop(self) -> None:
+        self._ending = True
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _end(self) -> None:
+        """Leave as a Python program does, but without waiting for threads of user code."""
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            self._loop.run_until_complete(asyncio.wait(tasks, timeout=END_SECONDS))
+        atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
+        sys.stdout.flush()
+        sys.stderr.flush()

@@ -1,0 +1,115 @@
+"""What an API handler returned -> the answer on the wire. Owns what a valid response is; runs nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, cast
+
+from headwater.errors import HandlerFailed, InvalidInput
+from headwater.protocol.worker import MAX_ITEMS, Answer
+from headwater.worker.items import StreamItem
+from headwater.worker.values import clean, to_json
+
+MAX_SCAN_DEPTH = 8
+"""How deep in a body stream items are looked for."""
+
+MAX_SCAN_VALUES = 2000
+"""How many values of a body are looked at for stream items: answers can be large."""
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_SHAPE = 'A handler returns {"status": 200, "body": ...} and may add "headers".'
+
+
+def answer_of(response: Any) -> Answer:
+    """The answer that a handler's response stands for.
+
+    :raises HandlerFailed: it is no valid response; the message says what is wrong with it.
+    """
+    if not isinstance(response, Mapping):
+        kind = type(response).__name__
+        said = "nothing (None)" if response is None else f"a value of type {kind}"
+        raise HandlerFailed(f"The handler returned {said} instead of a response.", hint=_SHAPE)
+    fields = cast(Mapping[str, Any], response)
+    kind, body = _body(fields)
+    items = () if kind != "json" else tuple(_items(fields["body"]))
+    return Answer(_status(fields), _headers(fields.get("headers")), kind, body, items)
+
+
+def _status(fields: Mapping[str, Any]) -> int:
+    if "status" not in fields:
+        raise HandlerFailed('The handler\'s response has no "status".', hint=_SHAPE)
+    status = fields["status"]
+    if not isinstance(status, int) or isinstance(status, bool) or not 100 <= status <= 599:
+        said = str(status) if isinstance(status, int) else f"a value of type {type(status).__name__}"
+        raise HandlerFailed(f'The response\'s "status" is {said}; it must be a whole number from 100 to 599.')
+    return int(status)
+
+
+def _headers(headers: Any) -> dict[str, str | list[str]]:
+    if headers is None:
+        return {}
+    if not isinstance(headers, Mapping):
+        raise HandlerFailed('The response\'s "headers" are not a dict.')
+    return {_name(name): _values(name, value) for name, value in cast(Mapping[Any, Any], headers).items()}
+
+
+def _name(name: Any) -> str:
+    if not isinstance(name, str) or not _HEADER_NAME.match(name):
+        raise HandlerFailed(
+            f"The response has a header with the name {name!r:.80}, which HTTP does not allow."
+        )
+    return name
+
+
+def _values(name: str, value: Any) -> str | list[str]:
+    if isinstance(value, list | tuple):
+        return [_value(name, one) for one in cast(list[Any], value)]
+    return _value(name, value)
+
+
+def _value(name: str, value: Any) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise HandlerFailed(f'The response\'s header "{name}" is a {type(value).__name__}; it must be text.')
+    if _CONTROL.search(value):
+        raise HandlerFailed(f'The response\'s header "{name}" holds a line break or a control character.')
+    return clean(value)
+
+
+def _body(fields: Mapping[str, Any]) -> tuple[Literal["none", "json", "text", "bytes"], bytes]:
+    if "body" not in fields:
+        return "none", b""
+    body = fields["body"]
+    if isinstance(body, str):
+        return "text", clean(body).encode()
+    if isinstance(body, bytes | bytearray | memoryview):
+        return "bytes", bytes(body)
+    try:
+        return "json", to_json(body, "body")
+    except InvalidInput as error:
+        raise HandlerFailed(f"The response cannot be sent: {error.message}", hint=error.hint) from error
+
+
+def _items(body: Any) -> Iterator[tuple[str, str, str, int]]:
+    """The stream items in a body, outermost first, within bounds."""
+    level: list[Any] = [body]
+    left, found = MAX_SCAN_VALUES, 0
+    for _ in range(MAX_SCAN_DEPTH):
+        inner: list[Any] = []
+        for value in level[:left]:
+            if isinstance(value, StreamItem):
+                yield value.stream, value.group, value.item_id, value.version
+                found += 1
+                if found == MAX_ITEMS:
+                    return
+            if isinstance(value, dict):
+                inner.extend(cast(dict[Any, Any], value).values())
+            elif isinstance(value, list | tuple):
+                inner.extend(cast(list[Any], value)[:left])
+        left -= len(level)
+        if left <= 0 or not inner:
+            return
+        level = inner

@@ -1,0 +1,260 @@
+"""Runs invocations: where, in which order of messages, and what becomes of their outcome.
+
+The reading thread hands in what the server says; user code runs on the loop or in threads. Owns the state of
+every invocation from `invoke` to `result`; knows no socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Sequence
+from contextvars import Context as Variables
+from typing import Any, NamedTuple
+
+from headwater.errors import HeadwaterError, InvalidInput, NotSupportedYet
+from headwater.protocol import worker as protocol
+from headwater.protocol.worker import Message
+from headwater.worker.calls import Call, Calls
+from headwater.worker.chain import AsyncChain, Link, is_plain, run_plain
+from headwater.worker.context import Context, log_line
+from headwater.worker.declaring import Declared
+from headwater.worker.faults import handler_failed
+from headwater.worker.invocation import Invocation, current
+from headwater.worker.loop import Watchdog
+from headwater.worker.requests import request_of
+from headwater.worker.responses import answer_of
+from headwater.worker.threads import Threads
+
+
+class Outlets(NamedTuple):
+    """Where messages go: `send` blocks while the server does not read, `reply` never does."""
+
+    send: Callable[[Message], None]
+    reply: Callable[[Message], None]
+
+
+class Runner:
+    """All invocations of the process. `on_idle` is called, from any thread, when it has drained."""
+
+    def __init__(
+        self,
+        outlets: Outlets,
+        loop: asyncio.AbstractEventLoop,
+        threads: Threads,
+        watchdog: Watchdog,
+        on_idle: Callable[[], None],
+    ) -> None:
+        self._send = outlets.send
+        self._reply = outlets.reply
+        self._loop = loop
+        self._threads = threads
+        self._watchdog = watchdog
+        self._on_idle = on_idle
+        self._declared = Declared([], [], [], {}, {})
+        self._names: frozenset[str] | None = None
+        self._waiting: dict[int, Invocation] = {}
+        self._running: dict[int, Invocation] = {}
+        self._draining = False
+        self.calls = Calls(outlets.send, self._lost)
+
+    def adopt(self, declared: Declared) -> None:
+        """Take the functions that may be invoked."""
+        self._declared = declared
+
+    def know(self, names: Sequence[str]) -> None:
+        """Take the names of the project's streams."""
+        self._names = frozenset(names)
+
+    # --- what the server says; on the reading thread ---
+
+    def invoke(self, message: Message) -> None:
+        """Run something, soon."""
+        invocation = Invocation(message)
+        self._waiting[invocation.id] = invocation
+        chain = self._chain(invocation)
+        if invocation.thread:
+            self._threads.submit(functools.partial(self._run_in_thread, invocation))
+        elif chain and is_plain(chain):
+            self._threads.submit(functools.partial(self._run_plain, invocation, chain))
+        else:
+            self._loop.call_soon_threadsafe(self._begin, invocation)
+
+    def withdraw(self, number: int) -> None:
+        """Give an invocation back, if it has not started."""
+        given = self._waiting.pop(number, None) is not None
+        self._reply(protocol.withdrawn(number, ok=given))
+        self._look_idle()
+
+    def cancel(self, number: int) -> None:
+        """Stop an invocation: one that has not started ends here, others as far as Python lets them."""
+        waiting = self._waiting.pop(number, None)
+        if waiting is not None:
+            error = {
+                "code": "HANDLER_FAILED",
+                "message": "It was cancelled before it started.",
+                "cancelled": True,
+            }
+            self._reply(protocol.failure(number, error))
+            self._look_idle()
+        elif (running := self._running.get(number)) is not None:
+            running.cancelled = True
+            if running.stop is not None:
+                running.stop()
+
+    def drain(self) -> None:
+        """No more invocations come."""
+        self._draining = True
+        self._look_idle()
+
+    def _look_idle(self) -> None:
+        if self._draining and not self._waiting and not self._running:
+            self._on_idle()
+
+    # --- running ---
+
+    def _chain(self, invocation: Invocation) -> tuple[Link, ...]:
+        if invocation.kind == "access":
+            link = self._declared.access.get(invocation.target)
+            return () if link is None else (link,)
+        return self._declared.chains.get(invocation.target, ())
+
+    def _start(self, invocation: Invocation) -> bool:
+        """Make it running, unless it was withdrawn or cancelled; whoever pops it from the waiting has it."""
+        self._running[invocation.id] = invocation
+        if self._waiting.pop(invocation.id, None) is None:
+            del self._running[invocation.id]
+            return False
+        self._send(protocol.started(invocation.id))
+        return True
+
+    def _begin(self, invocation: Invocation) -> None:
+        variables = Variables()
+        variables.run(current.set, invocation)
+        self._loop.create_task(self._run_on_loop(invocation), context=variables)
+
+    async def _run_on_loop(self, invocation: Invocation) -> None:
+        self._watchdog.enter()
+        try:
+            await self._run(invocation, held=False)
+        finally:
+            self._watchdog.leave()
+
+    def _run_in_thread(self, invocation: Invocation) -> None:
+        variables = Variables()
+        variables.run(current.set, invocation)
+        chain = self._chain(invocation)
+        if chain and is_plain(chain):
+            self._run_plain(invocation, chain)
+        else:
+            variables.run(self._threads.run, self._run(invocation, held=True))
+
+    async def _run(self, invocation: Invocation, *, held: bool) -> None:
+        if not self._start(invocation):
+            return
+        _let_stop(invocation)
+        try:
+            run = AsyncChain(
+                self._threads, self._runnable(invocation), self._arguments(invocation), held=held
+            )
+            returned = await run.run()
+        except BaseException as error:
+            message = _failed(invocation, error)
+        else:
+            message = _succeeded(invocation, returned)
+        invocation.stop = None
+        await invocation.end_on_loop()
+        self._end(invocation, message)
+
+    def _run_plain(self, invocation: Invocation, chain: Sequence[Link]) -> None:
+        if not self._start(invocation):
+            return
+        variables = Variables()
+        variables.run(current.set, invocation)
+        try:
+            returned = variables.run(run_plain, chain, self._arguments(invocation))
+            if asyncio.iscoroutine(returned) or isinstance(returned, Call):
+                # A plain function may hand on what an async one gave it.
+                returned = variables.run(self._threads.loop().run_until_complete, returned)
+        except BaseException as error:
+            message = _failed(invocation, error)
+        else:
+            message = _succeeded(invocation, returned)
+        invocation.end()
+        self._end(invocation, message)
+
+    def _runnable(self, invocation: Invocation) -> tuple[Link, ...]:
+        if invocation.kind not in {"api", "access"}:
+            raise NotSupportedYet(f'A worker cannot run "{invocation.kind}" invocations yet.')
+        chain = self._chain(invocation)
+        if not chain:
+            raise InvalidInput(f"{invocation.target} declares nothing that can be run.")
+        return chain
+
+    def _arguments(self, invocation: Invocation) -> tuple[Any, Any]:
+        header = invocation.message.header
+        if invocation.kind == "access":
+            return {"groupId": header["group"], "id": header.get("item")}, header.get("auth")
+        context = Context(self.calls, self._send, lambda: self._names, invocation)
+        return request_of(invocation.message), context
+
+    def _end(self, invocation: Invocation, message: Message) -> None:
+        for call in invocation.failures:
+            if not call.observed:
+                self._send(_call_failed(invocation, call))
+        if invocation.more_failures:
+            said = f"{invocation.more_failures} more calls of this invocation failed."
+            self._send(log_line("error", said, {}, invocation))
+        try:
+            self._send(message)
+        except HeadwaterError as error:
+            failed = {"code": "HANDLER_FAILED", "message": f"The response cannot be sent: {error.message}"}
+            self._send(protocol.failure(invocation.id, failed))
+        self._running.pop(invocation.id, None)
+        self._look_idle()
+
+    def _lost(self, invocation: Invocation, call: Call) -> None:
+        # This may be the reading thread.
+        self._reply(_call_failed(invocation, call))
+
+
+def _let_stop(invocation: Invocation) -> None:
+    task = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    if task is None:
+        return
+    invocation.stop = functools.partial(loop.call_soon_threadsafe, task.cancel)
+    if invocation.cancelled:
+        task.cancel()
+
+
+def _succeeded(invocation: Invocation, returned: Any) -> Message:
+    if invocation.kind == "access":
+        return protocol.access_result(invocation.id, allowed=returned is True)
+    try:
+        return protocol.api_result(invocation.id, answer_of(returned))
+    except BaseException as error:
+        return _failed(invocation, error)
+
+
+def _failed(invocation: Invocation, error: BaseException) -> Message:
+    if isinstance(error, HeadwaterError) and error.code == "HANDLER_FAILED":
+        return protocol.failure(invocation.id, error)
+    cancelled = invocation.cancelled and isinstance(error, asyncio.CancelledError)
+    return protocol.failure(invocation.id, handler_failed(error, invocation.step, cancelled=cancelled))
+
+
+def _call_failed(invocation: Invocation, call: Call) -> Message:
+    """The log line for a failed call that nobody awaited."""
+    error = dict(call.error or {})
+    file, line = call.place
+    fields = {
+        "code": error.pop("code", ""),
+        "stream": call.stream,
+        "group": call.group,
+        "file": file,
+        "line": line,
+    }
+    said = error.pop("message", "")
+    text = f"A {call.method} that nobody awaited failed: {said} ({file}:{line})"
+    return log_line("error", text, {**fields, **error}, invocation)

@@ -1,0 +1,151 @@
+"""`ctx.streams`: what user code does with streams. Owns names and arguments; how a call travels is `calls.py`."""
+
+from __future__ import annotations
+
+import difflib
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from headwater.errors import InvalidInput, UnknownStream
+from headwater.worker.calls import Call, Calls
+from headwater.worker.invocation import Invocation
+from headwater.worker.values import as_dict, clean, to_json
+
+_OLD_KEY = "__motia"
+
+
+class UnknownStreamName(UnknownStream, AttributeError, KeyError):
+    """A name that no stream has; also an AttributeError and a KeyError, so that `hasattr` and `get` idioms work."""
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".rstrip()
+
+
+class Stream:
+    """One stream, for one invocation.
+
+    Every method begins at once and returns a `Call` to await. Group and item ids are text; integers and UUIDs
+    become text. The `id` given wins over one in the data.
+    """
+
+    __slots__ = ("_calls", "_invocation", "_name")
+
+    def __init__(self, calls: Calls, invocation: Invocation, name: str) -> None:
+        self._calls = calls
+        self._invocation = invocation
+        self._name = name
+
+    def get(self, group_id: str, id: str) -> Call:  # noqa: A002
+        """The item, or None."""
+        return self._calls.begin(self._invocation, "get", self._name, _text(group_id), {"item": _text(id)})
+
+    def get_group(self, group_id: str) -> Call:
+        """The list of the group's items, in the order of their creation."""
+        return self._calls.begin(self._invocation, "get_group", self._name, _text(group_id), {})
+
+    def set(self, group_id: str, id: str, data: Any, *, if_version: int | None = None) -> Call:  # noqa: A002
+        """Create or replace an item; gives the item as stored.
+
+        `data` is a dict, a Pydantic object or a dataclass. With `if_version`, only if the item's version is that
+        one (0: there is no such item); else the call fails with `Conflict`.
+        """
+        members = _item(id, if_version)
+        return self._calls.begin(
+            self._invocation, "set", self._name, _text(group_id), members, lambda: to_json(_without_old(data))
+        )
+
+    def update(self, group_id: str, id: str, ops: Any, *, if_version: int | None = None) -> Call:  # noqa: A002
+        """Apply a list of operations to an item as one write; gives the item after it."""
+        members = _item(id, if_version)
+        return self._calls.begin(
+            self._invocation, "update", self._name, _text(group_id), members, lambda: to_json(ops, "ops")
+        )
+
+    def delete(self, group_id: str, id: str, *, if_version: int | None = None) -> Call:  # noqa: A002
+        """Delete an item; gives it as it was, or None if there was none."""
+        return self._calls.begin(
+            self._invocation, "delete", self._name, _text(group_id), _item(id, if_version)
+        )
+
+    def send(self, channel: Mapping[str, Any], event: Mapping[str, Any]) -> Call:
+        """Send an ephemeral event `{"type", "data"}` to `{"groupId", "id"?}`; gives None."""
+        group, item = _channel(channel)
+        return self._calls.begin(
+            self._invocation, "send", self._name, group, {"item": item}, lambda: _event(event)
+        )
+
+    getGroup = get_group  # noqa: N815
+
+
+class Streams:
+    """All streams of the project, by name: `ctx.streams.chat` or `ctx.streams["chat"]`.
+
+    `known` answers the names of the project's streams, or None while nobody has told them.
+    """
+
+    __slots__ = ("_calls", "_invocation", "_known")
+
+    def __init__(
+        self, calls: Calls, invocation: Invocation, known: Callable[[], frozenset[str] | None]
+    ) -> None:
+        self._calls = calls
+        self._invocation = invocation
+        self._known = known
+
+    def __getitem__(self, name: str) -> Stream:
+        known = self._known()
+        if known is not None and name not in known:
+            raise _unknown(name, known)
+        return Stream(self._calls, self._invocation, name)
+
+    def __getattr__(self, name: str) -> Stream:
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)  # what copy, pickle and inspection ask for is no stream
+        return self[name]
+
+    def __contains__(self, name: object) -> bool:
+        known = self._known()
+        return known is None or name in known
+
+    def __dir__(self) -> list[str]:
+        return sorted(self._known() or ())
+
+
+def _unknown(name: str, known: frozenset[str]) -> UnknownStreamName:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = (
+        f'Did you mean "{near[0]}"?'
+        if near
+        else f"The project declares: {', '.join(sorted(known)) or 'none'}."
+    )
+    return UnknownStreamName(f'There is no stream "{name}".', hint=hint, stream=name)
+
+
+def _text(value: Any) -> Any:
+    """An id as text; what cannot be one goes on as it is, and the call fails with it."""
+    if isinstance(value, int | uuid.UUID) and not isinstance(value, bool):
+        return str(value)
+    return value
+
+
+def _item(item_id: Any, if_version: int | None) -> dict[str, Any]:
+    item = {"item": _text(item_id)}
+    return item if if_version is None else {**item, "if_version": if_version}
+
+
+def _without_old(data: Any) -> Any:
+    """Old code hands back a key that the old framework put in."""
+    if isinstance(data, Mapping) and _OLD_KEY in data:
+        return {key: value for key, value in cast(Mapping[Any, Any], data).items() if key != _OLD_KEY}
+    return data
+
+
+def _channel(channel: Any) -> tuple[Any, Any]:
+    fields: Mapping[str, Any] = channel if isinstance(channel, Mapping) else as_dict(channel) or {}
+    group = fields.get("groupId", fields.get("group_id"))
+    return _text(group), _text(fields.get("id"))
+
+
+def _event(event: Any) -> bytes:
+    return to_json(event, "event")

@@ -1,0 +1,97 @@
+"""Threads for user code. Owns how many there are, and the event loop that each may have of its own.
+
+`concurrent.futures` will not do: work that running work waits for (a handler inside a middleware) must never
+queue behind work that has not begun, and a thread whose loop still has tasks must not count against the limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+MAX_THREADS = 64
+"""Most invocations that run in threads at once; the next ones wait, and can still be withdrawn."""
+
+IDLE_SECONDS = 60.0
+"""How long a thread waits for work before it ends."""
+
+Job = Callable[[], None]
+
+
+class Threads:
+    """A pool that grows on demand. `new_loop` makes the loops of threads that need one."""
+
+    def __init__(self, new_loop: Callable[[], asyncio.AbstractEventLoop], limit: int = MAX_THREADS) -> None:
+        self._new_loop = new_loop
+        self._limit = limit
+        self._changed = threading.Condition()
+        self._jobs: deque[Job] = deque()
+        self._idle = 0
+        self._running = 0
+        self._names = 0
+        self._local = threading.local()
+
+    def submit(self, job: Job, *, inner: bool = False) -> None:
+        """Run the job in a thread. `inner`: running work waits for it, so it starts at once, above the limit too."""
+        with self._changed:
+            if inner:
+                self._jobs.appendleft(job)
+            else:
+                self._jobs.append(job)
+            if self._idle >= len(self._jobs):
+                self._changed.notify()
+            elif inner or self._running < self._limit:
+                self._running += 1
+                self._names += 1
+                name = f"headwater-step-{self._names}"
+                threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    def _work(self) -> None:
+        while (job := self._next()) is not None:
+            job()
+            self._let_tasks_end()
+        loop: asyncio.AbstractEventLoop | None = getattr(self._local, "loop", None)
+        if loop is not None:
+            loop.close()
+
+    def _next(self) -> Job | None:
+        with self._changed:
+            while not self._jobs:
+                if self._running > self._limit:
+                    self._running -= 1
+                    return None
+                self._idle += 1
+                woken = self._changed.wait(IDLE_SECONDS)
+                self._idle -= 1
+                if not woken and not self._jobs:
+                    self._running -= 1
+                    return None
+            return self._jobs.popleft()
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run async work to its end on this thread's own loop."""
+        self.loop().run_until_complete(work)
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """This thread's own loop."""
+        loop: asyncio.AbstractEventLoop | None = getattr(self._local, "loop", None)
+        if loop is None:
+            loop = self._local.loop = self._new_loop()
+            asyncio.set_event_loop(loop)
+        return loop
+
+    def _let_tasks_end(self) -> None:
+        """Tasks that user code left running go on, as they do on the other loop; meanwhile the place is free."""
+        loop: asyncio.AbstractEventLoop | None = getattr(self._local, "loop", None)
+        if loop is None or not (tasks := asyncio.all_tasks(loop)):
+            return
+        with self._changed:
+            self._running -= 1
+        while tasks:
+            loop.run_until_complete(asyncio.wait(tasks))
+            tasks = asyncio.all_tasks(loop)
+        with self._changed:
+            self._running += 1

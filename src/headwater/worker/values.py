@@ -1,0 +1,189 @@
+"""User values <-> JSON text, by the value rules of `spec/WORKER.md`. Owns nothing else; knows no message.
+
+Almost every value is plain, so one fast pass is tried first; only what it refuses is walked in Python, which
+also finds the path of the culprit.
+"""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import decimal
+import enum
+import json
+import math
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, cast
+
+import orjson
+
+from headwater.errors import InvalidInput
+
+MAX_DEPTH = 250
+"""Deepest nesting of a value. orjson refuses 255 levels; a value that holds itself ends here too."""
+
+_MAX_INT_64 = 2**64
+_OPTIONS = orjson.OPT_SERIALIZE_NUMPY
+
+
+def to_json(value: Any, where: str = "data") -> bytes:
+    """The JSON text of a user value; `where` names the value in errors.
+
+    :raises InvalidInput: something in it has no JSON form; the message names its path and type.
+    """
+    try:
+        return orjson.dumps(value, default=_simpler, option=_OPTIONS)
+    except (orjson.JSONEncodeError, RecursionError):
+        return orjson.dumps(plain(value, where), option=_OPTIONS)
+
+
+def from_json(text: bytes) -> Any:
+    """The value of a JSON text.
+
+    :raises InvalidInput: it is not JSON.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        # Some texts that the standard parser takes are too odd for the fast one: escaped lone surrogates, NaN.
+        return plain(json.loads(text), "data")
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"This is not JSON: {error}.") from None
+
+
+def as_dict(value: Any) -> dict[str, Any] | None:
+    """The fields of a model object (Pydantic 1 and 2, dataclass instance); None for anything else."""
+    if isinstance(value, type):
+        return None
+    if hasattr(value, "__pydantic_serializer__") and hasattr(value, "model_dump"):
+        return cast(dict[str, Any], value.model_dump(mode="json", by_alias=True))
+    if is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    if hasattr(value, "__fields_set__") and hasattr(value, "dict"):
+        return cast(dict[str, Any], value.dict(by_alias=True))
+    return None
+
+
+def _simpler(value: Any) -> Any:
+    """What the fast pass does not know, in a simpler form that it does; TypeError sends it to the slow one."""
+    if (model := as_dict(value)) is not None:
+        return model
+    if isinstance(value, set | frozenset | collections.deque | tuple):
+        return list(cast(Iterable[Any], value))
+    if isinstance(value, decimal.Decimal):
+        return _number(value)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, Mapping):
+        return dict(cast(Mapping[Any, Any], value))
+    raise TypeError
+
+
+def _number(value: int | decimal.Decimal) -> orjson.Fragment | None:
+    if isinstance(value, decimal.Decimal) and not value.is_finite():
+        return None
+    return orjson.Fragment(str(value).encode())
+
+
+def plain(value: Any, path: str, depth: int = 0) -> Any:
+    """The value in terms that the fast pass surely takes.
+
+    :raises InvalidInput: see `to_json`.
+    """
+    if depth > MAX_DEPTH:
+        raise InvalidInput(f"{_short(path)} is nested more than {MAX_DEPTH} deep, or holds itself.")
+    if isinstance(value, enum.Enum):
+        return plain(value.value, path, depth)
+    if value is None or isinstance(value, bool | orjson.Fragment):
+        return value
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, int):
+        return _whole(value, path)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return _compound(value, path, depth)
+
+
+def _compound(value: Any, path: str, depth: int) -> Any:
+    if isinstance(value, decimal.Decimal):
+        return _number(value)
+    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if isinstance(value, Mapping):
+        items = cast(Mapping[Any, Any], value).items()
+        return {_key(key, path): plain(member, f"{path}.{key}", depth + 1) for key, member in items}
+    if isinstance(value, list | tuple | set | frozenset | collections.deque):
+        members = enumerate(cast(Iterable[Any], value))
+        return [plain(member, f"{path}[{index}]", depth + 1) for index, member in members]
+    return _model(value, path, depth)
+
+
+def _model(value: Any, path: str, depth: int) -> Any:
+    try:
+        model = as_dict(value)
+    except Exception as error:
+        raise InvalidInput(
+            f"{_short(path)} ({_type_name(value)}) cannot be turned into JSON: {error}"
+        ) from error
+    if model is not None:
+        return plain(model, path, depth + 1)
+    tolist: Callable[[], Any] | None = getattr(value, "tolist", None)
+    if tolist is not None and type(value).__module__.partition(".")[0] == "numpy":
+        return plain(tolist(), path, depth + 1)
+    raise InvalidInput(f"{_short(path)} is a {_type_name(value)}, which has no JSON form.", hint=_hint(value))
+
+
+def _hint(value: Any) -> str:
+    if isinstance(value, Awaitable):
+        return "An `await` is missing."
+    if isinstance(value, bytes | bytearray | memoryview):
+        return "Decode it to text, or encode it as base64."
+    return ""
+
+
+def _whole(value: int, path: str) -> Any:
+    if -_MAX_INT_64 // 2 <= value < _MAX_INT_64:
+        return int(value)
+    try:
+        return _number(int(value))
+    except ValueError:
+        raise InvalidInput(f"{_short(path)} is an integer of too many digits.") from None
+
+
+def _key(key: Any, path: str) -> str:
+    if isinstance(key, enum.Enum):
+        key = key.value
+    if isinstance(key, str):
+        return clean(key)
+    if key is None or isinstance(key, bool):
+        return {None: "null", True: "true", False: "false"}[key]
+    if isinstance(key, int | float | uuid.UUID | decimal.Decimal):
+        return str(key)
+    if isinstance(key, datetime.datetime | datetime.date | datetime.time):
+        return key.isoformat()
+    raise InvalidInput(f"{_short(path)} has a key of type {_type_name(key)}; keys must be text.")
+
+
+def clean(text: str) -> str:
+    """The text with every lone surrogate replaced by U+FFFD (pairs become the character they mean)."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return str(text)
+
+
+def _type_name(value: Any) -> str:
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _short(path: str) -> str:
+    return path if len(path) <= 200 else f"{path[:120]} ... {path[-60:]}"

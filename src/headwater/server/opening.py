@@ -16,11 +16,14 @@ from websockets.http11 import Request
 from websockets.typing import Subprotocol
 
 from headwater.config import ServerSettings, SocketSettings
+from headwater.protocol.v1 import SUBPROTOCOL
 from headwater.server.websocket import Session, WebSocket
 
 AUTHORIZATION = Subprotocol("Authorization")
 """The old clients' way to bring a token: they offer `Authorization` and then the token itself as
 subprotocols."""
+
+V1 = Subprotocol(SUBPROTOCOL)
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -56,8 +59,9 @@ class SocketOpening:
         return None
 
     def select(self, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-        """`Authorization` when offered: a browser closes the socket if none of its offers is taken."""
-        return AUTHORIZATION if AUTHORIZATION in offered else None
+        """Protocol v1 where it is offered, else the old clients' `Authorization`, else none: a browser closes
+        the socket if none of its offers is taken."""
+        return next((known for known in (V1, AUTHORIZATION) if known in offered), None)
 
     def session(self, socket: WebSocket, request: Request) -> Session:
         """A session for a socket that has opened."""

@@ -78,11 +78,11 @@ class WebSocket(asyncio.Protocol):
         "_protocol",
         "_server_connections",
         "_session",
-        "_transport",
         "_write",
         "full_since",
         "heard",
         "pinged",
+        "transport",
     )
 
     def __init__(self, opening: Opening, server_connections: set[Any]) -> None:
@@ -108,10 +108,10 @@ class WebSocket(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take over the transport of an upgraded request."""
-        self._transport = cast(asyncio.Transport, transport)
-        self._write: Callable[[bytes], None] = self._transport.write
+        self.transport = cast(asyncio.Transport, transport)
+        self._write: Callable[[bytes], None] = self.transport.write
         high = self._opening.settings.high_water_bytes
-        self._transport.set_write_buffer_limits(high=high, low=high // 4)
+        self.transport.set_write_buffer_limits(high=high, low=high // 4)
         self._server_connections.add(self)
         self._opening.sockets.add(self)
         self.heard = asyncio.get_running_loop().time()
@@ -172,11 +172,11 @@ class WebSocket(asyncio.Protocol):
         if self._protocol.state is OPEN:
             self._protocol.send_close(code, reason)
             self._send()
-        self._transport.close()
+        self.transport.close()
 
     def abort(self) -> None:
         """Let go at once, without what is still buffered."""
-        self._transport.abort()
+        self.transport.abort()
 
     # --- frames in ------------------------------------------------------------------------------------------
 
@@ -188,7 +188,7 @@ class WebSocket(asyncio.Protocol):
                 self._frame(event)
         self._send()
         if self._protocol.close_expected() or self._protocol.handshake_exc is not None:
-            self._transport.close()
+            self.transport.close()
 
     def _open(self, request: Request) -> None:
         refused = self._opening.refuse(request)
@@ -198,7 +198,7 @@ class WebSocket(asyncio.Protocol):
         if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
             self._session = self._opening.session(self, request)
         else:
-            self._transport.close()
+            self.transport.close()
 
     def _frame(self, frame: Frame) -> None:
         if frame.opcode is Opcode.BINARY:
@@ -243,6 +243,6 @@ class WebSocket(asyncio.Protocol):
         """Write what the state machine has to say: the handshake, pongs, close frames, the end."""
         for data in self._protocol.data_to_send():
             if data:
-                self._transport.write(data)
-            elif self._transport.can_write_eof():
-                self._transport.write_eof()
+                self.transport.write(data)
+            elif self.transport.can_write_eof():
+                self.transport.write_eof()

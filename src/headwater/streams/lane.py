@@ -34,7 +34,8 @@ class Lane:
         self.head = head
         self._room: Room = {}
         self._items: dict[str | None, Room] = {}
-        """Subscriptions to one item, by the item; under None those to the group that another one speaks for."""
+        """Subscriptions to one item, by the item; under None those to the group that another one speaks
+        for."""
         self._pending: list[tuple[str | None, bytes]] = []
         self._slicing: Iterator[tuple[Subscription, Offer, bytes]] | None = None
         self._started = 0

@@ -1,0 +1,217 @@
+"""The whole server, put together: the only place that picks concrete parts.
+
+Owns the order of starting and stopping: the store opens first and closes last; nothing listens before the
+project is loaded; when the server stops, sockets end, running steps end, and what was taken is committed
+before the store closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any, cast
+
+from websockets.http11 import Request
+
+from headwater.clock import Stamps, SystemClock
+from headwater.config import Settings
+from headwater.errors import HeadwaterError, InvalidInput, UnknownStream
+from headwater.model import GroupKey
+from headwater.protocol.v0 import V0Wire
+from headwater.protocol.v1 import SUBPROTOCOL, V1Wire
+from headwater.server.connection import V0Session
+from headwater.server.http import build_http_app
+from headwater.server.keepalive import keep
+from headwater.server.opening import SocketOpening
+from headwater.server.serve import HttpServer
+from headwater.server.session_v1 import V1Session
+from headwater.server.websocket import Session, WebSocket
+from headwater.steps.declare import Project, StreamDeclaration
+from headwater.steps.runtime import StepRuntime
+from headwater.storage.base import Store
+from headwater.storage.open import open_store
+from headwater.streams.commits import CommitQueue
+from headwater.streams.hub import Hub
+from headwater.streams.schema import Schema
+from headwater.streams.writer import Writer
+
+log = logging.getLogger("headwater.app")
+
+SWEEP_SECONDS = 60.0
+"""How often tombstones past their age are looked for; their age is measured in hours."""
+
+OnProject = Callable[[Project], None]
+
+
+class StreamGate:
+    """The project's answer to who may subscribe to what: open streams are open, others ask their access
+    function."""
+
+    def __init__(self, access: Callable[[str, str, str | None, Any], Awaitable[bool]]) -> None:
+        self._access = access
+        self._guarded: dict[str, bool] = {}
+
+    def declare(self, streams: tuple[StreamDeclaration, ...]) -> None:
+        """Take these streams instead of those before."""
+        self._guarded = {stream.name: stream.access for stream in streams}
+
+    def admit(self, group: GroupKey, item: str | None, auth: Any) -> Awaitable[bool] | None:
+        """See Gate."""
+        guarded = self._guarded.get(group.stream)
+        if guarded is None:
+            raise UnknownStream(f"There is no stream named {group.stream!r}.", stream=group.stream)
+        return self._access(group.stream, group.group, item, auth) if guarded else None
+
+
+class Running:
+    """A server that serves."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self.settings = settings
+        self.store = store
+        self.hub = Hub(store, ring_bytes=settings.streams.ring_bytes, page_bytes=settings.streams.page_bytes)
+        self.stamps = Stamps(SystemClock(), store.stamp)
+        self.queue = CommitQueue(
+            store, self.stamps, self.hub.publish, max_pending_bytes=settings.storage.max_pending_bytes
+        )
+        self.writer = Writer(
+            store,
+            self.queue,
+            max_item_bytes=settings.storage.max_item_bytes,
+            max_id_bytes=settings.socket.max_id_bytes,
+        )
+        self.runtime = StepRuntime(settings, self.writer)
+        self.gate = StreamGate(self.runtime.access)
+        self.opening = SocketOpening(settings.server, settings.socket, self._session)
+        self.http = build_http_app(settings, self.runtime)
+        self.server = HttpServer(self.http, settings.server, cast(Any, self.opening.protocol))
+        self._v0 = V0Wire(self.stamps)
+        self._v1 = V1Wire(store.epoch)
+        self.runtime.on_project(self._take)
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds it."""
+        return self.server.url
+
+    @property
+    def project(self) -> Project:
+        """What it serves now."""
+        return self.runtime.project
+
+    def _take(self, project: Project) -> None:
+        """A generation takes over: its streams, access rules and routes, in one turn of the loop."""
+        self.writer.declare({stream.name: _schema(stream) for stream in project.streams})
+        self.gate.declare(project.streams)
+        self.http.set_project(project)
+
+    def _session(self, socket: WebSocket, request: Request) -> Session:
+        offered = request.headers.get("Sec-WebSocket-Protocol", "")
+        if SUBPROTOCOL in [one.strip() for one in offered.split(",")]:
+            return V1Session(socket, self._v1, self.hub, self.gate, self.settings.socket)
+        return V0Session(socket, self._v0, self.hub, self.gate, self.settings.socket)
+
+
+def _schema(stream: StreamDeclaration) -> Schema | None:
+    """The stream's schema, compiled. One that does not compile was reported when the project was read and its
+    stream left out, so what fails here fails closed: nothing can be written."""
+    if stream.schema is None:
+        return None
+    try:
+        return Schema(stream.schema)
+    except InvalidInput:
+        log.exception("The schema of stream %r does not compile", stream.name)
+        return Schema({"not": {}})
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, *, on_project: OnProject | None = None) -> AsyncGenerator[Running]:
+    """A server, from its first bytes to its last. `on_project` hears of each generation after the first.
+
+    :raises HeadwaterError: the store cannot be opened or the port cannot be bound.
+    """
+    store = await open_store(settings)
+    try:
+        server = Running(settings, store)
+        async with _serving(server):
+            if on_project is not None:
+                server.runtime.on_project(on_project)
+            yield server
+    finally:
+        await store.close()
+
+
+@contextlib.asynccontextmanager
+async def _serving(server: Running) -> AsyncGenerator[None]:
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        await server.runtime.start()
+        await server.server.start()
+        tasks.append(asyncio.create_task(keep(server.opening.sockets, server.settings.socket)))
+        tasks.append(asyncio.create_task(_sweep(server.store, server.settings.storage.tombstone_age)))
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await server.server.stop()
+        await server.runtime.close()
+        await server.queue.close()
+        await server.hub.close()
+
+
+async def _sweep(store: Store, tombstone_age: float) -> None:
+    """Age out tombstones, a little at a time, until cancelled."""
+    clock = SystemClock()
+    gone = 0
+    while True:
+        await asyncio.sleep(0 if gone else SWEEP_SECONDS)
+        try:
+            gone = await store.sweep(now=clock.now(), tombstone_age=tombstone_age)
+        except HeadwaterError as error:
+            gone = 0
+            log.warning("Ageing out deletes failed and is tried again later: %s", error.message)
+
+
+async def serve(
+    settings: Settings,
+    *,
+    on_ready: Callable[[Running], None] | None = None,
+    on_project: OnProject | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM. A second signal waits for nothing.
+
+    :raises HeadwaterError: the store cannot be opened or the port cannot be bound.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    async with running(settings, on_project=on_project) as server:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, partial(_stop, stop, server))
+        if on_ready is not None:
+            on_ready(server)
+        await stop.wait()
+
+
+def _stop(stop: asyncio.Event, server: Running) -> None:
+    if stop.is_set():
+        hurry = asyncio.ensure_future(server.server.stop(now=True))
+        hurry.add_done_callback(lambda done: done.exception())
+    stop.set()
+
+
+async def inspect_project(settings: Settings) -> Project:
+    """Load the project in workers and answer what it declares, without a store and without listening."""
+    memory = replace(settings, dev=False, storage=replace(settings.storage, url="memory:"))
+    store = await open_store(memory)
+    server = Running(memory, store)
+    try:
+        await server.runtime.start()
+        return server.project
+    finally:
+        await server.runtime.close()
+        await store.close()

@@ -1,10 +1,12 @@
-"""What every test may use: the rule about skips."""
+"""What every test may use: the rule about skips, and the loop that the server runs on."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import asyncio
+from collections.abc import Callable, Generator, Mapping
 
 import pytest
+import uvloop
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,3 +47,10 @@ def pytest_make_collect_report(
     if collector.config.getoption("--no-skips"):
         _refuse(report)
     return report
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Tests run on the loop that the server runs on: its transports differ from asyncio's own."""
+    return {"uvloop": uvloop.new_event_loop}

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from headwater.errors import ProtocolFault
 from headwater.protocol import worker as protocol
@@ -194,8 +195,8 @@ class _Link(asyncio.Protocol):
         self._process = process
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._process.connected(transport)
+        # uvloop's transports are no subclasses of asyncio's, so this is told, not checked.
+        self._process.connected(cast(asyncio.Transport, transport))
 
     def data_received(self, data: bytes) -> None:
         self._process.received(data)

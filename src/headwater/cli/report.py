@@ -119,6 +119,12 @@ def _unlike(one: Step | StreamDeclaration, other: Step | StreamDeclaration) -> b
     return dataclasses.replace(one, line=0) != dataclasses.replace(other, line=0)
 
 
+def counts(project: Project) -> dict[str, int]:
+    """How much there is of each."""
+    routes, streams = len(routes_of(project)), len(project.streams)
+    return {"routes": routes, "streams": streams, "problems": len(project.problems)}
+
+
 def as_json(project: Project) -> dict[str, Any]:
     """The project as plain values for tools: `steps`, `streams`, `problems`."""
     return {

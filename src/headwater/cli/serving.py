@@ -1,62 +1,94 @@
 """`headwater dev`, `start` and `routes`: the way from settings to a running or inspected project.
 
-Owns the event loop and what is printed when a server is ready; the server itself is `headwater.app`.
+Owns the event loop and what is printed while a server runs; the server itself is `headwater.app`.
 """
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Coroutine
-from typing import Any, Protocol, TypeVar
+import logging
 
 import uvloop
 
 from headwater import __version__
+from headwater.app import Running, inspect_project, serve
 from headwater.cli.logs import logging_to
-from headwater.cli.report import show_project
+from headwater.cli.report import counts, show_project, show_reload
 from headwater.cli.terminal import say
 from headwater.config import Settings
-from headwater.steps.declare import Project
+from headwater.steps.declare import Problem, Project
 
-Answer = TypeVar("Answer")
-
-
-class Running(Protocol):
-    """A server that is ready."""
-
-    @property
-    def url(self) -> str:
-        """Where to find it."""
-        ...
-
-    @property
-    def project(self) -> Project:
-        """What it serves."""
-        ...
+log = logging.getLogger("headwater.cli")
 
 
 def run_server(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM."""
-    app: Any = importlib.import_module("headwater.app")
+    """Serve until SIGINT or SIGTERM.
 
-    def ready(running: Running) -> None:
-        mode = "reloads on change" if settings.dev else "fixed"
-        say(f"Headwater {__version__}  {settings.project}  ({mode})", "bold")
+    :raises HeadwaterError: the server cannot start.
+    """
+    told = _Logged(settings) if settings.log.format == "json" else _Printed(settings)
+    with logging_to(settings.log):
+        uvloop.run(serve(settings, on_ready=told.ready, on_project=told.project))
+    told.ended()
+
+
+class _Printed:
+    """Tells people what is served, and what each reload changed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._last = Project(0)
+
+    def ready(self, running: Running) -> None:
+        """The server answers from now on."""
+        self._last = running.project
+        mode = "reloads on change" if self._settings.dev else "no reload"
+        say(f"Headwater {__version__}  {self._settings.project}  ({mode})", "bold")
         say()
         show_project(running.project)
         say(f"Ready at {running.url}", "bold green")
 
-    with logging_to(settings.log):
-        _run(app.serve(settings, on_ready=ready))
+    def project(self, project: Project) -> None:
+        """A new generation serves from now on."""
+        show_reload(self._last, project)
+        self._last = project
+
+    def ended(self) -> None:
+        """The server has ended in good order."""
+        say("Stopped.")
+
+
+class _Logged:
+    """Tells machines the same as log records, so that a JSON log stays one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def ready(self, running: Running) -> None:
+        """The server answers from now on."""
+        fields = {"url": running.url, "version": __version__, "project": str(self._settings.project)}
+        log.info("ready", extra={"fields": {**fields, **counts(running.project)}})
+        _log_problems(running.project.problems)
+
+    def project(self, project: Project) -> None:
+        """A new generation serves from now on."""
+        log.info("reloaded", extra={"fields": counts(project)})
+        _log_problems(project.problems)
+
+    def ended(self) -> None:
+        """The server has ended in good order."""
+
+
+def _log_problems(problems: tuple[Problem, ...]) -> None:
+    for problem in problems:
+        level = logging.ERROR if problem.level == "error" else logging.WARNING
+        fields = {"code": problem.code, "file": problem.file, "line": problem.line, "hint": problem.hint}
+        log.log(level, "%s", problem.message, extra={"fields": fields, "traceback": problem.traceback})
 
 
 def run_inspection(settings: Settings) -> Project:
-    """Load the project without serving it."""
-    app: Any = importlib.import_module("headwater.app")
-    inspection: Coroutine[Any, Any, Project] = app.inspect_project(settings)
+    """Load the project without serving it.
+
+    :raises HeadwaterError: no worker could load it.
+    """
     with logging_to(settings.log):
-        return _run(inspection)
-
-
-def _run(work: Coroutine[Any, Any, Answer]) -> Answer:
-    return uvloop.run(work)
+        return uvloop.run(inspect_project(settings))

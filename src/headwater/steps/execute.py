@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from types import MappingProxyType
+from typing import Any, NamedTuple, cast
 
 import orjson
 
@@ -54,6 +55,28 @@ class _Schemas:
 
     body: Schema | None
     responses: dict[int, Schema]
+
+
+class _Failure(NamedTuple):
+    """Why an invocation failed. `cause` is an error of the server that user code let through, if any."""
+
+    message: str
+    traceback: str = ""
+    cause: Mapping[str, Any] = MappingProxyType({})
+
+    @classmethod
+    def of(cls, result: Message) -> _Failure:
+        """What a failed `result` says."""
+        error = _object(result.header.get("error"))
+        message = str(error.get("message") or "No reason was given.")
+        return cls(message, str(error.get("traceback") or ""), _object(error.get("cause")))
+
+    @property
+    def reason(self) -> str:
+        """The exception in one line, which ends the traceback; the message where there is none."""
+        lines = self.traceback.splitlines()
+        last = max((number for number, line in enumerate(lines) if line.startswith(" ")), default=-1)
+        return next((line for line in lines[last + 1 :] if line), self.message)
 
 
 class Executor:
@@ -101,11 +124,12 @@ class Executor:
         invocation = Invocation(declaration.file, Origin(stream), self._calls(), frame)
         try:
             result = await self._run(invocation, self._settings.workers.access_timeout)
-        except HeadwaterError as error:
-            _log_refusal(declaration, f"{error.code}: {error.message}")
+        except Exception as error:
+            _log_refusal(declaration, str(error))
             return False
         if not result.header["ok"]:
-            _log_refusal(declaration, *_error_of(result))
+            failure = _Failure.of(result)
+            _log_refusal(declaration, failure.reason, failure.traceback)
             return False
         return result.header.get("allowed") is True
 
@@ -141,22 +165,22 @@ class Executor:
 
     def _response(self, step: ApiStep, request: ApiRequest, result: Message) -> ApiResponse:
         if not result.header["ok"]:
-            raise self._failure(step, request.trace, *_error_of(result))
+            raise self._failure(step, request.trace, _Failure.of(result))
         try:
             return response_of(result)
         except HandlerFailed as fault:
-            raise self._failure(step, request.trace, fault.message, "", fault.code, fault.hint) from None
+            raise self._failure(step, request.trace, _Failure(f"{fault.message}. {fault.hint}")) from None
 
-    def _failure(
-        self, step: ApiStep, trace: str, message: str, traceback: str = "", code: str = "", hint: str = ""
-    ) -> HeadwaterError:
+    def _failure(self, step: ApiStep, trace: str, failure: _Failure) -> HeadwaterError:
         """The error for the caller; everything else goes into the log under the trace id."""
-        extra = {"step": step.name, "trace": trace, "traceback": traceback, "fields": {"file": step.file}}
-        log.error("Step failed: %s", message, extra=extra)
-        own = _OWN_ERRORS.get(code)
+        fields = {"file": step.file, "reason": failure.reason}
+        extra = {"step": step.name, "trace": trace, "traceback": failure.traceback, "fields": fields}
+        log.error("%s", failure.message, extra=extra)
+        own = _OWN_ERRORS.get(str(failure.cause.get("code")))
         if own is not None:
-            return own(message, hint=hint, trace=trace)
-        shown = {"error": message} if self._settings.dev else {}
+            hint = str(failure.cause.get("hint", ""))
+            return own(str(failure.cause.get("message")), hint=hint, trace=trace)
+        shown = {"error": failure.reason} if self._settings.dev else {}
         return HandlerFailed(
             f'The step "{step.name}" failed.',
             hint=f"The log tells why, under the trace id {trace}.",
@@ -208,12 +232,8 @@ def _compile(raw: JsonSchema | None) -> Schema | None:
         return None
 
 
-def _error_of(result: Message) -> tuple[str, str, str, str]:
-    """Message, traceback, code and hint of a failed `result`."""
-    raw = result.header.get("error")
-    error = cast("dict[str, Any]", raw) if isinstance(raw, dict) else {}
-    texts = [str(error.get(member) or "") for member in ("message", "traceback", "code", "hint")]
-    return texts[0] or "no reason was given", texts[1], texts[2], texts[3]
+def _object(value: Any) -> Mapping[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _is_json(response: ApiResponse) -> bool:
@@ -234,9 +254,7 @@ def _warn(step: ApiStep, trace: str, message: str, faults: list[FieldFault]) -> 
     log.warning("%s", message, extra={"step": step.name, "trace": trace, "fields": fields})
 
 
-def _log_refusal(
-    declaration: StreamDeclaration, message: str, traceback: str = "", code: str = "", hint: str = ""
-) -> None:
+def _log_refusal(declaration: StreamDeclaration, message: str, traceback: str = "") -> None:
     """An access function that fails refuses; its author must be able to see why."""
     fields = {"file": declaration.file, "stream": declaration.name}
     extra = {"step": declaration.name, "trace": "", "traceback": traceback, "fields": fields}

@@ -21,6 +21,14 @@ class Calls(Protocol):
         ...
 
 
+class Holder(Protocol):
+    """Whoever holds an invocation until it ends: a pool."""
+
+    def cancel(self, invocation: Invocation) -> None:
+        """Nobody waits for it any more: stop it."""
+        ...
+
+
 class Invocation:
     """One run of user code.
 
@@ -34,6 +42,7 @@ class Invocation:
         "done",
         "flows",
         "frame",
+        "holder",
         "id",
         "losses",
         "started",
@@ -60,6 +69,7 @@ class Invocation:
         self.calls = calls
         self.frame = frame
         self.done: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self.holder: Holder | None = None
         self.id = 0
         self.losses = 0
         self.reset()

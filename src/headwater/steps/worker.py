@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from headwater.clock import Clock
-from headwater.errors import HeadwaterError, TimedOut, TooLarge, WorkerLost
+from headwater.errors import TimedOut, TooLarge, WorkerLost
 from headwater.model import Origin
 from headwater.protocol import worker as protocol
 from headwater.protocol.worker import Message
@@ -25,8 +25,8 @@ user_log = logging.getLogger("headwater.user")
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
 
-class Pool(Protocol):
-    """What a worker tells its pool."""
+class Listener(Protocol):
+    """What a worker tells whoever gives it work."""
 
     def given_back(self, worker: Worker, invocation: Invocation) -> None:
         """An invocation was withdrawn before it started."""
@@ -44,11 +44,11 @@ class Pool(Protocol):
 class Worker:
     """A worker that has loaded its generation. Made by `load`."""
 
-    def __init__(self, pool: Pool, late_calls: Calls, clock: Clock, *, stall_after: float) -> None:
+    def __init__(self, listener: Listener, late_calls: Calls, clock: Clock, *, stall_after: float) -> None:
         self.pulse = Pulse(stall_after)
         self.running: dict[int, Invocation] = {}
         self.draining = False
-        self._pool = pool
+        self._listener = listener
         self._late_calls = late_calls
         self._clock = clock
         self._process: WorkerProcess | None = None
@@ -81,6 +81,7 @@ class Worker:
             return await self._loaded(timeout)
         except BaseException:
             self.kill()
+            await asyncio.wait({self.ended})
             raise
 
     async def _loaded(self, timeout: float) -> dict[str, Any]:
@@ -145,7 +146,8 @@ class Worker:
             self.ping()
         try:
             self._send(invocation.frame(invocation.task(thread=thread)))
-        except TooLarge as error:
+        except Exception as error:
+            # TooLarge, or values that are no JSON: the invocation's own fault, never the pool's.
             invocation.fail(error)
             return
         self.running[invocation.id] = invocation
@@ -220,7 +222,7 @@ class Worker:
         invocation = self.running.pop(message.header["id"], None)
         if invocation is not None:
             invocation.finish(message)
-            self._pool.relieved(self)
+            self._listener.relieved(self)
 
     def _on_withdrawn(self, message: Message) -> None:
         if not message.header["ok"]:
@@ -228,11 +230,11 @@ class Worker:
         invocation = self.running.pop(message.header["id"], None)
         if invocation is not None:
             invocation.reset()
-            self._pool.given_back(self, invocation)
+            self._listener.given_back(self, invocation)
 
     def _on_pong(self, message: Message) -> None:
         if self.pulse.answer(message.header["n"], self._clock.monotonic()):
-            self._pool.relieved(self)
+            self._listener.relieved(self)
 
     def _on_log(self, message: Message) -> None:
         header = message.header
@@ -243,14 +245,4 @@ class Worker:
     def _on_blocked(self, message: Message) -> None:
         invocation = self.running.get(message.header["id"])
         if invocation is not None:
-            self._pool.blocks(invocation.target, message.header["seconds"])
-
-
-def lost(invocation: Invocation, how: str) -> HeadwaterError:
-    """The error of an invocation whose worker is gone."""
-    name = invocation.step or invocation.target
-    return WorkerLost(
-        f'The worker that ran "{name}" ended ({how}); the request was not finished.',
-        step=invocation.step,
-        trace=invocation.trace,
-    )
+            self._listener.blocks(invocation.target, message.header["seconds"])

@@ -1,0 +1,237 @@
+"""The steps of a server: the generation that serves, the ones that end, the reload between them.
+
+Owns which generation is current. What a generation is and how one is made is `generation.py`'s; seeing that a
+file changed is `watch.py`'s. This is what the layers above use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from headwater.clock import Clock, SystemClock
+from headwater.config import Settings
+from headwater.errors import NotSupportedYet, UnknownStep
+from headwater.protocol import worker as protocol
+from headwater.steps.calls import StreamCalls
+from headwater.steps.crew import Parts
+from headwater.steps.declare import ApiRequest, ApiResponse, ApiStep, Problem, Project, Step
+from headwater.steps.generation import Generation, NotLoaded, Workshop, make
+from headwater.steps.intake import Intake
+from headwater.steps.sources import Sources, snapshot
+from headwater.steps.watch import watch
+from headwater.steps.worker_process import Launch
+from headwater.streams.service import StreamService
+
+log = logging.getLogger("headwater.steps")
+
+MOST_ENDING = 4
+"""Generations that may end at the same time; the oldest one above it is ended at once."""
+
+OnProject = Callable[[Project], None]
+
+
+class StepRuntime:
+    """Runs the steps of one project. `start` it once, `close` it once; all calls are from one event loop."""
+
+    def __init__(self, settings: Settings, streams: StreamService, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._workshop = _workshop(settings, streams, clock or SystemClock())
+        self._current = Generation(0, Sources(), Project(0), None, None)
+        self._project = self._current.project
+        self._listeners: list[OnProject] = []
+        self._number = 0
+        self._attempted: Sources | None = None
+        self._looking = asyncio.Lock()
+        self._loading: asyncio.Task[None] | None = None
+        self._ending: dict[Generation, asyncio.Task[None]] = {}
+        self._watching: asyncio.Task[None] | None = None
+        self._reloads: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    @property
+    def project(self) -> Project:
+        """What the current generation declares, with the problems of the files as they are now."""
+        return self._project
+
+    def on_project(self, listener: OnProject) -> None:
+        """Call `listener` with the project at each takeover, in the same turn of the loop, before any
+        invocation of the new generation; and when only the problems have changed."""
+        self._listeners.append(listener)
+
+    async def start(self) -> None:
+        """Load generation 1 and, in dev, watch for changes. Never raises for faults of the project."""
+        await self.reload()
+        if self._settings.dev and not self._closed:
+            self._watching = asyncio.create_task(watch(self._settings.project.resolve(), self._changed))
+
+    async def run_api(self, step: Step, request: ApiRequest) -> ApiResponse:
+        """Run an API step in the current generation; for what it raises see `Executor.run_api`.
+
+        :raises UnknownStep: a reload has taken the step away.
+        :raises NotSupportedYet: it is no API step.
+        """
+        if not isinstance(step, ApiStep):
+            raise _only_listed(step)
+        current = self._current
+        found = next((one for one in current.project.steps if one.file == step.file), None)
+        if current.executor is None or not isinstance(found, ApiStep):
+            raise UnknownStep(f'The step "{step.name}" is no longer part of the project.', file=step.file)
+        return await current.executor.run_api(found, request)
+
+    async def access(self, stream: str, group: str, item: str | None, auth: Any) -> bool:
+        """Whether a subscription is allowed; `item` None asks for the whole group.
+
+        A stream without an access function is open. Anything wrong is a no: an unknown stream, a function
+        that raises, hangs, answers other than exactly true, or loses its worker.
+        """
+        current = self._current
+        declaration = current.project.stream(stream)
+        if declaration is None:
+            return False
+        if not declaration.access:
+            return True
+        if current.executor is None:
+            return False
+        return await current.executor.run_access(declaration, group, item, auth)
+
+    async def reload(self) -> None:
+        """Load the project as it is on the disk now; returns once that has been served or has failed.
+
+        While a load is under way, a change makes it start over: the latest state wins.
+        """
+        while not self._closed:
+            loading = await self._look()
+            await asyncio.wait({loading})
+            if not loading.cancelled():
+                return
+
+    async def _look(self) -> asyncio.Task[None]:
+        """The load of the sources as they are now: the one under way or done, or else a new one."""
+        async with self._looking:
+            sources = await asyncio.to_thread(snapshot, self._settings.project, self._settings.steps)
+            if self._loading is None or sources != self._attempted:
+                await self._stop_loading()
+                self._attempted = sources
+                self._loading = asyncio.create_task(self._load(sources))
+            return self._loading
+
+    async def close(self) -> None:
+        """Let running invocations end, within the shutdown timeout, then end every worker."""
+        self._closed = True
+        if self._watching is not None:
+            self._watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watching
+        for reload in self._reloads:
+            reload.cancel()
+        async with self._looking:
+            await self._stop_loading()
+        self._end(self._current, None)
+        if self._ending:
+            await asyncio.wait(self._ending.values())
+
+    # --- loading ---
+
+    async def _load(self, sources: Sources) -> None:
+        before = self._current if self._current.number else None
+        number = self._number + 1
+        try:
+            generation = await make(self._workshop, number, sources, before)
+        except NotLoaded as fault:
+            self._stay(fault.problems)
+            return
+        except Exception:
+            log.exception("The project could not be loaded")
+            self._stay([Problem("error", "INTERNAL", "The project could not be loaded; see the log")])
+            return
+        self._number = number
+        self._take_over(generation)
+
+    async def _stop_loading(self) -> None:
+        if self._loading is not None and not self._loading.done():
+            self._loading.cancel()
+            await asyncio.wait({self._loading})
+
+    def _take_over(self, generation: Generation) -> None:
+        ended, self._current = self._current, generation
+        self._show(generation.project)
+        self._end(ended, generation)
+        project = generation.project
+        log.info(
+            "Generation %d serves: %d steps, %d streams, %d problems",
+            generation.number, len(project.steps), len(project.streams), len(project.problems),
+        )  # fmt: skip
+
+    def _stay(self, problems: Iterable[Problem]) -> None:
+        """The running generation goes on and shows what is wrong with the files."""
+        self._show(replace(self._current.project, problems=tuple(problems)))
+        log.error("The project did not load; generation %d goes on serving", self._current.number)
+
+    def _show(self, project: Project) -> None:
+        known = set(self._project.problems)
+        self._project = project
+        for problem in project.problems:
+            if problem not in known:
+                _log_problem(problem)
+        for listener in self._listeners:
+            try:
+                listener(project)
+            except Exception:
+                log.exception("A listener failed at generation %d", project.generation)
+
+    # --- ending ---
+
+    def _end(self, generation: Generation, successor: Generation | None) -> None:
+        """Let a generation's invocations end; what has not started goes on in the successor."""
+        pool = generation.pool
+        if pool is None:
+            return
+        workers = self._settings.workers
+        next_pool = successor.pool if successor is not None else None
+        seconds = workers.drain_timeout if successor else self._settings.server.shutdown_timeout
+        task = asyncio.create_task(pool.drain(seconds, next_pool.take if next_pool is not None else None))
+        self._ending[generation] = task
+        task.add_done_callback(lambda _: self._ending.pop(generation, None))
+        while len(self._ending) > MOST_ENDING:
+            oldest = next(iter(self._ending))
+            self._ending.pop(oldest).cancel()
+
+    def _changed(self) -> None:
+        """Something changed on the disk."""
+        task = asyncio.create_task(self.reload())
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+
+
+def _workshop(settings: Settings, streams: StreamService, clock: Clock) -> Workshop:
+    intake = Intake(settings.storage.max_pending_bytes // 2)
+
+    def calls() -> StreamCalls:
+        return StreamCalls(streams, intake)
+
+    environment = {protocol.BLOCK_AFTER_VARIABLE: str(settings.workers.block_after)}
+    launch = Launch(settings.project.resolve(), settings.workers.max_frame_bytes, environment)
+    return Workshop(settings, Parts(launch, settings.workers, intake, calls, clock))
+
+
+def _only_listed(step: Step) -> NotSupportedYet:
+    """The error for running a step of a type that is only listed so far."""
+    kind = type(step).__name__.removesuffix("Step").lower()
+    return NotSupportedYet(
+        f'"{step.name}" is of type {kind}; this version lists such steps and does not run them.',
+        file=step.file,
+    )
+
+
+def _log_problem(problem: Problem) -> None:
+    place = f"{problem.file}:{problem.line}" if problem.line else problem.file
+    text = f"{place}: {problem.message}" if place else problem.message
+    level = logging.ERROR if problem.level == "error" else logging.WARNING
+    fields = {"code": problem.code, "file": problem.file, "line": problem.line, "hint": problem.hint}
+    extra = {"step": "", "trace": "", "traceback": problem.traceback, "fields": fields}
+    log.log(level, "%s%s", text, f" ({problem.hint})" if problem.hint else "", extra=extra)

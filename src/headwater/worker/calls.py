@@ -31,8 +31,8 @@ _lock = threading.Lock()
 class Call:
     """A read or write that has begun.
 
-    Await it, once or often, from any task, thread or loop; wrap it in a task, `gather` or `wait_for` it; or ask
-    `result()` in plain code. Giving up on waiting does not undo it. Left alone, its failure is logged.
+    Await it, once or often, from any task, thread or loop; wrap it in a task, `gather` or `wait_for` it; or
+    ask `result()` in plain code. Giving up on waiting does not undo it. Left alone, its failure is logged.
     """
 
     __slots__ = (
@@ -108,8 +108,8 @@ class Call:
                     self._remove(wake)
         return self._outcome()
 
-    # A coroutine in the eyes of asyncio, so that create_task and asyncio.run take it. Each task that drives it
-    # has a driver of its own: two tasks may wait for the same call.
+    # A coroutine in the eyes of asyncio, so that create_task and asyncio.run take it. Each task that drives
+    # it has a driver of its own: two tasks may wait for the same call.
 
     def send(self, value: Any) -> Any:
         """Part of the coroutine interface; use `await`."""
@@ -181,9 +181,9 @@ def _check(header: Mapping[str, Any]) -> None:
     """Keep wrong types on this side: the server would rightly take them for a broken worker."""
     if not isinstance(header["group"], str):
         raise InvalidInput(f"A group id is text, not {type(header['group']).__name__}.")
-    if not isinstance(header.get("item"), str) and (header["method"] != "send" or header["item"] is not None):
-        if "item" in header:
-            raise InvalidInput(f"An item id is text, not {type(header['item']).__name__}.")
+    item = header.get("item", "")
+    if not isinstance(item, str) and not (item is None and header["method"] == "send"):
+        raise InvalidInput(f"An item id is text, not {type(item).__name__}.")
     if type(header.get("if_version", 0)) is not int:
         raise InvalidInput("if_version is a whole number.")
 
@@ -211,14 +211,14 @@ def _refuse_on_user_loop(call: Call) -> None:
         return
     if running is user_loop:
         raise InvalidInput(
-            f"result() of {call.method} was asked inside an async function, where waiting stops every other one.",
+            f"result() of {call.method} was asked inside an async function, where waiting stops all others.",
             hint="Write `await` instead, or make the handler a plain `def`.",
         )
 
 
 class Calls:
-    """All calls of the process that are on their way. `send` writes a message; `on_lost` hears of failed calls
-    that belong to no running invocation."""
+    """All calls of the process that are on their way. `send` writes a message; `on_lost` hears of failed
+    calls that belong to no running invocation."""
 
     def __init__(self, send: Callable[[Message], None], on_lost: Callable[[Invocation, Call], None]) -> None:
         self._send = send
@@ -237,9 +237,9 @@ class Calls:
     ) -> Call:
         """Begin a call: when this returns it is on the socket. `data` makes the JSON text to send.
 
-        Nothing raises here: what is wrong with the values settles the call, as what the server finds wrong does.
+        Nothing raises here: what is wrong with the values settles the call, as what the server refuses does.
         """
-        caller = sys._getframe(2)
+        caller = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]
         call = Call(method, stream, group, (caller.f_code.co_filename, caller.f_lineno))
         number = next(self._numbers)
         counted = invocation.call_begins()

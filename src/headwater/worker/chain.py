@@ -1,7 +1,7 @@
-"""Middleware around a handler. Owns the order and the bridges between async and plain functions; knows no message.
+"""Middleware around a handler. Owns the order and the bridges between async and plain functions.
 
-Async functions run on the loop that runs the chain, plain ones in a thread. `next()` in an async middleware is
-awaited; in a plain one it simply returns the inner response.
+Async functions run on the loop that runs the chain, plain ones in a thread. `next()` in an async middleware
+is awaited; in a plain one it simply returns the inner response. Knows no message.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextvars import copy_context
 from typing import Any, NamedTuple
 
@@ -63,6 +64,7 @@ class AsyncChain:
         self._chain = chain
         self._arguments = arguments
         self._loop = asyncio.get_running_loop()
+        self._inner: list[Future[Any]] = []
 
     async def run(self, at: int = 0) -> Any:
         """Run it from the function at that place on, and give the response."""
@@ -81,7 +83,9 @@ class AsyncChain:
         """The rest of the chain, for a plain middleware that waits in its thread."""
         if is_plain(self._chain[at:]):
             return run_plain(self._chain, self._arguments, at)
-        return asyncio.run_coroutine_threadsafe(self.run(at), self._loop).result()
+        inner = asyncio.run_coroutine_threadsafe(self.run(at), self._loop)
+        self._inner.append(inner)
+        return inner.result()
 
     async def _in_thread(self, at: int, work: Callable[[], Any]) -> Any:
         done: asyncio.Future[Any] = self._loop.create_future()
@@ -96,7 +100,13 @@ class AsyncChain:
 
         inner = self._held or not all(link.is_async for link in self._chain[:at])
         self._threads.submit(job, inner=inner)
-        return await done
+        try:
+            return await done
+        except asyncio.CancelledError:
+            # The thread cannot be stopped, but what it waits for can.
+            for waited in self._inner:
+                waited.cancel()
+            raise
 
 
 def _succeed(done: asyncio.Future[Any], value: Any) -> None:

@@ -1,4 +1,4 @@
-"""The worker's end of the socket. Owns writing from any thread, reading on one thread, and the process's death.
+"""The worker's end of the socket. Owns writing from any thread, reading on one, and the process's death.
 
 Rules: whoever sends may block (the server's back pressure), so the reading thread never sends: it hands its
 replies to a thread of their own. The socket stays in blocking mode for both. When the server is gone the
@@ -31,7 +31,7 @@ class Channel:
         self._socket = connection
         self._limit = limit
         self._lock = threading.Lock()
-        self._replies: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._replies: queue.SimpleQueue[Message | threading.Event] = queue.SimpleQueue()
         self._forked = False
         connection.setblocking(True)
         os.set_inheritable(connection.fileno(), False)
@@ -62,6 +62,12 @@ class Channel:
         """Write a message soon, from the reading thread, without blocking it."""
         self._replies.put(message)
 
+    def flush(self, timeout: float) -> None:
+        """Wait until the replies so far are written, at most `timeout` seconds."""
+        written = threading.Event()
+        self._replies.put(written)
+        written.wait(timeout)
+
     def _write(self, buffer: Section) -> None:
         try:
             self._socket.sendall(buffer)
@@ -72,7 +78,11 @@ class Channel:
 
     def _reply(self) -> None:
         while True:
-            self.send(self._replies.get())
+            reply = self._replies.get()
+            if isinstance(reply, threading.Event):
+                reply.set()
+            else:
+                self.send(reply)
 
     def _read(self, on_message: Callable[[Message], None]) -> None:
         decoder = Decoder("server", limit=self._limit)

@@ -118,7 +118,7 @@ def _not_yet(what: str) -> NoReturn:
 
 
 class Context:
-    """What a handler gets beside its input: `streams`, `logger`, `trace_id`, `flows`, `step`, `state`, `emit`."""
+    """What a handler gets beside its input: streams, logger, trace id, flows, step, state, emit."""
 
     __slots__ = ("flows", "logger", "state", "step", "streams", "traceId", "trace_id")
 

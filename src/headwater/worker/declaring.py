@@ -1,5 +1,5 @@
-"""What the project's step and stream files declare -> the manifest. Owns which files count and what is wrong with
-each; whether a config makes sense is for the server to judge."""
+"""What the project's step and stream files declare -> the manifest. Owns which files count and what is wrong
+with each; whether a config makes sense is for the server to judge."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Declared(NamedTuple):
 
 
 def declare(importer: Importer) -> Declared:
-    """Import every declaring file, one after the other; a broken one becomes a problem and the rest goes on."""
+    """Import every declaring file in turn; a broken one becomes a problem and the rest goes on."""
     declared = Declared([], [], [], {}, {})
     for path in sorted(importer.sources.files):
         kind = _kind(importer.sources, path)
@@ -150,8 +150,8 @@ def _declare_stream(file: _File, declared: Declared) -> None:
 
 
 def _access(file: _File) -> Callable[..., Any] | None:
-    """The access function, from the config or the file. One that is no function is an error: never open a stream
-    that somebody meant to close."""
+    """The access function, from the config or the file. One that is no function is an error: never open a
+    stream that somebody meant to close."""
     for name in _ACCESS_NAMES:
         for given in (file.config.get(name), getattr(file.module, name, None)):
             if callable(given):

@@ -1,4 +1,4 @@
-"""Exceptions <-> errors of the protocol. Owns how tracebacks look and where a fault is; raises nothing itself."""
+"""Exceptions <-> errors of the protocol. Owns how tracebacks look and where a fault is; raises nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from headwater.errors import HeadwaterError
 
@@ -43,7 +43,7 @@ def error_from(members: Mapping[str, Any]) -> HeadwaterError:
 
 def _notes(error: HeadwaterError) -> Iterator[str]:
     faults: Any = error.details.get("faults")
-    for fault in faults if isinstance(faults, list) else ():
+    for fault in cast(list[Any], faults) if isinstance(faults, list) else ():
         yield f"{fault['field'] or '(the whole value)'}: {fault['message']}"
     if error.hint:
         yield error.hint
@@ -107,7 +107,7 @@ def innermost(error: BaseException, mine: Callable[[str], bool]) -> tuple[str, i
 
 
 def handler_failed(error: BaseException, step: str, *, cancelled: bool = False) -> dict[str, Any]:
-    """The `error` of an invocation that user code failed. The message tells nothing that the log should keep."""
+    """The `error` of an invocation that user code failed. What only the log may tell is in the traceback."""
     members: dict[str, Any] = {"code": "HANDLER_FAILED", "message": f'The step "{step}" failed.'}
     if cancelled:
         members |= {"message": f'The step "{step}" was cancelled.', "cancelled": True}

@@ -1,7 +1,7 @@
 """Imports of project files, from the bytes that the server sent. Owns the hooks into Python's import system.
 
-An `import` in a project file is translated to canonical names first (see `sources.py`); all other code imports
-as ever. Python gives no other way: only `__import__` is told who imports.
+An `import` in a project file is translated to canonical names first (see `sources.py`); all other code
+imports as ever. Python gives no other way: only `__import__` is told who imports.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Importer:
         self._way: list[str] = []
 
     def install(self) -> None:
-        """Begin to import project files. The root goes last on the path, for what is no source (extensions)."""
+        """Begin to import project files. The root goes last on the path, for what is no source."""
         sys.meta_path.insert(0, self._finder)
         sys.path.append(self.sources.root)
         builtins.__import__ = self._import_statement
@@ -163,7 +163,8 @@ class Importer:
 
     def _import_by_name(self, name: str, package: str | None = None) -> ModuleType:
         """`importlib.import_module`: the same names mean the same as in a statement."""
-        meaning = None if name.startswith(".") else self._meaning(sys._getframe(1).f_globals, name)
+        caller = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+        meaning = None if name.startswith(".") else self._meaning(caller.f_globals, name)
         if meaning is not None and meaning.sure:
             return self._import_module(meaning.name)
         return self._import_module(name, package)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from headwater.worker.values import from_json
 
@@ -36,8 +36,8 @@ def read_value(stream: str, group: str, text: bytes | None, versions: list[int])
     """The value of a call's result: an item, a list of items, or None."""
     value = None if text is None else from_json(text)
     if isinstance(value, dict):
-        return read_item(stream, group, value, versions[0] if versions else 0)
+        return read_item(stream, group, cast(dict[str, Any], value), versions[0] if versions else 0)
     if isinstance(value, list):
-        padded = versions + [0] * (len(value) - len(versions))
-        return [read_item(stream, group, data, version) for data, version in zip(value, padded, strict=False)]
+        found = zip(cast(list[dict[str, Any]], value), versions, strict=True)
+        return [read_item(stream, group, data, version) for data, version in found]
     return value

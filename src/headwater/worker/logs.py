@@ -1,4 +1,4 @@
-"""The standard `logging` module of user code -> `log` messages. Owns the handler and the levels; formats nothing."""
+"""The standard `logging` module of user code -> `log` messages. Owns the handler and the levels."""
 
 from __future__ import annotations
 

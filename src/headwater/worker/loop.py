@@ -1,4 +1,4 @@
-"""The event loop of async user code, and who holds it. Owns the loop's setup and the watchdog; runs nothing."""
+"""The event loop of async user code, and who holds it. Owns the loop's setup and the watchdog."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def new_loop() -> asyncio.AbstractEventLoop:
 class Watchdog:
     """Notices, from a thread of its own, when one invocation holds the loop for `limit` seconds.
 
-    Costs nothing while no invocation runs on the loop. While some do, it looks a few times within the limit which
-    task is at work; only when it finds one does it ask the loop for a sign of life. `on_blocked` is told the
-    invocation and the seconds so far, once per invocation.
+    Costs nothing while no invocation runs on the loop. While some do, it looks a few times within the limit
+    which task is at work; only when it finds one does it ask the loop for a sign of life. `on_blocked` is
+    told the invocation and the seconds so far, once per invocation.
     """
 
     def __init__(
@@ -95,14 +95,13 @@ class Watchdog:
                 self._suspect(task, task.invocation)
 
     def _suspect(self, task: UserTask, invocation: Invocation) -> None:
-        """Wait for a sign of life. It comes after the step at work, so it stays out while that step goes on."""
+        """Wait for a sign of life. It stays out while the task is at work and does not give way."""
         begun = time.monotonic()
         self._alive.clear()
         self._loop.call_soon_threadsafe(self._alive.set)
-        if self._alive.wait(self._limit * (TICKS - 1) / TICKS):
+        if self._alive.wait(self._limit):
             return
         if asyncio.current_task(self._loop) is task:
             invocation.blocked = True
-            held = time.monotonic() - begun + self._limit / TICKS
-            self._on_blocked(invocation, round(held, 3))
+            self._on_blocked(invocation, round(time.monotonic() - begun, 3))
         self._alive.wait()

@@ -1,4 +1,4 @@
-"""The process that runs Python user code, from its start to its end. Owns the order of things and the wiring."""
+"""The process that runs Python user code, from its start to its end. Owns the wiring."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import traceback
+from types import FrameType
 from typing import Any
 
 from headwater.protocol import worker as protocol
@@ -49,11 +50,15 @@ def main() -> None:
 
 
 def _settle_process() -> None:
-    # Ctrl-C goes to the whole group of a terminal; the server decides what it means. A handler of our own rather
-    # than SIG_IGN, because what user code starts would inherit that one.
-    signal.signal(signal.SIGINT, lambda *_: None)
+    # Ctrl-C goes to the whole group of a terminal; the server decides what it means. A handler of our own
+    # rather than SIG_IGN, because what user code starts would inherit that one.
+    signal.signal(signal.SIGINT, _ignore)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+
+
+def _ignore(_signal: int, _frame: FrameType | None) -> None:
+    pass
 
 
 class Process:
@@ -143,6 +148,7 @@ class Process:
             task.cancel()
         if tasks:
             self._loop.run_until_complete(asyncio.wait(tasks, timeout=END_SECONDS))
+        self._channel.flush(END_SECONDS)
         atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
         sys.stdout.flush()
         sys.stderr.flush()

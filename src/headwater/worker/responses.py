@@ -86,7 +86,7 @@ def _body(fields: Mapping[str, Any]) -> tuple[Literal["none", "json", "text", "b
     if isinstance(body, str):
         return "text", clean(body).encode()
     if isinstance(body, bytes | bytearray | memoryview):
-        return "bytes", bytes(body)
+        return "bytes", bytes(cast(bytes, body))
     try:
         return "json", to_json(body, "body")
     except InvalidInput as error:

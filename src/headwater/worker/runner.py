@@ -27,6 +27,10 @@ from headwater.worker.responses import answer_of
 from headwater.worker.threads import Threads
 
 
+RUNNABLE = frozenset({"api", "access"})
+"""Kinds of invocations that run."""
+
+
 class Outlets(NamedTuple):
     """Where messages go: `send` blocks while the server does not read, `reply` never does."""
 
@@ -114,10 +118,11 @@ class Runner:
     # --- running ---
 
     def _chain(self, invocation: Invocation) -> tuple[Link, ...]:
+        """The functions to run; none where the file declares none, or the kind cannot be run."""
         if invocation.kind == "access":
             link = self._declared.access.get(invocation.target)
             return () if link is None else (link,)
-        return self._declared.chains.get(invocation.target, ())
+        return self._declared.chains.get(invocation.target, ()) if invocation.kind in RUNNABLE else ()
 
     def _start(self, invocation: Invocation) -> bool:
         """Make it running, unless it was withdrawn or cancelled; whoever pops it from the waiting has it."""
@@ -153,43 +158,40 @@ class Runner:
         if not self._start(invocation):
             return
         _let_stop(invocation)
-        try:
-            run = AsyncChain(
-                self._threads, self._runnable(invocation), self._arguments(invocation), held=held
-            )
-            returned = await run.run()
-        except BaseException as error:
-            message = _failed(invocation, error)
-        else:
-            message = _succeeded(invocation, returned)
+        message = await self._outcome(invocation, held=held)
         invocation.stop = None
         await invocation.end_on_loop()
         self._end(invocation, message)
+
+    async def _outcome(self, invocation: Invocation, *, held: bool) -> Message:
+        chain = self._chain(invocation)
+        if not chain:
+            return _refused(invocation)
+        try:
+            run = AsyncChain(self._threads, chain, self._arguments(invocation), held=held)
+            returned = await run.run()
+        except BaseException as error:
+            return _failed(invocation, error)
+        return _succeeded(invocation, returned)
 
     def _run_plain(self, invocation: Invocation, chain: Sequence[Link]) -> None:
         if not self._start(invocation):
             return
         variables = Variables()
         variables.run(current.set, invocation)
-        try:
-            returned = variables.run(run_plain, chain, self._arguments(invocation))
-            if asyncio.iscoroutine(returned) or isinstance(returned, Call):
-                # A plain function may hand on what an async one gave it.
-                returned = variables.run(self._threads.loop().run_until_complete, returned)
-        except BaseException as error:
-            message = _failed(invocation, error)
-        else:
-            message = _succeeded(invocation, returned)
+        message = variables.run(self._plain_outcome, invocation, chain)
         invocation.end()
         self._end(invocation, message)
 
-    def _runnable(self, invocation: Invocation) -> tuple[Link, ...]:
-        if invocation.kind not in {"api", "access"}:
-            raise NotSupportedYet(f'A worker cannot run "{invocation.kind}" invocations yet.')
-        chain = self._chain(invocation)
-        if not chain:
-            raise InvalidInput(f"{invocation.target} declares nothing that can be run.")
-        return chain
+    def _plain_outcome(self, invocation: Invocation, chain: Sequence[Link]) -> Message:
+        try:
+            returned = run_plain(chain, self._arguments(invocation))
+            if asyncio.iscoroutine(returned):
+                # A plain function may hand on what an async one gave it.
+                returned = self._threads.loop().run_until_complete(returned)
+        except BaseException as error:
+            return _failed(invocation, error)
+        return _succeeded(invocation, returned)
 
     def _arguments(self, invocation: Invocation) -> tuple[Any, Any]:
         header = invocation.message.header
@@ -218,12 +220,23 @@ class Runner:
         self._reply(_call_failed(invocation, call))
 
 
+def _refused(invocation: Invocation) -> Message:
+    error: HeadwaterError = InvalidInput(f"{invocation.target} declares nothing that can be run.")
+    if invocation.kind not in RUNNABLE:
+        error = NotSupportedYet(f'A worker cannot run "{invocation.kind}" invocations yet.')
+    return protocol.failure(invocation.id, error)
+
+
 def _let_stop(invocation: Invocation) -> None:
     task = asyncio.current_task()
     loop = asyncio.get_running_loop()
     if task is None:
         return
-    invocation.stop = functools.partial(loop.call_soon_threadsafe, task.cancel)
+
+    def stop() -> None:
+        loop.call_soon_threadsafe(task.cancel)
+
+    invocation.stop = stop
     if invocation.cancelled:
         task.cancel()
 

@@ -71,9 +71,9 @@ def _schema(model: Any, path: str) -> dict[str, Any]:
             return cast(dict[str, Any], cast(Any, model).schema())
         import pydantic
 
-        adapter = model if isinstance(model, pydantic.TypeAdapter) else pydantic.TypeAdapter(model)
-        return adapter.json_schema()
+        is_adapter = isinstance(model, cast(Any, pydantic.TypeAdapter))
+        return cast(dict[str, Any], (model if is_adapter else pydantic.TypeAdapter(model)).json_schema())
     except Exception as error:
-        name = getattr(model, "__name__", str(model))
+        name: str = getattr(cast(object, model), "__name__", str(cast(object, model)))
         said = str(error).partition("\n")[0]
         raise SchemaNotConvertible(f"{path} ({name}) gives no JSON Schema: {said}") from error

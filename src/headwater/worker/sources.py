@@ -1,8 +1,8 @@
-"""The files of a generation, as modules with names. Owns what an import in a project file means; imports nothing.
+"""The files of a generation, as modules with names. Owns what an import in a project file means.
 
 Every file has one module, whatever name it is imported by. Its canonical name is its path from the project's
 root with dots: `steps/a/utils.py` is `steps.a.utils`. What an import statement names is looked for beside the
-importing file, in the folder above, at the root, then in the folders of steps.
+importing file, in the folder above, at the root, then in the folders of steps. Imports nothing itself.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SUFFIX = ".py"
 class Unit(NamedTuple):
     """One module of the project: its canonical name, its file, and its folder if it is a package.
 
-    Both are relative to the root. A folder without `__init__.py` is a package without a file (`path` is empty).
+    Both are relative to the root. A folder without `__init__.py` is a package with an empty `path`.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Sources:
                 self._place(f"{path}/", f"{prefix}{part}.", inner)
 
     def _part(self, prefix: str, name: str) -> str:
-        """A free part of a canonical name. Dots are the importer's own; a file and a folder may share a name."""
+        """A free part of a canonical name: without dots, and a file and a folder may share a name."""
         part = name.replace(".", "+")
         if not prefix and part not in self.folders and self.is_installed(part):
             part = f"project:{part}"  # what libraries import by that name must stay theirs
@@ -138,14 +138,14 @@ class Sources:
                 yield base
 
     def _is_solid(self, base: str, top: str) -> bool:
-        """A file or a package with `__init__.py`. A mere folder yields to what is installed, as in Python; the
-        folders of steps do not."""
+        """A file or a package with `__init__.py`. A mere folder yields to what is installed, as in Python;
+        the folders of steps do not."""
         unit = self._nodes.get(_join(base, top))
         return unit is not None and (bool(unit.path) or (not base and top in self.folders))
 
     def _is_own(self, importer: Unit, unit: Unit, parts: list[str]) -> bool:
-        """Whether a file would import itself, or the package it lies in, by a name that is also installed: such a
-        `redis.py` means the library."""
+        """Whether a file would import itself, or the package it lies in, by a name that is also installed:
+        such a `redis.py` means the library."""
         if len(parts) > 1:
             return False
         if unit.path == importer.path:

@@ -1,4 +1,4 @@
-"""`ctx.streams`: what user code does with streams. Owns names and arguments; how a call travels is `calls.py`."""
+"""`ctx.streams`: what user code does with streams. Owns names and arguments; `calls.py` owns the way."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from headwater.errors import InvalidInput, UnknownStream
+from headwater.errors import UnknownStream
 from headwater.worker.calls import Call, Calls
 from headwater.worker.invocation import Invocation
-from headwater.worker.values import as_dict, clean, to_json
+from headwater.worker.values import as_dict, to_json
 
 _OLD_KEY = "__motia"
 
 
 class UnknownStreamName(UnknownStream, AttributeError, KeyError):
-    """A name that no stream has; also an AttributeError and a KeyError, so that `hasattr` and `get` idioms work."""
+    """A name that no stream has; also an AttributeError and a KeyError, so that `hasattr` works."""
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".rstrip()
@@ -47,8 +47,8 @@ class Stream:
     def set(self, group_id: str, id: str, data: Any, *, if_version: int | None = None) -> Call:  # noqa: A002
         """Create or replace an item; gives the item as stored.
 
-        `data` is a dict, a Pydantic object or a dataclass. With `if_version`, only if the item's version is that
-        one (0: there is no such item); else the call fails with `Conflict`.
+        `data` is a dict, a Pydantic object or a dataclass. With `if_version`, only if the item's version is
+        that one (0: there is no such item); else the call fails with `Conflict`.
         """
         members = _item(id, if_version)
         return self._calls.begin(
@@ -136,13 +136,14 @@ def _item(item_id: Any, if_version: int | None) -> dict[str, Any]:
 
 def _without_old(data: Any) -> Any:
     """Old code hands back a key that the old framework put in."""
-    if isinstance(data, Mapping) and _OLD_KEY in data:
-        return {key: value for key, value in cast(Mapping[Any, Any], data).items() if key != _OLD_KEY}
-    return data
+    if not isinstance(data, Mapping):
+        return data
+    fields = cast(Mapping[Any, Any], data)
+    return {key: value for key, value in fields.items() if key != _OLD_KEY} if _OLD_KEY in fields else fields
 
 
 def _channel(channel: Any) -> tuple[Any, Any]:
-    fields: Mapping[str, Any] = channel if isinstance(channel, Mapping) else as_dict(channel) or {}
+    fields = cast(Mapping[str, Any], channel) if isinstance(channel, Mapping) else as_dict(channel) or {}
     group = fields.get("groupId", fields.get("group_id"))
     return _text(group), _text(fields.get("id"))
 

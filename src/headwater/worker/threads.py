@@ -1,7 +1,7 @@
 """Threads for user code. Owns how many there are, and the event loop that each may have of its own.
 
 `concurrent.futures` will not do: work that running work waits for (a handler inside a middleware) must never
-queue behind work that has not begun, and a thread whose loop still has tasks must not count against the limit.
+queue behind work that has not begun, and a thread whose loop still has tasks must not count for the limit.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Threads:
         self._local = threading.local()
 
     def submit(self, job: Job, *, inner: bool = False) -> None:
-        """Run the job in a thread. `inner`: running work waits for it, so it starts at once, above the limit too."""
+        """Run the job in a thread. `inner`: running work waits for it, so it starts at once, limit or not."""
         with self._changed:
             if inner:
                 self._jobs.appendleft(job)
@@ -84,7 +84,7 @@ class Threads:
         return loop
 
     def _let_tasks_end(self) -> None:
-        """Tasks that user code left running go on, as they do on the other loop; meanwhile the place is free."""
+        """Tasks that user code left running go on, as on the other loop; meanwhile the place is free."""
         loop: asyncio.AbstractEventLoop | None = getattr(self._local, "loop", None)
         if loop is None or not (tasks := asyncio.all_tasks(loop)):
             return

@@ -49,7 +49,7 @@ def from_json(text: bytes) -> Any:
     except orjson.JSONDecodeError:
         pass
     try:
-        # Some texts that the standard parser takes are too odd for the fast one: escaped lone surrogates, NaN.
+        # Some texts that the standard parser takes are too odd for the fast one: lone surrogates, NaN.
         return plain(json.loads(text), "data")
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"This is not JSON: {error}.") from None
@@ -69,7 +69,7 @@ def as_dict(value: Any) -> dict[str, Any] | None:
 
 
 def _simpler(value: Any) -> Any:
-    """What the fast pass does not know, in a simpler form that it does; TypeError sends it to the slow one."""
+    """What the fast pass does not know, in a form that it does; TypeError sends it to the slow one."""
     if (model := as_dict(value)) is not None:
         return model
     if isinstance(value, set | frozenset | collections.deque | tuple):
@@ -181,7 +181,7 @@ def clean(text: str) -> str:
 
 
 def _type_name(value: Any) -> str:
-    kind = type(value)
+    kind = cast(type[Any], type(value))
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 

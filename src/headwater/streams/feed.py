@@ -7,9 +7,10 @@ behind to live on the loop, without an await. Knows lanes and the ring; no store
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
-from headwater.model import Change, GroupKey
+from headwater.model import Change, GroupKey, Item, Tombstone
 from headwater.protocol.frames import CatchUpEncoder, Stretch, Wire
 from headwater.streams.commits import Event
 from headwater.streams.lane import Lane
@@ -101,15 +102,9 @@ class Feed:
             return "ahead"
         if not self._ring.covers(read.through):
             return "uncovered"
-        wire, item, floor = subscription.wire, subscription.item, subscription.floor
         missed = self._ring.between(read.through, lane.sent)
-        frames = [
-            wire.change(advance)
-            for advance in missed
-            if item in (None, advance.change.id)
-            and (advance.change.created >= floor or advance.change.kind == "delete")
-        ]
-        if not subscription.subscriber.offer(b"".join([encoder.complete(), *frames])):
+        since = _stretch_of((advance.change for advance in missed), subscription.item, lane.sent)
+        if not subscription.subscriber.offer(encoder.stretch(since) + encoder.complete()):
             return "refused"
         lane.enter(subscription)
         return "live"
@@ -119,3 +114,19 @@ class Feed:
         if lane is None:
             lane = self._lanes[wire] = Lane(wire, head)
         return lane
+
+
+def _stretch_of(changes: Iterable[Change], only: str | None, through: int) -> Stretch:
+    """What changes up to `through` left behind, as the store would tell it: each item once, the latest.
+
+    A joiner gets them as a part of its catch-up, not as live frames: another subscription of the same socket
+    may have been sent those already, and would take a second delete and create for a new order.
+    """
+    latest: dict[str, Change] = {}
+    for change in changes:
+        if only in (None, change.id):
+            latest.pop(change.id, None)
+            latest[change.id] = change
+    items = [Item(c.id, c.data, c.version, c.created) for c in latest.values() if c.kind != "delete"]
+    tombstones = [Tombstone(c.id, c.version) for c in latest.values() if c.kind == "delete"]
+    return Stretch(items, tombstones, through, through)

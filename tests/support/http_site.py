@@ -1,4 +1,4 @@
-"""A real HTTP server on a free port for tests, with steps that run in this process in the place of workers."""
+"""A real HTTP server on a free port for tests; its steps run in this process, in the place of workers."""
 
 from __future__ import annotations
 

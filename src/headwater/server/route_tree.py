@@ -129,7 +129,7 @@ class RestMatcher:
     def _middle(self, target: Target, start: int, end: int) -> tuple[str] | None:
         text, folded = "/".join(target.segments[start:end]), "/".join(target.folded[start:end])
         if self.rest.whole:
-            return (text,) if end > start or not self.rest.least else None
+            return (text,) if text or not self.rest.least else None
         ends_path = not self.tail and target.slashed
         if start == end and not ends_path:
             return None

@@ -1,4 +1,4 @@
-"""Routing against a plain reading of the same paths as regular expressions, and against itself in any order."""
+"""Routing against the same paths read as regular expressions, and against itself in any order."""
 
 from __future__ import annotations
 

@@ -62,6 +62,10 @@ class _Parser(MultiPartParser):
             headers, pieces, max_files=MOST_PARAMETERS, max_fields=MOST_PARAMETERS, max_part_size=limit
         )
         self.spool_max_size = limit + 1
+        self.ended = False
+
+    def on_end(self) -> None:
+        self.ended = True
 
 
 async def _multipart(raw: bytes, content_type: str, limit: int) -> dict[str, Any]:
@@ -71,6 +75,8 @@ async def _multipart(raw: bytes, content_type: str, limit: int) -> dict[str, Any
     except MultiPartException as error:
         raise BodyInvalid(f"the multipart form is malformed: {error.message}") from None
     try:
+        if not parser.ended:
+            raise BodyInvalid("the multipart form breaks off before its last boundary")
         fields: dict[str, Any] = {}
         for name in form:
             values = [

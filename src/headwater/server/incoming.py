@@ -33,7 +33,9 @@ def read_query(raw: bytes) -> Values:
     if not raw:
         return {}
     try:
-        pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
+        pairs = parse_qsl(
+            raw.decode(errors="replace"), keep_blank_values=True, max_num_fields=MOST_PARAMETERS
+        )
     except ValueError:
         raise RequestInvalid(f"the query has more than {MOST_PARAMETERS} parameters") from None
     return collect(pairs)

@@ -1,0 +1,176 @@
+"""Bodies by content type, and what is wrong with those that cannot be read."""
+
+from __future__ import annotations
+
+import base64
+import time
+from typing import Any
+
+import pytest
+
+from headwater.errors import BodyInvalid, BodyUnsupported, TooLarge
+from headwater.server.bodies import parse_body
+
+LIMIT = 1024 * 1024
+URLENCODED = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data; boundary=line"
+
+
+async def parsed(raw: bytes, content_type: str | None = None, **headers: str) -> tuple[str, Any]:
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    if content_type is not None:
+        given["content-type"] = content_type
+    return tuple(await parse_body(raw, given, LIMIT))
+
+
+def multipart(*parts: tuple[str, bytes]) -> bytes:
+    lines = [b"--line\r\n" + head.encode() + b"\r\n\r\n" + data + b"\r\n" for head, data in parts]
+    return b"".join(lines) + b"--line--\r\n"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json",
+        "Application/JSON",
+        "application/json; charset=utf-8",
+        'application/json;charset="UTF-8"',
+        "application/vnd.api+json",
+        "application/merge-patch+json; v=1",
+    ],
+)
+async def test_json_types_are_parsed(content_type: str) -> None:
+    assert await parsed(b'{"a": [1, "\xc3\xa9"]}', content_type) == ("json", {"a": [1, "é"]})
+
+
+@pytest.mark.parametrize("value", [b"null", b"1", b'"x"', b"[]", b" {} \n"])
+async def test_any_json_value_is_a_body(value: bytes) -> None:
+    assert (await parsed(value, "application/json"))[0] == "json"
+
+
+@pytest.mark.parametrize("content_type", [None, "application/json", URLENCODED, MULTIPART, "text/plain"])
+async def test_an_empty_body_is_an_empty_object(content_type: str | None) -> None:
+    assert await parsed(b"", content_type) == ("none", {})
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, "", "text/plain", "application/octet-stream", "nonsense", "json"]
+)
+async def test_every_other_type_is_text(content_type: str | None) -> None:
+    assert await parsed(b"\xff{}", content_type) == ("text", None)
+
+
+async def test_broken_json_is_refused_with_the_place() -> None:
+    with pytest.raises(BodyInvalid) as caught:
+        await parsed(b'{"a": 1,\n "b": }', "application/json")
+    details = caught.value.details
+    assert (details["line"], details["column"], details["offset"]) == (2, 7, 15)
+    assert "line 2, column 7" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"{",
+        b"   ",
+        b"NaN",
+        b"{'a': 1}",
+        b"[1,]",
+        b'"\xff"',
+        b'"\\ud800"',
+        b"[" * 100_000,
+        b"\x00",
+        b'{"a":1}{}',
+    ],
+)
+async def test_what_is_no_json_is_refused(raw: bytes) -> None:
+    with pytest.raises(BodyInvalid):
+        await parsed(raw, "application/json")
+
+
+async def test_a_byte_order_mark_is_named() -> None:
+    with pytest.raises(BodyInvalid, match="byte order mark"):
+        await parsed(b"\xef\xbb\xbf{}", "application/json")
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/json; charset=utf-16", f"{URLENCODED}; charset=latin1"]
+)
+async def test_a_charset_other_than_utf_8_is_refused(content_type: str) -> None:
+    with pytest.raises(BodyUnsupported, match="charset"):
+        await parsed(b"{}", content_type)
+
+
+async def test_a_compressed_body_is_refused_rather_than_misread() -> None:
+    with pytest.raises(BodyUnsupported, match="gzip"):
+        await parsed(b"\x1f\x8b", "application/json", content_encoding="gzip")
+    assert await parsed(b"{}", "application/json", content_encoding="identity") == ("json", {})
+
+
+async def test_an_urlencoded_form_keeps_blanks_and_lists_what_repeats() -> None:
+    raw = "a=1&b=x+y%20z&c=&a=2&d=é".encode()
+    assert await parsed(raw, URLENCODED) == ("inline", {"a": ["1", "2"], "b": "x y z", "c": "", "d": "é"})
+
+
+@pytest.mark.parametrize("raw", [b"a=%ff", b"a=\xff", b"&".join([b"a=1"] * 1001)])
+async def test_a_broken_urlencoded_form_is_refused(raw: bytes) -> None:
+    with pytest.raises(BodyInvalid):
+        await parsed(raw, URLENCODED)
+
+
+async def test_a_long_urlencoded_form_is_read_too() -> None:
+    raw = b"a=" + b"%41" * 200_000
+    assert await parsed(raw, URLENCODED) == ("inline", {"a": "A" * 200_000})
+
+
+async def test_a_multipart_form_gives_text_fields_and_files() -> None:
+    data = bytes(range(256)) * 1000
+    raw = multipart(
+        ('Content-Disposition: form-data; name="title"', "Grüße".encode()),
+        ('Content-Disposition: form-data; name="tag"', b"a"),
+        ('Content-Disposition: form-data; name="tag"', b""),
+        ('Content-Disposition: form-data; name="f"; filename="\u00e4.png"\r\nContent-Type: image/png', data),
+        ('Content-Disposition: form-data; name="g"; filename=""', b""),
+    )
+    kind, fields = await parsed(raw, MULTIPART)
+    assert kind == "inline"
+    assert fields["title"] == "Grüße"
+    assert fields["tag"] == ["a", ""]
+    assert base64.b64decode(fields["f"].pop("data")) == data
+    assert fields["f"] == {"filename": "ä.png", "contentType": "image/png", "size": len(data)}
+    assert fields["g"] == {"filename": "", "contentType": "application/octet-stream", "size": 0, "data": ""}
+
+
+@pytest.mark.parametrize(
+    ("raw", "content_type"),
+    [
+        (b"whatever", "multipart/form-data"),
+        (b"whatever", "multipart/form-data; boundary="),
+        (b"no boundary here", MULTIPART),
+        (multipart(("Content-Type: text/plain", b"x")), MULTIPART),
+        (multipart(("Content-Disposition: form-data", b"x")), MULTIPART),
+        (multipart(*[('Content-Disposition: form-data; name="a"', b"")] * 1001), MULTIPART),
+        (multipart(('Content-Disposition: form-data; name="a"', b"x" * 100))[:60], MULTIPART),
+        (b"--line\r\n" + b"a: b\r\n" * 5000 + b"\r\n", MULTIPART),
+    ],
+)
+async def test_a_broken_multipart_form_is_refused(raw: bytes, content_type: str) -> None:
+    with pytest.raises(BodyInvalid):
+        await parsed(raw, content_type)
+
+
+@pytest.mark.parametrize("content_type", [URLENCODED, MULTIPART])
+async def test_a_form_above_its_limit_is_refused(content_type: str) -> None:
+    with pytest.raises(TooLarge) as caught:
+        await parsed(b"x" * (LIMIT + 1), content_type)
+    assert caught.value.details == {"limit": LIMIT, "size": LIMIT + 1}
+
+
+@pytest.mark.parametrize("filler", [b"\r\n", b"\r\n--lin", b"-", b"\r", b"x"])
+async def test_no_multipart_body_is_slow_to_parse(filler: bytes) -> None:
+    data = filler * (LIMIT // 2 // len(filler))
+    raw = multipart(('Content-Disposition: form-data; name="f"; filename="f"', data))
+    began = time.process_time()
+    _, fields = await parsed(raw, MULTIPART)
+    assert fields["f"]["size"] == len(data)
+    assert time.process_time() - began < 5

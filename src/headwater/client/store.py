@@ -1,0 +1,189 @@
+"""All that one client is subscribed to, over one connection at a time. Pure: text in, text out, no I/O.
+
+Whoever owns a connection calls `connected`, `received`, `disconnected` and sends what `outbox` holds. The
+store asks again for what a lost connection interrupted, from the last cursor. This is the reference that
+other clients are measured by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from headwater.client.state import Lost, State
+from headwater.jsonvalue import is_object
+
+
+class Subscription:
+    """One subscription of a client. `state` is what it holds; `events` and `error` what it was told beside
+    it."""
+
+    def __init__(self, number: int, stream: str, group: str, item: str | None, limit: int | None) -> None:
+        self.number = number
+        self.stream = stream
+        self.group = group
+        self.item = item
+        self.limit = limit
+        self.state = State(item, windowed=limit is not None)
+        self.feed: int | None = None
+        self.error: dict[str, Any] | None = None
+        """Why the server ended it; None while it lives."""
+
+    def request(self) -> dict[str, Any]:
+        """The `sub` message that asks for it from where it stands."""
+        message: dict[str, Any] = {"t": "sub", "sub": self.number, "stream": self.stream, "group": self.group}
+        if self.item is not None:
+            message["id"] = self.item
+        if self.limit is not None:
+            message["limit"] = self.limit
+        if self.state.epoch and self.state.version:
+            message["from"] = {"epoch": self.state.epoch, "v": self.state.version}
+            if self.limit is not None:
+                message["floor"] = self.state.floor
+        return message
+
+
+Watcher = Callable[[Subscription, str, Any], None]
+"""Told of each thing that a reader may see: the subscription, "state", "event", "behind" or "error", and its
+value."""
+
+
+class ClientStore:
+    """The subscriptions of one client."""
+
+    def __init__(self, watcher: Watcher = lambda _subscription, _what, _value: None) -> None:
+        self.outbox: list[str] = []
+        self.epoch = ""
+        self._watcher = watcher
+        self._numbers = 0
+        self._subscriptions: dict[int, Subscription] = {}
+        self._feeds: dict[int, list[Subscription]] = {}
+        self._connected = False
+
+    def subscribe(
+        self, stream: str, group: str, item: str | None = None, *, limit: int | None = None
+    ) -> Subscription:
+        """Follow a group or one item of it."""
+        self._numbers += 1
+        subscription = Subscription(self._numbers, stream, group, item, limit)
+        self._subscriptions[subscription.number] = subscription
+        if self._connected:
+            self._send(subscription.request())
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """End a subscription."""
+        if self._subscriptions.pop(subscription.number, None) is not None and self._connected:
+            self._send({"t": "unsub", "sub": subscription.number})
+        self._detach(subscription)
+
+    def more(self, subscription: Subscription, limit: int) -> None:
+        """Ask for older items of a window."""
+        if self._connected:
+            self._send({"t": "more", "sub": subscription.number, "limit": limit})
+
+    def connected(self) -> None:
+        """A connection is open: ask for everything, each from where it stands."""
+        self._connected = True
+        self.outbox.clear()
+        for subscription in self._subscriptions.values():
+            self._send(subscription.request())
+
+    def disconnected(self) -> None:
+        """The connection is gone; what is held stays."""
+        self._connected = False
+        self.outbox.clear()
+        self._feeds.clear()
+        for subscription in self._subscriptions.values():
+            subscription.feed = None
+            subscription.state.fall_behind()
+
+    def received(self, text: str | bytes) -> None:
+        """Take one message of the server. A message that this version does not know is ignored."""
+        message = orjson.loads(text)
+        if not is_object(message):
+            return
+        if "f" in message and message.get("t") != "subscribed":
+            self._live(message)
+        elif message.get("t") == "hello":
+            self.epoch = message["epoch"]
+        else:
+            subscription = self._subscriptions.get(message.get("sub", -1))
+            if subscription is not None:
+                self._catch_up(subscription, message)
+
+    def _catch_up(self, subscription: Subscription, message: dict[str, Any]) -> None:
+        state = subscription.state
+        match message["t"]:
+            case "subscribed":
+                self._detach(subscription)
+                self.epoch, subscription.feed = message["epoch"], message["f"]
+                self._feeds.setdefault(message["f"], []).append(subscription)
+            case "reset":
+                state.reset(message["epoch"])
+            case "page":
+                state.page(message.get("items", []), message.get("gone", []))
+            case "complete":
+                state.complete(message["v"], self.epoch, message.get("floor"))
+                self._watcher(subscription, "state", None)
+            case "behind":
+                state.fall_behind()
+                self._watcher(subscription, "behind", None)
+            case "error":
+                self._failed(subscription, message)
+            case _:
+                pass
+
+    def _live(self, message: dict[str, Any]) -> None:
+        for subscription in list(self._feeds.get(message["f"], ())):
+            try:
+                self._apply(subscription, message)
+            except Lost:
+                self._again(subscription)
+
+    def _apply(self, subscription: Subscription, message: dict[str, Any]) -> None:
+        state, changed = subscription.state, False
+        match message["t"]:
+            case "set":
+                changed = state.set(message["v"], message["c"], message["d"])
+            case "patch":
+                changed = state.patch(message["v"], message["i"], message["o"])
+            case "gone":
+                changed = state.gone(message["v"], message["i"])
+            case "event":
+                if state.live and subscription.item in (None, message.get("i")):
+                    self._watcher(subscription, "event", message["e"])
+            case _:
+                pass
+        if changed:
+            self._watcher(subscription, "state", None)
+
+    def _again(self, subscription: Subscription) -> None:
+        """Ask anew, under a new number, so that frames under way of the old one cannot be taken for it."""
+        self._send({"t": "unsub", "sub": subscription.number})
+        self._detach(subscription)
+        del self._subscriptions[subscription.number]
+        self._numbers += 1
+        subscription.number = self._numbers
+        subscription.state.fall_behind()
+        self._subscriptions[subscription.number] = subscription
+        self._send(subscription.request())
+
+    def _failed(self, subscription: Subscription, message: dict[str, Any]) -> None:
+        error = {key: value for key, value in message.items() if key not in ("t", "sub", "ended")}
+        if message.get("ended"):
+            subscription.error = error
+            del self._subscriptions[subscription.number]
+            self._detach(subscription)
+        self._watcher(subscription, "error", error)
+
+    def _detach(self, subscription: Subscription) -> None:
+        among = self._feeds.get(subscription.feed if subscription.feed is not None else -1)
+        if among is not None and subscription in among:
+            among.remove(subscription)
+        subscription.feed = None
+
+    def _send(self, message: dict[str, Any]) -> None:
+        self.outbox.append(orjson.dumps(message).decode())

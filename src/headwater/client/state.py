@@ -46,6 +46,12 @@ class State:
         """The items in creation order."""
         return [held.data for held in sorted(self.held.values(), key=lambda held: held.created)]
 
+    def begin(self) -> None:
+        """A subscription has begun, from the cursor or from nothing; what an earlier one left unfinished is
+        void."""
+        self.live = False
+        self._draft = None if self.version else {}
+
     def fall_behind(self) -> None:
         """Live frames are not for this subscription until the next `complete`."""
         self.live = False

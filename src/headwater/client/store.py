@@ -119,6 +119,7 @@ class ClientStore:
         match message["t"]:
             case "subscribed":
                 self._detach(subscription)
+                state.begin()
                 self.epoch, subscription.feed = message["epoch"], message["f"]
                 self._feeds.setdefault(message["f"], []).append(subscription)
             case "reset":

@@ -64,7 +64,7 @@ class Feed:
         """Take an ephemeral event; it reaches whoever is live when it leaves."""
         for lane in self._lanes.values():
             if not lane.empty:
-                lane.event(event.item, lane.wire.event(self.number, event.group, event.item, event.body))
+                lane.event(event)
 
     def flush(self) -> None:
         """Send what gathered in this turn."""
@@ -112,7 +112,7 @@ class Feed:
     def _lane(self, wire: Wire, head: int) -> Lane:
         lane = self._lanes.get(wire)
         if lane is None:
-            lane = self._lanes[wire] = Lane(wire, head)
+            lane = self._lanes[wire] = Lane(self.number, wire, head)
         return lane
 
 

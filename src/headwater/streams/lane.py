@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 
 from headwater.protocol.frames import Advance, Wire
+from headwater.streams.commits import Event
 from headwater.streams.subscription import Subscription
 
 SLICE = 1000
@@ -26,9 +27,22 @@ class Lane:
     """Live subscriptions of one feed that speak one wire. `sent` is the version up to which all have been
     sent."""
 
-    __slots__ = ("_items", "_pending", "_room", "_slicing", "_started", "_turn", "head", "sent", "wire")
+    __slots__ = (
+        "_feed",
+        "_items",
+        "_pending",
+        "_room",
+        "_size",
+        "_slicing",
+        "_started",
+        "_turn",
+        "head",
+        "sent",
+        "wire",
+    )
 
-    def __init__(self, wire: Wire, head: int) -> None:
+    def __init__(self, feed: int, wire: Wire, head: int) -> None:
+        self._feed = feed
         self.wire = wire
         self.sent = head
         self.head = head
@@ -36,7 +50,9 @@ class Lane:
         self._items: dict[str | None, Room] = {}
         """Subscriptions to one item, by the item; under None those to the group that another one speaks
         for."""
-        self._pending: list[tuple[str | None, bytes]] = []
+        self._size = 0
+        self._pending: list[Advance | Event] = []
+        """Encoded when they leave, not when they come: a wire's stamps must rise in the order of sending."""
         self._slicing: Iterator[tuple[Subscription, Offer, bytes]] | None = None
         self._started = 0
         self._turn = 0
@@ -44,20 +60,20 @@ class Lane:
     @property
     def empty(self) -> bool:
         """Whether nobody is live here."""
-        return not self._room and not self._items
+        return not self._size
 
     def change(self, advance: Advance) -> None:
         """Take the next change of the group into the frames of this turn."""
         self.head = advance.change.version
         if not self.empty or self._slicing is not None:
-            self._pending.append((advance.change.id, self.wire.change(advance)))
+            self._pending.append(advance)
         else:
             self.sent = self.head
 
-    def event(self, item: str | None, frame: bytes) -> None:
+    def event(self, event: Event) -> None:
         """Take an ephemeral event into the frames of this turn, behind the changes made before it."""
         if not self.empty:
-            self._pending.append((item, frame))
+            self._pending.append(event)
 
     def enter(self, subscription: Subscription) -> None:
         """Make a subscription live. It must have been sent everything up to `sent`."""
@@ -66,14 +82,17 @@ class Lane:
         speaks = subscription.item is None and subscription.whole is None
         room = self._room if speaks else self._items.setdefault(subscription.item, {})
         room[subscription] = subscription.subscriber.offer
+        self._size += 1
 
     def leave(self, subscription: Subscription) -> None:
         """Take a subscription out, if it is here."""
         subscription.live = False
-        self._room.pop(subscription, None)
+        if self._room.pop(subscription, None) is not None:
+            self._size -= 1
+            return
         room = self._items.get(subscription.item)
-        if room is not None:
-            room.pop(subscription, None)
+        if room is not None and room.pop(subscription, None) is not None:
+            self._size -= 1
             if not room:
                 del self._items[subscription.item]
 
@@ -100,16 +119,23 @@ class Lane:
         if not self._pending:
             self.sent = self.head
             return
-        pending, self._pending = self._pending, []
+        pending = [self._encode(one) for one in self._pending]
+        self._pending.clear()
         self._started, self.sent = self.sent, self.head
         self._turn += 1
-        if len(self._room) <= SLICE:
+        if self._size <= SLICE:
             self._send_room(pending)
             if self._items:
                 self._send_items(pending)
         else:
             self._slicing = self._deliveries(pending)
             self._send_slice()
+
+    def _encode(self, one: Advance | Event) -> tuple[str | None, bytes]:
+        """The frame and the item it is about."""
+        if isinstance(one, Advance):
+            return one.change.id, self.wire.change(one)
+        return one.item, self.wire.event(self._feed, one.group, one.item, one.body)
 
     def _send_room(self, pending: list[tuple[str | None, bytes]]) -> None:
         """The hot path: one call per subscriber, no other work."""
@@ -162,9 +188,18 @@ class Lane:
     def _deliver(self, subscription: Subscription, offer: Offer, frames: bytes) -> None:
         """One delivery of a sliced flush. Who left the lane meanwhile is passed over, and so is who left and
         came back: its catch-up has sent it these frames."""
-        passed = not subscription.live or subscription.since == self._turn or subscription.silent
+        passed = (
+            not subscription.live or subscription.since == self._turn or self._is_spoken_for(subscription)
+        )
         if not passed and not offer(frames):
             self._refuse(subscription)
+
+    def _is_spoken_for(self, subscription: Subscription) -> bool:
+        """Whether its whole group's subscription brings these frames: not if that one came after they were
+        fixed, for then they are in its catch-up, which is its own."""
+        return (
+            subscription.silent and subscription.whole is not None and subscription.whole.since != self._turn
+        )
 
     def _refuse(self, subscription: Subscription) -> None:
         self.leave(subscription)

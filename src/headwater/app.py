@@ -23,13 +23,15 @@ from headwater.config import Settings
 from headwater.errors import HeadwaterError, InvalidInput, UnknownStream
 from headwater.model import GroupKey
 from headwater.protocol.v0 import V0Wire
-from headwater.protocol.v1 import SUBPROTOCOL, V1Wire
+from headwater.protocol.v1 import SUBPROTOCOL, V1Wire, event_stream_framing
 from headwater.server.connection import V0Session
 from headwater.server.http import build_http_app
 from headwater.server.keepalive import keep
 from headwater.server.opening import SocketOpening
 from headwater.server.serve import HttpServer
 from headwater.server.session_v1 import V1Session
+from headwater.server.sse import EventStreams
+from headwater.server.stream_http import StreamHttp
 from headwater.server.websocket import Session, WebSocket
 from headwater.steps.declare import Project, StreamDeclaration
 from headwater.steps.runtime import StepRuntime
@@ -88,7 +90,14 @@ class Running:
         self.runtime = StepRuntime(settings, self.writer)
         self.gate = StreamGate(self.runtime.access)
         self.opening = SocketOpening(settings.server, settings.socket, self._session)
-        self.http = build_http_app(settings, self.runtime)
+        self.events = EventStreams(
+            self.hub,
+            V1Wire(store.epoch, event_stream_framing),
+            high_water_bytes=settings.socket.high_water_bytes,
+        )
+        prefix = settings.streams.prefix.rstrip("/")
+        pages = StreamHttp(prefix, store, self.gate, self.events)
+        self.http = build_http_app(settings, self.runtime, [(prefix, pages)] if prefix else [])
         self.server = HttpServer(self.http, settings.server, cast(Any, self.opening.protocol))
         self._v0 = V0Wire(self.stamps)
         self._v1 = V1Wire(store.epoch)
@@ -158,6 +167,7 @@ async def _serving(server: Running) -> AsyncGenerator[None]:
     finally:
         for task in tasks:
             task.cancel()
+        server.events.close()
         await server.server.stop()
         await server.runtime.close()
         await server.queue.close()

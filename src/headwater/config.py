@@ -110,6 +110,9 @@ class StreamSettings:
     ring_bytes: int = _setting(
         256 * KIB, "Recent changes kept in memory for each subscribed group, in bytes."
     )
+    prefix: str = _setting(
+        "/streams", "Path under which streams are read over plain HTTP; empty turns it off."
+    )
     page_bytes: int = _setting(1 * MIB, "One page of a catch-up, in bytes of item data.", least=1)
 
 

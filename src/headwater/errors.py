@@ -84,6 +84,13 @@ class UnknownStream(HeadwaterError):
     status = 404
 
 
+class UnknownItem(HeadwaterError):
+    """An item that its group does not hold."""
+
+    code = "ITEM_UNKNOWN"
+    status = 404
+
+
 class Conflict(HeadwaterError):
     """A write whose `if_version` is not the item's version; `details["version"]` is the current one."""
 
@@ -152,7 +159,8 @@ class WorkerLost(HeadwaterError):
 
 
 class Overloaded(HeadwaterError):
-    """The server has as much to do as it may hold, or is stopping; nothing was begun, so trying again is safe."""
+    """The server has as much to do as it may hold, or is stopping; nothing was begun, so trying again is
+    safe."""
 
     code = "OVERLOADED"
     status = 503

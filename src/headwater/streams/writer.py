@@ -21,8 +21,8 @@ from headwater.storage.base import Store
 from headwater.streams.commits import CommitQueue, Event
 from headwater.streams.operations import apply_operations, parse_operations
 from headwater.streams.schema import Schema, check_item
+from headwater.streams.snapshot import read_snapshot
 
-_READ_PAGE_BYTES = 4 * 1024 * 1024
 _OLD_MARK = "__motia"
 """A key that the old framework put into items that it handed out; it comes back in sets and is dropped."""
 
@@ -122,15 +122,7 @@ class Writer:
     async def get_group(self, stream: str, group: str) -> Sequence[Item]:
         """See StreamService.get_group."""
         self._check(stream, group, None)
-        held: dict[str, Item] = {}
-        after, complete = 0, False
-        while not complete:
-            page = await self._store.read(GroupKey(stream, group), after=after, limit_bytes=_READ_PAGE_BYTES)
-            for gone in page.tombstones:
-                held.pop(gone.id, None)
-            held.update((item.id, item) for item in page.items)
-            after, complete = page.through, page.complete
-        return sorted(held.values(), key=lambda item: item.created)
+        return (await read_snapshot(self._store, GroupKey(stream, group))).items
 
     def _begin(self, prepare: Callable[[], Write | Event], answer: Callable[[Any], Any]) -> Future[Any]:
         """Check and enqueue at once; whatever is wrong goes into the future, never to the caller."""

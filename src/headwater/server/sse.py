@@ -1,0 +1,112 @@
+"""A live stream over plain HTTP: the messages of protocol v1 as server-sent events, one subscription a
+response.
+
+Owns the way from `offer`, which must not wait, to an ASGI `send`, which does. Knows the hub; what may be
+subscribed to is decided before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from starlette.types import Message, Receive, Send
+
+from headwater.protocol.v1 import Cursor, V1Wire
+from headwater.streams.hub import Hub
+from headwater.streams.subscription import Subscription
+
+COMMENT = b": \n\n"
+COMMENT_SECONDS = 15.0
+"""Silence after which a comment is sent: proxies commonly cut a response that is silent for 30 or 60
+seconds."""
+
+SubscriptionOf = Callable[["Outlet"], Subscription]
+"""Makes the subscription that an outlet is for."""
+
+_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class Outlet:
+    """What a response still has to send. A Subscriber."""
+
+    def __init__(self, high_water_bytes: int) -> None:
+        self._high_water = high_water_bytes
+        self._waiting: list[bytes] = []
+        self._bytes = 0
+        self._more = asyncio.Event()
+        self.ended = False
+
+    def offer(self, frames: bytes) -> bool:
+        """Take frames unless too much waits already; see Subscriber."""
+        if self._bytes >= self._high_water or self.ended:
+            return False
+        self._waiting.append(frames)
+        self._bytes += len(frames)
+        self._more.set()
+        return True
+
+    def end(self) -> None:
+        """Send no more."""
+        self.ended = True
+        self._more.set()
+
+    async def take(self) -> bytes:
+        """What waits, or a comment when nothing came for a while; empty when it has ended."""
+        try:
+            async with asyncio.timeout(COMMENT_SECONDS):
+                await self._more.wait()
+        except TimeoutError:
+            return COMMENT
+        self._more.clear()
+        waiting, self._waiting, self._bytes = self._waiting, [], 0
+        return b"" if self.ended else b"".join(waiting)
+
+
+class EventStreams:
+    """All open event streams of the server."""
+
+    def __init__(self, hub: Hub, wire: V1Wire, *, high_water_bytes: int) -> None:
+        self._hub = hub
+        self.wire = wire
+        self._high_water = high_water_bytes
+        self._outlets: set[Outlet] = set()
+
+    def close(self) -> None:
+        """End all of them; browsers come back by themselves, with their cursors."""
+        for outlet in self._outlets:
+            outlet.end()
+
+    async def serve(
+        self, subscription_of: SubscriptionOf, cursor: Cursor | None, receive: Receive, send: Send
+    ) -> None:
+        """Answer with a live stream until the client or the server ends it."""
+        outlet = Outlet(self._high_water)
+        subscription = subscription_of(outlet)
+        if cursor is not None:
+            subscription.epoch, subscription.cursor = cursor
+        self._outlets.add(outlet)
+        gone = asyncio.create_task(_until_gone(receive, outlet))
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+            feed = self._hub.begin(subscription)
+            outlet.offer(self.wire.subscribed(subscription.label, feed))
+            while frames := await outlet.take():
+                await send({"type": "http.response.body", "body": frames, "more_body": True})
+                self._hub.resume(subscription)
+        finally:
+            self._hub.unsubscribe(subscription)
+            self._outlets.discard(outlet)
+            gone.cancel()
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _until_gone(receive: Receive, outlet: Outlet) -> None:
+    message: Message = {"type": ""}
+    while message["type"] != "http.disconnect":
+        message = await receive()
+    outlet.end()

@@ -4,7 +4,7 @@ wire."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import jsonschema_rs
 
@@ -28,7 +28,7 @@ class Schema:
     def __init__(self, schema: JsonSchema) -> None:
         document = dict(schema)
         try:
-            self._validator = jsonschema_rs.validator_for(document)
+            self._validator = jsonschema_rs.validator_for(document, retriever=_refuse_to_fetch)
         except (ValueError, TypeError, jsonschema_rs.ReferencingError) as fault:
             reason = getattr(fault, "message", None) or str(fault)
             raise InvalidInput(f"Not a valid JSON Schema: {reason}") from None
@@ -40,18 +40,25 @@ class Schema:
             return []
         found: list[FieldFault] = []
         for fault in self._validator.iter_errors(value):
-            found.append(FieldFault(_field(fault), _reason(fault)))
-            if len(found) == MAX_FAULTS:
+            found += [FieldFault(field, _reason(fault)) for field in _fields(fault)[:MAX_FAULTS]]
+            if len(found) >= MAX_FAULTS:
                 break
-        return found
+        return found[:MAX_FAULTS]
 
 
-def _field(fault: jsonschema_rs.ValidationError) -> str:
-    """The dotted path of the field at fault; a missing field is named itself, not its parent."""
-    path = [str(part) for part in fault.instance_path]
+def _refuse_to_fetch(uri: str) -> NoReturn:
+    """Compiling happens on the loop and must not wait for a network, nor read files it is not given."""
+    raise ValueError(f"{uri} is another document, and none is fetched")
+
+
+def _fields(fault: jsonschema_rs.ValidationError) -> list[str]:
+    """The dotted paths of the fields at fault; missing and unexpected ones are named themselves, not their
+    parent."""
+    within = [str(part) for part in fault.instance_path]
+    named: list[str] = getattr(fault.kind, "unexpected", [])
     if fault.kind.name == "required":
-        path.append(str(getattr(fault.kind, "property", "")).strip('"'))
-    return ".".join(path)
+        named = [str(getattr(fault.kind, "property", ""))]
+    return [".".join([*within, name]) for name in named] or [".".join(within)]
 
 
 def _reason(fault: jsonschema_rs.ValidationError) -> str:
@@ -63,7 +70,8 @@ def _declares_id(schema: object, root: dict[str, Any], *, depth: int) -> bool:
     """Whether the schema speaks of a member "id", looking through local references and combinations."""
     if not is_object(schema) or depth == 0:
         return False
-    if "id" in schema.get("properties", {}) or "id" in schema.get("required", []):
+    properties, required = schema.get("properties"), schema.get("required")
+    if (is_object(properties) and "id" in properties) or (is_list(required) and "id" in required):
         return True
     branches: list[Any] = []
     for key in ("allOf", "anyOf", "oneOf"):

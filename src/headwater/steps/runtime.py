@@ -28,6 +28,8 @@ from headwater.steps.worker_process import Launch
 from headwater.streams.service import StreamService
 
 log = logging.getLogger("headwater.steps")
+project_log = logging.getLogger("headwater.project")
+"""What a generation declares and what is wrong with it; a command that shows both itself leaves it out."""
 
 MOST_ENDING = 4
 """Generations that may end at the same time; the oldest one above it is ended at once."""
@@ -162,7 +164,7 @@ class StepRuntime:
         self._show(generation.project)
         self._end(ended, generation)
         project = generation.project
-        log.info(
+        project_log.info(
             "Generation %d serves: %d steps, %d streams, %d problems",
             generation.number, len(project.steps), len(project.streams), len(project.problems),
         )  # fmt: skip
@@ -234,4 +236,4 @@ def _log_problem(problem: Problem) -> None:
     level = logging.ERROR if problem.level == "error" else logging.WARNING
     fields = {"code": problem.code, "file": problem.file, "line": problem.line, "hint": problem.hint}
     extra = {"step": "", "trace": "", "traceback": problem.traceback, "fields": fields}
-    log.log(level, "%s%s", text, f" ({problem.hint})" if problem.hint else "", extra=extra)
+    project_log.log(level, "%s%s", text, f" ({problem.hint})" if problem.hint else "", extra=extra)

@@ -63,9 +63,10 @@ def dev(
     debug: Debug = False,
 ) -> None:
     """Serve the project and reload it when its files change."""
+    loaded = _load(project, host=host, port=port, log_level=log_level, settings=set_, dev=True)
     from headwater.cli.serving import run_server
 
-    run_server(_load(project, host=host, port=port, log_level=log_level, settings=set_, dev=True).settings)
+    run_server(loaded.settings)
 
 
 @app.command()
@@ -78,9 +79,10 @@ def start(
     debug: Debug = False,
 ) -> None:
     """Serve the project, without reload."""
+    loaded = _load(project, host=host, port=port, log_level=log_level, settings=set_)
     from headwater.cli.serving import run_server
 
-    run_server(_load(project, host=host, port=port, log_level=log_level, settings=set_).settings)
+    run_server(loaded.settings)
 
 
 @app.command()
@@ -105,9 +107,10 @@ def routes(project: Folder = Path(), set_: Set = None, json: Json = False, debug
 
     The exit code is 1 if a file is at fault.
     """
+    loaded = _load(project, settings=set_)
     from headwater.cli.serving import run_inspection
 
-    found = run_inspection(_load(project, settings=set_).settings)
+    found = run_inspection(loaded.settings)
     if json:
         from headwater.cli.report import as_json
 

@@ -12,7 +12,7 @@ import logging
 import queue
 import sys
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TextIO, cast
@@ -168,10 +168,13 @@ def _missing(dropped: int) -> logging.LogRecord:
 
 
 @contextmanager
-def logging_to(settings: LogSettings, stream: TextIO | None = None) -> Generator[None]:
-    """Send the log to the stream (standard error) while the context lasts."""
+def logging_to(
+    settings: LogSettings, stream: TextIO | None = None, *, without: Collection[str] = ()
+) -> Generator[None]:
+    """Send the log to the stream (standard error) while the context lasts, `without` the loggers named."""
     target = stream or sys.stderr
     handler = _Handler(target)
+    handler.addFilter(lambda record: record.name not in without)
     pretty = settings.format == "pretty"
     handler.setFormatter(PrettyFormatter(colours=has_colours(target)) if pretty else JsonFormatter())
     root, own = logging.getLogger(), logging.getLogger("headwater")

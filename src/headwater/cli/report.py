@@ -74,6 +74,8 @@ def show_problems(problems: Sequence[Problem]) -> None:
         out().print(Text.assemble(*head))
         for line in problem.message.splitlines():
             say(f"    {line}")
+        for line in problem.traceback.splitlines():
+            say(f"    {line}", "dim")
         if problem.hint:
             say(f"    {problem.hint}", "dim")
     say()

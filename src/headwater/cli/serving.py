@@ -15,9 +15,12 @@ from headwater.cli.logs import logging_to
 from headwater.cli.report import counts, show_project, show_reload
 from headwater.cli.terminal import say
 from headwater.config import Settings
-from headwater.steps.declare import Problem, Project
+from headwater.steps.declare import Project
 
 log = logging.getLogger("headwater.cli")
+
+SHOWN = ("headwater.project",)
+"""Loggers whose records a report says better; without a report they are logged."""
 
 
 def run_server(settings: Settings) -> None:
@@ -25,10 +28,14 @@ def run_server(settings: Settings) -> None:
 
     :raises HeadwaterError: the server cannot start.
     """
-    told = _Logged(settings) if settings.log.format == "json" else _Printed(settings)
-    with logging_to(settings.log):
+    if settings.log.format == "json":
+        with logging_to(settings.log):
+            uvloop.run(serve(settings, on_ready=_log_ready))
+        return
+    told = _Printed(settings)
+    with logging_to(settings.log, without=SHOWN):
         uvloop.run(serve(settings, on_ready=told.ready, on_project=told.project))
-    told.ended()
+    say("Stopped.")
 
 
 class _Printed:
@@ -52,37 +59,11 @@ class _Printed:
         show_reload(self._last, project)
         self._last = project
 
-    def ended(self) -> None:
-        """The server has ended in good order."""
-        say("Stopped.")
 
-
-class _Logged:
-    """Tells machines the same as log records, so that a JSON log stays one."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-
-    def ready(self, running: Running) -> None:
-        """The server answers from now on."""
-        fields = {"url": running.url, "version": __version__, "project": str(self._settings.project)}
-        log.info("ready", extra={"fields": {**fields, **counts(running.project)}})
-        _log_problems(running.project.problems)
-
-    def project(self, project: Project) -> None:
-        """A new generation serves from now on."""
-        log.info("reloaded", extra={"fields": counts(project)})
-        _log_problems(project.problems)
-
-    def ended(self) -> None:
-        """The server has ended in good order."""
-
-
-def _log_problems(problems: tuple[Problem, ...]) -> None:
-    for problem in problems:
-        level = logging.ERROR if problem.level == "error" else logging.WARNING
-        fields = {"code": problem.code, "file": problem.file, "line": problem.line, "hint": problem.hint}
-        log.log(level, "%s", problem.message, extra={"fields": fields, "traceback": problem.traceback})
+def _log_ready(running: Running) -> None:
+    """A log for machines stays one: the address is a record too."""
+    fields = {"url": running.url, "version": __version__, "project": str(running.settings.project)}
+    log.info("ready", extra={"fields": {**fields, **counts(running.project)}})
 
 
 def run_inspection(settings: Settings) -> Project:
@@ -90,5 +71,5 @@ def run_inspection(settings: Settings) -> Project:
 
     :raises HeadwaterError: no worker could load it.
     """
-    with logging_to(settings.log):
+    with logging_to(settings.log, without=SHOWN):
         return uvloop.run(inspect_project(settings))

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from headwater.errors import HeadwaterError
@@ -54,17 +54,15 @@ def say(text: str = "", style: str = "") -> None:
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table without borders, its columns aligned; nothing when there are no rows."""
-    shown = Table(box=None, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for column in columns:
-        shown.add_column(column, overflow="fold")
-    count = 0
-    for row in rows:
-        shown.add_row(*(Text(visible(cell)) for cell in row))
-        count += 1
-    if count:
-        out().print(Text(title, "bold"))
-        out().print(shown)
-        out().print()
+    shown = [[visible(cell) for cell in row] for row in rows]
+    if not shown:
+        return
+    widths = [max(map(cell_len, column)) for column in zip(columns, *shown, strict=True)]
+    say(title, "bold")
+    for row, style in ((columns, "dim"), *((row, "") for row in shown)):
+        padded = (set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True))
+        say("  ".join(padded).rstrip(), style)
+    say()
 
 
 def show_error(error: HeadwaterError) -> None:

@@ -1,0 +1,167 @@
+"""`headwater create`, `dev`, `start` and `routes` as people meet them: processes, signals, ports, files."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.sync.client import ClientConnection, connect
+
+from support.command import headwater, serving
+
+MESSAGE = {"channel_id": "general", "message": "hello", "user_id": "ada"}
+
+
+@pytest.fixture
+def chat(tmp_path: Path) -> Path:
+    made = headwater("create", "chat", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    return tmp_path / "chat"
+
+
+@pytest.fixture
+def in_chat(chat: Path) -> Iterator[tuple[str, Path]]:
+    with serving("dev", "--port", "0", cwd=chat) as server:
+        yield server.url, chat
+
+
+def join(socket: ClientConnection, group: str) -> dict[str, Any]:
+    data = {"streamName": "chatMessage", "groupId": group, "subscriptionId": "1"}
+    socket.send(json.dumps({"type": "join", "data": data}))
+    return json.loads(socket.recv(10))["event"]
+
+
+def test_a_new_project_is_a_chat_that_runs_at_once(in_chat: tuple[str, Path]) -> None:
+    url, _ = in_chat
+    with connect(url.replace("http", "ws")) as one, connect(url.replace("http", "ws")) as two:
+        assert join(one, "general") == {"type": "sync", "data": []}
+        assert join(two, "general") == {"type": "sync", "data": []}
+        posted = httpx.post(f"{url}/chat-messages", json=MESSAGE)
+        assert posted.status_code == 201
+        for window in (one, two):
+            event = json.loads(window.recv(10))["event"]
+            assert event == {"type": "create", "data": posted.json()}
+        assert posted.json()["user_id"] == "ada"
+
+
+def test_a_new_project_has_a_page_without_anything_from_elsewhere(in_chat: tuple[str, Path]) -> None:
+    url, chat = in_chat
+    page = httpx.get(url)
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    for path in (chat / "public").iterdir():
+        assert httpx.get(f"{url}/{path.name}").content == path.read_bytes()
+        external = path.read_text().replace("http://www.w3.org/2000/svg", "")
+        assert "http://" not in external
+        assert "https://" not in external
+
+
+def test_a_message_that_is_wrong_is_refused_by_field(in_chat: tuple[str, Path]) -> None:
+    url, _ = in_chat
+    refused = httpx.post(f"{url}/chat-messages", json={"channel_id": "general"})
+    assert refused.status_code == 400
+    assert "message" in refused.text
+
+
+def test_startup_prints_tables_and_the_address_without_colours(chat: Path) -> None:
+    with serving("dev", "--port", "0", cwd=chat) as server:
+        assert server.url.startswith("http://127.0.0.1:")
+        lines = [line.split() for line in server.out.lines]
+        assert ["POST", "/chat-messages", "CreateChatMessage", "steps/create_message_step.py"] in lines
+        assert ["chatMessage", "open", "steps/chat_messages_stream.py"] in lines
+        assert "\x1b" not in server.out.text
+        assert server.stop() == 0
+        assert "Traceback" not in server.err.text
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_in_good_order_and_the_messages_are_kept(chat: Path, number: int) -> None:
+    with serving("start", "--port", "0", cwd=chat) as server:
+        posted = httpx.post(f"{server.url}/chat-messages", json=MESSAGE).json()
+        assert server.stop(number) == 0
+    with (
+        serving("start", "--port", "0", cwd=chat) as server,
+        connect(server.url.replace("http", "ws")) as window,
+    ):
+        assert join(window, "general") == {"type": "sync", "data": [posted]}
+
+
+def test_a_taken_port_is_one_message_with_a_hint(chat: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ended = headwater("dev", "--port", str(taken.getsockname()[1]), cwd=chat)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error CANNOT_LISTEN ")
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_broken_file_is_reported_and_the_rest_is_served(chat: Path) -> None:
+    (chat / "steps" / "broken_step.py").write_text("config = {\n\ndef handler(\n")
+    with serving("start", "--port", "0", cwd=chat) as server:
+        assert httpx.post(f"{server.url}/chat-messages", json=MESSAGE).status_code == 201
+        server.out.wait_for(r"^error +SYNTAX_ERROR steps/broken_step\.py:\d")
+        assert "Traceback" not in server.out.text + server.err.text
+
+
+def test_a_reload_tells_what_changed_and_what_broke_and_what_was_mended(chat: Path) -> None:
+    with serving("dev", "--port", "0", cwd=chat) as server:
+        assert server.url
+        step = chat / "steps" / "hello_step.py"
+        step.write_text(
+            'config = {"type": "api", "name": "Hello", "path": "/hello", "method": "GET", "emits": []}\n'
+            "def handler(req, ctx):\n    return {'status': 200, 'body': 'hello'}\n"
+        )
+        server.out.wait_for(r"^  \+ GET /hello \(Hello\)$")
+        assert httpx.get(f"{server.url}/hello").text == "hello"
+        good = step.read_text()
+        step.write_text("config = {")
+        server.out.wait_for(r"^error +SYNTAX_ERROR steps/hello_step\.py")
+        assert httpx.get(f"{server.url}/hello").text == "hello"
+        step.write_text(good)
+        server.out.wait_for(r"^  fixed steps/hello_step\.py")
+
+
+def test_a_json_log_is_json_line_by_line_and_has_the_address(chat: Path) -> None:
+    with serving("start", "--port", "0", "--set", "log.format=json", cwd=chat) as server:
+        ready = server.err.wait_for(r'^\{.*"message":"ready".*\}$')
+        fields = json.loads(ready[0])["fields"]
+        assert httpx.get(fields["url"]).status_code == 200
+        assert (fields["routes"], fields["streams"], fields["problems"]) == (1, 1, 0)
+        assert server.stop() == 0
+        assert server.out.text == ""
+        assert [json.loads(line) for line in server.err.lines]
+
+
+def test_settings_come_from_the_environment_too(chat: Path) -> None:
+    with serving("start", cwd=chat, HEADWATER_SERVER_PORT="0", HEADWATER_STORAGE_URL="memory:") as server:
+        assert httpx.post(f"{server.url}/chat-messages", json=MESSAGE).status_code == 201
+        assert not (chat / ".headwater" / "data.db").exists()
+
+
+def test_routes_lists_a_project_without_serving_it(chat: Path) -> None:
+    listed = headwater("routes", cwd=chat)
+    assert listed.returncode == 0, listed.stderr
+    assert "CreateChatMessage" in listed.stdout
+    assert not (chat / ".headwater" / "data.db").exists()
+    as_json = json.loads(headwater("routes", "--json", str(chat), cwd=chat.parent).stdout)
+    assert [step["name"] for step in as_json["steps"]] == ["CreateChatMessage"]
+
+
+def test_routes_ends_with_1_when_a_file_is_at_fault(chat: Path) -> None:
+    (chat / "steps" / "broken_step.py").write_text("import nothing_of_that_name\n")
+    listed = headwater("routes", cwd=chat)
+    assert listed.returncode == 1
+    assert "IMPORT_FAILED steps/broken_step.py:1" in listed.stdout
+    assert "ModuleNotFoundError: No module named 'nothing_of_that_name'" in listed.stdout
+    assert listed.stderr == ""
+
+
+def test_an_empty_folder_is_served_and_says_so(tmp_path: Path) -> None:
+    with serving("start", "--port", "0", cwd=tmp_path) as server:
+        assert httpx.get(server.url).status_code == 404
+        assert "No steps and no streams found." in server.out.lines

@@ -1,0 +1,51 @@
+"""The tour of the README runs as printed."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+from support.command import serving
+from support.tree import text
+
+BLOCK = re.compile(r"^```\w+\n(?:# |<!-- )([\w./]+)(?: -->)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    blocks = BLOCK.findall(text(Path("README.md")))
+    assert len(blocks) == 4
+    for name, content in blocks:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+    return tmp_path
+
+
+def test_the_tour_runs_as_printed(project: Path) -> None:
+    with (
+        serving("dev", "--port", "0", cwd=project) as server,
+        connect(server.url.replace("http", "ws")) as page,
+    ):
+        assert "Problems" not in server.out.text
+        assert "new WebSocket" in httpx.get(server.url).text
+        data = {"streamName": "todos", "groupId": "home", "subscriptionId": "1"}
+        page.send(json.dumps({"type": "join", "data": data}))
+        assert json.loads(page.recv(10))["event"] == {"type": "sync", "data": []}
+
+        added = httpx.post(f"{server.url}/lists/home", json={"title": "write"})
+        assert added.status_code == 201
+        assert json.loads(page.recv(10))["event"] == {"type": "create", "data": added.json()}
+
+        finished = httpx.put(f"{server.url}/lists/home/{added.json()['id']}")
+        assert finished.json() == {**added.json(), "done": True}
+        assert json.loads(page.recv(10))["event"] == {"type": "update", "data": finished.json()}
+
+        refused = httpx.post(f"{server.url}/lists/home", json={"titel": "write"})
+        assert refused.status_code == 400
+        assert "title" in refused.text

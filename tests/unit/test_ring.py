@@ -1,0 +1,75 @@
+"""The ring keeps recent changes without a gap, within its bytes."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headwater.streams.ring import ENTRY_BYTES, Ring
+from support.stream_changes import History
+
+
+def test_an_empty_ring_covers_its_base_alone() -> None:
+    ring = Ring(1, 1000, 5)
+    assert (ring.head, ring.covers(5), ring.covers(4), ring.covers(6)) == (5, True, False, False)
+
+
+def test_what_lies_between_two_versions_comes_in_order() -> None:
+    history, ring = History(), Ring(1, 100_000, 0)
+    for n in range(5):
+        ring.append(history.set("a", n=n))
+    assert [advance.change.version for advance in ring.between(1, 4)] == [2, 3, 4]
+    assert list(ring.between(5, 5)) == []
+
+
+def test_the_oldest_leave_when_the_bytes_run_out() -> None:
+    history, ring = History(), Ring(1, 3 * (ENTRY_BYTES + 100), 0)
+    for n in range(10):
+        ring.append(history.set("a", n=n, text="x" * 50))
+    assert ring.head == 10
+    assert 6 <= ring.base < 10
+    assert not ring.covers(ring.base - 1)
+
+
+def test_a_change_above_the_limit_is_not_kept_and_leaves_no_gap() -> None:
+    history, ring = History(), Ring(1, 1000, 0)
+    ring.append(history.set("a"))
+    ring.append(history.set("b", text="x" * 5000))
+    assert (ring.base, ring.head) == (2, 2)
+    ring.append(history.set("a", n=2))
+    assert (ring.base, ring.head) == (2, 3)
+
+
+def test_a_ring_without_bytes_keeps_nothing() -> None:
+    history, ring = History(), Ring(1, 0, 0)
+    ring.append(history.set("a"))
+    assert (ring.base, ring.head, ring.covers(0), ring.covers(1)) == (1, 1, False, True)
+
+
+def test_an_update_carries_what_the_item_was_while_that_is_here() -> None:
+    history, ring = History(), Ring(1, 100_000, 0)
+    first = ring.append(history.set("a", n=1))
+    second = ring.append(history.set("a", n=2))
+    gone = ring.append(history.delete("a"))
+    again = ring.append(history.set("a", n=3))
+    assert [advance.before for advance in (first, gone, again)] == [None, None, None]
+    assert second.before == first.change.data
+
+
+def test_what_an_item_was_is_forgotten_with_the_ring() -> None:
+    history, ring = History(), Ring(1, ENTRY_BYTES + 100, 0)
+    ring.append(history.set("a", n=1))
+    ring.append(history.set("b", text="x" * 90))
+    assert ring.append(history.set("a", n=2)).before is None
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 400)), max_size=60))
+def test_contiguity_and_the_bound_hold_whatever_comes(writes: list[tuple[str, int]]) -> None:
+    limit = 2000
+    history, ring = History(version=7), Ring(1, limit, 7)
+    for item, size in writes:
+        ring.append(history.set(item, text="x" * size))
+        kept = list(ring.between(ring.base, ring.head))
+        assert [advance.change.version for advance in kept] == list(range(ring.base + 1, ring.head + 1))
+        assert ring.head == history.version
+        assert sum(len(advance.change.data) + ENTRY_BYTES for advance in kept) <= limit

@@ -24,7 +24,7 @@ from headwater.errors import HeadwaterError, InvalidInput, UnknownStream
 from headwater.model import GroupKey
 from headwater.protocol.v0 import V0Wire
 from headwater.protocol.v1 import SUBPROTOCOL, V1Wire, event_stream_framing
-from headwater.server.connection import V0Session
+from headwater.server.session_v0 import V0Session
 from headwater.server.http import build_http_app
 from headwater.server.keepalive import keep
 from headwater.server.opening import SocketOpening

@@ -26,7 +26,6 @@ from headwater.worker.requests import request_of
 from headwater.worker.responses import answer_of
 from headwater.worker.threads import Threads
 
-
 RUNNABLE = frozenset({"api", "access"})
 """Kinds of invocations that run."""
 

@@ -71,8 +71,9 @@ def _schema(model: Any, path: str) -> dict[str, Any]:
             return cast(dict[str, Any], cast(Any, model).schema())
         import pydantic
 
-        is_adapter = isinstance(model, cast(Any, pydantic.TypeAdapter))
-        return cast(dict[str, Any], (model if is_adapter else pydantic.TypeAdapter(model)).json_schema())
+        adapter = cast(Any, pydantic.TypeAdapter)
+        converter = model if isinstance(model, adapter) else adapter(model)
+        return cast(dict[str, Any], cast(Any, converter).json_schema())
     except Exception as error:
         name: str = getattr(cast(object, model), "__name__", str(cast(object, model)))
         said = str(error).partition("\n")[0]

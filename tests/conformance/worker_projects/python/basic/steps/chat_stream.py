@@ -1,0 +1,1 @@
+config = {"name": "chat", "schema": {"type": "object"}, "baseConfig": {"storageType": "default"}}

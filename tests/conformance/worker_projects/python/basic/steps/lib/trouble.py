@@ -1,0 +1,2 @@
+def cause_trouble():
+    raise RuntimeError("the secret is kaboom")

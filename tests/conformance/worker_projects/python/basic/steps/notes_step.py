@@ -1,0 +1,1 @@
+config = {"type": "noop", "name": "Notes", "virtualEmits": [], "virtualSubscribes": ["x"]}

@@ -1,0 +1,7 @@
+config = {"type": "api", "name": "Odd", "path": "/odd", "method": "POST", "emits": []}
+
+
+async def handler(req, ctx):
+    data = {"nan": float("nan"), "infinity": float("-inf"), "surrogate": "a\ud800b", "pair": "\ud83d\ude00"}
+    await ctx.streams.chat.set("odd\ud800", "1", data)
+    return {"status": 200, "body": data}

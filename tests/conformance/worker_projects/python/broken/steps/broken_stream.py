@@ -1,0 +1,2 @@
+config = {"name": "broken", "schema": {"type": "object"}}
+undefined_name

@@ -1,0 +1,2 @@
+async def handler(req, ctx):
+    return {"status": 200, "body": "x"}

@@ -1,0 +1,4 @@
+config = {"type": "api", "name": "Syntax", "path": "/syntax", "method": "GET", "emits": []}
+
+async def handler(req, ctx):
+    return {"status": 200, "body" "x"}

@@ -1,0 +1,5 @@
+def look_up():
+    return {}["absent"]
+
+
+look_up()

@@ -24,11 +24,11 @@ from headwater.errors import HeadwaterError, InvalidInput, UnknownStream
 from headwater.model import GroupKey
 from headwater.protocol.v0 import V0Wire
 from headwater.protocol.v1 import SUBPROTOCOL, V1Wire, event_stream_framing
-from headwater.server.session_v0 import V0Session
 from headwater.server.http import build_http_app
 from headwater.server.keepalive import keep
 from headwater.server.opening import SocketOpening
 from headwater.server.serve import HttpServer
+from headwater.server.session_v0 import V0Session
 from headwater.server.session_v1 import V1Session
 from headwater.server.sse import EventStreams
 from headwater.server.stream_http import StreamHttp

@@ -22,7 +22,16 @@ from headwater.streams.subscription import Subscription
 class V1Session:
     """One client of protocol v1. A Session of its socket."""
 
-    __slots__ = ("_admissions", "_hub", "_rules", "_socket", "_speakers", "_subscriptions", "_wire")
+    __slots__ = (
+        "_admissions",
+        "_hub",
+        "_rules",
+        "_socket",
+        "_speakers",
+        "_subscriptions",
+        "_unsaid",
+        "_wire",
+    )
 
     def __init__(
         self,
@@ -42,18 +51,23 @@ class V1Session:
         )
         self._speakers = Speakers()
         self._subscriptions: dict[int, Subscription] = {}
-        socket.offer(wire.hello(settings.ping_interval))
+        self._unsaid: list[bytes] = []
+        """Answers that found the socket full, at most one for each subscription that was being admitted then."""
+        self._say(wire.hello(settings.ping_interval))
 
     def message(self, text: str) -> None:
         """Carry out one message; what is wrong with it goes back as an error."""
         asked = self._rules.receive(text)
         if isinstance(asked, bytes):
-            self._socket.offer(asked)
+            self._say(asked)
         elif asked is not None:
             self._do(asked)
 
     def drained(self) -> None:
-        """Let everything that fell behind catch up."""
+        """Say what could not be said, then let everything that fell behind catch up."""
+        unsaid, self._unsaid = self._unsaid, []
+        for answer in unsaid:
+            self._say(answer)
         for subscription in self._subscriptions.values():
             self._hub.resume(subscription)
 
@@ -71,7 +85,7 @@ class V1Session:
                 self._end(asked.sub)
             case More() | SetState():
                 error = NotSupportedYet("Windows and presence are not carried out yet.", field="t")
-                self._socket.offer(self._wire.fault(error, asked.sub))
+                self._say(self._wire.fault(error, asked.sub))
 
     def _subscribe(self, request: Subscribe) -> None:
         subscription = Subscription(self._socket, self._wire, request.group, request.item)
@@ -87,11 +101,15 @@ class V1Session:
             return  # It was ended meanwhile.
         if error is not None:
             del self._subscriptions[sub]
-            self._socket.offer(self._rules.refused(sub, error))
+            self._say(self._rules.refused(sub, error))
             return
         feed = self._hub.begin(subscription)
-        self._socket.offer(self._wire.subscribed(sub, feed))
+        self._say(self._wire.subscribed(sub, feed))
         self._speakers.add(subscription)
+
+    def _say(self, answer: bytes) -> None:
+        if self._unsaid or not self._socket.offer(answer):
+            self._unsaid.append(answer)
 
     def _end(self, sub: int) -> None:
         subscription = self._subscriptions.pop(sub, None)

@@ -137,12 +137,17 @@ class WebSocket(asyncio.Protocol):
         self._handle()
 
     def pause_writing(self) -> None:
-        """The buffer is above the high-water mark: `offer` refuses from now on."""
+        """The buffer is above the high-water mark: `offer` refuses from now on, and nothing more is read, so that
+        a client cannot make the server pile up answers."""
         self.full_since = asyncio.get_running_loop().time()
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
 
     def resume_writing(self) -> None:
         """The buffer has drained."""
         self.full_since = None
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
         self.heard = asyncio.get_running_loop().time()  # It reads: the pong timeout begins anew.
         if self._session is not None:
             self._session.drained()

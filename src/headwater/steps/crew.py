@@ -126,6 +126,8 @@ class Crew:
         self._closed = True
         if self._shrinking is not None:
             self._shrinking.cancel()
+        for task in self._tasks:
+            task.cancel()
         for worker in self.workers:
             worker.drain()
 
@@ -135,10 +137,8 @@ class Crew:
 
     async def kill(self, reason: str = "") -> None:
         """End all workers now; returns when they are gone."""
-        self._closed = True
-        for task in list(self._tasks):
-            task.cancel()
-        for worker in list(self.workers):
+        self.close()
+        for worker in self.workers:
             worker.kill(reason)
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.ended()

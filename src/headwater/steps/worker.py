@@ -80,8 +80,7 @@ class Worker:
             self._process.send(message)
             return await self._loaded(timeout)
         except BaseException:
-            self.kill()
-            await asyncio.wait({self.ended})
+            await self._process.end()
             raise
 
     async def _loaded(self, timeout: float) -> dict[str, Any]:

@@ -73,10 +73,20 @@ class WorkerProcess:
 
     @classmethod
     async def start(cls, launch: Launch, receive: Callable[[Message], None]) -> WorkerProcess:
-        """Start a process; every message it sends goes to `receive`.
+        """Start a process; every message it sends goes to `receive`. Cancelled, it leaves no process behind.
 
         :raises OSError: no process could be started.
         """
+        starting = asyncio.ensure_future(cls._start(launch, receive))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            with suppress(OSError):
+                await (await starting).end()
+            raise
+
+    @classmethod
+    async def _start(cls, launch: Launch, receive: Callable[[Message], None]) -> WorkerProcess:
         process = cls(receive, launch.frame_limit)
         ours, theirs = socket.socketpair()
         try:
@@ -91,7 +101,7 @@ class WorkerProcess:
         try:
             await loop.create_unix_connection(lambda: _Link(process), sock=ours)
         except BaseException:
-            process.kill("the server could not talk to it")
+            process.kill()
             raise
         return process
 
@@ -122,19 +132,23 @@ class WorkerProcess:
         :raises TooLarge: it passes the limit on frames; nothing was written.
         """
         buffers = protocol.encode(message, limit=self._frame_limit)
-        if self._socket is not None and not self._socket.is_closing():
+        if link := self._live():
             for buffer in buffers:
-                self._socket.write(buffer)
+                link.write(buffer)
 
     def pause(self) -> None:
         """Stop reading what the process sends, until `resume`."""
-        if self._socket is not None and self._socket.is_reading():
-            self._socket.pause_reading()
+        if (link := self._live()) and link.is_reading():
+            link.pause_reading()
 
     def resume(self) -> None:
         """Read again."""
-        if self._socket is not None and self._socket_open and not self._socket.is_reading():
-            self._socket.resume_reading()
+        if (link := self._live()) and not link.is_reading():
+            link.resume_reading()
+
+    def _live(self) -> asyncio.Transport | None:
+        """The socket, unless it is closed or closing; then it can neither be written nor paused."""
+        return self._socket if self._socket is not None and not self._socket.is_closing() else None
 
     def kill(self, reason: str = "") -> None:
         """End the process now; `reason` is told with its end."""
@@ -144,6 +158,11 @@ class WorkerProcess:
                 self._child.kill()
         # Paused, it would never see the end of the socket.
         self.resume()
+
+    async def end(self) -> None:
+        """End the process now; returns when it is gone."""
+        self.kill()
+        await asyncio.wait({self.ended})
 
     def connected(self, transport: asyncio.Transport) -> None:
         """The socket is open."""

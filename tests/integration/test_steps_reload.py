@@ -1,0 +1,321 @@
+"""Reload: a change takes over when whole, what fails keeps what worked, invocations end where they began."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from headwater.errors import NotSupportedYet, UnknownStep, WorkerLost
+from headwater.steps.declare import ApiStep, Project
+from support.steps_project import Site, api, request, serving, stream
+
+
+def says(text: str, path: str = "/a", **more: Any) -> str:
+    return api(path, f"return {{'status': 200, 'body': {{'says': {text!r}}}}}", **more)
+
+
+async def said(site: Site, path: str = "/a") -> str:
+    return (await site.json(path, {}))["says"]
+
+
+def codes(site: Site) -> list[tuple[str, str]]:
+    return [(problem.code, problem.file) for problem in site.runtime.project.problems]
+
+
+def children() -> set[int]:
+    return {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+async def test_a_changed_step_runs_its_new_code(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"steps/a_step.py": says("one")}) as site:
+        assert await said(site) == "one"
+        site.write({"steps/a_step.py": says("two")})
+        await site.runtime.reload()
+        assert await said(site) == "two"
+        assert site.runtime.project.generation == 2
+
+
+async def test_in_dev_a_save_is_served_by_itself_within_a_second_or_so(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"steps/a_step.py": says("one")}, dev=True) as site:
+        await _watching(site)
+        saved = time.monotonic()
+        site.write({"steps/a_step.py": says("two")})
+        async with asyncio.timeout(20):
+            while await said(site) != "two":
+                await asyncio.sleep(0.01)
+        print(f"served {time.monotonic() - saved:.3f} s after the save")
+
+
+async def test_in_dev_new_folders_and_files_are_seen(tmp_path: Path) -> None:
+    async with serving(tmp_path, {}, dev=True) as site:
+        site.write({"steps/deep/a_step.py": says("one")})
+        async with asyncio.timeout(20):
+            while not site.runtime.project.routes:
+                await asyncio.sleep(0.01)
+        assert await said(site) == "one"
+        site.write({"src/b_step.py": says("two", "/b")})
+        async with asyncio.timeout(20):
+            while len(site.runtime.project.routes) < 2:
+                await asyncio.sleep(0.01)
+
+
+async def test_in_dev_a_change_of_the_settings_asks_for_a_restart(tmp_path: Path, caplog: Any) -> None:
+    async with serving(tmp_path, {"steps/a_step.py": says("one")}, dev=True) as site:
+        await _watching(site)
+        site.write({"headwater.toml": "[server]\nport = 4000\n"})
+        async with asyncio.timeout(20):
+            while "restart the server" not in caplog.text:
+                await asyncio.sleep(0.01)
+
+
+async def test_a_file_that_changes_nothing_makes_no_generation(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"steps/a_step.py": says("one")}) as site:
+        site.write({"steps/a_step.py": says("one")})
+        await site.runtime.reload()
+        assert site.runtime.project.generation == 1
+
+
+async def test_listeners_hear_of_each_takeover(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"steps/a_step.py": says("one")}) as site:
+        heard: list[Project] = []
+        site.runtime.on_project(heard.append)
+        site.write({"steps/b_step.py": says("b", "/b")})
+        await site.runtime.reload()
+        assert [len(project.routes) for project in heard] == [2]
+        assert heard[0] is site.runtime.project
+
+
+@pytest.mark.parametrize(
+    ("broken", "code"),
+    [
+        ("def handler(:\n", "SYNTAX_ERROR"),
+        ("raise RuntimeError('at import')\n", "IMPORT_FAILED"),
+        ("x = 1\n", "CONFIG_MISSING"),
+        ("config = {'type': 'api', 'name': 'a'}\ndef handler(req, ctx): ...\n", "CONFIG_INVALID"),
+    ],
+)
+async def test_a_file_that_fails_keeps_its_last_good_code_and_recovers(
+    tmp_path: Path, broken: str, code: str
+) -> None:
+    files = {"steps/a_step.py": says("one"), "steps/b_step.py": says("b one", "/b")}
+    async with serving(tmp_path, files) as site:
+        site.write({"steps/a_step.py": broken, "steps/b_step.py": says("b two", "/b")})
+        await site.runtime.reload()
+        assert (await said(site), await said(site, "/b")) == ("one", "b two")
+        shown = [problem for problem in site.runtime.project.problems if problem.code == code]
+        assert {problem.file for problem in shown} == {"steps/a_step.py"}
+        assert "the last version that worked is served" in shown[0].hint
+
+        site.write({"steps/a_step.py": says("three")})
+        await site.runtime.reload()
+        assert (await said(site), await said(site, "/b")) == ("three", "b two")
+        assert site.runtime.project.problems == ()
+
+
+async def test_going_back_to_the_code_that_is_served_clears_the_problem(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"steps/a_step.py": says("one")}) as site:
+        site.write({"steps/a_step.py": "def handler(:\n"})
+        await site.runtime.reload()
+        assert site.runtime.project.problems
+        site.write({"steps/a_step.py": says("one")})
+        await site.runtime.reload()
+        assert (await said(site), site.runtime.project.problems) == ("one", ())
+
+
+async def test_a_broken_helper_is_held_back_for_the_steps_that_import_it(tmp_path: Path) -> None:
+    step = api("/a", "return {'status': 200, 'body': {'says': words.TEXT}}", top="from steps import words")
+    files = {"steps/a_step.py": step, "steps/words.py": "TEXT = 'good'\n", "steps/b_step.py": says("b", "/b")}
+    async with serving(tmp_path, files) as site:
+        assert await said(site) == "good"
+        site.write({"steps/words.py": "TEXT = \n", "steps/b_step.py": says("b two", "/b")})
+        await site.runtime.reload()
+        assert (await said(site), await said(site, "/b")) == ("good", "b two")
+        assert "SYNTAX_ERROR" in [code for code, _ in codes(site)]
+
+        site.write({"steps/words.py": "TEXT = 'better'\n"})
+        await site.runtime.reload()
+        assert (await said(site), site.runtime.project.problems) == ("better", ())
+
+
+async def test_a_deleted_helper_lives_on_until_nothing_needs_it(tmp_path: Path) -> None:
+    step = api("/a", "return {'status': 200, 'body': {'says': words.TEXT}}", top="from steps import words")
+    async with serving(tmp_path, {"steps/a_step.py": step, "steps/words.py": "TEXT = 'good'\n"}) as site:
+        (tmp_path / "steps/words.py").unlink()
+        await site.runtime.reload()
+        assert await said(site) == "good"
+        assert ("IMPORT_FAILED", "steps/a_step.py") in codes(site)
+
+        site.write({"steps/a_step.py": says("alone")})
+        await site.runtime.reload()
+        assert (await said(site), site.runtime.project.problems) == ("alone", ())
+
+
+async def test_a_helper_and_its_user_that_changed_together_are_held_back_together(tmp_path: Path) -> None:
+    def step(path: str, name: str) -> str:
+        body = f"return {{'status': 200, 'body': {{'says': words.{name}}}}}"
+        return api(path, body, top=f"from steps import words\nwords.{name}")
+
+    files = {
+        "steps/a_step.py": step("/a", "OLD"),
+        "steps/b_step.py": step("/b", "OLD"),
+        "steps/words.py": "OLD = 'old'\n",
+    }
+    async with serving(tmp_path, files) as site:
+        # b needs the new helper, a breaks with it: both keep what worked, and both are named.
+        site.write({"steps/words.py": "NEW = 'new'\n", "steps/b_step.py": step("/b", "NEW")})
+        await site.runtime.reload()
+        assert (await said(site), await said(site, "/b")) == ("old", "old")
+        assert ("IMPORT_FAILED", "steps/a_step.py") in [(c, f) for c, f in codes(site)]
+        assert ("HELD_BACK", "steps/words.py") in codes(site)
+
+        site.write({"steps/a_step.py": step("/a", "NEW")})
+        await site.runtime.reload()
+        assert (await said(site), await said(site, "/b")) == ("new", "new")
+        assert site.runtime.project.problems == ()
+
+
+async def test_a_new_file_that_fails_harms_no_other(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"steps/a_step.py": says("one")}) as site:
+        site.write({"steps/b_step.py": "import nowhere\n", "steps/a_step.py": says("two")})
+        await site.runtime.reload()
+        assert await said(site) == "two"
+        assert codes(site) == [("IMPORT_FAILED", "steps/b_step.py")]
+        assert site.runtime.project.problems[0].line == 1
+
+
+async def test_a_deleted_file_disappears(tmp_path: Path) -> None:
+    files = {"steps/a_step.py": says("one"), "steps/chat_stream.py": stream("chat")}
+    async with serving(tmp_path, files) as site:
+        step = site.step("/a")
+        (tmp_path / "steps/a_step.py").unlink()
+        (tmp_path / "steps/chat_stream.py").unlink()
+        await site.runtime.reload()
+        assert (site.runtime.project.steps, site.runtime.project.streams) == ((), ())
+        with pytest.raises(UnknownStep, match='"a" is no longer part of the project'):
+            await site.runtime.run_api(step, request(step, {}))
+
+
+async def test_the_later_of_two_routes_is_left_out_and_comes_back_when_the_first_goes(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"steps/b_step.py": says("b")}) as site:
+        site.write({"steps/a_step.py": says("a")})
+        await site.runtime.reload()
+        assert await said(site) == "a"
+        assert codes(site) == [("DUPLICATE_ROUTE", "steps/b_step.py")]
+        (tmp_path / "steps/a_step.py").unlink()
+        await site.runtime.reload()
+        assert (await said(site), site.runtime.project.problems) == ("b", ())
+
+
+async def test_an_invocation_ends_in_the_generation_it_began_in(tmp_path: Path) -> None:
+    top = "import asyncio\nTEXT = 'old'"
+    body = """
+    await ctx.streams.chat.set("g", "begun", {"text": 1})
+    for _ in range(200):
+        if await ctx.streams.chat.get("g", "go"):
+            break
+        await asyncio.sleep(0.02)
+    return {"status": 200, "body": {"says": TEXT}}
+    """
+    files = {"steps/a_step.py": api("/a", body, top=top), "steps/chat_stream.py": stream("chat")}
+    async with serving(tmp_path, files, drain_timeout=10) as site:
+        old = asyncio.create_task(said(site))
+        await site.streams.until(lambda: site.streams.texts("g"))
+        site.write({"steps/a_step.py": says("new")})
+        await site.runtime.reload()
+        assert await said(site) == "new"
+        assert not old.done()
+        site.streams._put("chat", "g", "go", {})
+        assert await old == "old"
+        async with asyncio.timeout(10):
+            while site.runtime._ending:
+                await asyncio.sleep(0.01)
+
+
+async def test_an_invocation_that_outlives_the_drain_timeout_is_ended(tmp_path: Path) -> None:
+    body = "await ctx.streams.chat.set('g', 'x', {'text': 1})\nawait asyncio.sleep(60)"
+    files = {"steps/a_step.py": api("/a", body, top="import asyncio"), "steps/chat_stream.py": stream("chat")}
+    async with serving(tmp_path, files, drain_timeout=0.2) as site:
+        old = asyncio.create_task(said(site))
+        await site.streams.until(lambda: site.streams.texts("g"))
+        site.write({"steps/a_step.py": says("new")})
+        await site.runtime.reload()
+        with pytest.raises(WorkerLost, match=r"still busy 0.2 s after the end of its generation"):
+            await old
+
+
+async def test_while_files_go_on_changing_the_latest_wins_and_no_processes_pile_up(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path, {"steps/a_step.py": says("0")}, size=1, max_size=2) as site:
+        most = 0
+        reloads: list[asyncio.Task[None]] = []
+        for n in range(1, 13):
+            site.write({"steps/a_step.py": says(str(n))})
+            reloads.append(asyncio.create_task(site.runtime.reload()))
+            await asyncio.sleep(0.05)
+            most = max(most, len(children()))
+        await asyncio.gather(*reloads)
+        assert await said(site) == "12"
+        assert most <= 10
+
+
+async def test_a_file_that_hangs_at_import_is_told_and_a_fix_does_not_wait_for_it(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"steps/a_step.py": says("one")}, start_timeout=1.0) as site:
+        hang = "import time\ntime.sleep(60)\n"
+        site.write({"steps/a_step.py": hang})
+        await site.runtime.reload()
+        assert await said(site) == "one"
+        assert site.problem("TIMED_OUT").message == "The project did not load within 1 s."
+
+        site.write({"steps/a_step.py": hang + "\n"})
+        hanging = asyncio.create_task(site.runtime.reload())
+        await asyncio.sleep(0.2)
+        site.write({"steps/a_step.py": says("two")})
+        await site.runtime.reload()
+        await hanging
+        assert (await said(site), site.runtime.project.problems) == ("two", ())
+
+
+async def test_a_file_that_ends_its_process_at_import_is_told(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"steps/a_step.py": says("one")}) as site:
+        site.write({"steps/a_step.py": "import os\nos._exit(7)\n"})
+        await site.runtime.reload()
+        assert await said(site) == "one"
+        assert "(exit code 7)" in site.problem("WORKER_LOST").message
+
+
+async def test_a_project_that_cannot_load_at_all_starts_empty_with_its_problem(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"steps/a_step.py": "import os\nos._exit(7)\n"}) as site:
+        assert site.runtime.project.steps == ()
+        assert site.problem("WORKER_LOST")
+        assert not await site.runtime.access("chat", "g", None, None)
+        site.write({"steps/a_step.py": says("one")})
+        await site.runtime.reload()
+        assert await said(site) == "one"
+
+
+async def test_an_empty_project_needs_no_process(tmp_path: Path) -> None:
+    before = children()
+    async with serving(tmp_path, {"steps/a.step.ts": "export const config = {}"}) as site:
+        assert codes(site) == [("NOT_SUPPORTED_YET", "steps/a.step.ts")]
+        assert children() == before
+
+
+async def test_steps_that_are_only_listed_say_that_they_do_not_run(tmp_path: Path) -> None:
+    config = {"type": "cron", "name": "n", "cron": "* * * * *", "emits": []}
+    cron = f"config = {config}\nasync def handler(ctx): ...\n"
+    async with serving(tmp_path, {"steps/a_step.py": cron}) as site:
+        (step,) = site.runtime.project.steps
+        with pytest.raises(NotSupportedYet, match='"n" is of type cron'):
+            await site.runtime.run_api(step, request(ApiStep("", "", "")))
+
+
+async def _watching(site: Site) -> None:
+    """Wait until the first look after the start of watching has happened."""
+    del site
+    await asyncio.sleep(0.3)

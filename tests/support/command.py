@@ -95,7 +95,10 @@ class Server:
     @property
     def url(self) -> str:
         """Where it answers, once it does."""
-        return self.out.wait_for(r"^Ready at (http://\S+)$")[1]
+        try:
+            return self.out.wait_for(r"^Ready at (http://\S+)$")[1]
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.err.text}") from None
 
     def stop(self, with_signal: int = signal.SIGINT) -> int:
         """Ask it to end and answer its exit code."""

@@ -173,7 +173,9 @@ function toEnd() {
   page.latest.hidden = true
 }
 
-// --- writing
+// --- writing: one message after the other, so that they arrive as they were written
+
+let sending = Promise.resolve()
 
 async function send() {
   const message = page.text.value.trim()
@@ -181,8 +183,11 @@ async function send() {
   if (!message || !page['message-form'].reportValidity()) return
   page.text.value = ''
   grow()
+  const body = { channel_id: channel.group, message, user_id: user }
+  const sent = sending.then(() => post(body))
+  sending = sent.catch(() => {})
   try {
-    await post({ channel_id: channel.group, message, user_id: user })
+    await sent
     tell('')
   } catch (error) {
     tell(`Not sent: ${error.message}`)
@@ -256,6 +261,7 @@ function showStatus(status) {
 const channel = new Channel('chatMessage', apply, showStatus)
 
 page.user.value = recall('user') ?? `guest-${Math.floor(1000 + Math.random() * 9000)}`
+remember('user', page.user.value)
 page['message-form'].addEventListener('submit', (event) => {
   event.preventDefault()
   send()

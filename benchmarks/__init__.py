@@ -1,0 +1,1 @@
+"""Load tests of Headwater, each beside its peers in the same run. See `python -m benchmarks --help`."""

@@ -1,0 +1,1 @@
+"""Idle subscribers: what one costs in memory."""

@@ -1,0 +1,1 @@
+"""The whole path: POST, handler in a worker, durable set, frame at a subscriber."""

@@ -1,5 +1,5 @@
-"""1000 subscribers of one group, one change per turn of the loop: Headwater, the publish that Bun has built in,
-a `ws` loop, and the floor of what Python can do."""
+"""Fan-out to 1000 subscribers of one group, one change per turn of the loop: Headwater, the publish that Bun
+has built in, a `ws` loop, and the floor of what Python can do."""
 
 from __future__ import annotations
 

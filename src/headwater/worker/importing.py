@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import importlib
+import importlib.abc
 import importlib.util
 import linecache
 import sys
@@ -15,9 +16,9 @@ from collections.abc import Mapping, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
-from headwater.worker.sources import Meaning, Sources, Unit
+from headwater.worker.sources import INIT, Meaning, Sources, Unit
 
 
 class Loader(SourceFileLoader):
@@ -56,6 +57,22 @@ def _show_source(path: str, source: bytes) -> None:
     linecache.cache[path] = (len(source), None, text.splitlines(keepends=True), path)
 
 
+class FolderLoader(importlib.abc.Loader):
+    """Loads a folder without `__init__.py`: there is nothing to run, but data files may lie in it."""
+
+    def __init__(self, folder: str) -> None:
+        self.path = f"{folder}/{INIT}"
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run nothing."""
+
+    def get_resource_reader(self, name: str) -> Any:
+        """How `importlib.resources` finds the data files."""
+        from importlib.readers import FileReader  # takes longer to import than all of this module
+
+        return FileReader(cast(Any, self))
+
+
 class Finder(MetaPathFinder):
     """Finds project modules by their canonical names, for whoever asks: importlib, pickle, a library."""
 
@@ -70,8 +87,8 @@ class Finder(MetaPathFinder):
         if unit is None:
             return None
         places = None if unit.folder is None else [self._importer.sources.absolute(unit.folder)]
-        if not unit.path:
-            spec = ModuleSpec(fullname, None, is_package=True)
+        if not unit.path and places:
+            spec = ModuleSpec(fullname, FolderLoader(places[0]), is_package=True)
             spec.submodule_search_locations = places
             return spec
         loader = Loader(self._importer, unit)

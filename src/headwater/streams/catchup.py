@@ -11,23 +11,26 @@ import asyncio
 import logging
 
 from headwater.errors import HeadwaterError, StoreUnavailable
-from headwater.model import GroupKey
 from headwater.protocol.frames import CatchUpEncoder, Stretch
 from headwater.storage.base import Page, Store
-from headwater.streams.feed import Feed
+from headwater.streams.feed import Feed, Joined
 from headwater.streams.subscription import Subscription
 
 log = logging.getLogger("headwater.streams")
 
-_AHEAD_POLL_SECONDS = 0.001
-_AHEAD_POLLS = 10_000
-"""Ten seconds: a commit that takes longer has failed or hangs, and the subscription reads again later."""
+AHEAD_SECONDS = 10.0
+"""How long a notice may take that the store was read ahead of. It is in this process already, as the answer
+of the commit under way; one that takes longer is lost, and the subscription reads again later."""
 
-_ReadKey = tuple[GroupKey, int, str | None]
+_ReadKey = tuple[Feed, int, str | None]
 
 
 class PageReader:
-    """Reads pages of the store; those who ask for the same page at the same time share one read."""
+    """Reads pages of the store; those of one feed who ask for the same page at the same time share one read.
+
+    Of one feed: what is committed between two feeds of a group passes neither, so a read that the first began
+    may be older than anything that the second will hear of.
+    """
 
     def __init__(self, store: Store, page_bytes: int) -> None:
         self._store = store
@@ -39,12 +42,12 @@ class PageReader:
         """The store's line of history."""
         return self._store.epoch
 
-    async def read(self, group: GroupKey, after: int, only: str | None) -> Page:
+    async def read(self, feed: Feed, after: int, only: str | None) -> Page:
         """What changed after a version, as of now or a moment ago.
 
         :raises StoreUnavailable: the store cannot be read.
         """
-        key = (group, after, only)
+        key = (feed, after, only)
         running = self._running.get(key)
         if running is None:
             running = asyncio.create_task(self._read(key))
@@ -53,9 +56,9 @@ class PageReader:
         return await asyncio.shield(running)
 
     async def _read(self, key: _ReadKey) -> Page:
-        group, after, only = key
+        feed, after, only = key
         try:
-            return await self._store.read(group, after=after, limit_bytes=self._page_bytes, only=only)
+            return await self._store.read(feed.group, after=after, limit_bytes=self._page_bytes, only=only)
         finally:
             del self._running[key]
 
@@ -76,13 +79,15 @@ async def catch_up(subscription: Subscription, feed: Feed, reader: PageReader) -
     if feed.covers(subscription.cursor):
         here = Stretch((), (), subscription.cursor, feed.head or 0)
         encoder.stretch(here)
-        if feed.join(subscription, encoder, here) != "uncovered":
+        if await _join(subscription, feed, encoder, here) != "uncovered":
             return
+    floor = 0
     while not subscription.closed:
-        page = await reader.read(subscription.group, subscription.reading, subscription.item)
+        page = await reader.read(feed, subscription.reading, subscription.item)
         if subscription.closed:
             return
-        reason = _discontinuity(subscription.reading, page)
+        floor = floor if subscription.reading else page.head.floor
+        reason = _discontinuity(subscription.reading, floor, page)
         if reason:
             if not _start_over(subscription, encoder, reason):
                 return
@@ -96,11 +101,15 @@ async def catch_up(subscription: Subscription, feed: Feed, reader: PageReader) -
             return
 
 
-def _discontinuity(after: int, page: Page) -> str:
-    """Why a page does not continue what the client holds, in the words of WIRE.md; empty when it does."""
+def _discontinuity(after: int, floor: int, page: Page) -> str:
+    """Why a page does not continue what the client holds, in the words of WIRE.md; empty when it does.
+
+    `floor` is the group's floor as of the snapshot's first page, 0 where the client brought a cursor: deletes
+    that were forgotten before the snapshot began are in it.
+    """
     if after > page.head.version:
         return "ahead"
-    return "expired" if 0 < after < page.head.floor else ""
+    return "expired" if after and page.head.floor > max(after, floor) else ""
 
 
 def _start_over(subscription: Subscription, encoder: CatchUpEncoder, reason: str) -> bool:
@@ -112,17 +121,22 @@ def _start_over(subscription: Subscription, encoder: CatchUpEncoder, reason: str
     return True
 
 
-async def _join(subscription: Subscription, feed: Feed, encoder: CatchUpEncoder, stretch: Stretch) -> str:
-    """Join, waiting for notices that the read was ahead of. They are in this process already, as the answer
-    of the commit under way, so the wait is rare and short, and a poll is simpler than a list of waiters."""
+async def _join(subscription: Subscription, feed: Feed, encoder: CatchUpEncoder, stretch: Stretch) -> Joined:
+    """Join, waiting for notices that the read was ahead of.
+
+    :raises StoreUnavailable: they did not come.
+    """
     joined = feed.join(subscription, encoder, stretch)
-    polls = 0
-    while joined == "ahead" and not subscription.closed and polls < _AHEAD_POLLS:
-        await asyncio.sleep(_AHEAD_POLL_SECONDS)
-        polls += 1
+    while joined == "ahead":
+        try:
+            await asyncio.wait_for(feed.advanced(subscription.wire), AHEAD_SECONDS)
+        except TimeoutError:
+            raise StoreUnavailable(
+                f"A commit that can be read has not been reported for {AHEAD_SECONDS:g} seconds."
+            ) from None
+        if subscription.closed:
+            break
         joined = feed.join(subscription, encoder, stretch)
-    if joined == "ahead" and not subscription.closed:
-        raise StoreUnavailable("A commit that can be read already has not been reported for 10 seconds.")
     return joined
 
 

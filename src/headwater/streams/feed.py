@@ -7,6 +7,7 @@ behind to live on the loop, without an await. Knows lanes and the ring; no store
 
 from __future__ import annotations
 
+from asyncio import Future, get_running_loop
 from collections.abc import Iterable
 from typing import Literal
 
@@ -70,6 +71,15 @@ class Feed:
         """Send what gathered in this turn."""
         for lane in self._lanes.values():
             lane.flush()
+
+    def advanced(self, wire: Wire) -> Future[None]:
+        """Resolves when the live subscriptions of a wire have been sent more, or were lost."""
+        lane = self._lanes.get(wire)
+        if lane is None:
+            done: Future[None] = get_running_loop().create_future()
+            done.set_result(None)
+            return done
+        return lane.advanced()
 
     def lose(self) -> list[Subscription]:
         """Set everyone behind at what they have been sent. Answers them."""

@@ -36,6 +36,7 @@ class Lane:
         "_slicing",
         "_started",
         "_turn",
+        "_waiting",
         "head",
         "sent",
         "wire",
@@ -56,6 +57,7 @@ class Lane:
         self._slicing: Iterator[tuple[Subscription, Offer, bytes]] | None = None
         self._started = 0
         self._turn = 0
+        self._waiting: list[asyncio.Future[None]] = []
 
     @property
     def empty(self) -> bool:
@@ -68,7 +70,23 @@ class Lane:
         if not self.empty or self._slicing is not None:
             self._pending.append(advance)
         else:
-            self.sent = self.head
+            self._reach(self.head)
+
+    def advanced(self) -> asyncio.Future[None]:
+        """Resolves when `sent` has risen, or everyone was lost."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        return future
+
+    def _reach(self, version: int) -> None:
+        self.sent = version
+        self._wake()
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
 
     def event(self, event: Event) -> None:
         """Take an ephemeral event into the frames of this turn, behind the changes made before it."""
@@ -109,6 +127,7 @@ class Lane:
         for subscription in everyone:
             self.leave(subscription)
             subscription.fall_behind(cursor)
+        self._wake()
         return everyone
 
     def flush(self) -> None:
@@ -117,11 +136,12 @@ class Lane:
         if self._slicing is not None:
             return
         if not self._pending:
-            self.sent = self.head
+            self._reach(self.head)
             return
         pending = [self._encode(one) for one in self._pending]
         self._pending.clear()
-        self._started, self.sent = self.sent, self.head
+        self._started = self.sent
+        self._reach(self.head)
         self._turn += 1
         if self._size <= SLICE:
             self._send_room(pending)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import httpx
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from support.command import headwater, serving
+from support.command import HEADWATER, headwater, serving
 
 MESSAGE = {"channel_id": "general", "message": "hello", "user_id": "ada"}
 
@@ -165,3 +166,22 @@ def test_an_empty_folder_is_served_and_says_so(tmp_path: Path) -> None:
     with serving("start", "--port", "0", cwd=tmp_path) as server:
         assert httpx.get(server.url).status_code == 404
         assert "No steps and no streams found." in server.out.lines
+
+
+def test_an_output_that_knows_only_ascii_is_enough(tmp_path: Path) -> None:
+    refused = headwater("create", "größe", cwd=tmp_path, PYTHONIOENCODING="ascii")
+    assert refused.returncode == 2
+    assert r"gr\xf6\xdfe" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    piped = subprocess.run(
+        f"{HEADWATER} config | head -n 1",
+        shell=True,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (piped.stdout, piped.stderr) == ("[server]\n", "")

@@ -5,6 +5,7 @@ Exit codes: 0 for done, 2 for wrong usage or settings, 1 for every other failure
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -47,4 +48,7 @@ def run() -> None:
     if sys.argv[1:] == ["--version"]:  # at once, without the parts of the other commands
         print(__version__)
         return
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # whatever the locale can say, nothing fails to print
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(main(sys.argv[1:]))

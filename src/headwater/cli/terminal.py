@@ -18,12 +18,12 @@ from rich.text import Text
 
 from headwater.errors import HeadwaterError
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _NO_TERMINAL_WIDTH = 10_000
 
 
 def visible(text: str) -> str:
-    """The text on one line, with control characters (and those that turn the direction) written out."""
+    """The text on one line; control characters, turns of direction and lone surrogates are written out."""
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 

@@ -60,6 +60,14 @@ class InProcess:
         return await self.handlers[step.name](request)
 
 
+async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """The status and body of the next answer on a connection; its body must have a length."""
+    async with asyncio.timeout(20):
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        length = int(head.split(b"content-length: ")[1].split(b"\r\n")[0])
+        return int(head.split(b" ", 2)[1]), await reader.readexactly(length)
+
+
 @dataclass
 class Site:
     """A running server and a client for it."""
@@ -68,23 +76,30 @@ class Site:
     server: HttpServer
     client: httpx.AsyncClient
     executor: InProcess
+    writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     def serve(self, routes: dict[str, Handler], generation: int = 2) -> None:
         """Replace the routes, as a reload does."""
         self.executor.handlers.update(routes)
         self.app.set_project(Project(generation, tuple(step(route) for route in routes)))
 
-    async def raw(self, data: bytes, *, until_closed: bool = True) -> bytes:
+    async def raw(self, data: bytes) -> bytes:
         """Send bytes and read all that comes until the server closes."""
         reader, writer = await self.connect()
-        try:
-            writer.write(data)
-            return await asyncio.wait_for(reader.read(), 20) if until_closed else b""
-        finally:
-            writer.close()
+        writer.write(data)
+        return await asyncio.wait_for(reader.read(), 20)
 
-    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection("127.0.0.1", self.server.port)
+    async def connect(self, **options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A raw connection, closed with the site at the latest."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port, **options)
+        self.writers.append(writer)
+        return reader, writer
+
+    async def hang_up(self) -> None:
+        """Close every raw connection."""
+        for writer in self.writers:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in self.writers), return_exceptions=True)
 
 
 @asynccontextmanager
@@ -105,4 +120,7 @@ async def serving(
     async with http, httpx.AsyncClient(base_url=http.url, timeout=30) as client:
         site = Site(app, http, client, executor)
         site.serve(routes or {}, 1)
-        yield site
+        try:
+            yield site
+        finally:
+            await site.hang_up()

@@ -7,9 +7,11 @@ how long an answer may stay unread. Everything about one request is the applicat
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any
 
 import uvicorn
+from httptools import HttpParserUpgrade, HttpRequestParser
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -60,6 +62,8 @@ class HttpSocket(HttpToolsProtocol):
         self._limits = config.limits
         self._refusal: HeadwaterError | None = None
         self._parting = False
+        self._chunk = self._again = b""
+        self._plain_head = b""
         # A message is a request from its first byte to the last one of its body. `_arrived` counts the bytes
         # since `_since`, which is when its headers or its body began, or the watch last looked at the body.
         self._in_message = False
@@ -94,7 +98,10 @@ class HttpSocket(HttpToolsProtocol):
         if self._parting:
             return
         self._arrived += len(data)
-        super().data_received(data)
+        while data:
+            self._chunk, self._again = data, b""
+            super().data_received(data)
+            data = self._again
         if not self._in_message or self._parting:
             return
         if self._in_headers and self._arrived > self._limits.max_header_bytes:
@@ -129,15 +136,21 @@ class HttpSocket(HttpToolsProtocol):
         if len(self.headers) > MOST_HEADERS or (self._arrived > limit and self._header_bytes() > limit):
             self._refusal = self._headers_too_large()
             raise self._refusal
+        if self.parser.get_method() == b"CONNECT":
+            raise RequestInvalid("this is no proxy")
         self._arrived = 0
         self._since = self.loop.time()
-        super().on_headers_complete()
+        if self.parser.should_upgrade() and not self._should_upgrade():
+            self._plain_head = self._head_without_upgrade()
+        else:
+            super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """The body is whole."""
-        self._in_message = False
-        self._arrived = 0
-        super().on_message_complete()
+        """The body is whole, unless the parser takes it for another protocol."""
+        if not self._plain_head:
+            self._in_message = False
+            self._arrived = 0
+            super().on_message_complete()
 
     # What the base class calls.
 
@@ -161,6 +174,17 @@ class HttpSocket(HttpToolsProtocol):
         self._end_watches()
         super().handle_websocket_upgrade()
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Read a request again that offers a protocol which is not spoken here.
+
+        HTTP says to ignore the offer (clients of HTTP/2 make it), but the parser stops before the body then.
+        """
+        stop = sys.exc_info()[1]
+        rest = self._chunk[stop.args[0] :] if isinstance(stop, HttpParserUpgrade) else b""
+        self._again, self._plain_head = self._plain_head + rest, b""
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser could not take."""
         self._refuse(self._refusal or RequestInvalid("the request is not valid HTTP"))
@@ -169,6 +193,21 @@ class HttpSocket(HttpToolsProtocol):
 
     def _header_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _head_without_upgrade(self) -> bytes:
+        """The head of the request, without what asks for another protocol."""
+        lines = [
+            self.parser.get_method() + b" " + self.url + b" HTTP/" + self.parser.get_http_version().encode()
+        ]
+        for name, value in self.headers:
+            if name == b"connection":
+                kept = [
+                    token for token in value.lower().split(b",") if token.strip() in (b"close", b"keep-alive")
+                ]
+                lines.append(name + b": " + b",".join(kept))
+            elif name not in (b"upgrade", b"http2-settings"):
+                lines.append(name + b": " + value)
+        return b"\r\n".join([*lines, b"", b""])
 
     def _headers_too_large(self) -> HeadersTooLarge:
         limit = self._limits.max_header_bytes

@@ -9,16 +9,27 @@ import re
 
 from headwater.errors import HandlerFailed
 from headwater.server.cors import Header
+from headwater.server.trace import TRACE_HEADER
 from headwater.steps.declare import ApiResponse
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_FRAMING = frozenset(
-    {"content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "trailer"}
+_OURS = frozenset(
+    {
+        "connection",
+        "content-length",
+        "date",
+        "keep-alive",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        TRACE_HEADER,
+    }
 )
-"""Headers that belong to the connection; the server sets them, whatever a step answers."""
+"""Headers that are the server's own, whatever a step answers: those of the connection, and its signature."""
 
 _BODILESS = frozenset({204, 205, 304})
+_LENGTHLESS = frozenset({204, 304})
 
 
 def encode_headers(response: ApiResponse) -> list[Header]:
@@ -31,7 +42,7 @@ def encode_headers(response: ApiResponse) -> list[Header]:
     lines: list[Header] = []
     for name, value in response.headers:
         key = name.lower()
-        if key in _FRAMING:
+        if key in _OURS:
             continue
         if not _TOKEN.fullmatch(name) or _UNPRINTABLE.search(value):
             raise HandlerFailed(f'the step answered a header that HTTP does not allow: "{ascii(name)[1:-1]}"')
@@ -39,8 +50,9 @@ def encode_headers(response: ApiResponse) -> list[Header]:
             lines.append((key.encode("ascii"), value.encode("latin-1")))
         except UnicodeEncodeError:
             lines.append((key.encode("ascii"), value.encode()))
-    if response.status not in _BODILESS:
-        lines.append((b"content-length", b"%d" % len(response.body)))
+    if response.status not in _LENGTHLESS:
+        length = 0 if response.status in _BODILESS else len(response.body)
+        lines.append((b"content-length", b"%d" % length))
     return lines
 
 

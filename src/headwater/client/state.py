@@ -115,13 +115,9 @@ class State:
         return True
 
     def _takes(self, version: int, item_id: str) -> bool:
-        """Whether a live frame is for this subscription; moves the cursor if so.
-
-        :raises Lost: a version of the group is missing. Of a window or one item, not every version is sent.
-        """
+        """Whether a live frame is for this subscription; moves the cursor if so. Versions may be left out:
+        what a stream's rollup merged, what lies below a window."""
         if not self.live or version <= self.version or self._item not in (None, item_id):
             return False
-        if self._item is None and not self.windowed and version != self.version + 1:
-            raise Lost(item_id)
         self.version = version
         return True

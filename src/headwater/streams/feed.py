@@ -25,9 +25,23 @@ class Feed:
     """One group's changes on their way out. Made with the group's first subscription, dropped with its
     last."""
 
-    __slots__ = ("_lanes", "_ring", "_ring_bytes", "group", "number", "subscriptions")
+    __slots__ = (
+        "_flushed",
+        "_lanes",
+        "_ring",
+        "_ring_bytes",
+        "_urgent",
+        "group",
+        "number",
+        "rollup",
+        "subscriptions",
+    )
 
-    def __init__(self, number: int, group: GroupKey, ring_bytes: int) -> None:
+    def __init__(self, number: int, group: GroupKey, ring_bytes: int, *, rollup: float = 0.0) -> None:
+        self.rollup = rollup
+        """Seconds that lie at least between two flushes; 0 flushes at the end of each turn."""
+        self._flushed = float("-inf")
+        self._urgent = False
         self.number = number
         """Unique in the process; wires may name the feed by it."""
         self.group = group
@@ -63,12 +77,18 @@ class Feed:
 
     def event(self, event: Event) -> None:
         """Take an ephemeral event; it reaches whoever is live when it leaves."""
+        self._urgent = True
         for lane in self._lanes.values():
             if not lane.empty:
                 lane.event(event)
 
-    def flush(self) -> None:
-        """Send what gathered in this turn."""
+    def withheld(self, now: float) -> float:
+        """Seconds for which what gathered is still to be held back; an event lets everything go at once."""
+        return 0.0 if self._urgent or not self.rollup else max(0.0, self._flushed + self.rollup - now)
+
+    def flush(self, now: float = 0.0) -> None:
+        """Send what gathered. `now` is the loop's time."""
+        self._flushed, self._urgent = now, False
         for lane in self._lanes.values():
             lane.flush()
 
@@ -122,7 +142,7 @@ class Feed:
     def _lane(self, wire: Wire, head: int) -> Lane:
         lane = self._lanes.get(wire)
         if lane is None:
-            lane = self._lanes[wire] = Lane(self.number, wire, head)
+            lane = self._lanes[wire] = Lane(self.number, wire, head, merges=self.rollup > 0)
         return lane
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 
 from headwater.errors import HeadwaterError
@@ -35,7 +35,13 @@ class Hub:
         self._feeds: dict[GroupKey, Feed] = {}
         self._numbers = count(1)
         self._dirty: set[Feed] = set()
+        self._withheld: set[Feed] = set()
+        self._rollups: Mapping[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def declare(self, rollups: Mapping[str, float]) -> None:
+        """Take these rollups, in seconds by stream, for feeds that begin from now on."""
+        self._rollups = dict(rollups)
 
     @property
     def groups(self) -> list[GroupKey]:
@@ -60,8 +66,19 @@ class Hub:
 
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, set()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         for feed in dirty:
-            feed.flush()
+            wait = feed.withheld(now)
+            if not wait:
+                feed.flush(now)
+            elif feed not in self._withheld:
+                self._withheld.add(feed)
+                loop.call_later(wait, self._let_go, feed)
+
+    def _let_go(self, feed: Feed) -> None:
+        self._withheld.discard(feed)
+        feed.flush(asyncio.get_running_loop().time())
 
     def subscribe(
         self, subscriber: Subscriber, wire: Wire, group: GroupKey, item: str | None = None
@@ -77,7 +94,9 @@ class Hub:
         group = subscription.group
         feed = self._feeds.get(group)
         if feed is None:
-            feed = self._feeds[group] = Feed(next(self._numbers), group, self._ring_bytes)
+            feed = self._feeds[group] = Feed(
+                next(self._numbers), group, self._ring_bytes, rollup=self._rollups.get(group.stream, 0.0)
+            )
         feed.subscriptions.add(subscription)
         self.resume(subscription)
         return feed.number

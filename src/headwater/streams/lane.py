@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 from headwater.protocol.frames import Advance, Wire
 from headwater.streams.commits import Event
+from headwater.streams.rollup import merge
 from headwater.streams.subscription import Subscription
 
 SLICE = 1000
@@ -38,12 +39,15 @@ class Lane:
         "_turn",
         "_waiting",
         "head",
+        "merges",
         "sent",
         "wire",
     )
 
-    def __init__(self, feed: int, wire: Wire, head: int) -> None:
+    def __init__(self, feed: int, wire: Wire, head: int, *, merges: bool = False) -> None:
         self._feed = feed
+        self.merges = merges
+        """Whether several changes of one item, held back together, leave as one."""
         self.wire = wire
         self.sent = head
         self.head = head
@@ -138,10 +142,13 @@ class Lane:
         if not self._pending:
             self._reach(self.head)
             return
-        pending = [self._encode(one) for one in self._pending]
-        self._pending.clear()
+        gathered = merge(self._pending) if self.merges else self._pending
+        pending = [self._encode(one) for one in gathered]
+        self._pending = []
         self._started = self.sent
         self._reach(self.head)
+        if not pending:
+            return
         self._turn += 1
         if self._size <= SLICE:
             self._send_room(pending)

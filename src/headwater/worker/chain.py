@@ -29,20 +29,29 @@ def is_async(function: Function) -> bool:
 
 
 class Link(NamedTuple):
-    """One function of a chain."""
+    """One function of a chain. `may_be_async`: plain, but it wraps an async one and perhaps hands on what
+    that one gives."""
 
     function: Function
     is_async: bool
+    may_be_async: bool = False
 
 
 def links(functions: Sequence[Function]) -> tuple[Link, ...]:
     """A chain of middleware functions, the handler last."""
-    return tuple(Link(function, is_async(function)) for function in functions)
+    return tuple(Link(function, is_async(function), is_async(_wrapped(function))) for function in functions)
+
+
+def _wrapped(function: Function) -> Function:
+    try:
+        return inspect.unwrap(function)
+    except ValueError:
+        return function
 
 
 def is_plain(chain: Sequence[Link]) -> bool:
     """Whether no function of the chain is async, so that it needs no loop."""
-    return not any(link.is_async for link in chain)
+    return not any(link.is_async or link.may_be_async for link in chain)
 
 
 def run_plain(chain: Sequence[Link], arguments: tuple[Any, ...], at: int = 0) -> Any:

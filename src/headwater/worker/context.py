@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NoReturn, cast
-
-import orjson
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from headwater.errors import NotSupportedYet
-from headwater.protocol import worker as protocol
-from headwater.protocol.worker import LogLevel, Message
+from headwater.protocol.worker import LogLevel
 from headwater.worker.calls import Calls
-from headwater.worker.faults import traceback_text
 from headwater.worker.invocation import Invocation
+from headwater.worker.loglines import Send, fields_of, log_line, send_log
 from headwater.worker.streams import Streams
-from headwater.worker.values import clean
-
-MAX_LOG_CHARS = 64 * 1024
-"""Longest log message and longest single field, in characters; the rest is cut off."""
-
-Send = Callable[[Message], None]
 
 
 class Logger:
@@ -50,39 +41,7 @@ class Logger:
     warning = warn
 
     def _log(self, level: LogLevel, message: Any, fields: Any, more: dict[str, Any]) -> None:
-        self._send(log_line(level, message, fields_of(fields, more), self._invocation))
-
-
-def log_line(
-    level: LogLevel, message: Any, fields: Mapping[str, Any], invocation: Invocation | None
-) -> Message:
-    """A `log` message, cut to size."""
-    whose = invocation.whose() if invocation else protocol.Whose()
-    return protocol.log(level, clean(str(message))[:MAX_LOG_CHARS], fields, whose)
-
-
-def fields_of(fields: Any, more: Mapping[str, Any]) -> dict[str, Any]:
-    """Log fields as plain JSON values: what has no JSON form is shown by its repr."""
-    named = cast(Mapping[Any, Any], fields) if isinstance(fields, Mapping) else {"value": fields}
-    every = {**({} if fields is None else named), **more}
-    return {clean(str(name)): _field(value) for name, value in every.items()}
-
-
-def _field(value: Any) -> Any:
-    if isinstance(value, BaseException):
-        return traceback_text(value)
-    try:
-        text = orjson.dumps(value, default=_shown, option=orjson.OPT_NON_STR_KEYS)
-        return orjson.loads(text) if len(text) <= MAX_LOG_CHARS else text.decode()[:MAX_LOG_CHARS]
-    except (orjson.JSONEncodeError, RecursionError):
-        return _shown(value)
-
-
-def _shown(value: Any) -> str:
-    try:
-        return clean(repr(value))[:MAX_LOG_CHARS]
-    except Exception as error:
-        return f"<{type(value).__name__}, whose repr failed: {type(error).__name__}>"
+        send_log(self._send, log_line(level, message, fields_of(fields, more), self._invocation))
 
 
 class State:

@@ -19,8 +19,8 @@ LANGUAGE = "python"
 RUNNABLE = frozenset({"api", "event", "cron"})
 """Step types that need a handler."""
 
-_STEP = re.compile(r"[^/][._]step\.py\Z")
-_STREAM = re.compile(r"[^/][._]stream\.py\Z")
+_STEP_ENDINGS = ("_step.py", ".step.py")
+_STREAM_ENDINGS = ("_stream.py", ".stream.py")
 _CONFIG_LINE = re.compile(rb"^config\b[^=\n]*=(?!=)", re.MULTILINE)
 _ACCESS_NAMES = ("can_access", "canAccess")
 
@@ -56,9 +56,10 @@ def declare(importer: Importer) -> Declared:
 def _kind(sources: Sources, path: str) -> Callable[[_File, Declared], None] | None:
     if not any(path.startswith(f"{folder}/") or folder in {"", "."} for folder in sources.folders):
         return None
-    if _STEP.search(path):
+    name = path.rpartition("/")[2]
+    if name.endswith(_STEP_ENDINGS):
         return _declare_step
-    return _declare_stream if _STREAM.search(path) else None
+    return _declare_stream if name.endswith(_STREAM_ENDINGS) else None
 
 
 class _File(NamedTuple):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
 
 from headwater.errors import HeadwaterError
 
-OWN_FOLDER = str(Path(__file__).resolve().parent.parent) + "/"
+OWN_FOLDER = __file__.removesuffix("worker/faults.py")
 """Where Headwater's own code lies; its frames are nobody's business in a traceback of user code."""
 
 MAX_TRACEBACK = 64 * 1024

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import builtins
 import importlib
-import importlib.abc
 import importlib.util
 import linecache
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import ModuleType
 from typing import Any, cast
@@ -57,11 +55,14 @@ def _show_source(path: str, source: bytes) -> None:
     linecache.cache[path] = (len(source), None, text.splitlines(keepends=True), path)
 
 
-class FolderLoader(importlib.abc.Loader):
+class FolderLoader:
     """Loads a folder without `__init__.py`: there is nothing to run, but data files may lie in it."""
 
     def __init__(self, folder: str) -> None:
         self.path = f"{folder}/{INIT}"
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """A module as usual."""
 
     def exec_module(self, module: ModuleType) -> None:
         """Run nothing."""
@@ -73,7 +74,7 @@ class FolderLoader(importlib.abc.Loader):
         return FileReader(cast(Any, self))
 
 
-class Finder(MetaPathFinder):
+class Finder:
     """Finds project modules by their canonical names, for whoever asks: importlib, pickle, a library."""
 
     def __init__(self, importer: Importer) -> None:
@@ -88,7 +89,7 @@ class Finder(MetaPathFinder):
             return None
         places = None if unit.folder is None else [self._importer.sources.absolute(unit.folder)]
         if not unit.path and places:
-            spec = ModuleSpec(fullname, FolderLoader(places[0]), is_package=True)
+            spec = ModuleSpec(fullname, cast(Any, FolderLoader(places[0])), is_package=True)
             spec.submodule_search_locations = places
             return spec
         loader = Loader(self._importer, unit)

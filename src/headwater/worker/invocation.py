@@ -26,6 +26,7 @@ class Invocation:
     __slots__ = (
         "_ended",
         "_lock",
+        "_message",
         "_open",
         "_wake",
         "blocked",
@@ -34,7 +35,6 @@ class Invocation:
         "flows",
         "id",
         "kind",
-        "message",
         "more_failures",
         "step",
         "stop",
@@ -45,7 +45,7 @@ class Invocation:
 
     def __init__(self, message: Message) -> None:
         header = message.header
-        self.message = message
+        self._message = message
         self.id: int = header["id"]
         self.kind: str = header["kind"]
         self.target: str = header["target"]
@@ -62,6 +62,11 @@ class Invocation:
         self._open = 0
         self._ended = False
         self._wake: Callable[[], None] | None = None
+
+    def take_message(self) -> Message:
+        """What the server sent, once: what outlives the invocation must not keep a large body."""
+        message, self._message = self._message, Message({})
+        return message
 
     def whose(self) -> Whose:
         """Whose logs and calls these are, as of now."""

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
-from headwater.protocol.worker import LogLevel, Message
-from headwater.worker.context import fields_of, log_line
+from headwater.protocol.worker import LogLevel
 from headwater.worker.faults import traceback_text
 from headwater.worker.invocation import current
+from headwater.worker.loglines import Send, fields_of, log_line, send_log
 
 
 class Forwarder(logging.Handler):
     """Sends each record on, with the trace and step of the invocation it belongs to."""
 
-    def __init__(self, send: Callable[[Message], None]) -> None:
+    def __init__(self, send: Send) -> None:
         super().__init__()
         self._deliver = send
 
@@ -28,7 +27,8 @@ class Forwarder(logging.Handler):
         fields: dict[str, Any] = {"logger": record.name}
         if record.exc_info and record.exc_info[1] is not None:
             fields["traceback"] = traceback_text(record.exc_info[1])
-        self._deliver(log_line(_level(record.levelno), message, fields_of(fields, {}), current.get()))
+        line = log_line(_level(record.levelno), message, fields_of(fields, {}), current.get())
+        send_log(self._deliver, line)
 
 
 def _level(number: int) -> LogLevel:
@@ -39,7 +39,7 @@ def _level(number: int) -> LogLevel:
     return "info" if number >= logging.INFO else "debug"
 
 
-def forward(send: Callable[[Message], None]) -> None:
+def forward(send: Send) -> None:
     """Send all that user code and libraries log, from level INFO on unless they set another."""
     root = logging.getLogger()
     root.addHandler(Forwarder(send))

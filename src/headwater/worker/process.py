@@ -17,12 +17,13 @@ from typing import Any
 from headwater.protocol import worker as protocol
 from headwater.protocol.worker import Message
 from headwater.worker import calls, logs
+from headwater.worker.calls import Call
 from headwater.worker.channel import Channel
-from headwater.worker.context import log_line
 from headwater.worker.declaring import LANGUAGE, declare
 from headwater.worker.faults import describe, traceback_text
 from headwater.worker.importing import Importer
 from headwater.worker.invocation import Invocation
+from headwater.worker.loglines import call_failed, log_line, send_log
 from headwater.worker.loop import UserTask, Watchdog, new_loop
 from headwater.worker.runner import Outlets, Runner
 from headwater.worker.sources import Sources
@@ -30,6 +31,10 @@ from headwater.worker.threads import Threads
 
 DEFAULT_BLOCK_AFTER = 0.1
 """Seconds that an invocation may hold the loop, where the server says nothing."""
+
+SWITCH_SECONDS = 0.001
+"""How long one thread may compute while another waits. Python's own 5 ms would be added to every hop between
+the reading thread, the loop and a thread that computes."""
 
 END_SECONDS = 1.0
 """How long tasks that user code left running get to end when the process has drained."""
@@ -42,6 +47,7 @@ def main() -> None:
         sys.exit(f"{protocol.FD_VARIABLE} is not set: the server starts workers, people do not.")
     limit = int(os.environ.pop(protocol.LIMIT_VARIABLE, protocol.DEFAULT_LIMIT))
     block_after = float(os.environ.pop(protocol.BLOCK_AFTER_VARIABLE, DEFAULT_BLOCK_AFTER))
+    sys.setswitchinterval(SWITCH_SECONDS)
     _settle_process()
     channel = Channel(socket.socket(fileno=int(fd)), limit)
     channel.send(protocol.hello(LANGUAGE, platform.python_version(), os.getpid()))
@@ -131,11 +137,15 @@ class Process:
         error = context.get("exception")
         task = context.get("future") or context.get("task")
         invocation = task.invocation if isinstance(task, UserTask) else None
+        call = task.get_coro() if isinstance(task, UserTask) else None
+        if isinstance(call, Call):
+            send_log(self._channel.send, call_failed(invocation, call))
+            return
         fields = {"traceback": traceback_text(error)} if isinstance(error, BaseException) else {}
         said = (
             f"A task that nobody awaited failed: {describe(error)}" if error else str(context.get("message"))
         )
-        self._channel.send(log_line("error", said, fields, invocation))
+        send_log(self._channel.send, log_line("error", said, fields, invocation))
 
     def _stop(self) -> None:
         self._ending = True

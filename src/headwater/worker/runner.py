@@ -17,10 +17,11 @@ from headwater.protocol import worker as protocol
 from headwater.protocol.worker import Message
 from headwater.worker.calls import Call, Calls
 from headwater.worker.chain import AsyncChain, Link, is_plain, run_plain
-from headwater.worker.context import Context, log_line
+from headwater.worker.context import Context
 from headwater.worker.declaring import Declared
 from headwater.worker.faults import handler_failed
 from headwater.worker.invocation import Invocation, current
+from headwater.worker.loglines import call_failed, log_line, send_log
 from headwater.worker.loop import Watchdog
 from headwater.worker.requests import request_of
 from headwater.worker.responses import answer_of
@@ -186,26 +187,27 @@ class Runner:
         try:
             returned = run_plain(chain, self._arguments(invocation))
             if asyncio.iscoroutine(returned):
-                # A plain function may hand on what an async one gave it.
-                returned = self._threads.loop().run_until_complete(returned)
+                # A plain function may hand on what an async one gave it, which knows the common loop.
+                returned = asyncio.run_coroutine_threadsafe(returned, self._loop).result()
         except BaseException as error:
             return _failed(invocation, error)
         return _succeeded(invocation, returned)
 
     def _arguments(self, invocation: Invocation) -> tuple[Any, Any]:
-        header = invocation.message.header
+        message = invocation.take_message()
+        header = message.header
         if invocation.kind == "access":
             return {"groupId": header["group"], "id": header.get("item")}, header.get("auth")
         context = Context(self.calls, self._send, lambda: self._names, invocation)
-        return request_of(invocation.message), context
+        return request_of(message), context
 
     def _end(self, invocation: Invocation, message: Message) -> None:
         for call in invocation.failures:
             if not call.observed:
-                self._send(_call_failed(invocation, call))
+                send_log(self._send, call_failed(invocation, call))
         if invocation.more_failures:
             said = f"{invocation.more_failures} more calls of this invocation failed."
-            self._send(log_line("error", said, {}, invocation))
+            send_log(self._send, log_line("error", said, {}, invocation))
         try:
             self._send(message)
         except HeadwaterError as error:
@@ -216,7 +218,7 @@ class Runner:
 
     def _lost(self, invocation: Invocation, call: Call) -> None:
         # This may be the reading thread.
-        self._reply(_call_failed(invocation, call))
+        self._reply(call_failed(invocation, call))
 
 
 def _refused(invocation: Invocation) -> Message:
@@ -254,19 +256,3 @@ def _failed(invocation: Invocation, error: BaseException) -> Message:
         return protocol.failure(invocation.id, error)
     cancelled = invocation.cancelled and isinstance(error, asyncio.CancelledError)
     return protocol.failure(invocation.id, handler_failed(error, invocation.step, cancelled=cancelled))
-
-
-def _call_failed(invocation: Invocation, call: Call) -> Message:
-    """The log line for a failed call that nobody awaited."""
-    error = dict(call.error or {})
-    file, line = call.place
-    fields = {
-        "code": error.pop("code", ""),
-        "stream": call.stream,
-        "group": call.group,
-        "file": file,
-        "line": line,
-    }
-    said = error.pop("message", "")
-    text = f"A {call.method} that nobody awaited failed: {said} ({file}:{line})"
-    return log_line("error", text, {**fields, **error}, invocation)

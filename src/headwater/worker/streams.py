@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -113,6 +112,8 @@ class Streams:
 
 
 def _unknown(name: str, known: frozenset[str]) -> UnknownStreamName:
+    import difflib  # only a mistake needs it
+
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = (
         f'Did you mean "{near[0]}"?'

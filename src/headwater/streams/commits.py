@@ -27,6 +27,10 @@ MAX_BATCH_BYTES = 8 * 1024 * 1024
 """Data in one commit, so that a queue of big items does not keep small ones waiting for seconds."""
 
 
+ENTRY_BYTES = 2000
+"""What a waiting entry costs beside its data: futures, tuples, names, functions (measured, rounded up)."""
+
+
 class Event(NamedTuple):
     """An ephemeral event on its way to who is live; `body` is the JSON text of `{"type", "data"}`."""
 
@@ -63,17 +67,19 @@ class CommitQueue:
 
     @property
     def pending_bytes(self) -> int:
-        """Data that waits for a commit, in bytes; callers may slow down before it is refused."""
+        """What waits for a commit, in bytes; callers may slow down before it is refused."""
         return self._bytes
 
-    def add(self, what: Write | Event) -> Future[Any]:
+    def add(self, what: Write | Event, *, extra_bytes: int = 0) -> Future[Any]:
         """Take a write or an event into the order. The future answers a Change, None, or raises a
         HeadwaterError.
+
+        `extra_bytes` is what the write holds on to beside its data, as an update its operations.
 
         The future raises TooMany when more than the limit waits already, StoreUnavailable after `close`.
         """
         future: Future[Any] = asyncio.get_running_loop().create_future()
-        size = len(what.data) if isinstance(what, Write) else len(what.body)
+        size = ENTRY_BYTES + extra_bytes + len(what.data if isinstance(what, Write) else what.body)
         if self._closed:
             future.set_exception(StoreUnavailable("The server is shutting down; the write was not taken."))
         elif self._bytes and self._bytes + size > self._max_bytes:
@@ -131,12 +137,18 @@ class CommitQueue:
         if not writes:
             return []
         try:
-            return await self._store.commit(writes, stamp=self._stamps.next())
+            outcomes = await self._store.commit(writes, stamp=self._stamps.next())
         except HeadwaterError as error:
             return [error] * len(writes)
         except Exception as error:
             log.exception("The store failed in an unknown way")
             return [StoreUnavailable(f"The store failed: {type(error).__name__}.")] * len(writes)
+        if len(outcomes) != len(writes):
+            log.error("The store answered %d of %d writes", len(outcomes), len(writes))
+            return [StoreUnavailable("The store lost count; what became of the write is not known.")] * len(
+                writes
+            )
+        return outcomes
 
 
 def _answer(future: Future[Any], result: Outcome | Event) -> None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from headwater.errors import InvalidInput
-from headwater.jsonvalue import is_list, is_object
+from headwater.jsonvalue import is_list, is_object, text_to_keep
 
 MAX_OPERATIONS = 1000
 MAX_DEPTH = 64
@@ -73,7 +73,7 @@ def _parse(index: int, raw: Any) -> Operation:
     else:
         value = raw["value"]
     try:
-        return Operation(kind, path, orjson.dumps(value))
+        return Operation(kind, path, text_to_keep(value))
     except orjson.JSONEncodeError as fault:
         raise InvalidInput(
             f'The "value" of operation {index} cannot be kept: {fault}.', index=index

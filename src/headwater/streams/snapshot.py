@@ -24,9 +24,14 @@ async def read_snapshot(store: Store, group: GroupKey, only: str | None = None) 
     :raises StoreUnavailable: the store cannot be read.
     """
     held: dict[str, Item] = {}
-    after, complete = 0, False
+    after, floor, complete = 0, 0, False
     while not complete:
         page = await store.read(group, after=after, limit_bytes=PAGE_BYTES, only=only)
+        floor = floor if after else page.head.floor
+        if after and page.head.floor > max(after, floor):  # Deletes were forgotten since the first page.
+            held.clear()
+            after = 0
+            continue
         for gone in page.tombstones:
             held.pop(gone.id, None)
         held.update((item.id, item) for item in page.items)

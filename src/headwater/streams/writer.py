@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from headwater.errors import HeadwaterError, InvalidInput, SchemaMismatch, TooLarge, UnknownStream
-from headwater.jsonvalue import is_object
+from headwater.jsonvalue import is_object, text_to_keep
 from headwater.model import Change, GroupKey, Item, Origin, Write
 from headwater.storage.base import Store
 from headwater.streams.commits import CommitQueue, Event
@@ -82,6 +82,8 @@ class Writer:
 
         def prepare() -> Write:
             schema = self._check(stream, group, item)
+            if len(operations) > self._max_item_bytes:
+                raise self._too_large("list of operations", len(operations))
             parsed = parse_operations(operations)
 
             def apply(current: bytes | None) -> bytes:
@@ -90,7 +92,7 @@ class Writer:
 
             return Write(GroupKey(stream, group), item, "update", b"", apply, if_version, origin)
 
-        return self._begin(prepare, _item_of)
+        return self._begin(prepare, _item_of, extra_bytes=len(operations))
 
     def delete(
         self, stream: str, group: str, item: str, *, if_version: int | None = None, origin: Origin
@@ -109,7 +111,9 @@ class Writer:
         """See StreamService.send."""
 
         def prepare() -> Event:
-            self._check(stream, group, item)
+            self._check(stream, group, *(() if item is None else (item,)))
+            if len(event) > self._max_item_bytes:
+                raise self._too_large("event", len(event))
             return Event(GroupKey(stream, group), item, _event_body(event))
 
         return self._begin(prepare, lambda result: result)
@@ -121,29 +125,31 @@ class Writer:
 
     async def get_group(self, stream: str, group: str) -> Sequence[Item]:
         """See StreamService.get_group."""
-        self._check(stream, group, None)
+        self._check(stream, group)
         return (await read_snapshot(self._store, GroupKey(stream, group))).items
 
-    def _begin(self, prepare: Callable[[], Write | Event], answer: Callable[[Any], Any]) -> Future[Any]:
+    def _begin(
+        self, prepare: Callable[[], Write | Event], answer: Callable[[Any], Any], *, extra_bytes: int = 0
+    ) -> Future[Any]:
         """Check and enqueue at once; whatever is wrong goes into the future, never to the caller."""
         done: Future[Any] = asyncio.get_running_loop().create_future()
         try:
-            queued = self._queue.add(prepare())
+            queued = self._queue.add(prepare(), extra_bytes=extra_bytes)
         except HeadwaterError as error:
             done.set_exception(error)
             return done
         queued.add_done_callback(lambda future: _pass_on(future, done, answer))
         return done
 
-    def _check(self, stream: str, group: str, item: str | None) -> Schema | None:
+    def _check(self, stream: str, group: str, *items: str) -> Schema | None:
         """The stream's schema, once all names are sound.
 
         :raises UnknownStream: naming the nearest declared stream.
         :raises InvalidInput: a group or item id that is empty or too long.
         """
-        for what, value in (("group id", group), ("item id", item)):
-            if value is not None:
-                self._check_id(what, value)
+        self._check_id("group id", group)
+        for item in items:
+            self._check_id("item id", item)
         try:
             return self._schemas[stream]
         except KeyError:
@@ -163,7 +169,7 @@ class Writer:
 
     def _decode(self, data: bytes) -> Any:
         if len(data) > self._max_item_bytes:
-            raise self._too_large(len(data))
+            raise self._too_large("item", len(data))
         try:
             return orjson.loads(data)
         except orjson.JSONDecodeError as fault:
@@ -177,16 +183,19 @@ class Writer:
             )
         value.pop(_OLD_MARK, None)
         value["id"] = item
-        check_item(schema, value, stream=stream, group=group, item=item)
-        body = orjson.dumps(value)
+        try:
+            body = text_to_keep(value)
+        except orjson.JSONEncodeError as fault:
+            raise InvalidInput(f"Item {item!r} of stream {stream!r} cannot be kept: {fault}.") from None
         if len(body) > self._max_item_bytes:
-            raise self._too_large(len(body))
+            raise self._too_large("item", len(body))
+        check_item(schema, value, stream=stream, group=group, item=item)
         return body
 
-    def _too_large(self, size: int) -> TooLarge:
+    def _too_large(self, what: str, size: int) -> TooLarge:
         return TooLarge(
-            f"The item is {size} bytes; the limit is {self._max_item_bytes}.",
-            hint="Raise [storage] max_item_bytes, or split the item.",
+            f"The {what} is {size} bytes; the limit is {self._max_item_bytes}.",
+            hint=f"Raise [storage] max_item_bytes, or split the {what}.",
             size=size,
             limit=self._max_item_bytes,
         )
@@ -202,7 +211,10 @@ def _event_body(event: bytes) -> bytes:
         raise InvalidInput(
             'An event needs a "type" that is a non-empty text.', hint='{"type": "typing", "data": {}}'
         )
-    return orjson.dumps({"type": body["type"], "data": body.get("data")})
+    try:
+        return text_to_keep({"type": body["type"], "data": body.get("data")})
+    except orjson.JSONEncodeError as fault:
+        raise InvalidInput(f"The event cannot be sent: {fault}.") from None
 
 
 def _item_of(change: Change | None) -> Item | None:
@@ -210,9 +222,9 @@ def _item_of(change: Change | None) -> Item | None:
 
 
 def _pass_on(queued: Future[Any], done: Future[Any], answer: Callable[[Any], Any]) -> None:
+    error = queued.exception() if not queued.cancelled() else InvalidInput("The write was cancelled.")
     if done.done():
         return
-    error = queued.exception() if not queued.cancelled() else InvalidInput("The write was cancelled.")
     if error is not None:
         done.set_exception(error)
     else:

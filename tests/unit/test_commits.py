@@ -1,0 +1,252 @@
+"""The commit queue: one order for writes and events, one commit at a time, bounded, closed in peace."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+
+import orjson
+import pytest
+
+from headwater.clock import Stamps
+from headwater.errors import Conflict, HeadwaterError, StoreFull, StoreUnavailable, TooMany
+from headwater.model import Change, Write, WriteKind
+from headwater.storage.base import Outcome
+from headwater.storage.memory import MemoryStore
+from headwater.streams import commits as commits_module
+from headwater.streams.commits import ENTRY_BYTES, CommitQueue, Event, Published
+from support.stream_changes import ROOM
+from support.stream_clock import HandClock
+from support.stream_store import HeldStore, turns
+
+
+class Stage:
+    """A queue over a held store, and what it published."""
+
+    def __init__(self, max_pending_bytes: int = 10_000_000) -> None:
+        self.store = HeldStore(MemoryStore())
+        self.published: list[Sequence[Published]] = []
+        self.done: list[str] = []
+        self.queue = CommitQueue(
+            self.store, Stamps(HandClock()), self._publish, max_pending_bytes=max_pending_bytes
+        )
+
+    def _publish(self, batch: Sequence[Published]) -> None:
+        self.published.append(batch)
+        self.done.append("published")
+
+    @property
+    def log(self) -> list[str]:
+        """What was published, in order, as short words."""
+        return [
+            f"{one.kind} {one.id}" if isinstance(one, Change) else f"event {orjson.loads(one.body)['type']}"
+            for batch in self.published
+            for one in batch
+        ]
+
+
+@pytest.fixture
+async def stage() -> AsyncGenerator[Stage]:
+    stage = Stage()
+    yield stage
+    await stage.store.release()
+    await stage.queue.close()
+
+
+def write(item: str, kind: WriteKind = "set", if_version: int | None = None, size: int = 0) -> Write:
+    data = orjson.dumps({"id": item, "text": "x" * size}) if kind == "set" else b""
+    return Write(ROOM, item, kind, data, None, if_version)
+
+
+def event(kind: str) -> Event:
+    return Event(ROOM, None, orjson.dumps({"type": kind, "data": None}))
+
+
+class TestOrder:
+    async def test_events_leave_between_the_writes_they_were_made_between(self, stage: Stage) -> None:
+        queue = stage.queue
+        whats = [write("a"), event("one"), write("b"), event("two"), write("a", "delete")]
+        await asyncio.gather(*[queue.add(what) for what in whats])
+        assert stage.log == ["create a", "event one", "create b", "event two", "delete a"]
+
+    async def test_an_event_waits_for_the_write_before_it(self, stage: Stage) -> None:
+        stage.store.holds.add("commit")
+        stage.queue.add(write("a"))
+        sent = stage.queue.add(event("one"))
+        await turns()
+        assert (stage.log, sent.done()) == ([], False)
+        await stage.store.release()
+        await sent
+        assert stage.log == ["create a", "event one"]
+
+    async def test_events_alone_need_no_store(self, stage: Stage) -> None:
+        stage.store.faults["commit"] = StoreUnavailable("Gone.")
+        await stage.queue.add(event("one"))
+        assert stage.log == ["event one"]
+
+    async def test_what_is_done_was_published_before(self, stage: Stage) -> None:
+        queued = stage.queue.add(write("a"))
+        queued.add_done_callback(lambda _: stage.done.append("answered"))
+        await queued
+        await turns()
+        assert stage.done == ["published", "answered"]
+
+
+class TestGroupCommit:
+    async def test_what_comes_during_a_commit_becomes_the_next_one(self, stage: Stage) -> None:
+        stage.store.holds.add("commit")
+        stage.queue.add(write("a"))
+        await turns()
+        for name in "bcd":
+            stage.queue.add(write(name))
+        await turns()
+        [first] = stage.store.waiting("commit")
+        await first.finish()
+        [second] = stage.store.waiting("commit")
+        await second.finish()
+        await turns()
+        assert [len(batch) for batch in stage.published] == [1, 3]
+
+    async def test_a_batch_is_bounded_in_number_and_bytes(
+        self, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(commits_module, "MAX_BATCH_WRITES", 4)
+        monkeypatch.setattr(commits_module, "MAX_BATCH_BYTES", 8000)
+        await asyncio.gather(*[stage.queue.add(write(str(n))) for n in range(10)])
+        await asyncio.gather(*[stage.queue.add(write(str(n), size=4000)) for n in range(4)])
+        assert [len(batch) for batch in stage.published] == [4, 4, 2, 2, 2]
+
+
+class TestOutcomes:
+    async def test_are_a_change_none_or_the_error_of_that_write_alone(self, stage: Stage) -> None:
+        queue = stage.queue
+        whats = [write("a"), write("b", "delete"), write("a", if_version=9), write("a")]
+        created, nothing, conflict, updated = await asyncio.gather(
+            *[queue.add(what) for what in whats], return_exceptions=True
+        )
+        assert (created.kind, created.version) == ("create", 1)
+        assert nothing is None
+        assert isinstance(conflict, Conflict)
+        assert (updated.kind, updated.version) == ("update", 2)
+        assert stage.log == ["create a", "update a"]
+
+    async def test_of_a_failed_commit_are_its_error_and_nothing_is_published(self, stage: Stage) -> None:
+        stage.store.faults["commit"] = StoreFull("The disk is full.")
+        failed = await asyncio.gather(
+            stage.queue.add(write("a")), stage.queue.add(write("b")), return_exceptions=True
+        )
+        assert [type(one) for one in failed] == [StoreFull, StoreFull]
+        del stage.store.faults["commit"]
+        assert (await stage.queue.add(write("a"))).version == 1
+        assert stage.log == ["create a"]
+
+    async def test_of_a_store_that_breaks_are_a_clear_error(self, stage: Stage) -> None:
+        class Broken(MemoryStore):
+            async def commit(self, writes: Sequence[Write], *, stamp: float) -> list[Outcome]:
+                raise ZeroDivisionError
+
+        stage.store.inner = Broken()
+        with pytest.raises(StoreUnavailable, match="ZeroDivisionError"):
+            await stage.queue.add(write("a"))
+
+    async def test_of_a_store_that_forgets_an_answer_are_a_clear_error(self, stage: Stage) -> None:
+        class Forgetful(MemoryStore):
+            async def commit(self, writes: Sequence[Write], *, stamp: float) -> list[Outcome]:
+                return []
+
+        stage.store.inner = Forgetful()
+        with pytest.raises(StoreUnavailable):
+            await stage.queue.add(write("a"))
+        stage.store.inner = MemoryStore()
+        assert (await stage.queue.add(write("a"))).version == 1
+
+    async def test_stand_when_publishing_breaks(self, stage: Stage) -> None:
+        def broken(batch: Sequence[Published]) -> None:
+            raise ZeroDivisionError
+
+        queue = CommitQueue(stage.store, Stamps(HandClock()), broken, max_pending_bytes=1000)
+        assert (await queue.add(write("a"))).version == 1
+        assert (await queue.add(write("a"))).version == 2
+
+    async def test_of_a_caller_that_gave_up_do_not_matter(self, stage: Stage) -> None:
+        given_up = stage.queue.add(write("a"))
+        given_up.cancel()
+        assert (await stage.queue.add(write("b"))).version == 2
+        assert stage.log == ["create a", "create b"]
+
+    async def test_commits_carry_rising_stamps(self, stage: Stage) -> None:
+        seen: list[float] = []
+
+        class Watched(MemoryStore):
+            async def commit(self, writes: Sequence[Write], *, stamp: float) -> list[Outcome]:
+                seen.append(stamp)
+                return await super().commit(writes, stamp=stamp)
+
+        stage.store.inner = Watched()
+        for _ in range(3):
+            await stage.queue.add(write("a"))
+        assert seen == sorted(set(seen))
+
+
+class TestLimits:
+    async def test_refuse_what_would_wait_beyond_them(self) -> None:
+        stage = Stage(max_pending_bytes=3000)
+        stage.store.holds.add("commit")
+        taken = stage.queue.add(write("a", size=2000))
+        refused = stage.queue.add(write("b", size=2000))
+        with pytest.raises(TooMany) as caught:
+            await refused
+        assert caught.value.details["limit"] == 3000
+        await stage.store.release()
+        await taken
+        assert stage.queue.pending_bytes == 0
+        await stage.queue.add(write("b", size=2000))
+
+    async def test_let_a_single_write_above_them_through(self) -> None:
+        stage = Stage(max_pending_bytes=1000)
+        assert (await stage.queue.add(write("a", size=5000))).version == 1
+
+    @pytest.mark.parametrize("kind", ["set", "delete"])
+    async def test_count_what_a_write_costs_beside_its_data(self, kind: WriteKind) -> None:
+        stage = Stage(max_pending_bytes=10 * ENTRY_BYTES)
+        stage.store.holds.add("commit")
+        queued = [stage.queue.add(write("a", kind)) for _ in range(30)]
+        await turns()
+        refused = [one for one in queued if one.done() and isinstance(one.exception(), TooMany)]
+        assert len(refused) >= 20
+        await stage.store.release()
+        await stage.queue.close()
+
+    async def test_count_what_an_update_brings(self) -> None:
+        stage = Stage(max_pending_bytes=10_000)
+        stage.store.holds.add("commit")
+        update = Write(ROOM, "a", "update", apply=lambda _: b'{"id":"a"}')
+        stage.queue.add(update, extra_bytes=9000)
+        with pytest.raises(TooMany):
+            await stage.queue.add(update, extra_bytes=9000)
+        await stage.store.release()
+        await stage.queue.close()
+
+
+class TestClosing:
+    async def test_waits_for_what_was_taken_and_refuses_the_rest(self, stage: Stage) -> None:
+        stage.store.holds.add("commit")
+        taken = [stage.queue.add(write("a")), stage.queue.add(write("b"))]
+        closing = asyncio.create_task(stage.queue.close())
+        await turns()
+        assert not closing.done()
+        with pytest.raises(StoreUnavailable, match="shutting down"):
+            await stage.queue.add(write("c"))
+        await stage.store.release()
+        await closing
+        assert [one.result().id for one in taken] == ["a", "b"]
+
+    async def test_of_an_idle_queue_is_quick_and_repeatable(self, stage: Stage) -> None:
+        await stage.queue.close()
+        await stage.queue.close()
+
+    async def test_ends_even_where_the_store_fails(self, stage: Stage) -> None:
+        stage.store.faults["commit"] = StoreUnavailable("Gone.")
+        taken = stage.queue.add(write("a"))
+        await stage.queue.close()
+        assert isinstance(taken.exception(), HeadwaterError)

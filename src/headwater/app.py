@@ -23,7 +23,7 @@ from headwater.config import Settings
 from headwater.errors import HeadwaterError, InvalidInput, UnknownStream
 from headwater.model import GroupKey
 from headwater.protocol.v0 import V0Wire
-from headwater.protocol.v1 import SUBPROTOCOL, V1Wire, event_stream_framing
+from headwater.protocol.v1 import SUBPROTOCOL
 from headwater.server.http import build_http_app
 from headwater.server.keepalive import keep
 from headwater.server.opening import SocketOpening
@@ -36,9 +36,10 @@ from headwater.server.websocket import Session, WebSocket
 from headwater.steps.declare import Project, StreamDeclaration
 from headwater.steps.runtime import StepRuntime
 from headwater.storage.base import Store
+from headwater.storage.memory import MemoryStore
 from headwater.storage.open import open_store
-from headwater.streams.commits import CommitQueue
-from headwater.streams.hub import Hub
+from headwater.streams.presence import Presence
+from headwater.streams.realm import PRESENCE, Realm, Realms
 from headwater.streams.schema import Schema
 from headwater.streams.writer import Writer
 
@@ -57,17 +58,24 @@ class StreamGate:
     def __init__(self, access: Callable[[str, str, str | None, Any], Awaitable[bool]]) -> None:
         self._access = access
         self._guarded: dict[str, bool] = {}
+        self._with_presence: frozenset[str] = frozenset()
 
     def declare(self, streams: tuple[StreamDeclaration, ...]) -> None:
         """Take these streams instead of those before."""
         self._guarded = {stream.name: stream.access for stream in streams}
+        self._with_presence = frozenset(stream.name for stream in streams if stream.presence)
 
     def admit(self, group: GroupKey, item: str | None, auth: Any) -> Awaitable[bool] | None:
-        """See Gate."""
-        guarded = self._guarded.get(group.stream)
-        if guarded is None:
+        """See Gate. Who is there is for those who may subscribe to the stream itself."""
+        stream = group.stream.removesuffix(PRESENCE)
+        guarded = self._guarded.get(stream)
+        if guarded is None or (stream != group.stream and stream not in self._with_presence):
             raise UnknownStream(f"There is no stream named {group.stream!r}.", stream=group.stream)
-        return self._access(group.stream, group.group, item, auth) if guarded else None
+        return (
+            self._access(stream, group.group, item if stream == group.stream else None, auth)
+            if guarded
+            else None
+        )
 
 
 class Running:
@@ -76,31 +84,24 @@ class Running:
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings = settings
         self.store = store
-        self.hub = Hub(store, ring_bytes=settings.streams.ring_bytes, page_bytes=settings.streams.page_bytes)
-        self.stamps = Stamps(SystemClock(), store.stamp)
-        self.queue = CommitQueue(
-            store, self.stamps, self.hub.publish, max_pending_bytes=settings.storage.max_pending_bytes
-        )
+        stamps = Stamps(SystemClock(), store.stamp)
+        self.realms = Realms(Realm(store, stamps, settings), Realm(MemoryStore(), stamps, settings))
         self.writer = Writer(
             store,
-            self.queue,
+            self.realms.durable.queue,
             max_item_bytes=settings.storage.max_item_bytes,
             max_id_bytes=settings.socket.max_id_bytes,
         )
+        self.presence = Presence(self.realms.fleeting.queue, max_state_bytes=settings.socket.max_state_bytes)
         self.runtime = StepRuntime(settings, self.writer)
         self.gate = StreamGate(self.runtime.access)
         self.opening = SocketOpening(settings.server, settings.socket, self._session)
-        self.events = EventStreams(
-            self.hub,
-            V1Wire(store.epoch, event_stream_framing),
-            high_water_bytes=settings.socket.high_water_bytes,
-        )
+        self.events = EventStreams(self.realms, high_water_bytes=settings.socket.high_water_bytes)
         prefix = settings.streams.prefix.rstrip("/")
-        pages = StreamHttp(prefix, store, self.gate, self.events)
+        pages = StreamHttp(prefix, self.realms, self.gate, self.events)
         self.http = build_http_app(settings, self.runtime, [(prefix, pages)] if prefix else [])
         self.server = HttpServer(self.http, settings.server, cast(Any, self.opening.protocol))
-        self._v0 = V0Wire(self.stamps)
-        self._v1 = V1Wire(store.epoch)
+        self._v0 = V0Wire(stamps)
         self.runtime.on_project(self._take)
 
     @property
@@ -117,13 +118,15 @@ class Running:
         """A generation takes over: its streams, access rules and routes, in one turn of the loop."""
         self.writer.declare({stream.name: _schema(stream) for stream in project.streams})
         self.gate.declare(project.streams)
+        self.presence.declare(stream.name for stream in project.streams if stream.presence)
+        self.realms.durable.hub.declare({stream.name: stream.rollup for stream in project.streams})
         self.http.set_project(project)
 
     def _session(self, socket: WebSocket, request: Request) -> Session:
         offered = request.headers.get("Sec-WebSocket-Protocol", "")
         if SUBPROTOCOL in [one.strip() for one in offered.split(",")]:
-            return V1Session(socket, self._v1, self.hub, self.gate, self.settings.socket)
-        return V0Session(socket, self._v0, self.hub, self.gate, self.settings.socket)
+            return V1Session(socket, self.realms, self.presence, self.gate, self.settings.socket)
+        return V0Session(socket, self._v0, self.realms, self.gate, self.settings.socket)
 
 
 def _schema(stream: StreamDeclaration) -> Schema | None:
@@ -170,8 +173,7 @@ async def _serving(server: Running) -> AsyncGenerator[None]:
         server.events.close()
         await server.server.stop()
         await server.runtime.close()
-        await server.queue.close()
-        await server.hub.close()
+        await server.realms.close()
 
 
 async def _sweep(store: Store, tombstone_age: float) -> None:

@@ -37,6 +37,9 @@ class ServerSettings:
     max_body_bytes: int = _setting(
         32 * MIB, "Largest request body, in bytes; above it the answer is 413.", least=1
     )
+    max_bodies_bytes: int = _setting(
+        512 * MIB, "Request bodies held at once, in bytes; above it the answer is 503.", least=1
+    )
     max_connections: int = _setting(20_000, "Most open sockets, HTTP and WebSocket together.", least=1)
     request_timeout: float = _setting(
         300.0, "Seconds an API handler may take; above it the answer is 504.", least=MOMENT
@@ -72,6 +75,7 @@ class SocketSettings:
     max_id_bytes: int = _setting(
         1 * KIB, "Longest stream name, group id or item id, in UTF-8 bytes.", least=1
     )
+    max_state_bytes: int = _setting(4 * KIB, "Largest presence state, in bytes of JSON.", least=1)
     high_water_bytes: int = _setting(256 * KIB, "Unsent bytes at which a socket falls behind.", least=1)
     ping_interval: float = _setting(20.0, "Seconds between pings to an idle client; 0 sends none.")
     ping_timeout: float = _setting(

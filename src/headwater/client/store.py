@@ -28,6 +28,8 @@ class Subscription:
         self.limit = limit
         self.state = State(item, windowed=limit is not None)
         self.feed: int | None = None
+        self.epoch = ""
+        """The epoch of the store that answers it."""
         self.error: dict[str, Any] | None = None
         """Why the server ended it; None while it lives."""
 
@@ -120,14 +122,14 @@ class ClientStore:
             case "subscribed":
                 self._detach(subscription)
                 state.begin()
-                self.epoch, subscription.feed = message["epoch"], message["f"]
+                subscription.epoch, subscription.feed = message["epoch"], message["f"]
                 self._feeds.setdefault(message["f"], []).append(subscription)
             case "reset":
                 state.reset(message["epoch"])
             case "page":
                 state.page(message.get("items", []), message.get("gone", []))
             case "complete":
-                state.complete(message["v"], self.epoch, message.get("floor"))
+                state.complete(message["v"], subscription.epoch, message.get("floor"))
                 self._watcher(subscription, "state", None)
             case "behind":
                 state.fall_behind()

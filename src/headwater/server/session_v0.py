@@ -16,6 +16,7 @@ from headwater.protocol.v0 import Request, V0Wire, parse_request
 from headwater.server.gate import Admissions, Gate
 from headwater.server.speakers import Speakers
 from headwater.streams.hub import Hub
+from headwater.streams.realm import Realms
 from headwater.streams.subscription import Subscription
 
 
@@ -35,7 +36,7 @@ class V0Session:
         self,
         socket: Subscriber,
         wire: V0Wire,
-        hub: Hub,
+        hub: Hub | Realms,
         gate: Gate,
         settings: SocketSettings,
         auth: Any = None,

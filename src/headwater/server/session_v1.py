@@ -1,7 +1,8 @@
-"""Carries out what one client of protocol v1 asks: subscriptions by the client's own numbers.
+"""Carries out what one client of protocol v1 asks: subscriptions by the client's own numbers, and presence
+with them.
 
-What may be asked when is `protocol/session.py`; this knows the hub, and the socket only as something to offer
-frames to.
+What may be asked when is `protocol/session.py`; this knows the realms, and the socket only as something to
+offer frames to.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 from headwater.config import SocketSettings
-from headwater.errors import HeadwaterError, NotSupportedYet
+from headwater.errors import HeadwaterError, InvalidInput, NotSupportedYet
 from headwater.model import Subscriber
 from headwater.protocol.session import SessionRules, ToDo
-from headwater.protocol.v1 import More, SetState, Subscribe, Unsubscribe, V1Wire
+from headwater.protocol.v1 import More, SetState, Subscribe, Unsubscribe
 from headwater.server.gate import Admissions, Gate
 from headwater.server.speakers import Speakers
-from headwater.streams.hub import Hub
+from headwater.streams.presence import Presence
+from headwater.streams.realm import Realms
 from headwater.streams.subscription import Subscription
 
 
@@ -24,35 +26,39 @@ class V1Session:
 
     __slots__ = (
         "_admissions",
-        "_hub",
+        "_presence",
+        "_present",
+        "_realms",
         "_rules",
         "_socket",
         "_speakers",
         "_subscriptions",
         "_unsaid",
-        "_wire",
     )
 
     def __init__(
         self,
         socket: Subscriber,
-        wire: V1Wire,
-        hub: Hub,
+        realms: Realms,
+        presence: Presence,
         gate: Gate,
         settings: SocketSettings,
         auth: Any = None,
     ) -> None:
         self._socket = socket
-        self._wire = wire
-        self._hub = hub
+        self._realms = realms
+        self._presence = presence
         self._admissions = Admissions(gate, auth)
+        wire = realms.durable.sockets
         self._rules = SessionRules(
             wire, max_subscriptions=settings.max_subscriptions, max_id_bytes=settings.max_id_bytes
         )
         self._speakers = Speakers()
         self._subscriptions: dict[int, Subscription] = {}
+        self._present: dict[int, str] = {}
+        """The presence that goes with a subscription."""
         self._unsaid: list[bytes] = []
-        """Answers that found the socket full, at most one for each subscription that was being admitted then."""
+        """Answers that found the socket full: at most one for each admission that was under way then."""
         self._say(wire.hello(settings.ping_interval))
 
     def message(self, text: str) -> None:
@@ -69,10 +75,10 @@ class V1Session:
         for answer in unsaid:
             self._say(answer)
         for subscription in self._subscriptions.values():
-            self._hub.resume(subscription)
+            self._realms.resume(subscription)
 
     def closed(self) -> None:
-        """End all subscriptions."""
+        """End all subscriptions, and what is present with them."""
         self._admissions.close()
         for sub in list(self._subscriptions):
             self._end(sub)
@@ -83,36 +89,64 @@ class V1Session:
                 self._subscribe(asked)
             case Unsubscribe():
                 self._end(asked.sub)
-            case More() | SetState():
-                error = NotSupportedYet("Windows and presence are not carried out yet.", field="t")
-                self._say(self._wire.fault(error, asked.sub))
+            case SetState():
+                self._set_state(asked)
+            case More():
+                self._fault(NotSupportedYet("Windows are not carried out yet.", field="t"), asked.sub)
 
     def _subscribe(self, request: Subscribe) -> None:
-        subscription = Subscription(self._socket, self._wire, request.group, request.item)
+        realm = self._realms.of(request.group.stream)
+        subscription = Subscription(self._socket, realm.sockets, request.group, request.item)
         subscription.label = request.sub
         if request.cursor is not None:
             subscription.epoch, subscription.cursor = request.cursor
         self._subscriptions[request.sub] = subscription
-        self._admissions.ask(request.group, request.item, lambda error: self._answered(subscription, error))
+        self._admissions.ask(
+            request.group, request.item, lambda error: self._answered(subscription, request, error)
+        )
 
-    def _answered(self, subscription: Subscription, error: HeadwaterError | None) -> None:
+    def _answered(self, subscription: Subscription, request: Subscribe, error: HeadwaterError | None) -> None:
+        """The gate has answered; a state that cannot be taken refuses the subscription as the gate would."""
         sub = subscription.label
         if self._subscriptions.get(sub) is not subscription:
             return  # It was ended meanwhile.
-        if error is not None:
+        try:
+            if error is not None:
+                raise error
+            if request.state is not None:
+                self._present[sub] = self._presence.enter(request.group, request.state)
+        except HeadwaterError as refusal:
             del self._subscriptions[sub]
-            self._say(self._rules.refused(sub, error))
+            self._say(self._rules.refused(sub, refusal))
             return
-        feed = self._hub.begin(subscription)
-        self._say(self._wire.subscribed(sub, feed))
+        feed = self._realms.begin(subscription)
+        self._say(self._realms.of(request.group.stream).sockets.subscribed(sub, feed))
         self._speakers.add(subscription)
+
+    def _set_state(self, request: SetState) -> None:
+        subscription, presence = self._subscriptions.get(request.sub), self._present.get(request.sub)
+        try:
+            if subscription is None or presence is None:
+                raise InvalidInput(
+                    f"Subscription {request.sub} is not present.", hint="Give a state when subscribing."
+                )
+            self._presence.change(subscription.group, presence, request.state)
+        except HeadwaterError as error:
+            self._fault(error, request.sub)
+
+    def _end(self, sub: int) -> None:
+        subscription = self._subscriptions.pop(sub, None)
+        if subscription is None:
+            return
+        presence = self._present.pop(sub, None)
+        if presence is not None:
+            self._presence.leave(subscription.group, presence)
+        self._realms.unsubscribe(subscription)
+        self._speakers.remove(subscription)
+
+    def _fault(self, error: HeadwaterError, sub: int) -> None:
+        self._say(self._realms.durable.sockets.fault(error, sub))
 
     def _say(self, answer: bytes) -> None:
         if self._unsaid or not self._socket.offer(answer):
             self._unsaid.append(answer)
-
-    def _end(self, sub: int) -> None:
-        subscription = self._subscriptions.pop(sub, None)
-        if subscription is not None:
-            self._hub.unsubscribe(subscription)
-            self._speakers.remove(subscription)

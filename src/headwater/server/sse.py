@@ -8,21 +8,18 @@ subscribed to is decided before.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from starlette.types import Message, Receive, Send
 
-from headwater.protocol.v1 import Cursor, V1Wire
-from headwater.streams.hub import Hub
+from headwater.model import GroupKey
+from headwater.protocol.v1 import Cursor
+from headwater.streams.realm import Realms
 from headwater.streams.subscription import Subscription
 
 COMMENT = b": \n\n"
 COMMENT_SECONDS = 15.0
 """Silence after which a comment is sent: proxies commonly cut a response that is silent for 30 or 60
 seconds."""
-
-SubscriptionOf = Callable[["Outlet"], Subscription]
-"""Makes the subscription that an outlet is for."""
 
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -70,9 +67,8 @@ class Outlet:
 class EventStreams:
     """All open event streams of the server."""
 
-    def __init__(self, hub: Hub, wire: V1Wire, *, high_water_bytes: int) -> None:
-        self._hub = hub
-        self.wire = wire
+    def __init__(self, realms: Realms, *, high_water_bytes: int) -> None:
+        self._realms = realms
         self._high_water = high_water_bytes
         self._outlets: set[Outlet] = set()
 
@@ -82,24 +78,25 @@ class EventStreams:
             outlet.end()
 
     async def serve(
-        self, subscription_of: SubscriptionOf, cursor: Cursor | None, receive: Receive, send: Send
+        self, group: GroupKey, item: str | None, cursor: Cursor | None, receive: Receive, send: Send
     ) -> None:
-        """Answer with a live stream until the client or the server ends it."""
+        """Answer with a live stream of a group or an item until the client or the server ends it."""
         outlet = Outlet(self._high_water)
-        subscription = subscription_of(outlet)
+        wire = self._realms.of(group.stream).event_streams
+        subscription = Subscription(outlet, wire, group, item)
         if cursor is not None:
             subscription.epoch, subscription.cursor = cursor
         self._outlets.add(outlet)
         gone = asyncio.create_task(_until_gone(receive, outlet))
         try:
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-            feed = self._hub.begin(subscription)
-            outlet.offer(self.wire.subscribed(subscription.label, feed))
+            feed = self._realms.begin(subscription)
+            outlet.offer(wire.subscribed(subscription.label, feed))
             while frames := await outlet.take():
                 await send({"type": "http.response.body", "body": frames, "more_body": True})
-                self._hub.resume(subscription)
+                self._realms.resume(subscription)
         finally:
-            self._hub.unsubscribe(subscription)
+            self._realms.unsubscribe(subscription)
             self._outlets.discard(outlet)
             gone.cancel()
         await send({"type": "http.response.body", "body": b""})

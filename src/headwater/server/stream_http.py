@@ -14,14 +14,13 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from headwater.errors import HeadwaterError, InvalidInput, MethodNotAllowed, RouteUnknown, UnknownItem
-from headwater.model import GroupKey, Item
+from headwater.model import GroupKey
 from headwater.protocol.v1 import Cursor
 from headwater.server.gate import Admissions, Gate
 from headwater.server.incoming import Values, read_headers, read_query
-from headwater.server.sse import EventStreams, Outlet
-from headwater.storage.base import Store
+from headwater.server.sse import EventStreams
+from headwater.streams.realm import Realms
 from headwater.streams.snapshot import Snapshot, read_snapshot
-from headwater.streams.subscription import Subscription
 
 
 class Target(NamedTuple):
@@ -34,9 +33,9 @@ class Target(NamedTuple):
 class StreamHttp:
     """An ASGI application for everything below its prefix."""
 
-    def __init__(self, prefix: str, store: Store, gate: Gate, events: EventStreams) -> None:
+    def __init__(self, prefix: str, realms: Realms, gate: Gate, events: EventStreams) -> None:
         self._prefix = prefix
-        self._store = store
+        self._realms = realms
         self._gate = gate
         self._events = events
 
@@ -55,11 +54,9 @@ class StreamHttp:
         await self._admit(target)
         if "text/event-stream" in headers.get("accept", "") and scope["method"] == "GET":
             cursor = _cursor(headers.get("last-event-id") or _one(query, "from"))
-            await self._events.serve(
-                lambda outlet: _subscription(outlet, self._events, target), cursor, receive, send
-            )
+            await self._events.serve(target.group, target.item, cursor, receive, send)
             return
-        snapshot = await read_snapshot(self._store, target.group, target.item)
+        snapshot = await read_snapshot(self._realms.of(target.group.stream).store, target.group, target.item)
         await self._answer(target, snapshot, headers, scope["method"], send)
 
     async def _admit(self, target: Target) -> None:
@@ -83,31 +80,24 @@ class StreamHttp:
         if target.item is not None and not snapshot.items:
             raise UnknownItem(f"There is no item {target.item!r} in this group.", id=target.item)
         version = snapshot.version if target.item is None else snapshot.items[0].version
-        tag = f'"{self._store.epoch}.{version}"'
+        epoch = self._realms.of(target.group.stream).store.epoch
+        tag = f'"{epoch}.{version}"'
         known = [one.strip().removeprefix("W/") for one in headers.get("if-none-match", "").split(",")]
         fresh = [(b"etag", tag.encode()), (b"cache-control", b"no-cache")]
         if tag in known or "*" in known:
             await send({"type": "http.response.start", "status": 304, "headers": fresh})
             await send({"type": "http.response.body", "body": b""})
             return
-        body = (
-            snapshot.items[0].data
-            if target.item is not None
-            else self._group(snapshot.items, snapshot.version)
-        )
+        body = snapshot.items[0].data if target.item is not None else _group(snapshot, epoch)
         length = str(len(body)).encode()
         fresh += [(b"content-type", b"application/json"), (b"content-length", length)]
         await send({"type": "http.response.start", "status": 200, "headers": fresh})
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
 
-    def _group(self, items: list[Item], version: int) -> bytes:
-        epoch = orjson.dumps(self._store.epoch)
-        joined = b",".join([item.data for item in items])
-        return b'{"items":[%b],"version":%d,"epoch":%b}' % (joined, version, epoch)
 
-
-def _subscription(outlet: Outlet, events: EventStreams, target: Target) -> Subscription:
-    return Subscription(outlet, events.wire, target.group, target.item)
+def _group(snapshot: Snapshot, epoch: str) -> bytes:
+    joined = b",".join([item.data for item in snapshot.items])
+    return b'{"items":[%b],"version":%d,"epoch":%b}' % (joined, snapshot.version, orjson.dumps(epoch))
 
 
 def _target(rest: str, query: Values) -> Target:

@@ -137,8 +137,8 @@ class WebSocket(asyncio.Protocol):
         self._handle()
 
     def pause_writing(self) -> None:
-        """The buffer is above the high-water mark: `offer` refuses from now on, and nothing more is read, so that
-        a client cannot make the server pile up answers."""
+        """The buffer is above the high-water mark: `offer` refuses from now on, and nothing more is read, so
+        that a client cannot make the server pile up answers."""
         self.full_since = asyncio.get_running_loop().time()
         if not self.transport.is_closing():
             self.transport.pause_reading()

@@ -68,7 +68,12 @@ Step = ApiStep | EventStep | CronStep | NoopStep
 
 @dataclass(frozen=True, slots=True)
 class StreamDeclaration:
-    """A stream. `schema` None accepts any object; `access`: the file declares an access function."""
+    """A stream. `schema` None accepts any object; `access`: the file declares an access function.
+
+    `presence`: it has a sister stream of who is there. `rollup`: seconds between two flushes to subscribers,
+    0 for none. `ttl`: seconds after which an item expires, unless its own says otherwise. `keep_newest` and
+    `keep_age` (seconds): what is older is deleted from each group.
+    """
 
     file: str
     language: str
@@ -76,6 +81,11 @@ class StreamDeclaration:
     schema: JsonSchema | None = None
     access: bool = False
     line: int = 0
+    presence: bool = False
+    rollup: float = 0.0
+    ttl: float | None = None
+    keep_newest: int | None = None
+    keep_age: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,16 +11,16 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
-from headwater.steps.declare import ApiStep, JsonSchema, Problem, Project, Step, StreamDeclaration
+from headwater.steps.declare import ApiStep, Problem, Project, Step, StreamDeclaration
 from headwater.steps.paths import path_shape
-from headwater.steps.shape import OBJECT, SCHEMA, TEXT, Fault, Keys, check, schema_fault, suggestion
+from headwater.steps.shape import Fault, check, schema_fault, suggestion
 from headwater.steps.sources import Sources
+from headwater.steps.stream_config import STREAM_KEYS, declare_stream
 from headwater.steps.triggers import TRIGGERS
-from headwater.steps.triggers.base import NAME, Entry
+from headwater.steps.triggers.base import Entry
 
 Declared = TypeVar("Declared", Step, StreamDeclaration)
 
-STREAM_KEYS: Keys = {"name": NAME, "schema": SCHEMA, "baseConfig": OBJECT, "description": TEXT}
 _RUNTIME_KEYS = frozenset({"middleware", "canAccess", "can_access", "handler", "factory"})
 """Keys that hold functions: workers keep those, what is left of them in the JSON says nothing."""
 
@@ -100,14 +100,7 @@ class _Findings:
         faults += [fault for fault in (invalid, _storage_fault(config.get("baseConfig"))) if fault]
         if self._note(entry, faults):
             return None
-        return StreamDeclaration(
-            file=entry.file,
-            language=entry.language,
-            name=config["name"],
-            schema=cast("JsonSchema", schema) or None,
-            access=bool(raw.get("access")),
-            line=entry.line,
-        )
+        return declare_stream(entry, access=bool(raw.get("access")))
 
     def reported(self, problems: Iterable[Mapping[str, Any]]) -> None:
         """Take over what the workers found themselves."""

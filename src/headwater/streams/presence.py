@@ -1,0 +1,76 @@
+"""Who is in a group now: one item for each subscription that gave a state, in the stream's sister
+`NAME.presence`.
+
+Owns how a presence comes and goes; what it goes with (a socket's end) is the caller's to notice. The items
+live in the fleeting realm, so a process that ends takes its presences along.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from headwater.errors import InvalidInput, TooLarge
+from headwater.model import GroupKey, Write
+from headwater.streams.commits import CommitQueue
+from headwater.streams.realm import PRESENCE
+
+ID_BYTES = 8
+"""Of randomness in a presence's id: nobody can guess it, and a million of them hardly meet."""
+
+
+class Presence:
+    """The presences of all streams that have any."""
+
+    def __init__(self, queue: CommitQueue, *, max_state_bytes: int) -> None:
+        self._queue = queue
+        self._max_state_bytes = max_state_bytes
+        self._streams: frozenset[str] = frozenset()
+
+    def declare(self, streams: Iterable[str]) -> None:
+        """Take these streams as those with presence, instead of those before."""
+        self._streams = frozenset(streams)
+
+    def enter(self, group: GroupKey, state: dict[str, Any]) -> str:
+        """Somebody is there. Answers the presence's id.
+
+        :raises InvalidInput: the stream has no presence.
+        :raises TooLarge: the state is larger than it may be.
+        """
+        if group.stream not in self._streams:
+            raise InvalidInput(
+                f"Stream {group.stream!r} has no presence.",
+                hint='Set "presence": true in its config, or give no state.',
+            )
+        presence = secrets.token_hex(ID_BYTES)
+        self.change(group, presence, state)
+        return presence
+
+    def change(self, group: GroupKey, presence: str, state: dict[str, Any]) -> None:
+        """Replace the state of a presence.
+
+        :raises TooLarge: the state is larger than it may be.
+        """
+        data = orjson.dumps({**state, "id": presence})
+        if len(data) > self._max_state_bytes:
+            raise TooLarge(
+                f"A presence's state may have {self._max_state_bytes} bytes; this has {len(data)}.",
+                size=len(data),
+                limit=self._max_state_bytes,
+            )
+        self._commit(Write(_sister(group), presence, "set", data))
+
+    def leave(self, group: GroupKey, presence: str) -> None:
+        """Somebody is gone."""
+        self._commit(Write(_sister(group), presence, "delete"))
+
+    def _commit(self, write: Write) -> None:
+        """Nobody waits for it; a memory store refuses nothing but an overfull queue, and then says so."""
+        self._queue.add(write).add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+def _sister(group: GroupKey) -> GroupKey:
+    return GroupKey(group.stream + PRESENCE, group.group)

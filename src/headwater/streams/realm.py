@@ -1,0 +1,79 @@
+"""Realms: a store and all that leads from it to subscribers, once for what lasts and once for what does not.
+
+The durable realm holds the project's streams. The fleeting one is in memory, with an epoch of its own that
+ends with the process: presence lives there. To a subscriber both are just streams. Owns which stream is in
+which realm.
+"""
+
+from __future__ import annotations
+
+from headwater.clock import Stamps
+from headwater.config import Settings
+from headwater.model import GroupKey, Subscriber
+from headwater.protocol.frames import Wire
+from headwater.protocol.v1 import V1Wire, event_stream_framing
+from headwater.storage.base import Store
+from headwater.streams.commits import CommitQueue
+from headwater.streams.hub import Hub
+from headwater.streams.subscription import Subscription
+
+PRESENCE = ".presence"
+"""What the name of a stream's sister ends with, whose items are those who are there."""
+
+
+class Realm:
+    """One store, its hub and its commit queue."""
+
+    def __init__(self, store: Store, stamps: Stamps, settings: Settings) -> None:
+        self.store = store
+        self.hub = Hub(store, ring_bytes=settings.streams.ring_bytes, page_bytes=settings.streams.page_bytes)
+        self.queue = CommitQueue(
+            store, stamps, self.hub.publish, max_pending_bytes=settings.storage.max_pending_bytes
+        )
+        self.sockets = V1Wire(store.epoch)
+        self.event_streams = V1Wire(store.epoch, event_stream_framing)
+
+    async def close(self) -> None:
+        """Commit what was taken, and stop all catch-ups. The store stays open."""
+        await self.queue.close()
+        await self.hub.close()
+
+
+class Realms:
+    """Both realms, for whoever subscribes: what to call is the same as a Hub's, and the stream's name
+    decides."""
+
+    def __init__(self, durable: Realm, fleeting: Realm) -> None:
+        self.durable = durable
+        self.fleeting = fleeting
+
+    def of(self, stream: str) -> Realm:
+        """The realm that a stream is in."""
+        return self.fleeting if stream.endswith(PRESENCE) else self.durable
+
+    def subscribe(
+        self, subscriber: Subscriber, wire: Wire, group: GroupKey, item: str | None = None
+    ) -> Subscription:
+        """See Hub.subscribe."""
+        return self.of(group.stream).hub.subscribe(subscriber, wire, group, item)
+
+    def begin(self, subscription: Subscription) -> int:
+        """See Hub.begin."""
+        return self.of(subscription.group.stream).hub.begin(subscription)
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """See Hub.unsubscribe."""
+        self.of(subscription.group.stream).hub.unsubscribe(subscription)
+
+    def restart(self, subscription: Subscription) -> None:
+        """See Hub.restart."""
+        self.of(subscription.group.stream).hub.restart(subscription)
+
+    def resume(self, subscription: Subscription) -> None:
+        """See Hub.resume."""
+        self.of(subscription.group.stream).hub.resume(subscription)
+
+    async def close(self) -> None:
+        """Close both realms."""
+        await self.durable.close()
+        await self.fleeting.close()

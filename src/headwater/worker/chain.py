@@ -125,5 +125,6 @@ def _succeed(done: asyncio.Future[Any], value: Any) -> None:
 
 def _fail(done: asyncio.Future[Any], error: BaseException) -> None:
     if not done.done():
-        # A future cannot carry StopIteration.
-        done.set_exception(RuntimeError(repr(error)) if isinstance(error, StopIteration) else error)
+        # Thrown into a coroutine, these two would mean something else than an error.
+        odd = isinstance(error, StopIteration | GeneratorExit)
+        done.set_exception(RuntimeError(f"{error!r} was raised") if odd else error)

@@ -243,13 +243,6 @@ class OriginRefused(HeadwaterError):
     status = 403
 
 
-class ServerBusy(HeadwaterError):
-    """More connections than the server takes; `details["limit"]` is the limit. Trying again may work."""
-
-    code = "SERVER_BUSY"
-    status = 503
-
-
 class ShuttingDown(HeadwaterError):
     """The server ended before the request did; whether the request took effect is not known."""
 

@@ -65,6 +65,26 @@ async def test_a_chunked_body_is_counted_as_it_comes() -> None:
     assert site.executor.requests == []
 
 
+async def test_all_bodies_together_have_a_limit_too() -> None:
+    running, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(asked: ApiRequest) -> ApiResponse:
+        running.set()
+        await go_on.wait()
+        return as_json(len(asked.raw_body))
+
+    async with serving({"POST /slow": slow, "POST /x": tell}, max_bodies_bytes=1000 * KIB) as site:
+        first = asyncio.create_task(site.client.post("/slow", content=b"x" * 900 * KIB))
+        await running.wait()
+        refused = await site.client.post("/x", content=b"x" * 200 * KIB)
+        assert (refused.status_code, refused.json()["code"]) == (503, "OVERLOADED")
+        assert (await site.client.post("/x", content=b"x" * 50 * KIB)).status_code == 200
+        go_on.set()
+        assert (await first).json() == 900 * KIB
+        for _ in range(3):
+            assert (await site.client.post("/slow", content=b"x" * 900 * KIB)).status_code == 200
+
+
 async def test_a_large_body_that_nobody_asked_for_does_not_hold_the_connection() -> None:
     async with serving({"GET /well": tell}) as site:
         raw = await site.raw(request("POST /nowhere", "content-length: 1000000", body=b"x" * 1_000_000))
@@ -273,7 +293,7 @@ async def test_connections_above_the_limit_are_told_so() -> None:
     async with serving({"GET /well": tell}, max_connections=20) as site:
         held = [await site.connect() for _ in range(20)]
         answer = await site.raw(request("GET /well"))
-        assert (status(answer), code(answer)) == (503, "SERVER_BUSY")
+        assert (status(answer), code(answer)) == (503, "OVERLOADED")
         assert b"retry-after: 1" in answer
         for reader, writer in held:
             writer.write(request("GET /well", "connection: close"))

@@ -143,7 +143,7 @@ async def test_idle_connections_do_not_hold_up_the_end() -> None:
         used_reader, used = await site.connect()
         used.write(b"GET /x HTTP/1.1\r\nhost: x\r\n\r\n")
         await read_answer(used_reader)
-        fresh_reader, fresh = await site.connect()
+        fresh_reader, _ = await site.connect()
         await asyncio.sleep(0.05)
         async with asyncio.timeout(10):
             await site.server.stop()
@@ -202,4 +202,4 @@ async def test_websockets_count_as_connections_and_are_refused_above_the_limit()
             await reader.readuntil(b"\r\n\r\n")
         raw = await site.raw(UPGRADE)
         assert raw.startswith(b"HTTP/1.1 503 ")
-        assert orjson.loads(raw.split(b"\r\n\r\n", 1)[1])["code"] == "SERVER_BUSY"
+        assert orjson.loads(raw.split(b"\r\n\r\n", 1)[1])["code"] == "OVERLOADED"

@@ -77,7 +77,9 @@ async def test_broken_json_is_refused_with_the_place() -> None:
         b"{'a': 1}",
         b"[1,]",
         b'"\xff"',
-        b'"\\ud800"',
+        b'["\\ud800", NaN]',
+        b'"\\ud800',
+        b'"\\ud800"' + b" " * (1024 * 1024),
         b"[" * 100_000,
         b"\x00",
         b'{"a":1}{}',
@@ -86,6 +88,12 @@ async def test_broken_json_is_refused_with_the_place() -> None:
 async def test_what_is_no_json_is_refused(raw: bytes) -> None:
     with pytest.raises(BodyInvalid):
         await parsed(raw, "application/json")
+
+
+async def test_a_lone_surrogate_becomes_the_replacement_character() -> None:
+    raw = rb'{"a\udc00": "x\ud800y", "pair": "\ud83d\ude00", "n": 1234567890123456789}'
+    expected = {"a\ufffd": "x\ufffdy", "pair": "\N{GRINNING FACE}", "n": 1234567890123456789}
+    assert await parsed(raw, "application/json") == ("json", expected)
 
 
 async def test_a_byte_order_mark_is_named() -> None:

@@ -6,18 +6,23 @@ the last has come.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import orjson
 from starlette.types import Receive
 
-from headwater.errors import BodyInvalid, BodyUnsupported, TooLarge
+from headwater.errors import BodyInvalid, BodyUnsupported, Overloaded, TooLarge
 from headwater.server.forms import parse_form
 from headwater.steps.declare import BodyKind
 
 _UTF8 = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii"})
 _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+
+
+MOST_ODD_BYTES = 1024 * 1024
+"""Bytes of JSON up to which lone surrogates are put up with: it takes a parser ten times slower."""
 
 
 class ClientGone(Exception):
@@ -34,27 +39,61 @@ class Parsed(NamedTuple):
 NOTHING = Parsed("none", {})
 
 
-async def read_body(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes:
-    """All of the body.
+class BodyReader:
+    """Reads bodies, and counts what all of them together take."""
 
-    Raises TooLarge as soon as it is announced or found to be above the limit, ClientGone if it breaks off.
-    """
-    announced = headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit:
-        raise _too_large(limit)
-    pieces: list[bytes] = []
-    size, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        piece: bytes = message.get("body", b"")
-        size += len(piece)
-        if size > limit:
-            raise _too_large(limit)
-        pieces.append(piece)
-        more = message.get("more_body", False)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    def __init__(self, limit: int, limit_together: int) -> None:
+        self._limit = limit
+        self._limit_together = limit_together
+        self._held = 0
+
+    async def read(self, receive: Receive, headers: Mapping[str, str]) -> bytes:
+        """All of one body, which is to be given to `let_go` when its request has been answered.
+
+        Raises TooLarge as soon as it is announced or found to be above the limit, Overloaded when all bodies
+        together are above theirs, ClientGone if it breaks off.
+        """
+        announced = headers.get("content-length", "")
+        if announced.isdecimal() and int(announced) > self._limit:
+            raise self._too_large()
+        pieces: list[bytes] = []
+        size, more = 0, True
+        try:
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGone
+                piece: bytes = message.get("body", b"")
+                pieces.append(piece)
+                size += len(piece)
+                self._held += len(piece)
+                more = message.get("more_body", False)
+                self._check(size)
+        except BaseException:
+            self._held -= size
+            raise
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def let_go(self, raw: bytes) -> None:
+        """A body that was read is needed no more."""
+        self._held -= len(raw)
+
+    def _check(self, size: int) -> None:
+        if size > self._limit:
+            raise self._too_large()
+        if self._held > self._limit_together:
+            raise Overloaded(
+                f"the requests under way hold more than {self._limit_together} bytes",
+                hint="try again; max_bodies_bytes in [server] of headwater.toml sets the limit",
+                limit=self._limit_together,
+            )
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(
+            f"the body is larger than {self._limit} bytes",
+            hint="max_body_bytes in [server] of headwater.toml sets the limit",
+            limit=self._limit,
+        )
 
 
 async def parse_body(raw: bytes, headers: Mapping[str, str], form_limit: int) -> Parsed:
@@ -80,10 +119,12 @@ async def parse_body(raw: bytes, headers: Mapping[str, str], form_limit: int) ->
 
 
 def parse_json(raw: bytes) -> Any:
-    """A JSON value. Raises BodyInvalid that tells where the text breaks."""
+    """A JSON value; lone surrogates become U+FFFD. Raises BodyInvalid that tells where the text breaks."""
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
+        if "surrogate" in error.msg and len(raw) <= MOST_ODD_BYTES:
+            return _parse_odd_json(raw)
         where: dict[str, Any] = {"line": error.lineno, "column": error.colno, "offset": error.pos}
         if raw.startswith(b"\xef\xbb\xbf"):
             raise BodyInvalid(
@@ -94,6 +135,20 @@ def parse_json(raw: bytes) -> Any:
         raise BodyInvalid(
             f"the body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})", **where
         ) from None
+
+
+def _parse_odd_json(raw: bytes) -> Any:
+    """JSON with lone surrogates, which JavaScript writes and UTF-8 cannot hold."""
+    try:
+        value = json.loads(raw, parse_constant=_refuse_constant)
+        text = json.dumps(value, ensure_ascii=False)
+    except (ValueError, RecursionError) as error:
+        raise BodyInvalid(f"the body is not valid JSON: {error}") from None
+    return orjson.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _check_encoding(encoding: str) -> None:
@@ -109,11 +164,3 @@ def _check_charset(parameters: str) -> None:
         charset = value.strip().strip('"').lower()
         if name.strip().lower() == "charset" and charset not in _UTF8:
             raise BodyUnsupported(f'a body in the charset "{charset[:100]}" is not read', hint="send UTF-8")
-
-
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(
-        f"the body is larger than {limit} bytes",
-        hint="max_body_bytes in [server] of headwater.toml sets the limit",
-        limit=limit,
-    )

@@ -23,7 +23,7 @@ from headwater.errors import (
     SchemaMismatch,
     ShuttingDown,
 )
-from headwater.server.bodies import NOTHING, ClientGone, parse_body, read_body
+from headwater.server.bodies import NOTHING, BodyReader, ClientGone, parse_body
 from headwater.server.cors import Cors
 from headwater.server.disconnect import while_connected
 from headwater.server.exchange import Exchange
@@ -59,6 +59,7 @@ class HttpApp:
         self._prefixes = tuple(prefix for prefix, _ in internal)
         self._router = Router()
         self._cors = Cors(settings.server.cors_origins)
+        self._bodies = BodyReader(settings.server.max_body_bytes, settings.server.max_bodies_bytes)
         self._public = PublicFolder(settings.project / settings.steps.public)
         self._log_level = logging.INFO if settings.dev else logging.DEBUG
 
@@ -117,12 +118,19 @@ class HttpApp:
         return None
 
     async def _run(self, exchange: Exchange, match: Match) -> ApiResponse:
-        limits = self._settings.server
-        raw, parsed = b"", NOTHING
-        if exchange.unread:
-            raw = await read_body(exchange.receive, exchange.headers, limits.max_body_bytes)
-            exchange.unread = False
-            parsed = await parse_body(raw, exchange.headers, limits.max_form_bytes)
+        if not exchange.unread:
+            return await self._run_with(exchange, match, b"")
+        raw = await self._bodies.read(exchange.receive, exchange.headers)
+        exchange.unread = False
+        try:
+            return await self._run_with(exchange, match, raw)
+        finally:
+            self._bodies.let_go(raw)
+
+    async def _run_with(self, exchange: Exchange, match: Match, raw: bytes) -> ApiResponse:
+        parsed = NOTHING
+        if raw:
+            parsed = await parse_body(raw, exchange.headers, self._settings.server.max_form_bytes)
         request = ApiRequest(
             method=exchange.method,
             path=exchange.path,

@@ -20,9 +20,9 @@ from headwater.config import ServerSettings
 from headwater.errors import (
     HeadersTooLarge,
     HeadwaterError,
+    Overloaded,
     RequestInvalid,
     RequestTooSlow,
-    ServerBusy,
 )
 from headwater.server.cors import Header
 from headwater.server.outgoing import encode_headers
@@ -84,7 +84,7 @@ class HttpSocket(HttpToolsProtocol):
             transport.abort()
             return
         if len(self.connections) > most:
-            self._refusal = ServerBusy(f"the server holds {most} connections, its most", limit=most)
+            self._refusal = Overloaded(f"the server holds {most} connections, its most", limit=most)
             self.app = self._answer_refusal  # pyright: ignore[reportAttributeAccessIssue]
         self._watch_reading(self._limits.read_timeout)
 

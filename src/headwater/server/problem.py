@@ -14,8 +14,8 @@ CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER = "1"
 """Seconds after which a client may try again what met 429 or 503."""
 
-_OWN = frozenset({"type", "title", "status", "detail", "code", "hint", "traceId", "traceback"})
-"""Members that details of an error cannot replace, and the one that never leaves the server."""
+_OWN = frozenset({"type", "title", "status", "detail", "code", "hint", "trace", "traceId", "traceback"})
+"""Members that details of an error cannot replace or say twice, and the one that never leaves the server."""
 
 
 def problem(error: HeadwaterError, trace: str) -> ApiResponse:

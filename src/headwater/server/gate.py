@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from headwater.errors import AccessDenied, HeadwaterError
+from headwater.errors import AccessDenied, HeadwaterError, TooMany
 from headwater.model import GroupKey
 
 log = logging.getLogger("headwater.socket")
@@ -29,17 +29,19 @@ class Gate(Protocol):
 class Admissions:
     """The questions that one client has open at the gate."""
 
-    __slots__ = ("_auth", "_gate", "_tasks")
+    __slots__ = ("_auth", "_gate", "_limit", "_tasks")
 
-    def __init__(self, gate: Gate, auth: Any) -> None:
+    def __init__(self, gate: Gate, auth: Any, limit: int) -> None:
         self._gate = gate
         self._auth = auth
+        self._limit = limit
         self._tasks: set[asyncio.Task[None]] | None = None  # Most clients never need one.
 
     def ask(self, group: GroupKey, item: str | None, then: Then) -> None:
         """Ask, and call `then` with None for yes or with what stands against it: at once where no rule has to
         run."""
         try:
+            self._check_open()
             answer = self._gate.admit(group, item, self._auth)
         except HeadwaterError as error:
             then(error)
@@ -51,6 +53,15 @@ class Admissions:
         self._tasks = self._tasks or set()
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _check_open(self) -> None:
+        """A question outlives a client that takes its request back, so requests alone do not bound them."""
+        if len(self._tasks or ()) >= self._limit:
+            raise TooMany(
+                f"{self._limit} requests of this client wait for the project's access rule.",
+                hint="Try again once they are answered.",
+                limit=self._limit,
+            )
 
     def close(self) -> None:
         """Take all open questions back; their `then` is not called."""

@@ -30,7 +30,16 @@ class Room(NamedTuple):
 class V0Session:
     """One client of protocol v0. A Session of its socket."""
 
-    __slots__ = ("_admissions", "_entries", "_hub", "_settings", "_socket", "_speakers", "_wire")
+    __slots__ = (
+        "_admissions",
+        "_entries",
+        "_hub",
+        "_listeners",
+        "_settings",
+        "_socket",
+        "_speakers",
+        "_wire",
+    )
 
     def __init__(
         self,
@@ -44,9 +53,10 @@ class V0Session:
         self._socket = socket
         self._wire = wire
         self._hub = hub
-        self._admissions = Admissions(gate, auth)
+        self._admissions = Admissions(gate, auth, settings.max_subscriptions)
         self._settings = settings
         self._entries: dict[Room, _Entry] = {}
+        self._listeners = 0
         self._speakers = Speakers()
 
     def message(self, text: str) -> None:
@@ -81,8 +91,10 @@ class V0Session:
 
     def _join(self, room: Room, request: Request) -> None:
         entry = self._entries.get(room)
+        if entry is None or request.subscription not in entry.ids:
+            self._check_listeners()
+            self._listeners += 1
         if entry is None:
-            self._check_room()
             entry = self._entries[room] = _Entry()
         entry.ids.add(request.subscription)
         if entry.subscription is not None:
@@ -91,9 +103,9 @@ class V0Session:
             entry.asked = True
             self._admissions.ask(room.group, room.item, lambda error: self._answered(room, entry, error))
 
-    def _check_room(self) -> None:
+    def _check_listeners(self) -> None:
         limit = self._settings.max_subscriptions
-        if len(self._entries) >= limit:
+        if self._listeners >= limit:
             raise TooMany(
                 f"This socket holds {limit} subscriptions, which is the limit.",
                 hint="Subscribe to groups instead of single items, or raise [socket] max_subscriptions.",
@@ -104,7 +116,7 @@ class V0Session:
         if self._entries.get(room) is not entry:
             return  # It left meanwhile.
         if error is not None:
-            del self._entries[room]
+            self._drop(room, entry)
             self._tell(room.group, room.item, error)
             return
         entry.subscription = self._hub.subscribe(self._socket, self._wire, room.group, room.item)
@@ -114,13 +126,19 @@ class V0Session:
         entry = self._entries.get(room)
         if entry is None:
             return
-        entry.ids.discard(subscription_id)
+        if subscription_id in entry.ids:
+            entry.ids.discard(subscription_id)
+            self._listeners -= 1
         if entry.ids and subscription_id:
             return
-        del self._entries[room]
+        self._drop(room, entry)
         if entry.subscription is not None:
             self._hub.unsubscribe(entry.subscription)
             self._speakers.remove(entry.subscription)
+
+    def _drop(self, room: Room, entry: _Entry) -> None:
+        del self._entries[room]
+        self._listeners -= len(entry.ids)
 
     def _tell(self, group: GroupKey, item: str | None, error: HeadwaterError) -> None:
         self._socket.offer(self._wire.refusal(group, item, error))

@@ -48,7 +48,7 @@ class V1Session:
         self._socket = socket
         self._realms = realms
         self._presence = presence
-        self._admissions = Admissions(gate, auth)
+        self._admissions = Admissions(gate, auth, settings.max_subscriptions)
         wire = realms.durable.sockets
         self._rules = SessionRules(
             wire, max_subscriptions=settings.max_subscriptions, max_id_bytes=settings.max_id_bytes

@@ -65,7 +65,7 @@ class StreamHttp:
         :raises HeadwaterError: it says no, or there is no such stream.
         """
         answer: asyncio.Future[HeadwaterError | None] = asyncio.get_running_loop().create_future()
-        admissions = Admissions(self._gate, None)
+        admissions = Admissions(self._gate, None, limit=1)
         try:
             admissions.ask(target.group, target.item, answer.set_result)
             error = await answer

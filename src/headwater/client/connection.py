@@ -1,0 +1,265 @@
+"""The asynchronous client: a store of what was received, kept connected over a WebSocket.
+
+Owns the connection, its retries and the waking of readers. What messages mean is the store's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Self
+from urllib.parse import urlsplit, urlunsplit
+
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as open_socket
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.typing import Subprotocol
+
+from headwater.client.backoff import Backoff
+from headwater.client.store import ClientStore, Subscription
+from headwater.errors import HeadwaterError
+from headwater.protocol.v1 import SUBPROTOCOL, TOKEN_PREFIX
+
+Item = dict[str, Any]
+Status = Literal["connecting", "live", "offline"]
+Token = str | Callable[[], Awaitable[str]] | None
+
+EVENTS_KEPT = 1000
+"""Events and changes that wait for a slow reader; older ones are dropped, as they would be for one who was
+away."""
+
+
+class CannotConnect(HeadwaterError):
+    """No connection to the server within the time given."""
+
+    code = "CANNOT_CONNECT"
+
+
+class SubscriptionEnded(HeadwaterError):
+    """The server has ended a subscription; `details` are what it said."""
+
+    code = "SUBSCRIPTION_ENDED"
+
+
+class Event(NamedTuple):
+    """An ephemeral event."""
+
+    type: str
+    data: Any
+
+
+class Changed(NamedTuple):
+    """What became of one item: `kind` "create", "update" or "delete", and the item (for a delete as it
+    was)."""
+
+    kind: Literal["create", "update", "delete"]
+    item: Item
+
+
+class _Reader:
+    """What one subscription has for the one who reads it."""
+
+    def __init__(self) -> None:
+        self.woken = asyncio.Event()
+        self.fresh = False
+        self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
+        self.error: dict[str, Any] | None = None
+
+
+class Client:
+    """A client of one server. Use `connect`."""
+
+    def __init__(self, url: str, *, token: Token = None, wait: float | None = 10.0) -> None:
+        self._url = _socket_url(url)
+        self._token = token
+        self._wait = wait
+        self._store = ClientStore(self._told)
+        self._readers: dict[Subscription, _Reader] = {}
+        self._outgoing = asyncio.Event()
+        self._up = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+        self.status: Status = "connecting"
+        """Whether a connection stands now."""
+        self.reason = ""
+        """Why it does not."""
+
+    async def __aenter__(self) -> Self:
+        self._running = asyncio.create_task(self._run())
+        if self._wait is None:
+            return self
+        try:
+            async with asyncio.timeout(self._wait):
+                await self._up.wait()
+        except TimeoutError:
+            await self.close()
+            raise CannotConnect(
+                f"No connection to {self._url} in {self._wait} seconds: {self.reason}",
+                hint="Is the server running? wait=None retries for ever.",
+            ) from None
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the connection and everything that reads from it."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await running
+
+    async def group(self, stream: str, group: str, *, limit: int | None = None) -> AsyncGenerator[list[Item]]:
+        """The items of a group in creation order, now and after each change. A slow reader gets the latest
+        state.
+
+        :raises SubscriptionEnded: the server refused it, or took it away.
+        """
+        async for subscription in self._states(stream, group, None, limit):
+            yield subscription.state.items()
+
+    async def item(self, stream: str, group: str, item: str) -> AsyncGenerator[Item | None]:
+        """One item, now and after each change; None while there is none.
+
+        :raises SubscriptionEnded: the server refused it, or took it away.
+        """
+        async for subscription in self._states(stream, group, item, None):
+            yield next(iter(subscription.state.items()), None)
+
+    async def changes(self, stream: str, group: str) -> AsyncGenerator[Changed]:
+        """What becomes of the items of a group, from what it holds at first (as creates) on, in order.
+
+        :raises SubscriptionEnded: the server refused it, or took it away.
+        """
+        before: dict[str, Item] = {}
+        async for subscription in self._states(stream, group, None, None):
+            now = {item["id"]: item for item in subscription.state.items()}
+            for gone in [item for known, item in before.items() if known not in now]:
+                yield Changed("delete", gone)
+            for known, item in now.items():
+                if known not in before:
+                    yield Changed("create", item)
+                elif item is not before[known]:
+                    yield Changed("update", item)
+            before = now
+
+    async def events(self, stream: str, group: str, item: str | None = None) -> AsyncGenerator[Event]:
+        """The ephemeral events of a group or an item.
+
+        :raises SubscriptionEnded: the server refused it, or took it away.
+        """
+        async with self._reading(stream, group, item, None) as (_, reader):
+            while True:
+                await self._next(reader)
+                while reader.events:
+                    yield reader.events.popleft()
+
+    async def _states(
+        self, stream: str, group: str, item: str | None, limit: int | None
+    ) -> AsyncGenerator[Subscription]:
+        async with self._reading(stream, group, item, limit) as (subscription, reader):
+            while True:
+                await self._next(reader)
+                if reader.fresh:
+                    reader.fresh = False
+                    yield subscription
+
+    @contextlib.asynccontextmanager
+    async def _reading(
+        self, stream: str, group: str, item: str | None, limit: int | None
+    ) -> AsyncGenerator[tuple[Subscription, _Reader]]:
+        subscription = self._store.subscribe(stream, group, item, limit=limit)
+        reader = self._readers[subscription] = _Reader()
+        self._outgoing.set()
+        try:
+            yield subscription, reader
+        finally:
+            del self._readers[subscription]
+            self._store.unsubscribe(subscription)
+            self._outgoing.set()
+
+    async def _next(self, reader: _Reader) -> None:
+        await reader.woken.wait()
+        reader.woken.clear()
+        if reader.error is not None:
+            said = dict(reader.error)
+            message = str(said.pop("message", "The server ended the subscription."))
+            raise SubscriptionEnded(message, reason=said.pop("code", ""), **said)
+
+    def _told(self, subscription: Subscription, what: str, value: Any) -> None:
+        reader = self._readers.get(subscription)
+        if reader is None:
+            return
+        if what == "state":
+            reader.fresh = True
+        elif what == "event":
+            reader.events.append(Event(value["type"], value.get("data")))
+        elif what == "error" and subscription.error is not None:
+            reader.error = subscription.error
+        reader.woken.set()
+
+    async def _run(self) -> None:
+        """Stay connected until cancelled."""
+        backoff = Backoff()
+        while True:
+            self.status = "connecting"
+            try:
+                await self._connection(backoff)
+                self.reason = "the server closed the connection"
+            except (OSError, TimeoutError, InvalidHandshake, ConnectionClosed) as error:
+                self.reason = str(error) or type(error).__name__
+            self.status = "offline"
+            await asyncio.sleep(backoff.wait())
+
+    async def _connection(self, backoff: Backoff) -> None:
+        async with open_socket(self._url, subprotocols=await self._offers(), max_size=None) as socket:
+            backoff.succeeded()
+            self._store.connected()
+            self._outgoing.set()
+            self.status, self.reason = "live", ""
+            self._up.set()
+            sending = asyncio.create_task(self._send(socket))
+            try:
+                async for message in socket:
+                    self._store.received(message)
+                    if self._store.outbox:
+                        self._outgoing.set()
+            finally:
+                sending.cancel()
+                self._store.disconnected()
+
+    async def _offers(self) -> list[Subprotocol]:
+        token = await self._token() if callable(self._token) else self._token
+        return [Subprotocol(SUBPROTOCOL), *([Subprotocol(TOKEN_PREFIX + token)] if token else [])]
+
+    async def _send(self, socket: ClientConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await self._outgoing.wait()
+                self._outgoing.clear()
+                while self._store.outbox:
+                    await socket.send(self._store.outbox.pop(0))
+
+
+def connect(url: str, *, token: Token = None, wait: float | None = 10.0) -> Client:
+    """A client of the server at `url` (http, https, ws or wss), to be used as `async with connect(url) as
+    client`.
+
+    `token` is a text, or an async function that is asked before each connect. Entering waits up to `wait`
+    seconds for the first connection (None: not at all); after that the client reconnects for ever, and
+    resumes.
+
+    :raises CannotConnect: (on entering) there was no connection in that time.
+    """
+    return Client(url, token=token, wait=wait)
+
+
+def _socket_url(url: str) -> str:
+    parts = urlsplit(url)
+    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+    return urlunsplit((scheme, parts.netloc, parts.path or "/", parts.query, ""))

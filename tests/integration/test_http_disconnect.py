@@ -48,7 +48,9 @@ async def test_a_step_is_cancelled_when_its_client_hangs_up(
         writer.close()
         assert await asyncio.wait_for(slow.ended, 10) == "cancelled"
         assert (await site.client.get("/well")).status_code == 200
-    statuses = [record.__dict__["status"] for record in caplog.records if record.name == "headwater.http"]
+    statuses = [
+        record.__dict__["fields"]["status"] for record in caplog.records if record.name == "headwater.http"
+    ]
     assert sorted(statuses) == [200, 499]
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from headwater.errors import BodyInvalid, BodyUnsupported, TooLarge
-from headwater.server.bodies import parse_body
+from headwater.server.bodies import BodyReader, parse_body
 
 LIMIT = 1024 * 1024
 URLENCODED = "application/x-www-form-urlencoded"
@@ -182,3 +182,18 @@ async def test_no_multipart_body_is_slow_to_parse(filler: bytes) -> None:
     _, fields = await parsed(raw, MULTIPART)
     assert fields["f"]["size"] == len(data)
     assert time.process_time() - began < 5
+
+
+async def test_a_body_in_pieces_of_any_size_is_put_together_in_order() -> None:
+    sizes = [1, 5, 70_000, 0, 3, 4096, 4095, 1, 1, 9000]
+    raw = bytes(i % 251 for i in range(sum(sizes)))
+    starts = [sum(sizes[:i]) for i in range(len(sizes))]
+    messages = iter(
+        {"type": "http.request", "body": raw[start : start + size], "more_body": i < len(sizes) - 1}
+        for i, (start, size) in enumerate(zip(starts, sizes, strict=True))
+    )
+
+    async def receive() -> Any:
+        return next(messages)
+
+    assert await BodyReader(len(raw), len(raw)).read(receive, {}) == raw

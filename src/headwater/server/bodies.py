@@ -21,6 +21,9 @@ _UTF8 = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii"})
 _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 
 
+SMALL_PIECE = 4096
+"""Bytes of a piece below which it is not kept on its own."""
+
 MOST_ODD_BYTES = 1024 * 1024
 """Bytes of JSON up to which lone surrogates are put up with: it takes a parser ten times slower."""
 
@@ -56,7 +59,7 @@ class BodyReader:
         announced = headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > self._limit:
             raise self._too_large()
-        pieces: list[bytes] = []
+        pieces: list[bytes | bytearray] = []
         size, more = 0, True
         try:
             while more:
@@ -64,7 +67,7 @@ class BodyReader:
                 if message["type"] == "http.disconnect":
                     raise ClientGone
                 piece: bytes = message.get("body", b"")
-                pieces.append(piece)
+                _add(pieces, piece)
                 size += len(piece)
                 self._held += len(piece)
                 more = message.get("more_body", False)
@@ -72,7 +75,7 @@ class BodyReader:
         except BaseException:
             self._held -= size
             raise
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces)
 
     def let_go(self, raw: bytes) -> None:
         """A body that was read is needed no more."""
@@ -94,6 +97,18 @@ class BodyReader:
             hint="max_body_bytes in [server] of headwater.toml sets the limit",
             limit=self._limit,
         )
+
+
+def _add(pieces: list[bytes | bytearray], piece: bytes) -> None:
+    """Add a piece; small ones are put together, since each alone would take more memory than it holds."""
+    if not pieces or len(piece) >= SMALL_PIECE:
+        pieces.append(piece)
+        return
+    last = pieces[-1]
+    if isinstance(last, bytearray):
+        last += piece
+    else:
+        pieces.append(bytearray(piece))
 
 
 async def parse_body(raw: bytes, headers: Mapping[str, str], form_limit: int) -> Parsed:

@@ -76,9 +76,8 @@ class HttpApp:
         status = await self._answer(exchange)
         if logger.isEnabledFor(self._log_level):
             ms = round((time.perf_counter() - began) * 1000, 2)
-            facts = {"method": exchange.method, "path": exchange.path, "status": status, "ms": ms}
-            message = "%(method)s %(path)s %(status)d %(ms).1f ms"
-            logger.log(self._log_level, message, facts, extra={**facts, "trace": exchange.trace})
+            extra = {"trace": exchange.trace, "fields": {"status": status, "ms": ms}}
+            logger.log(self._log_level, "%s %s", exchange.method, exchange.path, extra=extra)
 
     async def _answer(self, exchange: Exchange) -> int:
         try:
@@ -173,8 +172,8 @@ class HttpApp:
         return f"did you mean {' or '.join(near)}?" if near else ""
 
     def _failed(self, exchange: Exchange) -> ApiResponse:
-        facts = {"method": exchange.method, "path": exchange.path, "trace": exchange.trace}
-        logger.exception("the server failed to answer %(method)s %(path)s", facts, extra=facts)
+        extra = {"trace": exchange.trace}
+        logger.exception("the server failed to answer %s %s", exchange.method, exchange.path, extra=extra)
         return problem(
             HeadwaterError("the server failed to answer", hint="the log tells more, under the trace id"),
             exchange.trace,

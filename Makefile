@@ -55,16 +55,21 @@ docs: setup ## Write the generated pages under docs/ anew.
 bench: setup ## Run the benchmarks. BENCH_FLAGS= is passed on.
 	$(BIN)/python -m benchmarks $(BENCH_FLAGS)
 
-# The packages of the npm registry that tests and benchmarks drive.
-npm: setup tests/npm/node_modules/.installed
+# The packages of the npm registry: those of the TypeScript workspace, and those that the tests drive.
+NPM_LOCKS := $(wildcard package-lock.json tests/npm/package-lock.json)
 
-ifneq ($(wildcard tests/npm/package.json),)
+npm: setup $(patsubst %package-lock.json,%node_modules/.installed,$(NPM_LOCKS)) ## Install what the npm lock files pin.
+
+define npm_ci
+$(BIN)/python tests/support/node.py npm ci --prefix $(1) --no-audit --no-fund
+touch $@
+endef
+
+node_modules/.installed: package.json package-lock.json
+	$(call npm_ci,.)
+
 tests/npm/node_modules/.installed: tests/npm/package.json tests/npm/package-lock.json
-	$(BIN)/python tests/support/node.py npm ci --prefix tests/npm --no-audit --no-fund
-	touch $@
-else
-tests/npm/node_modules/.installed: ;
-endif
+	$(call npm_ci,tests/npm)
 
 browser: ## Have Debian's Chromium, where that is possible; browser tests skip without it.
 	@./scripts/have-chromium
@@ -76,6 +81,6 @@ build: setup ## Build the wheel and the sdist into dist/.
 	$(UV) build --out-dir dist
 
 clean: ## Remove everything that was made.
-	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache tests/npm/node_modules
+	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache node_modules tests/npm/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find . -name .headwater -type d -prune -exec rm -rf {} +

@@ -1,0 +1,92 @@
+"""A real server for sockets: HTTP port, WebSocket protocol, v0 sessions, hub, queue and memory store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any, cast
+
+from starlette.types import Receive, Scope, Send
+from websockets.http11 import Request
+
+from headwater.config import ServerSettings, SocketSettings
+from headwater.errors import UnknownStream
+from headwater.model import GroupKey
+from headwater.protocol.v0 import V0Wire
+from headwater.server.opening import SocketOpening
+from headwater.server.serve import HttpServer
+from headwater.server.session_v0 import V0Session
+from headwater.server.websocket import Session, WebSocket
+from support.socket_client import RawSocket
+from support.stream_stage import StreamStage
+
+
+async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+    """The HTTP side: it answers every request the same."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+class OpenGate:
+    """Lets everybody into the streams there are."""
+
+    def admit(self, group: GroupKey, item: str | None, auth: Any) -> Awaitable[bool] | None:
+        if group.stream not in ("chat", "news"):
+            raise UnknownStream(f"There is no stream named {group.stream!r}.", stream=group.stream)
+        return None
+
+
+class SocketStage(StreamStage):
+    """A StreamStage with a port."""
+
+    def __init__(self, server: ServerSettings, settings: SocketSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.requests: list[Request] = []
+        self.opening = SocketOpening(server, settings, self._session)
+        self.server = HttpServer(answer, server, cast(Any, self.opening.protocol))
+        self.make: Callable[[WebSocket], Session] = self._v0
+
+    @property
+    def port(self) -> int:
+        return self.server.port
+
+    @property
+    def sockets(self) -> list[WebSocket]:
+        """The server's side of the open sockets."""
+        return list(self.opening.sockets)
+
+    def _session(self, socket: WebSocket, request: Request) -> Session:
+        self.requests.append(request)
+        return self.make(socket)
+
+    def _v0(self, socket: WebSocket) -> Session:
+        assert isinstance(self.wire, V0Wire)
+        return V0Session(socket, self.wire, self.hub, OpenGate(), self.settings)
+
+    async def open(self, path: str = "/", headers: dict[str, str | None] | None = None) -> RawSocket:
+        """A client that has shaken hands."""
+        return await RawSocket.open(self.port, path, headers)
+
+    async def joined(self, group: str = "room", item: str | None = None) -> RawSocket:
+        """A client that has joined and read its sync."""
+        socket = await self.open()
+        socket.join(group, item)
+        assert await socket.kind() == "sync"
+        return socket
+
+
+@asynccontextmanager
+async def socket_stage(
+    settings: SocketSettings | None = None, server: ServerSettings | None = None
+) -> AsyncGenerator[SocketStage]:
+    """A running server on a free port."""
+    settings = settings or SocketSettings(max_frame_bytes=100_000)
+    stage = SocketStage(replace(server or ServerSettings(), port=0), settings)
+    await stage.server.start()
+    try:
+        yield stage
+    finally:
+        await stage.server.stop(now=True)
+        await stage.close()

@@ -60,15 +60,21 @@ def test_result_in_an_async_handler_is_a_clear_error_instead_of_a_standstill(tmp
         call = ctx.streams.chat.set("g", "1", {"n": 1})
         try:
             call.result()
-            result = None
-        except Exception as error:
-            result = [error.code, str(error)]
-        await call
-        assert call.result() == {"id": "1", "n": 1}
+        except InvalidInput as error:
+            await call
+            return {"status": 200, "body": [str(error), call.result()]}
     """
-    code, message = answer(tmp_path, body)
-    assert code == "INVALID_INPUT"
+    source = step("X", body, top="from headwater.errors import InvalidInput")
+    with working(tmp_path, {"steps/x_step.py": source}) as worker:
+        worker.answering = False
+        number = worker.call_step("X")
+        call = worker.wait_for("call")
+        worker.send(protocol.ping(1))
+        worker.wait_for("pong")
+        worker.send(worker.streams.answer(call))
+        message, item = body_of(worker.wait_for("result", number))
     assert "async" in message
+    assert item == {"id": "1", "n": 1}
 
 
 def test_result_with_a_timeout_gives_up_waiting_but_not_the_call(tmp_path: Path) -> None:
@@ -133,10 +139,7 @@ def test_plain_middleware_never_starves_the_handlers_that_it_waits_for(tmp_path:
     source = step("X", "return {'status': 200, 'body': 'x'}", top=top, plain=True)
     with working(tmp_path, {"steps/x_step.py": f"{source}\nconfig['middleware'] = [p, a, p]\n"}) as worker:
         numbers = {worker.call_step("X") for _ in range(150)}
-        while numbers:
-            result = worker.wait_for("result")
-            assert result.header["ok"]
-            numbers.discard(result.header["id"])
+        assert all(result.header["ok"] for result in worker.wait_for_all("result", numbers))
 
 
 def test_more_plain_invocations_than_threads_wait_and_can_be_withdrawn(tmp_path: Path) -> None:
@@ -144,8 +147,7 @@ def test_more_plain_invocations_than_threads_wait_and_can_be_withdrawn(tmp_path:
         tmp_path, {"steps/x_step.py": step("X", "time.sleep(20)", top="import time", plain=True)}
     ) as worker:
         numbers = [worker.call_step("X") for _ in range(65)]
-        for number in numbers[:64]:
-            worker.wait_for("started", number)
+        worker.wait_for_all("started", numbers[:64])
         worker.send(protocol.withdraw(numbers[64]))
         assert worker.wait_for("withdrawn", numbers[64]).header["ok"] is True
 
@@ -524,8 +526,8 @@ def test_access_functions_may_be_plain_and_one_that_is_no_function_is_a_problem(
     tmp_path: Path,
 ) -> None:
     files = {
-        "steps/a_stream.py": "config = {'name': 'a', 'schema': None}\ndef canAccess(sub, auth): return auth is None\n",
-        "steps/b_stream.py": "config = {'name': 'b', 'schema': None, 'canAccess': lambda s, a: s['id'] is None}\n",
+        "steps/a_stream.py": "config = {'name': 'a'}\ndef canAccess(sub, auth): return auth is None\n",
+        "steps/b_stream.py": "config = {'name': 'b', 'canAccess': lambda s, a: s['id'] is None}\n",
         "steps/c_stream.py": "config = {'name': 'c', 'schema': None}\ncan_access = False\n",
     }
     with working(tmp_path, files) as worker:
@@ -855,6 +857,5 @@ def test_many_short_steps_are_not_taken_for_blocking(tmp_path: Path) -> None:
         {protocol.BLOCK_AFTER_VARIABLE: "0.1"},
     ) as worker:
         numbers = {worker.call_step("X") for _ in range(10)}
-        while numbers:
-            numbers.discard(worker.wait_for("result").header["id"])
+        worker.wait_for_all("result", numbers)
         assert worker.of_type("blocked") == []

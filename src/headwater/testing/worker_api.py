@@ -131,8 +131,7 @@ def _undeclared(worker: WorkerDriver) -> None:
 def _concurrent(worker: WorkerDriver) -> None:
     numbers = {worker.call_step("Wait", {"seconds": 0.3}) for _ in range(50)}
     begun = time.monotonic()
-    while numbers:
-        numbers.discard(worker.wait_for("result").header["id"])
+    worker.wait_for_all("result", numbers)
     assert time.monotonic() - begun < 10
 
 

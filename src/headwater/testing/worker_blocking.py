@@ -58,8 +58,7 @@ def _says_blocked(worker: WorkerDriver) -> None:
 @scenario("does not take waiting for blocking", environment={"HEADWATER_BLOCK_AFTER": "0.05"})
 def _waiting(worker: WorkerDriver) -> None:
     numbers = {worker.call_step("Wait", {"seconds": 0.3}) for _ in range(5)}
-    while numbers:
-        numbers.discard(worker.wait_for("result").header["id"])
+    worker.wait_for_all("result", numbers)
     assert worker.of_type("blocked") == []
 
 
@@ -96,13 +95,14 @@ def _withdrawn_stays_away(worker: WorkerDriver) -> None:
 @scenario("with `thread`, blocking code disturbs nobody")
 def _thread(worker: WorkerDriver) -> None:
     blocking = [worker.call_step("Block", {"times": 2, "seconds": LONG}, thread=True) for _ in range(4)]
-    for number in blocking:
-        worker.wait_for("started", number, timeout=SOON)
+    worker.wait_for_all("started", blocking, timeout=SOON)
     for _ in range(5):
         assert worker.run_step("Wait", {"seconds": 0}, thread=False).header["ok"]
     worker.send(protocol.ping(1))
     worker.wait_for("pong", timeout=SOON)
-    assert len(worker.of_type("call")) == 4
+    while len(worker.of_type("call")) < 4:
+        worker.wait_for("call", timeout=SOON)
+    assert not [message for message in worker.of_type("result") if message.header["id"] in blocking]
 
 
 @scenario("with `thread`, an invocation does all it does elsewhere")

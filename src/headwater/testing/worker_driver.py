@@ -11,7 +11,7 @@ import select
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
@@ -206,6 +206,22 @@ class WorkerDriver:
                 raise EOFError(f"The worker has closed its end; so far: {self._said()}")
             if matches(message):
                 return message
+
+    def wait_for_all(self, kind: str, numbers: Iterable[int], *, timeout: float = PATIENCE) -> list[Message]:
+        """A message of that type for each of the ids, in the order in which they come.
+
+        Raises as `wait_for` does; `timeout` is for each.
+        """
+        missing = set(numbers)
+        found: list[Message] = []
+        while missing:
+            found.append(
+                self.wait_until(
+                    lambda message: message.type == kind and message.header["id"] in missing, timeout=timeout
+                )
+            )
+            missing.discard(found[-1].header["id"])
+        return found
 
     def of_type(self, kind: str) -> list[Message]:
         """All messages of that type so far."""

@@ -176,6 +176,14 @@ class RawSocket:
             code = received.code if received.opcode == CLOSE else None
         return code
 
+    def deafen(self) -> None:
+        """Read nothing any more, as a client that hangs."""
+        self.writer.transport.pause_reading()  # type: ignore[attr-defined]
+
+    def listen(self) -> None:
+        """Read again."""
+        self.writer.transport.resume_reading()  # type: ignore[attr-defined]
+
     async def end(self) -> None:
         self.writer.close()
         try:

@@ -44,6 +44,7 @@ class SocketStage(StreamStage):
         super().__init__()
         self.settings = settings
         self.requests: list[Request] = []
+        self.clients: list[RawSocket] = []
         self.opening = SocketOpening(server, settings, self._session)
         self.server = HttpServer(answer, server, cast(Any, self.opening.protocol))
         self.make: Callable[[WebSocket], Session] = self._v0
@@ -67,7 +68,9 @@ class SocketStage(StreamStage):
 
     async def open(self, path: str = "/", headers: dict[str, str | None] | None = None) -> RawSocket:
         """A client that has shaken hands."""
-        return await RawSocket.open(self.port, path, headers)
+        client = await RawSocket.open(self.port, path, headers)
+        self.clients.append(client)
+        return client
 
     async def joined(self, group: str = "room", item: str | None = None) -> RawSocket:
         """A client that has joined and read its sync."""
@@ -88,5 +91,7 @@ async def socket_stage(
     try:
         yield stage
     finally:
+        for client in stage.clients:
+            await client.end()
         await stage.server.stop(now=True)
         await stage.close()

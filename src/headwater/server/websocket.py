@@ -33,6 +33,10 @@ _quiet.addHandler(logging.NullHandler())
 _quiet.propagate = False
 
 
+CLOSING_SECONDS = 2.0
+"""How long a client may take to answer a close and to read what was sent before it; then it is cut off."""
+
+
 class Session(Protocol):
     """What a socket's messages mean."""
 
@@ -45,7 +49,7 @@ class Session(Protocol):
         ...
 
     def closed(self) -> None:
-        """The socket is gone. Called once."""
+        """The socket is ending: it takes no more frames. Called once."""
         ...
 
 
@@ -72,6 +76,7 @@ class WebSocket(asyncio.Protocol):
     """One socket. It is a Subscriber: feeds offer frames to it."""
 
     __slots__ = (
+        "_deadline",
         "_decoder",
         "_opening",
         "_parts",
@@ -91,9 +96,11 @@ class WebSocket(asyncio.Protocol):
         self._session: Session | None = None
         self._parts: list[str] = []
         self._decoder: codecs.IncrementalDecoder | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        """Set once the socket is ending: when it is cut off."""
         self.full_since: float | None = None
-        """Monotonic time since when the socket's buffer is above its high-water mark, None while it is
-        not."""
+        """Monotonic time since when the socket takes no frames, because its buffer is above its high-water
+        mark or because it is ending; None while it does."""
         self.heard = 0.0
         """Monotonic time of the last bytes from the client."""
         self.pinged: float | None = None
@@ -120,9 +127,10 @@ class WebSocket(asyncio.Protocol):
         """The transport is gone."""
         self._server_connections.discard(self)
         self._opening.sockets.discard(self)
-        session, self._session = self._session, None
-        if session is not None:
-            session.closed()
+        self._protocol.receive_eof()  # Its state is closed now: nothing is written any more.
+        self._end()
+        if self._deadline is not None:
+            self._deadline.cancel()
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the client: the request's head first, then frames."""
@@ -132,22 +140,25 @@ class WebSocket(asyncio.Protocol):
         self._handle()
 
     def eof_received(self) -> None:
-        """The client has closed its side; so do we."""
+        """The client has closed its side; so do we, once it has read what was sent."""
         self._protocol.receive_eof()
         self._handle()
+        self._end()
 
     def pause_writing(self) -> None:
         """The buffer is above the high-water mark: `offer` refuses from now on, and nothing more is read, so
         that a client cannot make the server pile up answers."""
         self.full_since = asyncio.get_running_loop().time()
-        if not self.transport.is_closing():
+        if self._deadline is None and not self.transport.is_closing():
             self.transport.pause_reading()
 
     def resume_writing(self) -> None:
         """The buffer has drained."""
-        self.full_since = None
         if not self.transport.is_closing():
             self.transport.resume_reading()
+        if self._deadline is not None:
+            return
+        self.full_since = None
         self.heard = asyncio.get_running_loop().time()  # It reads: the pong timeout begins anew.
         if self._session is not None:
             self._session.drained()
@@ -173,11 +184,11 @@ class WebSocket(asyncio.Protocol):
             self._send()
 
     def close(self, code: int, reason: str) -> None:
-        """Close with a code and a reason that the client sees."""
+        """Close with a code and a reason that the client sees. The connection ends when it has answered."""
         if self._protocol.state is OPEN:
             self._protocol.send_close(code, reason)
             self._send()
-        self.transport.close()
+            self._end()
 
     def abort(self) -> None:
         """Let go at once, without what is still buffered."""
@@ -192,8 +203,27 @@ class WebSocket(asyncio.Protocol):
             elif self._session is not None and isinstance(event, Frame):
                 self._frame(event)
         self._send()
-        if self._protocol.close_expected() or self._protocol.handshake_exc is not None:
-            self.transport.close()
+        if self._protocol.close_expected():
+            self._end()
+            if self._protocol.close_rcvd is not None:
+                self.transport.close()
+
+    def _end(self) -> None:
+        """Take no more frames, and give the client a moment to read the last ones.
+
+        Until it has closed its side too, or the moment is over, the connection stays and what comes is thrown
+        away: data that meets a closed connection is answered by a reset, which can overtake the close frame.
+        """
+        if self._deadline is not None:
+            return
+        loop = asyncio.get_running_loop()
+        self._deadline = loop.call_later(CLOSING_SECONDS, self.transport.abort)
+        self.full_since = loop.time()
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+        session, self._session = self._session, None
+        if session is not None:
+            session.closed()
 
     def _open(self, request: Request) -> None:
         refused = self._opening.refuse(request)
@@ -203,7 +233,7 @@ class WebSocket(asyncio.Protocol):
         if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
             self._session = self._opening.session(self, request)
         else:
-            self.transport.close()
+            self._end()
 
     def _frame(self, frame: Frame) -> None:
         if frame.opcode is Opcode.BINARY:
@@ -229,7 +259,10 @@ class WebSocket(asyncio.Protocol):
         once."""
         if self._decoder is None:
             self._decoder = codecs.getincrementaldecoder("utf-8")()
-        self._parts.append(self._decoder.decode(bytes(frame.data), final=frame.fin))
+        if part := self._decoder.decode(bytes(frame.data), final=frame.fin):
+            self._parts.append(
+                part
+            )  # Empty ones would be a list without bound: no limit of bytes counts them.
         if not frame.fin:
             return None
         text = "".join(self._parts)
@@ -243,9 +276,12 @@ class WebSocket(asyncio.Protocol):
         except ProtocolError:
             log.debug("A socket failed twice: %s", reason)
         self._send()
+        self._end()
 
     def _send(self) -> None:
         """Write what the state machine has to say: the handshake, pongs, close frames, the end."""
+        if self.transport.is_closing():
+            return
         for data in self._protocol.data_to_send():
             if data:
                 self.transport.write(data)

@@ -123,6 +123,8 @@ class Crew:
 
     def close(self) -> None:
         """Start no more workers; those that are there end once what runs on them has ended."""
+        if self._closed:
+            return
         self._closed = True
         if self._shrinking is not None:
             self._shrinking.cancel()

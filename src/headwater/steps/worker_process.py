@@ -81,8 +81,11 @@ class WorkerProcess:
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
-            with suppress(OSError):
-                await (await starting).end()
+            # The callback kills it even when this clean-up is cancelled in its turn.
+            starting.add_done_callback(_kill_started)
+            await asyncio.wait({starting})
+            if starting.exception() is None:
+                await starting.result().end()
             raise
 
     @classmethod
@@ -255,6 +258,11 @@ class _Output(asyncio.SubprocessProtocol):
             self._process.last_words.append(text)
         fields = {"output": name, "pid": self._process.pid}
         user_log.log(level, "%s", text, extra={"step": "", "trace": "", "fields": fields})
+
+
+def _kill_started(starting: asyncio.Future[WorkerProcess]) -> None:
+    if not starting.cancelled() and starting.exception() is None:
+        starting.result().kill()
 
 
 def _exit_words(code: int) -> str:

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
+from websockets.datastructures import MultipleValuesError
 from websockets.http11 import Request
 from websockets.typing import Subprotocol
 
@@ -44,14 +45,18 @@ class SocketOpening:
         return WebSocket(self, server_state.connections)
 
     def refuse(self, request: Request) -> tuple[HTTPStatus, str] | None:
-        """Too many sockets, or a page from an origin that the settings do not allow."""
+        """Too many sockets, headers that contradict themselves, or a page from an origin that the settings do
+        not allow."""
         if len(self.sockets) > self._server.max_connections:
             return (
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "The server holds as many sockets as it may; try again later.\n",
             )
-        origin = request.headers.get("Origin")
-        if origin is not None and not self._allows(origin, request.headers.get("Host", "")):
+        try:
+            origin, host = request.headers.get("Origin"), request.headers.get("Host", "")
+        except MultipleValuesError as error:
+            return HTTPStatus.BAD_REQUEST, f"The header {error.args[0]} may be given once.\n"
+        if origin is not None and not self._allows(origin, host):
             return (
                 HTTPStatus.FORBIDDEN,
                 f"Pages from {origin} may not open sockets here; see [server] cors_origins.\n",
@@ -72,7 +77,11 @@ class SocketOpening:
         end's development server has another port); and what `cors_origins` lists."""
         if "*" in self._server.cors_origins or origin in self._server.cors_origins:
             return True
-        parts = urlsplit(origin)
-        if parts.netloc.lower() == host.lower():
+        try:
+            parts = urlsplit(origin)
+            name, _ = parts.hostname, parts.port
+        except ValueError:  # No URL, or a port that is no number: no browser sends such.
+            return False
+        if name and parts.netloc.lower() == host.lower():
             return True
-        return parts.hostname in _LOOPBACK and self._server.host in _LOOPBACK
+        return name in _LOOPBACK and self._server.host in _LOOPBACK

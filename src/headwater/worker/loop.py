@@ -13,7 +13,7 @@ from typing import Any
 from headwater.worker.invocation import Invocation, current
 
 EXECUTOR_THREADS = 64
-"""Threads of `asyncio.to_thread` in user code; asyncio's own default is 4 more than the cores."""
+"""Threads of `asyncio.to_thread` on the shared loop; asyncio's own default is 4 more than the cores."""
 
 TICKS = 5
 """How often the watchdog looks within the time that an invocation may hold the loop."""
@@ -45,6 +45,12 @@ def new_loop() -> asyncio.AbstractEventLoop:
     else:
         loop = uvloop.new_event_loop()
     loop.set_task_factory(_make_task)
+    return loop
+
+
+def new_user_loop() -> asyncio.AbstractEventLoop:
+    """The loop that all async handlers share."""
+    loop = new_loop()
     loop.set_default_executor(ThreadPoolExecutor(EXECUTOR_THREADS, thread_name_prefix="asyncio"))
     return loop
 

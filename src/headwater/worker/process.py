@@ -24,7 +24,7 @@ from headwater.worker.faults import describe, traceback_text
 from headwater.worker.importing import Importer
 from headwater.worker.invocation import Invocation
 from headwater.worker.loglines import call_failed, log_line, send_log
-from headwater.worker.loop import UserTask, Watchdog, new_loop
+from headwater.worker.loop import UserTask, Watchdog, new_loop, new_user_loop
 from headwater.worker.runner import Outlets, Runner
 from headwater.worker.sources import Sources
 from headwater.worker.threads import Threads
@@ -72,7 +72,7 @@ class Process:
 
     def __init__(self, channel: Channel, block_after: float) -> None:
         self._channel = channel
-        self._loop = calls.user_loop = new_loop()
+        self._loop = calls.user_loop = new_user_loop()
         self._watchdog = Watchdog(self._loop, block_after, self._say_blocked)
         self._loads: queue.SimpleQueue[Message] = queue.SimpleQueue()
         threads = Threads(new_loop)

@@ -235,7 +235,10 @@ def _let_stop(invocation: Invocation) -> None:
         return
 
     def stop() -> None:
-        loop.call_soon_threadsafe(task.cancel)
+        try:
+            loop.call_soon_threadsafe(task.cancel)
+        except RuntimeError:
+            pass  # that thread's loop is closed: it has ended meanwhile
 
     invocation.stop = stop
     if invocation.cancelled:

@@ -42,7 +42,7 @@ class Sources:
     """One generation. `root` is absolute; `files` maps paths relative to it, with `/`, to their bytes."""
 
     def __init__(self, root: str, folders: Sequence[str], files: Mapping[str, bytes]) -> None:
-        self.root = root
+        self.root = root.rstrip("/")
         self.folders = tuple(folders)
         self.files = {path: content for path, content in files.items() if path.endswith(_SUFFIX)}
         self.by_name: dict[str, Unit] = {}

@@ -49,14 +49,14 @@ class Site:
         """The API step of a route."""
         return next(step for step in self.runtime.project.routes if step.path == path)
 
-    async def post(self, path: str, body: Any = None, **more: Any) -> ApiResponse:
-        """Run the step of a route with a JSON body."""
+    async def post(self, path: str, sent: Any = None, **more: Any) -> ApiResponse:
+        """Run the step of a route with a JSON body; `more` are other fields of the request."""
         step = self.step(path)
-        return await self.runtime.run_api(step, request(step, body, **more))
+        return await self.runtime.run_api(step, request(step, sent, **more))
 
-    async def json(self, path: str, body: Any = None, **more: Any) -> Any:
+    async def json(self, path: str, sent: Any = None, **more: Any) -> Any:
         """The JSON that a step answers."""
-        return orjson.loads((await self.post(path, body, **more)).body)
+        return orjson.loads((await self.post(path, sent, **more)).body)
 
     def problem(self, code: str) -> Problem:
         """The one problem of this code."""
@@ -75,8 +75,9 @@ def write(root: Path, files: dict[str, str]) -> None:
         (root / path).write_text(text)
 
 
-def request(step: ApiStep, body: Any = None, **more: Any) -> ApiRequest:
-    raw = b"" if body is None else orjson.dumps(body)
+def request(step: ApiStep, sent: Any = None, **more: Any) -> ApiRequest:
+    """A request with a JSON body, or without one."""
+    raw = b"" if sent is None else orjson.dumps(sent)
     given = ApiRequest(
         method=step.method,
         path=step.path,
@@ -84,8 +85,8 @@ def request(step: ApiStep, body: Any = None, **more: Any) -> ApiRequest:
         query={},
         headers={},
         raw_body=raw,
-        body_kind="none" if body is None else "json",
-        body={} if body is None else body,
+        body_kind="none" if sent is None else "json",
+        body={} if sent is None else sent,
         trace=f"trace-{next(_TRACES)}",
     )
     return replace(given, **more)

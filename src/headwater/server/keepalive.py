@@ -8,10 +8,13 @@ longer stall timeout applies instead. Knows sockets only by the few members name
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from typing import Protocol
 
 from headwater.config import SocketSettings
+
+log = logging.getLogger("headwater.socket")
 
 SLICE = 2000
 """Sockets looked at in one loop turn: a look costs about 0.2 us, so a slice stays under a millisecond."""
@@ -56,6 +59,9 @@ async def keep(sockets: Iterable[Kept], settings: SocketSettings, *, every: floa
     while True:
         await asyncio.sleep(every)
         for index, socket in enumerate(list(sockets)):
-            look(socket, loop.time(), settings)
+            try:
+                look(socket, loop.time(), settings)
+            except Exception:  # One socket's fault must not leave the others unwatched.
+                log.exception("Looking after a socket failed")
             if index % SLICE == SLICE - 1:
                 await asyncio.sleep(0)

@@ -28,6 +28,9 @@ from headwater.model import Change, GroupKey, Head, Item, Tombstone, Write
 Outcome = Change | HeadwaterError | None
 """What became of one write: the change, the error that rejected it alone, or None (a delete of nothing)."""
 
+ENTRY_BYTES = 64
+"""What an item or a tombstone counts in a page beside its data, so that many small ones end a page too."""
+
 
 class Page(NamedTuple):
     """A stretch of one group's history, read at one moment.
@@ -36,6 +39,9 @@ class Page(NamedTuple):
     is the cursor of a reader who has applied the page; `complete` tells that this is the group's
     version as of the read, so nothing is left to read. `head` is where the group stood. From 0, tombstones
     are left out: a snapshot.
+
+    An id appears once in a page, as what it is now: an item written twice with its last version, a deleted
+    one as its tombstone, a deleted one that was set again as an item.
     """
 
     items: list[Item]
@@ -69,7 +75,8 @@ class Store(Protocol):
     async def commit(self, writes: Sequence[Write], *, stamp: float) -> list[Outcome]:
         """Commit the writes in order, in one durable transaction, and answer each.
 
-        `stamp` is kept with their groups. Called by one committer, one call at a time.
+        `stamp` (ms since 1970) is the time of the writes, by which their tombstones age; it never goes back.
+        Called by one committer, one call at a time. Cancelling the call does not undo the commit.
 
         :raises StoreUnavailable: (or a subclass) none of the writes was committed.
         """
@@ -88,8 +95,10 @@ class Store(Protocol):
         With `only`, the same for that one item id: at most one entry, `through` the group's version at that
         moment, `complete` always true. A subscriber of one item catches up with it.
 
-        The page ends once its data passes `limit_bytes`, and holds at least one entry if there is any.
-        `after` must not lie below the floor, except 0; check `page.head` (a page from below it is not whole).
+        The page ends once it passes `limit_bytes`, each entry counting as its data plus ENTRY_BYTES, and
+        holds at least one entry if there is any. `after` must not lie below the floor, except 0 and when
+        paging on from 0: such a reader is below the floor while old items come, and is whole as long as the
+        floor stays what its first page told. Check `page.head`: the store answers all the same.
 
         :raises StoreUnavailable: the store cannot be read.
         """
@@ -112,7 +121,8 @@ class Store(Protocol):
     async def sweep(self, *, now: float, tombstone_age: float, limit: int = 1000) -> int:
         """Age out tombstones older than `tombstone_age` seconds and forget groups that hold nothing more.
 
-        `now` is wall time in seconds. Answers how many entries went; a full `limit` means: call again.
+        `now` is wall time in seconds. The floor of a group rises to the last delete that went. Answers how
+        many deletes went; a full `limit` means: call again.
 
         :raises StoreUnavailable: the store cannot be written.
         """

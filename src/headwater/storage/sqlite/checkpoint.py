@@ -1,0 +1,102 @@
+"""Keeps the write-ahead log short without holding up commits. Owns the checkpointing thread and connection.
+
+A checkpoint copies the log's pages into the file and syncs it, which takes long and may run beside commits
+(PASSIVE). But the log begins anew only when nothing of it is left to copy, which under a storm of writes
+never happens by itself. So once the log is over its bound, two PASSIVE rounds copy nearly all, and the
+writer does the small rest between two commits (RESTART).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event, Lock, Thread
+
+import apsw
+
+from headwater.storage.sqlite.database import BUSY_MS, Database, connect
+
+PASSIVE_PAGES = 1_024
+"""Pages in the log (of 4 KiB) since the last checkpoint at which the next one begins: 4 MiB."""
+RESTART_PAGES = 6_144
+"""Pages in the log at which it has to begin anew: 24 MiB."""
+RESTART_WAIT_MS = 50
+"""How long the writer waits for readers to leave the log; if they do not, the next round tries again."""
+
+
+class Checkpoints:
+    """Watches how long the log is and checkpoints beside the writer."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._pages = 0
+        self._copied = 0
+        self._due = Event()
+        self._closed = False
+        self._busy = Lock()
+        self._db: Database | None = None
+        self._restart_pending = False
+        self._post_restart: Callable[[], None] = lambda: None
+        self._thread: Thread | None = None
+
+    def start(self, post_restart: Callable[[], None]) -> None:
+        """Begin checkpointing. `post_restart` asks the writer to call `restart` between two commits."""
+        self._post_restart = post_restart
+        self._thread = Thread(target=self._work, name="headwater-checkpoint", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; returns when it has ended."""
+        self._closed = True
+        self._due.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def watch(self, db: Database) -> None:
+        """Learn the log's length from each commit of the writer's connection."""
+        db.set_wal_hook(self._committed)
+
+    def restart(self, db: Database) -> None:
+        """Copy the rest and let the log begin anew; on the writer's thread, between two commits."""
+        with self._busy:
+            db.set_busy_timeout(RESTART_WAIT_MS)
+            try:
+                _, self._copied = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+            except apsw.Error:
+                pass  # A reader is in the way, or the disk fails: the next round tries again.
+            finally:
+                db.set_busy_timeout(BUSY_MS)
+                self._restart_pending = False
+
+    def _committed(self, _db: Database, _name: str, pages: int) -> int:
+        if pages < self._pages:
+            self._copied = 0
+        self._pages = pages
+        if pages - self._copied >= PASSIVE_PAGES and not self._due.is_set():
+            self._due.set()
+        return apsw.SQLITE_OK
+
+    def _work(self) -> None:
+        while not self._closed:
+            self._due.wait()
+            self._due.clear()
+            if not self._closed:
+                self._round()
+        if self._db is not None:
+            self._db.close()
+
+    def _round(self) -> None:
+        try:
+            self._passive()
+            if self._pages >= RESTART_PAGES and not self._restart_pending:
+                self._passive()
+                self._restart_pending = True
+                self._post_restart()
+        except apsw.Error:
+            return  # The disk fails: the next commit tells, and the next round tries again.
+
+    def _passive(self) -> None:
+        if self._db is None:
+            self._db = connect(self._file)
+        with self._busy:
+            _, self._copied = self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)

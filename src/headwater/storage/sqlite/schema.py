@@ -1,0 +1,133 @@
+"""The tables, and how files become and stay what this version expects. Owns all DDL and the marks in a file.
+
+- `groups`: one row a group. Its columns from `version` on are behind by what `log` holds after `meta.settled`
+  (see `groups.py`), so that a write does not have to touch this table.
+- `items`: clustered by group and creation, so that a snapshot and a stretch of it are one range. An update
+  changes one row in place and touches no index.
+- `log`: what was written, in the order of commits, always appended at the right edge. `prev` is the sequence
+  of the same group's write before, so "what changed after v" is a walk backwards, without an index that every
+  write would have to keep. Bounded in rows; from older versions on, a group is scanned instead.
+- `deletes`: the tombstones, chained the same way, kept by age. One whose id lives again counts no more.
+- `meta`: `epoch`, `base`, `settled` (the log is in `groups` up to here), `running` (how the process that has
+  the file open syncs it; null after a clean end).
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from headwater.errors import StoreCorrupt, StoreUnavailable
+from headwater.storage.sqlite.database import Database, transaction
+
+APPLICATION_ID = 0x48574154
+"""Marks the file as Headwater's: "HWAT" in ASCII."""
+
+JOURNAL_BYTES = 64 * 1024 * 1024
+"""A write-ahead log that a burst made longer than this is cut back to it at the next restart of the log."""
+
+_FIRST = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
+CREATE TABLE groups (
+  gid INTEGER PRIMARY KEY AUTOINCREMENT, stream TEXT NOT NULL, name TEXT NOT NULL,
+  version INTEGER NOT NULL, floor INTEGER NOT NULL, items INTEGER NOT NULL,
+  last INTEGER NOT NULL, last_delete INTEGER NOT NULL,
+  UNIQUE (stream, name)
+) STRICT;
+CREATE TABLE items (
+  gid INTEGER NOT NULL, created INTEGER NOT NULL, version INTEGER NOT NULL,
+  id TEXT NOT NULL, data BLOB NOT NULL,
+  PRIMARY KEY (gid, created)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX items_by_id ON items (gid, id);
+CREATE TABLE log (
+  seq INTEGER PRIMARY KEY, gid INTEGER NOT NULL, version INTEGER NOT NULL, created INTEGER NOT NULL,
+  prev INTEGER NOT NULL, kind INTEGER NOT NULL, stamp REAL NOT NULL
+) STRICT;
+CREATE TABLE deletes (
+  seq INTEGER PRIMARY KEY, gid INTEGER NOT NULL, version INTEGER NOT NULL, id TEXT NOT NULL,
+  prev INTEGER NOT NULL, stamp REAL NOT NULL
+) STRICT;
+INSERT INTO meta VALUES ('epoch', ''), ('base', 0), ('settled', 0), ('running', NULL);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST,)
+"""Script n brings a file from schema version n to n + 1. Never change one that was released: append."""
+
+
+def prepare(db: Database, file: Path) -> None:
+    """Make a new file a store, or bring an old one up to date.
+
+    :raises StoreCorrupt: the file is a database of something else.
+    :raises StoreUnavailable: the file was written by a newer Headwater.
+    :raises apsw.Error: the file cannot be read or written.
+    """
+    version = _check(db, file)
+    if (mode := db.pragma("journal_mode", "wal")) != "wal":
+        raise StoreUnavailable(
+            f"{file} cannot keep a write-ahead log (SQLite answers {mode!r}).",
+            hint="Put the file on a local disk; network file systems do not support it.",
+            file=str(file),
+        )
+    db.execute(f"PRAGMA journal_size_limit={JOURNAL_BYTES}")
+    if version < len(MIGRATIONS):
+        with transaction(db):
+            for script in MIGRATIONS[version:]:
+                db.execute(script)
+            db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
+
+
+def _check(db: Database, file: Path) -> int:
+    """The schema version of a file that is ours or empty."""
+    tables: int = db.execute("SELECT count(*) FROM sqlite_schema").get
+    mark: int = db.pragma("application_id")
+    version: int = db.pragma("user_version")
+    if tables and mark != APPLICATION_ID:
+        raise StoreCorrupt(
+            f"{file} is a SQLite database, but none of Headwater's.",
+            hint="Give the server another [storage] url; this file is left as it is.",
+            file=str(file),
+        )
+    if version > len(MIGRATIONS):
+        raise StoreUnavailable(
+            f"{file} has schema {version}, this Headwater knows schemas up to {len(MIGRATIONS)}.",
+            hint="Start it with the Headwater version that wrote it, or a newer one.",
+            file=str(file),
+        )
+    return version
+
+
+def meta(db: Database, name: str) -> Any:
+    """One value of the table `meta`."""
+    return db.execute("SELECT value FROM meta WHERE name = ?", (name,)).get
+
+
+def set_meta(db: Database, name: str, value: Any) -> None:
+    """Change one value of the table `meta`."""
+    db.execute("UPDATE meta SET value = ? WHERE name = ?", (value, name))
+
+
+def begin_run(db: Database, synchronous: str) -> str:
+    """Mark the file as in use and answer its epoch: a new one for a new file, and when the last process to
+    write it ended without a clean close under `normal`, for then its last commits may be lost."""
+    epoch = meta(db, "epoch")
+    if not epoch or meta(db, "running") == "normal":
+        epoch = secrets.token_hex(8)
+    _mark(db, epoch, synchronous)
+    db.execute(f"PRAGMA synchronous={synchronous}")
+    return epoch
+
+
+def end_run(db: Database) -> None:
+    """Mark the file as cleanly closed, once all before it is on the disk."""
+    _mark(db, meta(db, "epoch"), None)
+
+
+def _mark(db: Database, epoch: str, running: str | None) -> None:
+    """Marks must not be lost, nor overtake what they speak of, so they are always synced."""
+    db.execute("PRAGMA synchronous=full")
+    with transaction(db):
+        set_meta(db, "epoch", epoch)
+        set_meta(db, "running", running)

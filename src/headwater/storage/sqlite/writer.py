@@ -1,0 +1,213 @@
+"""The only one who writes the file. Owns the write connection, its transactions, and the pruning of the log.
+
+Every method runs on the writer's thread. A connection that failed is opened anew for the next job, so the
+store goes on by itself once the cause is gone; what is in memory changes only after a commit has succeeded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any, NamedTuple
+
+import apsw
+
+from headwater.errors import StoreUnavailable
+from headwater.model import GroupKey, Write
+from headwater.storage.base import Outcome
+from headwater.storage.sqlite.batch import Batch
+from headwater.storage.sqlite.checkpoint import Checkpoints
+from headwater.storage.sqlite.database import Database, connect, roll_back, transaction
+from headwater.storage.sqlite.errors import translate
+from headwater.storage.sqlite.groups import COLUMNS, GroupState, KnownGroups
+from headwater.storage.sqlite.reader import Reader
+from headwater.storage.sqlite.schema import begin_run, end_run, prepare, set_meta
+
+LOG_ROWS = 1_000_000
+"""Log rows kept, at about 35 bytes. A reader further behind than them is served by a scan of its group."""
+PRUNE_ROWS = 1_024
+"""Log rows dropped at once, as part of a commit: under a millisecond."""
+
+_GROUP = f"SELECT stream, name, {COLUMNS} FROM groups WHERE gid = ?"  # noqa: S608
+_LAST = "SELECT seq, stamp FROM log ORDER BY seq DESC LIMIT 1"
+
+
+class Opened(NamedTuple):
+    """What the file told when it was opened."""
+
+    epoch: str
+    stamp: float
+
+
+class Writer:
+    """Commits, sweeps and checkpoints. `fence` orders publishing against readers who begin a snapshot."""
+
+    def __init__(self, file: Path, synchronous: str, fence: Lock) -> None:
+        self._file = file
+        self._synchronous = synchronous
+        self._fence = fence
+        self._db: Database | None = None
+        self._seq = 0
+        self._log_start = 0
+        self.known: KnownGroups
+        self.checkpoints = Checkpoints(file)
+
+    def open(self) -> Opened:
+        """Open or make the file.
+
+        :raises StoreUnavailable: (or a subclass) it cannot be used.
+        """
+        with self._translated():
+            db = self._db = connect(self._file, create=True)
+            prepare(db, self._file)
+            epoch = begin_run(db, self._synchronous)
+            self.known = KnownGroups(db)
+            self._seq, stamp = db.execute(_LAST).get or (0, 0.0)
+            self._log_start = db.execute("SELECT ifnull(min(seq), 1) FROM log").get
+            self.checkpoints.watch(db)
+            return Opened(epoch, stamp)
+
+    def reader(self) -> Reader:
+        """A reader of the open file, for another thread."""
+        return Reader(self._file, self.known, self._fence)
+
+    def commit(self, writes: Sequence[Write], stamp: float) -> list[Outcome]:
+        """Do the writes in one transaction.
+
+        :raises StoreUnavailable: (or a subclass) none of them was done.
+        """
+        with self._translated():
+            db = self._connection()
+            db.execute("BEGIN IMMEDIATE")
+            batch = Batch(db, self.known, self._seq, stamp)
+            outcomes = [batch.apply(write) for write in writes]
+            if batch.seq == self._seq:
+                db.execute("ROLLBACK")
+            else:
+                self._conclude(db, batch)
+            return outcomes
+
+    def sweep(self, now: float, tombstone_age: float, limit: int) -> int:
+        """Age out deletes and forget empty groups; answers how many deletes went.
+
+        :raises StoreUnavailable: (or a subclass) nothing was changed.
+        """
+        with self._translated():
+            db = self._connection()
+            oldest: list[tuple[int, int, int, float]] = db.execute(
+                "SELECT seq, gid, version, stamp FROM deletes ORDER BY seq LIMIT ?", (limit,)
+            ).fetchall()
+            cut = (now - tombstone_age) * 1000.0
+            aged = [(seq, gid, version) for seq, gid, version, stamp in oldest if stamp <= cut]
+            if aged:
+                self._age_out(db, aged)
+            return len(aged)
+
+    def restart_log(self) -> None:
+        """Let the write-ahead log begin anew, between two commits."""
+        if self._db is not None:
+            self.checkpoints.restart(self._db)
+
+    def close(self) -> None:
+        """Settle everything and mark the file as cleanly closed.
+
+        :raises StoreUnavailable: (or a subclass) the mark could not be made; the data is as safe as ever.
+        """
+        with self._translated():
+            db = self._connection()
+            with transaction(db):
+                self.known.settle_all(db)
+            end_run(db)
+            db.close()
+
+    def _conclude(self, db: Database, batch: Batch) -> None:
+        """Write the log, do what housekeeping is due, commit, and publish."""
+        batch.finish()
+        due = self.known.due(batch.seq)
+        if due:
+            self.known.settle(db, due, batch.changed)
+            set_meta(db, "settled", self.known.settled_through(due, self._seq))
+        log_start = self._prune(db, batch.seq)
+        with self._fence:
+            db.execute("COMMIT")
+            self.known.publish(batch.changed, set(due), self._seq)
+        self._seq, self._log_start = batch.seq, log_start
+
+    def _prune(self, db: Database, seq: int) -> int:
+        """Drop the oldest rows of a log that is too long; answers where it starts then."""
+        surplus = seq - self._log_start - LOG_ROWS
+        if surplus < PRUNE_ROWS:
+            return self._log_start
+        start = self._log_start + max(PRUNE_ROWS, surplus // 2)
+        db.execute("DELETE FROM log WHERE seq < ?", (start,))
+        return start
+
+    def _age_out(self, db: Database, aged: list[tuple[int, int, int]]) -> None:
+        last = aged[-1][0]
+        floors = {gid: version for _, gid, version in aged}
+        changed: dict[GroupKey, GroupState] = {}
+        forgotten: list[GroupKey] = []
+        base = self.known.base
+        db.execute("BEGIN IMMEDIATE")
+        self.known.settle_all(db)
+        for gid, floor in floors.items():
+            stream, name, *row = self._group(db, gid)
+            key, state = GroupKey(stream, name), GroupState(*row)
+            state.floor = floor
+            if state.items == 0 and state.last_delete <= last:
+                db.execute("DELETE FROM groups WHERE gid = ?", (gid,))
+                forgotten.append(key)
+                base = max(base, state.version)
+            else:
+                db.execute("UPDATE groups SET floor = ? WHERE gid = ?", (floor, gid))
+                changed[key] = state
+        db.execute("DELETE FROM deletes WHERE seq <= ?", (last,))
+        set_meta(db, "base", base)
+        with self._fence:
+            db.execute("COMMIT")
+            self.known.replace(changed, forgotten, base)
+
+    @staticmethod
+    def _group(db: Database, gid: int) -> tuple[Any, ...]:
+        row: tuple[Any, ...] = db.execute(_GROUP, (gid,)).get
+        return row
+
+    def _connection(self) -> Database:
+        if self._db is None:
+            db = connect(self._file)
+            db.execute(f"PRAGMA synchronous={self._synchronous}")
+            self.checkpoints.watch(db)
+            self._db = db
+        return self._db
+
+    @contextmanager
+    def _translated(self) -> Generator[None]:
+        """Give the file's errors their place in the error tree; what failed leaves no open transaction."""
+        try:
+            yield
+        except StoreUnavailable:
+            self._drop()
+            raise
+        except (apsw.Error, OSError) as error:
+            self._recover(error)
+            raise translate(error, self._file) from error
+        except BaseException:
+            self._drop()
+            raise
+
+    def _recover(self, error: Exception) -> None:
+        """Keep a connection that only has to roll back; drop one that may be broken."""
+        if isinstance(error, (apsw.FullError, apsw.BusyError)) and self._db is not None:
+            try:
+                roll_back(self._db)
+            except apsw.Error:
+                self._drop()
+        else:
+            self._drop()
+
+    def _drop(self) -> None:
+        db, self._db = self._db, None
+        if db is not None:
+            db.close()

@@ -110,4 +110,6 @@ def handler_failed(error: BaseException, step: str, *, cancelled: bool = False) 
     members: dict[str, Any] = {"code": "HANDLER_FAILED", "message": f'The step "{step}" failed.'}
     if cancelled:
         members |= {"message": f'The step "{step}" was cancelled.', "cancelled": True}
+    if isinstance(error, HeadwaterError):
+        members["cause"] = {"code": error.code, "message": error.message, "hint": error.hint}
     return {**members, "traceback": traceback_text(error)}

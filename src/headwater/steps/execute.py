@@ -28,6 +28,8 @@ from headwater.errors import (
     StoreReadOnly,
     StoreUnavailable,
     TimedOut,
+    TooLarge,
+    TooMany,
 )
 from headwater.model import Origin
 from headwater.protocol import worker as protocol
@@ -41,7 +43,16 @@ from headwater.streams.schema import Schema
 log = logging.getLogger("headwater.steps")
 
 _OWN_ERRORS: dict[str, type[HeadwaterError]] = {
-    error.code: error for error in (NotSupportedYet, StoreUnavailable, StoreFull, StoreReadOnly, StoreCorrupt)
+    error.code: error
+    for error in (
+        NotSupportedYet,
+        StoreCorrupt,
+        StoreFull,
+        StoreReadOnly,
+        StoreUnavailable,
+        TooLarge,
+        TooMany,
+    )
 }
 """Errors of the server that went through a handler uncaught and still mean what they say to its caller."""
 
@@ -94,7 +105,7 @@ class Executor:
         :raises SchemaMismatch: the body breaks the step's bodySchema; names every field at fault.
         :raises HandlerFailed: user code raised, or answered what is no response.
         :raises NotSupportedYet: user code used something that this version does not run.
-        :raises StoreUnavailable: user code met it and let it through.
+        :raises StoreUnavailable: (or a subclass, TooLarge, TooMany) user code met it and let it through.
         :raises TimedOut: the step took longer than server.request_timeout.
         :raises WorkerLost: its worker died.
         :raises Overloaded: too many requests wait for a worker.

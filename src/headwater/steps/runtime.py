@@ -45,6 +45,7 @@ class StepRuntime:
         self._workshop = _workshop(settings, streams, clock or SystemClock())
         self._current = Generation(0, Sources(), Project(0), None, None)
         self._project = self._current.project
+        self._routes: dict[str, ApiStep] = {}
         self._listeners: list[OnProject] = []
         self._number = 0
         self._attempted: Sources | None = None
@@ -80,8 +81,8 @@ class StepRuntime:
         if not isinstance(step, ApiStep):
             raise _only_listed(step)
         current = self._current
-        found = next((one for one in current.project.steps if one.file == step.file), None)
-        if current.executor is None or not isinstance(found, ApiStep):
+        found = self._routes.get(step.file)
+        if current.executor is None or found is None:
             raise UnknownStep(f'The step "{step.name}" is no longer part of the project.', file=step.file)
         return await current.executor.run_api(found, request)
 
@@ -161,6 +162,7 @@ class StepRuntime:
 
     def _take_over(self, generation: Generation) -> None:
         ended, self._current = self._current, generation
+        self._routes = {step.file: step for step in generation.project.routes}
         self._show(generation.project)
         self._end(ended, generation)
         project = generation.project

@@ -1,0 +1,161 @@
+"""Steps on a real store: what user code writes is committed as it is made, and told to whoever listens."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from headwater.clock import Stamps, SystemClock
+from headwater.config import Settings
+from headwater.errors import TooLarge
+from headwater.model import Change
+from headwater.steps.runtime import StepRuntime
+from headwater.storage.open import open_store
+from headwater.streams.commits import CommitQueue, Published
+from headwater.streams.schema import Schema
+from headwater.streams.writer import Writer
+from support.steps_project import api, request, write
+
+STREAM = """
+config = {
+    "name": "chat",
+    "schema": {
+        "type": "object",
+        "properties": {"text": {"type": ["string", "integer"]}},
+        "required": ["text"],
+    },
+    "baseConfig": {"storageType": "default"},
+}
+"""
+
+
+class Live:
+    """A runtime on a real store, and the changes that were published, with the times."""
+
+    def __init__(self, settings: Settings, store: Any) -> None:
+        self.changes: list[tuple[float, Change]] = []
+        self.queue = CommitQueue(
+            store,
+            Stamps(SystemClock(), store.stamp),
+            self._publish,
+            max_pending_bytes=settings.storage.max_pending_bytes,
+        )
+        self.writer = Writer(store, self.queue, max_item_bytes=settings.storage.max_item_bytes)
+        self.runtime = StepRuntime(settings, self.writer)
+        self.runtime.on_project(
+            lambda project: self.writer.declare(
+                {one.name: Schema(one.schema) if one.schema else None for one in project.streams}
+            )
+        )
+        self.changed = asyncio.Event()
+
+    def _publish(self, published: Sequence[Published]) -> None:
+        now = time.monotonic()
+        self.changes += [(now, one) for one in published if isinstance(one, Change)]
+        self.changed.set()
+
+    def of(self, group: str) -> list[Change]:
+        return [change for _, change in self.changes if change.group.group == group]
+
+    async def until(self, count: int, group: str) -> None:
+        async with asyncio.timeout(20):
+            while len(self.of(group)) < count:
+                self.changed.clear()
+                await self.changed.wait()
+
+    async def run(self, path: str, sent: Any) -> Any:
+        step = next(step for step in self.runtime.project.routes if step.path == path)
+        return await self.runtime.run_api(step, request(step, sent))
+
+
+@asynccontextmanager
+async def living(root: Path, files: dict[str, str], **storage: Any) -> AsyncIterator[Live]:
+    write(root, {"steps/chat_stream.py": STREAM, **files})
+    settings = Settings(project=root)
+    settings = replace(settings, storage=replace(settings.storage, **storage))
+    store = await open_store(settings)
+    live = Live(settings, store)
+    try:
+        await live.runtime.start()
+        yield live
+    finally:
+        await live.runtime.close()
+        await live.queue.close()
+        await store.close()
+
+
+async def test_a_blocking_handler_publishes_each_set_as_it_is_made(tmp_path: Path) -> None:
+    body = """
+    for n in range(20):
+        ctx.streams.chat.set("g", "m", {"text": n})
+        time.sleep(0.05)
+    return {"status": 200, "body": {}}
+    """
+    async with living(tmp_path, {"steps/a_step.py": api("/a", body, top="import time")}) as live:
+        running = asyncio.create_task(live.run("/a", {}))
+        await live.until(5, "g")
+        assert not running.done()
+        assert len(live.of("g")) < 20
+        await running
+        changes = live.of("g")
+        assert [orjson.loads(change.data)["text"] for change in changes] == list(range(20))
+        assert [change.version for change in changes] == list(range(1, 21))
+        times = [at for at, _ in live.changes]
+        assert times[-1] - times[0] > 0.5
+        assert {change.origin.step for change in changes} == {"a"}
+
+
+async def test_the_header_of_an_item_names_its_committed_version(tmp_path: Path) -> None:
+    body = """
+    await ctx.streams.chat.set("g", "m", {"text": "one"})
+    item = await ctx.streams.chat.set("g", "m", {"text": "two"})
+    return {"status": 200, "body": item}
+    """
+    async with living(tmp_path, {"steps/a_step.py": api("/a", body)}) as live:
+        response = await live.run("/a", {})
+    assert dict(response.headers)["x-headwater-items"] == "chat/g/m@2"
+    assert orjson.loads(response.body) == {"text": "two", "id": "m"}
+
+
+async def test_a_write_that_breaks_the_schema_raises_in_user_code_and_names_the_field(tmp_path: Path) -> None:
+    body = """
+    try:
+        await ctx.streams.chat.set("g", "m", {"words": "one"})
+    except SchemaMismatch as error:
+        return {"status": 200, "body": {"faults": error.details["faults"]}}
+    """
+    top = "from headwater.errors import SchemaMismatch"
+    async with living(tmp_path, {"steps/a_step.py": api("/a", body, top=top)}) as live:
+        response = await live.run("/a", {})
+    assert [fault["field"] for fault in orjson.loads(response.body)["faults"]] == ["text"]
+
+
+async def test_two_concurrent_sets_of_a_new_id_are_one_create_and_one_update(tmp_path: Path) -> None:
+    body = """
+    await ctx.streams.chat.set("g", "m", {"text": req["body"]["n"]})
+    return {"status": 200, "body": {}}
+    """
+    async with living(tmp_path, {"steps/a_step.py": api("/a", body)}) as live:
+        await asyncio.gather(*(live.run("/a", {"n": n}) for n in range(2)))
+        assert [change.kind for change in live.of("g")] == ["create", "update"]
+
+
+async def test_twenty_megabytes_are_stored_and_above_the_limit_the_error_says_so(tmp_path: Path) -> None:
+    body = """
+    item = await ctx.streams.chat.set("g", "m", {"text": req["body"]["text"]})
+    return {"status": 200, "body": {"length": len(item["text"])}}
+    """
+    async with living(tmp_path, {"steps/a_step.py": api("/a", body)}, max_item_bytes=21_000_000) as live:
+        response = await live.run("/a", {"text": "x" * 20_000_000})
+        assert orjson.loads(response.body) == {"length": 20_000_000}
+        with pytest.raises(TooLarge, match="the limit is 21000000") as caught:
+            await live.run("/a", {"text": "x" * 21_000_000})
+        assert caught.value.status == 413

@@ -637,6 +637,18 @@ def test_each_way_an_import_can_fail_is_reported_with_its_place(tmp_path: Path) 
     assert len(found) == 10
 
 
+def test_a_missing_import_says_what_to_do(tmp_path: Path) -> None:
+    files = {
+        "steps/a_step.py": "import surely_missing.deep",
+        "steps/b_step.py": "from lib.missing import x",
+        "steps/lib.py": "",
+    }
+    found = problems(tmp_path, files)
+    assert '"surely_missing"' in found["steps/a_step.py"]["hint"]
+    assert "install" in found["steps/a_step.py"]["hint"]
+    assert "install" not in found["steps/b_step.py"]["hint"]
+
+
 def test_a_file_may_use_asyncio_while_it_is_imported(tmp_path: Path) -> None:
     source = "import asyncio\nasync def get(): return 5\nvalue = asyncio.run(get())\nlock = asyncio.Lock()\n"
     body = "async with lock:\n    return {'status': 200, 'body': value}"

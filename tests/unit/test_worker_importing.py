@@ -268,6 +268,16 @@ def test_a_missing_module_is_reported_by_its_name() -> None:
         importer.load("steps/x_step.py")
 
 
+@pytest.mark.parametrize("lib", ["steps/a/lib.py", "steps/a/lib/__init__.py", "steps/a/lib/other.py"])
+def test_a_missing_part_of_a_module_of_the_project_is_reported_as_such(lib: str) -> None:
+    files = {"steps/a/x_step.py": "from lib.missing import x", lib: ""}
+    with (
+        imported(ROOT, files) as importer,
+        pytest.raises(ModuleNotFoundError, match=r"'steps\.a\.lib\.missing'"),
+    ):
+        importer.load("steps/a/x_step.py")
+
+
 def test_a_missing_import_inside_an_installed_package_is_not_mistaken_for_the_package() -> None:
     files = {"steps/x_step.py": "from json import surely_missing", "json/other.py": "x = 1"}
     with imported(ROOT, files) as importer, pytest.raises(ImportError, match="surely_missing"):

@@ -190,7 +190,7 @@ def _import_problem(importer: Importer, path: str, error: BaseException) -> dict
     code = "SYNTAX_ERROR" if isinstance(error, SyntaxError) else "IMPORT_FAILED"
     involved = dict.fromkeys([path, *way, file, *_others(sources, error)])
     members = {"file": file, "code": code, "message": describe(error), "involved": list(involved)}
-    if hint := _hint(error):
+    if hint := _hint(sources, error):
         members["hint"] = hint
     if code != "SYNTAX_ERROR":
         members["traceback"] = traceback_text(error)
@@ -205,9 +205,12 @@ def _others(sources: Sources, error: BaseException) -> Iterator[str]:
             yield path
 
 
-def _hint(error: BaseException) -> str:
+def _hint(sources: Sources, error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return f'If "{error.name.partition(".")[0]}" is a package, install it where headwater runs.'
+        top = error.name.partition(".")[0]
+        if top in sources.by_name:
+            return "No file of the project has that name."
+        return f'If "{top}" is a package, install it where headwater runs.'
     if isinstance(error, SystemExit):
         return "The file ends the process while it is imported; nothing may do that at import."
     return ""

@@ -32,6 +32,9 @@ from headwater.worker.threads import Threads
 DEFAULT_BLOCK_AFTER = 0.1
 """Seconds that an invocation may hold the loop, where the server says nothing."""
 
+LEAST_BLOCK_AFTER = 0.005
+"""The least of that: below it the watchdog itself would be what holds the loop."""
+
 SWITCH_SECONDS = 0.001
 """How long one thread may compute while another waits. Python's own 5 ms would be added to every hop between
 the reading thread, the loop and a thread that computes."""
@@ -46,7 +49,9 @@ def main() -> None:
     if not fd.isdecimal():
         sys.exit(f"{protocol.FD_VARIABLE} is not set: the server starts workers, people do not.")
     limit = int(os.environ.pop(protocol.LIMIT_VARIABLE, protocol.DEFAULT_LIMIT))
-    block_after = float(os.environ.pop(protocol.BLOCK_AFTER_VARIABLE, DEFAULT_BLOCK_AFTER))
+    block_after = max(
+        LEAST_BLOCK_AFTER, float(os.environ.pop(protocol.BLOCK_AFTER_VARIABLE, DEFAULT_BLOCK_AFTER))
+    )
     sys.setswitchinterval(SWITCH_SECONDS)
     _settle_process()
     channel = Channel(socket.socket(fileno=int(fd)), limit)

@@ -128,7 +128,15 @@ class Sources:
             unit = self._nodes.get(_join(base, *parts))
             if unit is not None and not self._is_own(importer, unit, parts):
                 return self._meaning(base, parts, sure=not self.is_installed(top))
-        return None
+        return self._missing(folder, parts)
+
+    def _missing(self, folder: str, parts: list[str]) -> Meaning | None:
+        """A part that is missing from a module of the project: let Python say that of the right module."""
+        found = (self._nodes.get(_join(base, parts[0])) for base in self._bases(folder))
+        unit = next((unit for unit in found if unit is not None), None)
+        if unit is None or len(parts) == 1 or self.is_installed(parts[0]):
+            return None
+        return Meaning(".".join([unit.name, *parts[1:]]), unit.name, sure=True)
 
     def _bases(self, folder: str) -> Iterator[str]:
         seen: set[str] = set()

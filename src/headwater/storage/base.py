@@ -104,6 +104,16 @@ class Store(Protocol):
         """
         ...
 
+    async def window(self, group: GroupKey, *, before: int | None, limit: int) -> Page:
+        """The newest `limit` items of a group, or of those created below version `before`, in creation order.
+
+        `tombstones` is empty, `through` the group's version at that moment, and `complete` tells that no item
+        is older. Its cost does not grow with the group.
+
+        :raises StoreUnavailable: the store cannot be read.
+        """
+        ...
+
     async def heads(self, groups: Sequence[GroupKey]) -> list[Head]:
         """Where each of the groups stands, in the order asked.
 

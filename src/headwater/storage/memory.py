@@ -10,6 +10,7 @@ import secrets
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
+from heapq import nlargest
 from typing import NamedTuple
 
 from headwater.errors import HeadwaterError, StoreUnavailable
@@ -118,6 +119,18 @@ class MemoryStore:
             size += ENTRY_BYTES + (len(entry.data) if isinstance(entry, Item) else 0)
             entries.append(entry)
         return _page(entries, head.version, head, snapshot=after == 0)
+
+    async def window(self, group: GroupKey, *, before: int | None, limit: int) -> Page:
+        """See Store.window."""
+        self._check_open()
+        known = self._groups.get(group)
+        if known is None:
+            return Page([], [], self._base, True, Head(self._base, self._base))
+        below = known.version + 1 if before is None else before
+        older = [item for item in known.held.values() if item.created < below]
+        newest = nlargest(limit, older, key=lambda item: item.created)[::-1]
+        head = Head(known.version, known.floor)
+        return Page(newest, [], known.version, len(newest) == len(older), head)
 
     async def heads(self, groups: Sequence[GroupKey]) -> list[Head]:
         """See Store.heads."""

@@ -30,6 +30,7 @@ _ITEM = "SELECT i.id, i.data, i.version, i.created FROM items i"
 _GET = f"{_ITEM} JOIN groups g USING (gid) WHERE g.stream = ? AND g.name = ? AND i.id = ?"
 _ONE = f"{_ITEM} WHERE i.gid = ? AND i.id = ?"
 _WHOLE = f"{_ITEM} WHERE i.gid = ?"
+_WINDOW = f"{_ITEM} WHERE i.gid = ? AND i.created < ? ORDER BY i.created DESC LIMIT ?"
 _WHOLE_BYTES = "SELECT ifnull(sum(length(data)), 0) FROM items WHERE gid = ?"
 _BY_KEY = "SELECT id, data FROM items WHERE gid = ? AND created = ? AND version = ?"
 _GONE = (
@@ -94,6 +95,17 @@ class Reader:
                 elif after and (version := delete_of(snapshot.db, state, item_id, after)):
                     gone = [Tombstone(item_id, version)]
             return Page(items, gone, head.version, True, head)
+
+    def window(self, key: GroupKey, before: int | None, limit: int) -> Page:
+        """See Store.window. Items are clustered by creation, so this is the end of a range."""
+        with self._snapshot(key) as snapshot:
+            head, state = snapshot.head(), snapshot.state
+            if state is None:
+                return Page([], [], head.version, True, head)
+            below = state.version + 1 if before is None else before
+            rows = snapshot.db.execute(_WINDOW, (state.gid, below, limit + 1)).fetchall()
+            newest = [Item(*row) for row in rows[:limit]]
+            return Page(newest[::-1], [], head.version, len(rows) <= limit, head)
 
     def heads(self, keys: Sequence[GroupKey]) -> list[Head]:
         """See Store.heads."""

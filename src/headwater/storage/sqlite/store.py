@@ -79,6 +79,10 @@ class SqliteStore:
             return await self._looking.run(partial(self._lookups.read_one, group, only, after))
         return await self._paging.run(partial(self._pages.read, group, after, limit_bytes))
 
+    async def window(self, group: GroupKey, *, before: int | None, limit: int) -> Page:
+        """See Store.window."""
+        return await self._looking.run(partial(self._lookups.window, group, before, limit))
+
     async def heads(self, groups: Sequence[GroupKey]) -> list[Head]:
         """See Store.heads."""
         return await self._looking.run(partial(self._lookups.heads, groups))

@@ -1,0 +1,64 @@
+"""Checks of windows: the newest items of a group, and older ones from there."""
+# ruff: noqa: D103 (a check is named for what it pins)
+
+from __future__ import annotations
+
+from headwater.model import GroupKey
+from headwater.storage.base import Page
+from headwater.testing.storage.place import Check, G, Place, drop, put
+
+
+async def a_window_is_the_newest_items_in_creation_order(place: Place) -> None:
+    await place.commit(put("a"), put("b"), put("c"), put("d"), put("b"))
+    assert _order(await _window(place, limit=2)) == ["c", "d"]
+    assert _order(await _window(place, limit=3)) == ["b", "c", "d"]
+
+
+async def a_window_tells_whether_there_is_anything_older(place: Place) -> None:
+    await place.commit(put("a"), put("b"))
+    assert not (await _window(place, limit=1)).complete
+    assert (await _window(place, limit=2)).complete
+    assert (await _window(place, limit=9)).complete
+
+
+async def a_window_goes_on_below_its_oldest_item(place: Place) -> None:
+    await place.commit(put("a"), put("b"), put("c"), put("d"))
+    newest = await _window(place, limit=2)
+    older = await _window(place, before=newest.items[0].created, limit=1)
+    assert (_order(older), older.complete) == (["b"], False)
+    oldest = await _window(place, before=older.items[0].created, limit=5)
+    assert (_order(oldest), oldest.complete) == (["a"], True)
+
+
+async def a_window_is_as_of_the_group_s_version_and_without_deletes(place: Place) -> None:
+    await place.commit(put("a"), put("b"), drop("b"), put("a"))
+    page = await _window(place, limit=5)
+    assert (_order(page), page.tombstones, page.through, page.head.version) == (["a"], [], 4, 4)
+
+
+async def an_item_set_again_after_its_delete_is_the_newest(place: Place) -> None:
+    await place.commit(put("a"), put("b"), drop("a"), put("a"))
+    assert _order(await _window(place, limit=1)) == ["a"]
+
+
+async def a_window_of_an_unknown_group_is_empty_and_whole(place: Place) -> None:
+    page = await (await place.store()).window(GroupKey("room", "never written"), before=None, limit=3)
+    assert (page.items, page.complete) == ([], True)
+
+
+def _order(page: Page) -> list[str]:
+    return [item.id for item in page.items]
+
+
+async def _window(place: Place, *, limit: int, before: int | None = None) -> Page:
+    return await (await place.store()).window(G, before=before, limit=limit)
+
+
+CHECKS: tuple[Check, ...] = (
+    a_window_is_the_newest_items_in_creation_order,
+    a_window_tells_whether_there_is_anything_older,
+    a_window_goes_on_below_its_oldest_item,
+    a_window_is_as_of_the_group_s_version_and_without_deletes,
+    an_item_set_again_after_its_delete_is_the_newest,
+    a_window_of_an_unknown_group_is_empty_and_whole,
+)

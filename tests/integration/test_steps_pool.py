@@ -100,6 +100,23 @@ async def test_forty_requests_spread_over_time_finish_while_blockers_run(tmp_pat
         await asyncio.gather(*blockers)
 
 
+async def test_four_different_first_time_blockers_hold_others_only_until_a_worker_has_started(
+    tmp_path: Path,
+) -> None:
+    files = {f"steps/b{n}_step.py": api(f"/b{n}", BLOCKER, top="import time") for n in range(4)}
+    async with serving(tmp_path, {**CHAT, **QUICK, **files}, size=2) as site:
+        await full(site)
+        blockers = [asyncio.create_task(site.post(f"/b{n}", {"group": str(n)})) for n in range(4)]
+        await asyncio.sleep(0)
+
+        await asyncio.gather(*(site.post("/quick", {}) for _ in range(40)))
+
+        assert not all(blocker.done() for blocker in blockers)
+        await asyncio.gather(*blockers)
+        for n in range(4):
+            assert site.streams.texts(str(n)) == list(range(20))
+
+
 async def test_a_step_seen_blocking_runs_in_threads_from_then_on(tmp_path: Path) -> None:
     async with serving(tmp_path, BLOCKERS, size=1, max_size=1) as site:
         await site.post("/block", {"group": "first"})

@@ -24,7 +24,8 @@ from headwater.steps.worker_process import Launch
 log = logging.getLogger("headwater.steps")
 
 GROW_AFTER = 5.0
-"""How long a worker must be stalled before another is started for it, in units of `stall_after`."""
+"""How long a worker must be stalled before another is started for it, in units of `stall_after`; when at most
+one answers, another is started at once."""
 SHRINK_AFTER = 30.0
 """Seconds after which workers beyond the usual number are let go."""
 QUICK_DEATH = 5.0
@@ -156,8 +157,10 @@ class Crew:
             self._shrinking = asyncio.get_running_loop().call_later(SHRINK_AFTER, self._shrink)
 
     def _wanted(self) -> int:
-        long_ago = self._parts.clock.monotonic() - GROW_AFTER * self._parts.settings.stall_after
-        stalled = sum((worker.pulse.stalled_since or long_ago) < long_ago for worker in self.workers)
+        alive = sum(not worker.stalled for worker in self.workers)
+        patience = GROW_AFTER * self._parts.settings.stall_after if alive > 1 else 0.0
+        since = self._parts.clock.monotonic() - patience
+        stalled = sum(one.stalled and (one.pulse.stalled_since or 0.0) <= since for one in self.workers)
         return min(self.size.usual + stalled, self.size.most)
 
     def _shrink(self) -> None:

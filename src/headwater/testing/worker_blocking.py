@@ -154,13 +154,19 @@ def _cancel_settles(worker: WorkerDriver) -> None:
 # --- back pressure ---
 
 
-@scenario("keeps reading while the server does not: nothing deadlocks")
+@scenario(
+    "keeps reading while the server does not, and takes that for nobody's blocking",
+    environment={protocol.BLOCK_AFTER_VARIABLE: "0.05"},
+)
 def _keeps_reading(worker: WorkerDriver) -> None:
     items = [{"id": str(number), "text": "z" * 10_000} for number in range(2000)]
     number = worker.call_step("Begin", {"items": items})
+    worker.wait_for("started", number)
+    time.sleep(0.5)
     # The worker's writes block by now. These would fill the other direction if it did not read.
     padding = "p" * 100_000
     for filler in range(100):
         worker.send(protocol.Message({"t": "cancel", "id": 10_000_000 + filler, "padding": padding}))
     assert worker.wait_for("result", number, timeout=60.0).header["ok"]
     assert len(worker.of_type("call")) == 2000
+    assert worker.of_type("blocked") == []

@@ -23,6 +23,9 @@ from headwater.protocol.worker import Decoder, Message, Section, encode
 READ_BYTES = 256 * 1024
 """Most bytes taken from the socket at once."""
 
+SEND_DEPTH = 3
+"""How many calls deep a thread may be within `send` when it blocks."""
+
 
 class Channel:
     """The socket to the server. `limit` is the largest frame in bytes."""
@@ -57,6 +60,17 @@ class Channel:
                     self._write(buffer)
             except OSError:
                 self._end(0)
+
+    def holds_main_thread(self) -> bool:
+        """Whether the main thread waits in `send` now, because the server does not read."""
+        frame = sys._current_frames().get(threading.main_thread().ident or 0)  # pyright: ignore[reportPrivateUsage]
+        for _ in range(SEND_DEPTH):
+            if frame is None or frame.f_code is Channel.send.__code__:
+                break
+            frame = frame.f_back
+        else:
+            return False
+        return frame is not None
 
     def reply(self, message: Message) -> None:
         """Write a message soon, from the reading thread, without blocking it."""

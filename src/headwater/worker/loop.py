@@ -60,7 +60,8 @@ class Watchdog:
 
     Costs nothing while no invocation runs on the loop. While some do, it looks a few times within the limit
     which task is at work; only when it finds one does it ask the loop for a sign of life. `on_blocked` is
-    told the invocation and the seconds so far, once per invocation.
+    told the invocation and the seconds so far, once per invocation. `excused` tells whether what holds the
+    loop's thread now is the server, which does not read: no fault of user code.
     """
 
     def __init__(
@@ -68,10 +69,12 @@ class Watchdog:
         loop: asyncio.AbstractEventLoop,
         limit: float,
         on_blocked: Callable[[Invocation, float], None],
+        excused: Callable[[], bool],
     ) -> None:
         self._loop = loop
         self._limit = limit
         self._on_blocked = on_blocked
+        self._excused = excused
         self._running = 0
         self._busy = threading.Event()
         self._alive = threading.Event()
@@ -107,7 +110,7 @@ class Watchdog:
         self._loop.call_soon_threadsafe(self._alive.set)
         if self._alive.wait(self._limit):
             return
-        if asyncio.current_task(self._loop) is task:
+        if asyncio.current_task(self._loop) is task and not self._excused():
             invocation.blocked = True
             self._on_blocked(invocation, round(time.monotonic() - begun, 3))
         self._alive.wait()

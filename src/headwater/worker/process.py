@@ -78,7 +78,7 @@ class Process:
     def __init__(self, channel: Channel, block_after: float) -> None:
         self._channel = channel
         self._loop = calls.user_loop = new_user_loop()
-        self._watchdog = Watchdog(self._loop, block_after, self._say_blocked)
+        self._watchdog = Watchdog(self._loop, block_after, self._say_blocked, channel.holds_main_thread)
         self._loads: queue.SimpleQueue[Message] = queue.SimpleQueue()
         threads = Threads(new_loop)
         outlets = Outlets(channel.send, channel.reply)

@@ -85,7 +85,7 @@ class State:
 
     def set(self, version: int, created: int, data: dict[str, Any]) -> bool:
         """A live create or replacement. False when it is not for this subscription."""
-        if not self._takes(version, data["id"]):
+        if not self._takes(version, data["id"]) or created < self.floor:
             return False
         self.held = {**self.held, data["id"]: Held(version, created, data)}
         return True
@@ -98,6 +98,8 @@ class State:
         if not self._takes(version, item_id):
             return False
         held = self.held.get(item_id)
+        if held is None and self.floor:
+            return False
         if held is None:
             raise Lost(item_id)
         try:

@@ -77,6 +77,10 @@ class CatchUpEncoder(Protocol):
         """Take the next stretch; answers frames to send now, or nothing."""
         ...
 
+    def older(self, stretch: Stretch) -> bytes:
+        """Take older items of a window; answers frames to send now."""
+        ...
+
     def complete(self) -> bytes:
         """Everything up to the last stretch is in: the frames that make the subscriber's state whole."""
         ...

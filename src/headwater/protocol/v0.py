@@ -149,6 +149,10 @@ class V0CatchUp:
             self._held[item.id] = item
         return b""
 
+    def older(self, stretch: Stretch) -> bytes:
+        """Nothing: v0 knows no windows."""
+        return b""
+
     def complete(self) -> bytes:
         """The `sync`, in creation order."""
         if self._item is not None:

@@ -288,6 +288,10 @@ class V1CatchUp:
         self._version = stretch.through
         return self._wire.page(self._of.label, stretch, self._of.floor)
 
+    def older(self, stretch: Stretch) -> bytes:
+        """A page of older items; it moves no cursor."""
+        return self._wire.page(self._of.label, stretch, 0, older=True)
+
     def complete(self) -> bytes:
         """The client's state is whole now."""
         floor = self._of.floor if self._of.limit is not None else None

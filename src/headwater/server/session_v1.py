@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from headwater.config import SocketSettings
-from headwater.errors import HeadwaterError, InvalidInput, NotSupportedYet
+from headwater.errors import HeadwaterError, InvalidInput
 from headwater.model import Subscriber
 from headwater.protocol.session import SessionRules, ToDo
 from headwater.protocol.v1 import More, SetState, Subscribe, Unsubscribe
@@ -92,12 +92,14 @@ class V1Session:
             case SetState():
                 self._set_state(asked)
             case More():
-                self._fault(NotSupportedYet("Windows are not carried out yet.", field="t"), asked.sub)
+                self._more(asked)
 
     def _subscribe(self, request: Subscribe) -> None:
         realm = self._realms.of(request.group.stream)
         subscription = Subscription(self._socket, realm.sockets, request.group, request.item)
         subscription.label = request.sub
+        if request.item is None:
+            subscription.limit, subscription.floor = request.limit, request.floor if request.limit else 0
         if request.cursor is not None:
             subscription.epoch, subscription.cursor = request.cursor
         self._subscriptions[request.sub] = subscription
@@ -133,6 +135,14 @@ class V1Session:
             self._presence.change(subscription.group, presence, request.state)
         except HeadwaterError as error:
             self._fault(error, request.sub)
+
+    def _more(self, request: More) -> None:
+        subscription = self._subscriptions.get(request.sub)
+        if subscription is None or subscription.limit is None:
+            hint = "Subscribe to a group with a limit."
+            self._fault(InvalidInput(f"Subscription {request.sub} is no window.", hint=hint), request.sub)
+        else:
+            self._realms.more(subscription, request.limit)
 
     def _end(self, sub: int) -> None:
         subscription = self._subscriptions.pop(sub, None)

@@ -1,7 +1,7 @@
 """Which of a socket's subscriptions speaks for which, so that each live frame is sent once. Pure, no I/O.
 
-Among the subscriptions of one feed on one socket, the first to the whole group speaks for the others: they
-stay silent while it is live.
+Among the subscriptions of one feed on one socket, the first to the whole group (no window) speaks for the
+others: they stay silent while it is live.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class Speakers:
     def add(self, subscription: Subscription) -> None:
         """Take in a new subscription."""
         among = self._among.setdefault(subscription.group, [])
-        subscription.whole = next((one for one in among if one.item is None and one.whole is None), None)
-        if subscription.item is None and subscription.whole is None:
+        subscription.whole = next((one for one in among if _is_whole(one) and one.whole is None), None)
+        if _is_whole(subscription) and subscription.whole is None:
             for one in among:
                 one.whole = subscription
         among.append(subscription)
@@ -35,7 +35,12 @@ class Speakers:
         among.remove(subscription)
         if not among:
             del self._among[subscription.group]
-        elif subscription.item is None and subscription.whole is None:
-            heir = next((one for one in among if one.item is None), None)
+        elif _is_whole(subscription) and subscription.whole is None:
+            heir = next((one for one in among if _is_whole(one)), None)
             for one in among:
                 one.whole = None if one is heir else heir
+
+
+def _is_whole(subscription: Subscription) -> bool:
+    """Whether it is sent every change of its group: a window is not."""
+    return subscription.item is None and subscription.limit is None

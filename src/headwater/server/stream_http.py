@@ -1,33 +1,27 @@
 """Streams over plain HTTP: a snapshot as JSON, or a live stream for those who accept server-sent events.
 
-Owns the paths and query of WIRE.md section 8 and their conditional answers. The access rules are those of
-subscriptions.
+Owns the conditional answers of WIRE.md section 8; paths and queries are `stream_target.py`'s. The access
+rules are those of subscriptions.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import NamedTuple
-from urllib.parse import unquote_to_bytes
 
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from headwater.errors import HeadwaterError, InvalidInput, MethodNotAllowed, RouteUnknown, UnknownItem
-from headwater.model import GroupKey
-from headwater.protocol.v1 import Cursor
+from headwater.errors import HeadwaterError, MethodNotAllowed, UnknownItem
+from headwater.model import Item
 from headwater.server.gate import Admissions, Gate
-from headwater.server.incoming import Values, read_headers, read_query
+from headwater.server.incoming import read_headers, read_query
 from headwater.server.sse import EventStreams
+from headwater.server.stream_target import Target, Window, one_value, read_cursor, read_target, read_window
+from headwater.storage.base import Store
 from headwater.streams.realm import Realms
-from headwater.streams.snapshot import Snapshot, read_snapshot
-
-
-class Target(NamedTuple):
-    """What a request is about: a group, or one item of it."""
-
-    group: GroupKey
-    item: str | None
+from headwater.streams.snapshot import read_snapshot
 
 
 class StreamHttp:
@@ -50,14 +44,16 @@ class StreamHttp:
             )
         query = read_query(scope["query_string"])
         headers = read_headers(scope["headers"])
-        target = _target(scope["raw_path"].decode("latin-1")[len(self._prefix) :], query)
+        target = read_target(scope["raw_path"].decode("latin-1")[len(self._prefix) :], query)
         await self._admit(target)
         if "text/event-stream" in headers.get("accept", "") and scope["method"] == "GET":
-            cursor = _cursor(headers.get("last-event-id") or _one(query, "from"))
+            cursor = read_cursor(headers.get("last-event-id") or one_value(query, "from"))
             await self._events.serve(target.group, target.item, cursor, receive, send)
             return
-        snapshot = await read_snapshot(self._realms.of(target.group.stream).store, target.group, target.item)
-        await self._answer(target, snapshot, headers, scope["method"], send)
+        store = self._realms.of(target.group.stream).store
+        await _answer(
+            await _read(store, target, read_window(query)), store.epoch, headers, scope["method"], send
+        )
 
     async def _admit(self, target: Target) -> None:
         """Ask the project's rule.
@@ -74,71 +70,50 @@ class StreamHttp:
         if error is not None:
             raise error
 
-    async def _answer(
-        self, target: Target, snapshot: Snapshot, headers: dict[str, str], method: str, send: Send
-    ) -> None:
-        if target.item is not None and not snapshot.items:
-            raise UnknownItem(f"There is no item {target.item!r} in this group.", id=target.item)
-        version = snapshot.version if target.item is None else snapshot.items[0].version
-        epoch = self._realms.of(target.group.stream).store.epoch
-        tag = f'"{epoch}.{version}"'
-        known = [one.strip().removeprefix("W/") for one in headers.get("if-none-match", "").split(",")]
-        fresh = [(b"etag", tag.encode()), (b"cache-control", b"no-cache")]
-        if tag in known or "*" in known:
-            await send({"type": "http.response.start", "status": 304, "headers": fresh})
-            await send({"type": "http.response.body", "body": b""})
-            return
-        body = snapshot.items[0].data if target.item is not None else _group(snapshot, epoch)
-        length = str(len(body)).encode()
-        fresh += [(b"content-type", b"application/json"), (b"content-length", length)]
-        await send({"type": "http.response.start", "status": 200, "headers": fresh})
-        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
+
+class Reading(NamedTuple):
+    """What a plain GET answers: the version for its tag, and the JSON."""
+
+    version: int
+    body: bytes
 
 
-def _group(snapshot: Snapshot, epoch: str) -> bytes:
-    joined = b",".join([item.data for item in snapshot.items])
-    return b'{"items":[%b],"version":%d,"epoch":%b}' % (joined, snapshot.version, orjson.dumps(epoch))
+async def _read(store: Store, target: Target, window: Window | None) -> Reading:
+    """The item, the group, or a window of it.
 
-
-def _target(rest: str, query: Values) -> Target:
-    """The names in a path, split before they are unquoted so that they may hold slashes, or those in the
-    query.
-
-    :raises RouteUnknown: the path has another number of parts.
-    :raises InvalidInput: a name is empty or no UTF-8.
+    :raises UnknownItem: there is no such item.
+    :raises StoreUnavailable: the store cannot be read.
     """
-    parts = rest.strip("/").split("/") if rest.strip("/") else []
-    if not parts:
-        stream, group, item = (_one(query, name) for name in ("stream", "group", "id"))
-        if not stream or not group:
-            raise InvalidInput("the query needs stream and group, and id for one item")
-        return Target(GroupKey(stream, group), item or None)
-    if len(parts) not in (2, 3):
-        raise RouteUnknown(
-            "a stream is read at /STREAM/GROUP or /STREAM/GROUP/ID", hint="write a slash in a name as %2F"
-        )
-    names = [_unquote(part) for part in parts]
-    return Target(GroupKey(names[0], names[1]), names[2] if len(names) == 3 else None)
+    if target.item is not None:
+        found = await read_snapshot(store, target.group, target.item)
+        if not found.items:
+            raise UnknownItem(f"There is no item {target.item!r} in this group.", id=target.item)
+        return Reading(found.items[0].version, found.items[0].data)
+    epoch = orjson.dumps(store.epoch)
+    if window is None:
+        whole = await read_snapshot(store, target.group)
+        return Reading(whole.version, _group(whole.items, whole.version, epoch))
+    page = await store.window(target.group, before=window.before, limit=window.limit)
+    older = None if page.complete else page.items[0].created
+    paging = b',"before":%b' % orjson.dumps(older)
+    return Reading(page.through, _group(page.items, page.through, epoch, paging))
 
 
-def _unquote(part: str) -> str:
-    try:
-        name = unquote_to_bytes(part).decode()
-    except UnicodeDecodeError:
-        raise InvalidInput("a name in the path is no UTF-8") from None
-    if not name:
-        raise InvalidInput("a name in the path is empty")
-    return name
+def _group(items: Sequence[Item], version: int, epoch: bytes, paging: bytes = b"") -> bytes:
+    joined = b",".join([item.data for item in items])
+    return b'{"items":[%b],"version":%d,"epoch":%b%b}' % (joined, version, epoch, paging)
 
 
-def _one(query: Values, name: str) -> str:
-    value = query.get(name, "")
-    return value if isinstance(value, str) else value[-1]
-
-
-def _cursor(text: str) -> Cursor | None:
-    """A cursor as `EPOCH.VERSION`; what is none is taken as none, as a browser may send any last id."""
-    epoch, dot, version = text.rpartition(".")
-    if not dot or not epoch or not version.isdecimal():
-        return None
-    return Cursor(epoch, int(version))
+async def _answer(reading: Reading, epoch: str, headers: dict[str, str], method: str, send: Send) -> None:
+    """Send a reading, or 304 where the client has it."""
+    tag = f'"{epoch}.{reading.version}"'
+    known = [one.strip().removeprefix("W/") for one in headers.get("if-none-match", "").split(",")]
+    fresh = [(b"etag", tag.encode()), (b"cache-control", b"no-cache")]
+    if tag in known or "*" in known:
+        await send({"type": "http.response.start", "status": 304, "headers": fresh})
+        await send({"type": "http.response.body", "body": b""})
+        return
+    length = str(len(reading.body)).encode()
+    fresh += [(b"content-type", b"application/json"), (b"content-length", length)]
+    await send({"type": "http.response.start", "status": 200, "headers": fresh})
+    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else reading.body})

@@ -11,6 +11,7 @@ import asyncio
 import logging
 
 from headwater.errors import HeadwaterError, StoreUnavailable
+from headwater.model import GroupKey
 from headwater.protocol.frames import CatchUpEncoder, Stretch
 from headwater.storage.base import Page, Store
 from headwater.streams.feed import Feed, Joined
@@ -23,6 +24,10 @@ AHEAD_SECONDS = 10.0
 of the commit under way; one that takes longer is lost, and the subscription reads again later."""
 
 _ReadKey = tuple[Feed, int, str | None]
+
+
+MAX_WINDOW = 1000
+"""Items that a window grows by at once, whatever the client asks: a page must stay bounded."""
 
 
 class PageReader:
@@ -55,6 +60,10 @@ class PageReader:
         # One waiter's end must not end the read of the others.
         return await asyncio.shield(running)
 
+    async def window(self, group: GroupKey, before: int | None, limit: int) -> Page:
+        """See Store.window."""
+        return await self._store.window(group, before=before, limit=limit)
+
     async def _read(self, key: _ReadKey) -> Page:
         feed, after, only = key
         try:
@@ -76,6 +85,8 @@ async def catch_up(subscription: Subscription, feed: Feed, reader: PageReader) -
     if subscription.epoch not in (None, reader.epoch) and not _start_over(subscription, encoder, "epoch"):
         return
     subscription.epoch = None
+    if not await _fill_window(subscription, encoder, reader):
+        return
     if feed.covers(subscription.cursor):
         here = Stretch((), (), subscription.cursor, feed.head or 0)
         encoder.stretch(here)
@@ -89,7 +100,8 @@ async def catch_up(subscription: Subscription, feed: Feed, reader: PageReader) -
         floor = floor if subscription.reading else page.head.floor
         reason = _discontinuity(subscription.reading, floor, page)
         if reason:
-            if not _start_over(subscription, encoder, reason):
+            restarted = _start_over(subscription, encoder, reason)
+            if not restarted or not await _fill_window(subscription, encoder, reader):
                 return
             continue
         stretch = Stretch(page.items, page.tombstones, page.through, page.head.version)
@@ -99,6 +111,35 @@ async def catch_up(subscription: Subscription, feed: Feed, reader: PageReader) -
         subscription.advance(page.through)
         if page.complete and await _join(subscription, feed, encoder, stretch) != "uncovered":
             return
+
+
+async def _fill_window(subscription: Subscription, encoder: CatchUpEncoder, reader: PageReader) -> bool:
+    """Send the newest items to a window that holds nothing, and older ones that were asked for. What happened
+    since it was read follows like any catch-up. False when the subscriber is full, or gone.
+
+    :raises StoreUnavailable: the store cannot be read.
+    """
+    if subscription.limit is None:
+        subscription.older = 0
+    elif not subscription.cursor:
+        page = await reader.window(subscription.group, None, min(subscription.limit, MAX_WINDOW))
+        floor = 0 if page.complete else page.items[0].created
+        frames = encoder.stretch(Stretch(page.items, (), page.through, page.head.version))
+        if subscription.closed or (frames and not subscription.subscriber.offer(frames)):
+            return False
+        subscription.floor, subscription.older = floor, 0
+        subscription.advance(page.through)
+    elif subscription.older and subscription.floor:
+        asked = subscription.older
+        page = await reader.window(subscription.group, subscription.floor, min(asked, MAX_WINDOW))
+        frames = encoder.older(Stretch(page.items, (), subscription.cursor, page.head.version))
+        if subscription.closed or (frames and not subscription.subscriber.offer(frames)):
+            return False
+        subscription.floor = 0 if page.complete else page.items[0].created
+        subscription.older -= asked
+    else:
+        subscription.older = 0
+    return True
 
 
 def _discontinuity(after: int, floor: int, page: Page) -> str:
@@ -117,7 +158,7 @@ def _start_over(subscription: Subscription, encoder: CatchUpEncoder, reason: str
     frames = encoder.reset(reason)
     if frames and not subscription.subscriber.offer(frames):
         return False
-    subscription.cursor = subscription.reading = 0
+    subscription.cursor = subscription.reading = subscription.floor = 0
     return True
 
 

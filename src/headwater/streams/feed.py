@@ -110,6 +110,12 @@ class Feed:
         self._ring = None
         return lost
 
+    def set_behind(self, subscription: Subscription) -> None:
+        """Take a live subscription out of its lane, at what it has been sent."""
+        lane = self._lanes.get(subscription.wire)
+        if lane is not None:
+            lane.set_behind(subscription)
+
     def remove(self, subscription: Subscription) -> None:
         """Forget a subscription, live or behind."""
         self.subscriptions.discard(subscription)

@@ -124,6 +124,14 @@ class Hub:
         else:
             self.resume(subscription)
 
+    def more(self, subscription: Subscription, limit: int) -> None:
+        """Extend a subscription's window by older items. It is behind until it has them."""
+        subscription.older += limit
+        feed = self._feeds.get(subscription.group)
+        if feed is not None and subscription.live:
+            feed.set_behind(subscription)
+            self.resume(subscription)
+
     def resume(self, subscription: Subscription) -> None:
         """Let a subscription that is behind catch up, unless it is at it already: its subscriber can take
         more."""
@@ -151,6 +159,8 @@ class Hub:
         if subscription.again:
             subscription.again = False
             self.restart(subscription)
+        elif subscription.older and subscription.live:
+            self.more(subscription, 0)  # Asked for while this catch-up was past that point.
 
     def _retry_later(self, subscription: Subscription) -> None:
         delay = min(RETRY_SECONDS * 2**subscription.retry, MAX_RETRY_SECONDS)

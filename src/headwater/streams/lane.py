@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from headwater.protocol.frames import Advance, Wire
 from headwater.streams.commits import Event
@@ -22,6 +23,18 @@ ms."""
 
 Offer = Callable[[bytes], bool]
 Room = dict[Subscription, Offer]
+Delivery = tuple[Subscription, Offer, bytes]
+
+_NEWEST = 2**63
+"""Above every version: what it stands for is within every window."""
+
+
+class _Frame(NamedTuple):
+    """One encoded frame: the item it is about (None: the group), that item's creating version, the bytes."""
+
+    item: str | None
+    created: int
+    bytes: bytes
 
 
 class Lane:
@@ -53,12 +66,12 @@ class Lane:
         self.head = head
         self._room: Room = {}
         self._items: dict[str | None, Room] = {}
-        """Subscriptions to one item, by the item; under None those to the group that another one speaks
-        for."""
+        """Subscriptions to one item, by the item; under None those to the group that another one speaks for,
+        and windows."""
         self._size = 0
         self._pending: list[Advance | Event] = []
         """Encoded when they leave, not when they come: a wire's stamps must rise in the order of sending."""
-        self._slicing: Iterator[tuple[Subscription, Offer, bytes]] | None = None
+        self._slicing: Iterator[Delivery] | None = None
         self._started = 0
         self._turn = 0
         self._waiting: list[asyncio.Future[None]] = []
@@ -101,8 +114,8 @@ class Lane:
         """Make a subscription live. It must have been sent everything up to `sent`."""
         subscription.live = True
         subscription.since = self._turn
-        speaks = subscription.item is None and subscription.whole is None
-        room = self._room if speaks else self._items.setdefault(subscription.item, {})
+        shares = subscription.item is None and subscription.whole is None and not subscription.floor
+        room = self._room if shares else self._items.setdefault(subscription.item, {})
         room[subscription] = subscription.subscriber.offer
         self._size += 1
 
@@ -158,44 +171,56 @@ class Lane:
             self._slicing = self._deliveries(pending)
             self._send_slice()
 
-    def _encode(self, one: Advance | Event) -> tuple[str | None, bytes]:
-        """The frame and the item it is about."""
-        if isinstance(one, Advance):
-            return one.change.id, self.wire.change(one)
-        return one.item, self.wire.event(self._feed, one.group, one.item, one.body)
+    def set_behind(self, subscription: Subscription) -> None:
+        """Take a live subscription out and let it need what follows what it has been sent."""
+        self.leave(subscription)
+        subscription.fall_behind(self.sent if self._slicing is None else self._started)
 
-    def _send_room(self, pending: list[tuple[str | None, bytes]]) -> None:
+    def _encode(self, one: Advance | Event) -> _Frame:
+        """What travels of a change or an event, and whom it concerns."""
+        if isinstance(one, Event):
+            return _Frame(one.item, _NEWEST, self.wire.event(self._feed, one.group, one.item, one.body))
+        created = _NEWEST if one.change.kind == "delete" else one.change.created
+        return _Frame(one.change.id, created, self.wire.change(one))
+
+    def _send_room(self, pending: list[_Frame]) -> None:
         """The hot path: one call per subscriber, no other work."""
-        frames = pending[0][1] if len(pending) == 1 else b"".join([frame for _, frame in pending])
+        frames = pending[0].bytes if len(pending) == 1 else b"".join([frame.bytes for frame in pending])
         refused = [subscription for subscription, offer in self._room.items() if not offer(frames)]
         for subscription in refused:
             self._refuse(subscription)
 
-    def _send_items(self, pending: list[tuple[str | None, bytes]]) -> None:
+    def _send_items(self, pending: list[_Frame]) -> None:
         for subscription, offer, frames in list(self._item_deliveries(pending)):
             if not subscription.silent and not offer(frames):
                 self._refuse(subscription)
 
-    def _item_deliveries(
-        self, pending: list[tuple[str | None, bytes]]
-    ) -> Iterator[tuple[Subscription, Offer, bytes]]:
-        by_item: dict[str | None, list[bytes]] = {}
-        if None in self._items:
-            by_item[None] = [frame for _, frame in pending]
-        for item, frame in pending:
-            if item is not None and item in self._items:
-                by_item.setdefault(item, []).append(frame)
+    def _item_deliveries(self, pending: list[_Frame]) -> Iterator[Delivery]:
+        by_item: dict[str, list[bytes]] = {}
+        for frame in pending:
+            if frame.item is not None and frame.item in self._items:
+                by_item.setdefault(frame.item, []).append(frame.bytes)
         for item, frames in by_item.items():
             joined = b"".join(frames)
             for subscription, offer in self._items[item].items():
                 yield subscription, offer, joined
+        if None in self._items:
+            yield from self._window_deliveries(self._items[None], pending)
 
-    def _deliveries(
-        self, pending: list[tuple[str | None, bytes]]
-    ) -> Iterator[tuple[Subscription, Offer, bytes]]:
+    def _window_deliveries(self, room: Room, pending: list[_Frame]) -> Iterator[Delivery]:
+        """The same bytes for all, unless something is below a window's floor."""
+        joined = b"".join([frame.bytes for frame in pending])
+        oldest = min(frame.created for frame in pending)
+        for subscription, offer in room.items():
+            if subscription.floor <= oldest:
+                yield subscription, offer, joined
+            elif mine := b"".join([frame.bytes for frame in pending if frame.created >= subscription.floor]):
+                yield subscription, offer, mine
+
+    def _deliveries(self, pending: list[_Frame]) -> Iterator[Delivery]:
         """Everyone who is live now, fixed at this moment: who enters later has been sent these frames
         already."""
-        frames = b"".join([frame for _, frame in pending])
+        frames = b"".join([frame.bytes for frame in pending])
         room = [(subscription, offer, frames) for subscription, offer in self._room.items()]
         return iter([*room, *self._item_deliveries(pending)])
 

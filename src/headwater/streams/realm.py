@@ -73,6 +73,10 @@ class Realms:
         """See Hub.resume."""
         self.of(subscription.group.stream).hub.resume(subscription)
 
+    def more(self, subscription: Subscription, limit: int) -> None:
+        """See Hub.more."""
+        self.of(subscription.group.stream).hub.more(subscription, limit)
+
     async def close(self) -> None:
         """Close both realms."""
         await self.durable.close()

@@ -25,6 +25,7 @@ class Subscription:
         "label",
         "limit",
         "live",
+        "older",
         "reading",
         "retry",
         "since",
@@ -45,6 +46,8 @@ class Subscription:
         """The size of its window; None is no window, but everything."""
         self.floor = 0
         """The creating version of its window's oldest item; 0 is everything."""
+        self.older = 0
+        """Older items that were asked for and not sent yet."""
         self.epoch: str | None = None
         """The epoch of `cursor`, where the client brought one; None is the store's own."""
         self.live = False

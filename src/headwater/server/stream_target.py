@@ -1,0 +1,91 @@
+"""What a request for a stream is about: names in its path or query, a window, a cursor. Pure, no I/O."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from headwater.errors import InvalidInput, RouteUnknown
+from headwater.model import GroupKey
+from headwater.protocol.v1 import Cursor
+from headwater.server.incoming import Values
+
+MAX_WINDOW = 1000
+"""Items in one answer with `limit`; who wants more pages on."""
+
+
+class Target(NamedTuple):
+    """What a request is about: a group, or one item of it."""
+
+    group: GroupKey
+    item: str | None
+
+
+class Window(NamedTuple):
+    """A part of a group: the newest `limit` items, or of those created below version `before`."""
+
+    limit: int
+    before: int | None
+
+
+def read_target(rest: str, query: Values) -> Target:
+    """The names in a path, split before they are unquoted so that they may hold slashes, or those in the
+    query.
+
+    :raises RouteUnknown: the path has another number of parts.
+    :raises InvalidInput: a name is empty or no UTF-8.
+    """
+    parts = rest.strip("/").split("/") if rest.strip("/") else []
+    if not parts:
+        stream, group, item = (one_value(query, name) for name in ("stream", "group", "id"))
+        if not stream or not group:
+            raise InvalidInput("the query needs stream and group, and id for one item")
+        return Target(GroupKey(stream, group), item or None)
+    if len(parts) not in (2, 3):
+        raise RouteUnknown(
+            "a stream is read at /STREAM/GROUP or /STREAM/GROUP/ID", hint="write a slash in a name as %2F"
+        )
+    names = [_unquote(part) for part in parts]
+    return Target(GroupKey(names[0], names[1]), names[2] if len(names) == 3 else None)
+
+
+def _unquote(part: str) -> str:
+    try:
+        name = unquote_to_bytes(part).decode()
+    except UnicodeDecodeError:
+        raise InvalidInput("a name in the path is no UTF-8") from None
+    if not name:
+        raise InvalidInput("a name in the path is empty")
+    return name
+
+
+def one_value(query: Values, name: str) -> str:
+    """A parameter's value, its last where it repeats, or nothing."""
+    value = query.get(name, "")
+    return value if isinstance(value, str) else value[-1]
+
+
+def read_cursor(text: str) -> Cursor | None:
+    """A cursor as `EPOCH.VERSION`; what is none is taken as none, as a browser may send any last id."""
+    epoch, dot, version = text.rpartition(".")
+    if not dot or not epoch or not version.isdecimal():
+        return None
+    return Cursor(epoch, int(version))
+
+
+def read_window(query: Values) -> Window | None:
+    """The window that a query asks for, or None for everything.
+
+    :raises InvalidInput: `limit` or `before` is no whole number above 0.
+    """
+    if "limit" not in query and "before" not in query:
+        return None
+    limit = _count(query, "limit") if "limit" in query else MAX_WINDOW
+    return Window(min(limit, MAX_WINDOW), _count(query, "before") if "before" in query else None)
+
+
+def _count(query: Values, name: str) -> int:
+    text = one_value(query, name)
+    if not text.isascii() or not text.isdecimal() or not 0 < int(text[:20]) < 2**63:
+        raise InvalidInput(f"{name} must be a whole number above 0, not {text[:40]!r}")
+    return int(text)

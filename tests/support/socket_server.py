@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -43,7 +44,7 @@ class SocketStage(StreamStage):
     def __init__(self, server: ServerSettings, settings: SocketSettings) -> None:
         super().__init__()
         self.settings = settings
-        self.requests: list[Request] = []
+        self.requests: deque[Request] = deque(maxlen=10)
         self.clients: list[RawSocket] = []
         self.opening = SocketOpening(server, settings, self._session)
         self.server = HttpServer(answer, server, cast(Any, self.opening.protocol))

@@ -1,34 +1,28 @@
-"""One WebSocket, by RFC 6455, on the HTTP port. Owns the handshake, frames in and out, close codes and back
-pressure.
+"""One WebSocket, by RFC 6455, on the HTTP port. Owns the handshake, closing, and back pressure.
 
-uvicorn hands over the live transport of an upgraded request to this class (its `ws=` setting). Inbound frames
-and the handshake are the `websockets` library's state machine; outbound frames come ready-made and shared,
-and go to the transport in one write. Knows nothing of streams: what a message means is the session's
-business.
+uvicorn hands over the live transport of an upgraded request to this class (its `ws=` setting). The handshake
+is the `websockets` library's; frames that come in are read by `inbound.py`; those that go out come ready-made
+and shared, and go to the transport in one write. Knows nothing of streams: what a message means is the
+session's business.
 """
 
 from __future__ import annotations
 
 import asyncio
-import codecs
 import logging
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any, Protocol, cast
 
-from websockets.exceptions import ProtocolError
-from websockets.frames import CloseCode, Frame, Opcode
+from websockets.frames import Close, CloseCode, Frame, Opcode
 from websockets.http11 import Request
-from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from headwater.config import SocketSettings
+from headwater.server.inbound import Closing, Inbound, Ping, Violation
 
-log = logging.getLogger("headwater.socket")
-_quiet = logging.getLogger(
-    "headwater.socket.frames"
-)  # The library's own log lines; off, for they hold user data.
+_quiet = logging.getLogger("headwater.socket.handshake")  # The library's log lines; off: they hold user data.
 _quiet.addHandler(logging.NullHandler())
 _quiet.propagate = False
 
@@ -77,10 +71,8 @@ class WebSocket(asyncio.Protocol):
 
     __slots__ = (
         "_deadline",
-        "_decoder",
+        "_inbound",
         "_opening",
-        "_parts",
-        "_protocol",
         "_server_connections",
         "_session",
         "_write",
@@ -94,8 +86,8 @@ class WebSocket(asyncio.Protocol):
         self._opening = opening
         self._server_connections = server_connections
         self._session: Session | None = None
-        self._parts: list[str] = []
-        self._decoder: codecs.IncrementalDecoder | None = None
+        self._inbound: Inbound | None = None
+        """Set while frames are read: from the handshake until the client's close frame or its first fault."""
         self._deadline: asyncio.TimerHandle | None = None
         """Set once the socket is ending: when it is cut off."""
         self.full_since: float | None = None
@@ -105,11 +97,6 @@ class WebSocket(asyncio.Protocol):
         """Monotonic time of the last bytes from the client."""
         self.pinged: float | None = None
         """Monotonic time of a ping that nothing was heard after."""
-        self._protocol = ServerProtocol(
-            select_subprotocol=lambda _, offered: opening.select(offered),
-            max_size=opening.settings.max_frame_bytes,
-            logger=_quiet,
-        )
 
     # --- the transport's side -------------------------------------------------------------------------------
 
@@ -127,22 +114,21 @@ class WebSocket(asyncio.Protocol):
         """The transport is gone."""
         self._server_connections.discard(self)
         self._opening.sockets.discard(self)
-        self._protocol.receive_eof()  # Its state is closed now: nothing is written any more.
         self._end()
         if self._deadline is not None:
             self._deadline.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes from the client: the request's head first, then frames."""
+        """Bytes from the client: the request's head first, whole as uvicorn gives it, then frames."""
         self.heard = asyncio.get_running_loop().time()
         self.pinged = None
-        self._protocol.receive_data(data)
-        self._handle()
+        if self._inbound is not None:
+            self._receive(self._inbound, data)
+        elif self._deadline is None:
+            self._shake(data)
 
     def eof_received(self) -> None:
         """The client has closed its side; so do we, once it has read what was sent."""
-        self._protocol.receive_eof()
-        self._handle()
         self._end()
 
     def pause_writing(self) -> None:
@@ -178,35 +164,80 @@ class WebSocket(asyncio.Protocol):
 
     def ping(self, now: float) -> None:
         """Send a ping, to be answered before the ping timeout."""
-        if self._protocol.state is OPEN:
+        if self._deadline is None:
             self.pinged = now
-            self._protocol.send_ping(b"")
-            self._send()
+            self._control(Opcode.PING, b"")
 
     def close(self, code: int, reason: str) -> None:
         """Close with a code and a reason that the client sees. The connection ends when it has answered."""
-        if self._protocol.state is OPEN:
-            self._protocol.send_close(code, reason)
-            self._send()
+        if self._deadline is None:
+            self._control(Opcode.CLOSE, Close(code, reason).serialize())
             self._end()
 
     def abort(self) -> None:
         """Let go at once, without what is still buffered."""
         self.transport.abort()
 
+    # --- the handshake --------------------------------------------------------------------------------------
+
+    def _shake(self, head: bytes) -> None:
+        """Answer the request, and open the session if the answer is yes."""
+        opening = self._opening
+        library = ServerProtocol(select_subprotocol=lambda _, offered: opening.select(offered), logger=_quiet)
+        library.receive_data(head)
+        for request in library.events_received():
+            if isinstance(request, Request):
+                refused = opening.refuse(request)
+                response = library.accept(request) if refused is None else library.reject(*refused)
+                library.send_response(response)
+                self._answer(library)
+                if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+                    self._inbound = Inbound(opening.settings.max_frame_bytes)
+                    self._session = opening.session(self, request)
+                    return
+        self._answer(library)
+        self._end()
+
+    def _answer(self, library: ServerProtocol) -> None:
+        for data in library.data_to_send():
+            if data:
+                self._write(data)
+            else:
+                self._finish_writing()
+
     # --- frames in ------------------------------------------------------------------------------------------
 
-    def _handle(self) -> None:
-        for event in self._protocol.events_received():
-            if isinstance(event, Request):
-                self._open(event)
-            elif self._session is not None and isinstance(event, Frame):
-                self._frame(event)
-        self._send()
-        if self._protocol.close_expected():
+    def _receive(self, inbound: Inbound, data: bytes) -> None:
+        try:
+            for arrival in inbound.feed(data):
+                if isinstance(arrival, str):
+                    if self._session is not None:
+                        self._session.message(arrival)
+                elif isinstance(arrival, Ping):
+                    self._control(Opcode.PONG, arrival.payload)
+                else:
+                    self._answer_close(arrival)
+                    return
+        except Violation as violation:
+            self._inbound = None
+            self.close(violation.code, violation.reason)
+            self._finish_writing()
+
+    def _answer_close(self, closing: Closing) -> None:
+        """Both sides have said goodbye, or do now: the server ends the connection, once all is sent."""
+        self._inbound = None
+        if self._deadline is None:
+            self._control(Opcode.CLOSE, closing.payload)
             self._end()
-            if self._protocol.close_rcvd is not None:
-                self.transport.close()
+        self.transport.close()
+
+    def _control(self, opcode: Opcode, payload: bytes) -> None:
+        if not self.transport.is_closing():
+            self._write(Frame(opcode, payload).serialize(mask=False))
+
+    def _finish_writing(self) -> None:
+        if self.transport.can_write_eof() and not self.transport.is_closing():
+            self.transport.write_eof()
 
     def _end(self) -> None:
         """Take no more frames, and give the client a moment to read the last ones.
@@ -224,66 +255,3 @@ class WebSocket(asyncio.Protocol):
         session, self._session = self._session, None
         if session is not None:
             session.closed()
-
-    def _open(self, request: Request) -> None:
-        refused = self._opening.refuse(request)
-        response = self._protocol.accept(request) if refused is None else self._protocol.reject(*refused)
-        self._protocol.send_response(response)
-        self._send()
-        if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-            self._session = self._opening.session(self, request)
-        else:
-            self._end()
-
-    def _frame(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.BINARY:
-            self._fail(CloseCode.UNSUPPORTED_DATA, "this server takes text frames only")
-        elif frame.opcode in (Opcode.TEXT, Opcode.CONT):
-            self._text(frame)
-
-    def _text(self, frame: Frame) -> None:
-        """Gather a message of one or more fragments, decode it as UTF-8, hand it on when it is whole."""
-        try:
-            if frame.fin and not self._parts and self._decoder is None:
-                text = bytes(frame.data).decode()
-            else:
-                text = self._gather(frame)
-        except UnicodeDecodeError:
-            self._fail(CloseCode.INVALID_DATA, "a text message must be UTF-8")
-            return
-        if text is not None and self._session is not None:
-            self._session.message(text)
-
-    def _gather(self, frame: Frame) -> str | None:
-        """The whole text once the last fragment is in. Decoded as it comes, since bad bytes end the socket at
-        once."""
-        if self._decoder is None:
-            self._decoder = codecs.getincrementaldecoder("utf-8")()
-        if part := self._decoder.decode(bytes(frame.data), final=frame.fin):
-            self._parts.append(
-                part
-            )  # Empty ones would be a list without bound: no limit of bytes counts them.
-        if not frame.fin:
-            return None
-        text = "".join(self._parts)
-        self._parts.clear()
-        self._decoder = None
-        return text
-
-    def _fail(self, code: CloseCode, reason: str) -> None:
-        try:
-            self._protocol.fail(code, reason)
-        except ProtocolError:
-            log.debug("A socket failed twice: %s", reason)
-        self._send()
-        self._end()
-
-    def _send(self) -> None:
-        """Write what the state machine has to say: the handshake, pongs, close frames, the end."""
-        if self.transport.is_closing():
-            return
-        for data in self._protocol.data_to_send():
-            if data:
-                self.transport.write(data)
-            elif self.transport.can_write_eof():
-                self.transport.write_eof()

@@ -88,10 +88,10 @@ def test_the_reserve_is_used_when_all_others_are_stalled() -> None:
     assert name(choose(workers)) == "reserve"
 
 
-def test_a_suspect_step_waits_rather_than_take_the_last_living_worker() -> None:
+def test_a_risky_step_waits_rather_than_take_the_last_living_worker() -> None:
     workers = [Fake("a", stalled=True), Fake("reserve")]
-    assert choose(workers, suspect=True) is None
-    assert name(choose([Fake("a", stalled=True), Fake("b"), Fake("reserve")], suspect=True)) == "b"
+    assert choose(workers, risky=lambda _: True) is None
+    assert name(choose([Fake("a", stalled=True), Fake("b"), Fake("reserve")], risky=lambda _: True)) == "b"
 
 
 def test_without_a_reserve_every_living_worker_is_used() -> None:

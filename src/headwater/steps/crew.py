@@ -105,6 +105,11 @@ class Crew:
         self._deserted = asyncio.Event()
         self._deserted.set()
 
+    @property
+    def growing(self) -> bool:
+        """Whether one more worker will be there soon."""
+        return self._starting > 0 and self._failures == 0
+
     def ready(self) -> list[Worker]:
         """The workers that may be given something."""
         return [worker for worker in self.workers if not worker.draining]

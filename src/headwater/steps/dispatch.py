@@ -1,13 +1,12 @@
 """Which worker gets an invocation. Pure.
 
-The last worker whose loop answers is the reserve: it gets work only when no other can take it, and never a
-step that runs on a stalled worker right now, since that step may well be what blocks. So one first-time
-blocker, or several of one step, never take the last living loop from everyone else.
+The last worker whose loop answers is the reserve: it gets work only when no other can take it, and never what
+may well block it, so that first-time blockers do not take the last living loop from everyone else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 
@@ -28,15 +27,17 @@ class Candidate(Protocol):
 Chosen = TypeVar("Chosen", bound=Candidate)
 
 
-def choose(workers: Sequence[Chosen], *, suspect: bool = False, reserve: bool = True) -> Chosen | None:
+def choose(
+    workers: Sequence[Chosen], *, reserve: bool = True, risky: Callable[[Chosen], bool] = lambda _: False
+) -> Chosen | None:
     """The least loaded worker that may take an invocation, or None: it must wait.
 
-    `suspect` says that its step runs on a stalled worker; `reserve` False that none is to be kept back.
+    `reserve` tells that one is to be kept back. `risky` is asked about the last living worker only: whether
+    this invocation may well block it.
     """
     alive = [worker for worker in workers if not worker.stalled]
-    if reserve and len(workers) > 1:
-        if len(alive) > 1:
-            alive.pop()
-        elif suspect:
-            return None
+    if reserve and len(alive) > 1:
+        alive.pop()
+    elif reserve and len(workers) > 1 and alive and risky(alive[0]):
+        return None
     return min(alive, key=lambda worker: worker.load_count, default=None)

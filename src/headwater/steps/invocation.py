@@ -33,7 +33,8 @@ class Invocation:
     """One run of user code.
 
     `frame` makes the message that starts it. `done` gets the worker's `result` message, or an error when the
-    worker is lost. `started` tells that user code has begun; before that it can move to another worker.
+    worker is lost. `started` tells that user code has begun; before that it can move to another worker, and
+    `withdrawn` tells that it has, away from a stalled one.
     """
 
     __slots__ = (
@@ -51,6 +52,7 @@ class Invocation:
         "thread",
         "trace",
         "withdrawing",
+        "withdrawn",
     )
 
     def __init__(
@@ -72,6 +74,7 @@ class Invocation:
         self.holder: Holder | None = None
         self.id = 0
         self.losses = 0
+        self.withdrawn = False
         self.reset()
 
     def reset(self) -> None:

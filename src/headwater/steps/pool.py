@@ -37,6 +37,7 @@ class Pool:
         self._crew = Crew(self, parts, load)
         self._waiting: deque[Invocation] = deque()
         self._blocking: set[str] = set()
+        self._proven: set[str] = set()
         self._numbers = itertools.count(1)
         self._ticking: asyncio.TimerHandle | None = None
         self._tick_due = 0.0
@@ -143,8 +144,11 @@ class Pool:
     def _place(self, invocation: Invocation) -> bool:
         """Give an invocation to a worker that may take it now."""
         threaded = invocation.target in self._blocking
-        suspect = not threaded and invocation.target in self._suspects()
-        worker = choose(self._crew.ready(), suspect=suspect, reserve=self._crew.size.reserve)
+
+        def risky(last: Worker) -> bool:
+            return not threaded and self._risky(invocation, last)
+
+        worker = choose(self._crew.ready(), reserve=self._crew.size.reserve, risky=risky)
         if worker is None:
             return False
         worker.give(invocation, thread=threaded)
@@ -158,6 +162,19 @@ class Pool:
             if not invocation.done.done() and not self._place(invocation):
                 self._waiting.append(invocation)
 
+    def _risky(self, invocation: Invocation, last: Worker) -> bool:
+        """Whether it may well block the last living worker.
+
+        So may a step that runs on a stalled worker right now. While another worker is on its way, so may what
+        has never run to its end: at most one such at a time, and none that comes from a stalled worker.
+        """
+        if invocation.target in self._suspects():
+            return True
+        if invocation.target in self._proven or not self._crew.growing:
+            return False
+        beside = (one.target for one in last.running.values() if not one.thread)
+        return invocation.withdrawn or any(target not in self._proven for target in beside)
+
     def _suspects(self) -> set[str]:
         """The targets that may be what blocks a stalled worker.
 
@@ -169,15 +186,22 @@ class Pool:
 
     # --- what workers and crew tell ---
 
-    def given_back(self, worker: Worker, invocation: Invocation) -> None:
+    def given_back(self, invocation: Invocation) -> None:
         """An invocation was withdrawn before it started: another worker gets it."""
         if not invocation.done.done():
+            invocation.withdrawn = True
             self.take(invocation)
 
-    def relieved(self, worker: Worker) -> None:
-        """A worker may take more."""
+    def finished(self, invocation: Invocation) -> None:
+        """An invocation has ended, so its step is known to end."""
+        if invocation.started:
+            self._proven.add(invocation.target)
         if self._waiting:
             self._flush()
+
+    def relieved(self) -> None:
+        """A stalled worker answers again."""
+        self._flush()
 
     def blocks(self, target: str, seconds: float) -> None:
         """A step holds its loop: from now on it runs in threads."""

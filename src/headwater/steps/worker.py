@@ -28,12 +28,16 @@ _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING
 class Listener(Protocol):
     """What a worker tells whoever gives it work."""
 
-    def given_back(self, worker: Worker, invocation: Invocation) -> None:
+    def given_back(self, invocation: Invocation) -> None:
         """An invocation was withdrawn before it started."""
         ...
 
-    def relieved(self, worker: Worker) -> None:
-        """The worker may take more: it answers again, or an invocation on it has ended."""
+    def finished(self, invocation: Invocation) -> None:
+        """An invocation has ended."""
+        ...
+
+    def relieved(self) -> None:
+        """The worker answers again."""
         ...
 
     def blocks(self, target: str, seconds: float) -> None:
@@ -221,7 +225,7 @@ class Worker:
         invocation = self.running.pop(message.header["id"], None)
         if invocation is not None:
             invocation.finish(message)
-            self._listener.relieved(self)
+            self._listener.finished(invocation)
 
     def _on_withdrawn(self, message: Message) -> None:
         if not message.header["ok"]:
@@ -229,11 +233,11 @@ class Worker:
         invocation = self.running.pop(message.header["id"], None)
         if invocation is not None:
             invocation.reset()
-            self._listener.given_back(self, invocation)
+            self._listener.given_back(invocation)
 
     def _on_pong(self, message: Message) -> None:
         if self.pulse.answer(message.header["n"], self._clock.monotonic()):
-            self._listener.relieved(self)
+            self._listener.relieved()
 
     def _on_log(self, message: Message) -> None:
         header = message.header

@@ -172,16 +172,24 @@ class HttpSocket(HttpToolsProtocol):
             self._refuse(self._refusal)
             return
         self._end_watches()
+        behind = self._behind_the_head()
         super().handle_websocket_upgrade()
+        if behind:  # A client need not wait for the answer before it sends its first frames.
+            protocol = self.transport.get_protocol()
+            if isinstance(protocol, asyncio.Protocol):
+                protocol.data_received(behind)
+
+    def _behind_the_head(self) -> bytes:
+        """What came with the head of a request at which the parser stopped, behind it."""
+        stop = sys.exc_info()[1]
+        return self._chunk[stop.args[0] :] if isinstance(stop, HttpParserUpgrade) else b""
 
     def _unsupported_upgrade_warning(self) -> None:
         """Read a request again that offers a protocol which is not spoken here.
 
         HTTP says to ignore the offer (clients of HTTP/2 make it), but the parser stops before the body then.
         """
-        stop = sys.exc_info()[1]
-        rest = self._chunk[stop.args[0] :] if isinstance(stop, HttpParserUpgrade) else b""
-        self._again, self._plain_head = self._plain_head + rest, b""
+        self._again, self._plain_head = self._plain_head + self._behind_the_head(), b""
         self.parser = HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -313,6 +314,67 @@ async def test_closing_ends_what_does_not_end_by_itself(tmp_path: Path) -> None:
         with pytest.raises(WorkerLost):
             await running
     assert children() <= before
+
+
+SERVER = """
+import asyncio, sys
+from pathlib import Path
+from support.steps_project import api, serving
+
+async def main(root):
+    body = "import time; time.sleep(60)"
+    async with serving(root, {"steps/a_step.py": api("/a", body)}, size=1, max_size=1) as site:
+        task = asyncio.create_task(site.post("/a", {}))
+        while not any(one.started for one in site.pool.workers[0].running.values()):
+            await asyncio.sleep(0.01)
+        print(site.pool.workers[0].pid, flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+async def test_a_worker_ends_with_its_server_even_while_user_code_blocks(tmp_path: Path) -> None:
+    server = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        SERVER,
+        str(tmp_path),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert server.stdout is not None
+    worker = int(await server.stdout.readline())
+    server.kill()
+    await server.communicate()
+    await until(lambda: not psutil.pid_exists(worker))
+
+
+async def test_a_grandchild_that_holds_the_socket_delays_nothing(tmp_path: Path) -> None:
+    body = "if os.fork() == 0:\n    time.sleep(8)\n    os._exit(0)\nos._exit(5)"
+    files = {**QUICK, "steps/a_step.py": api("/a", body, top="import os, time")}
+    async with serving(tmp_path, files) as site:
+        async with asyncio.timeout(6):
+            with pytest.raises(WorkerLost, match="exit code 5"):
+                await site.post("/a", {})
+        assert (await site.post("/quick", {})).status == 200
+
+
+async def test_a_worker_that_breaks_the_protocol_is_ended(tmp_path: Path) -> None:
+    body = """
+    for fd in range(3, 64):
+        try:
+            if stat.S_ISSOCK(os.fstat(fd).st_mode):
+                os.write(fd, bytes([255]) * 64)
+        except OSError:
+            pass
+    await asyncio.sleep(60)
+    """
+    files = {**QUICK, "steps/a_step.py": api("/a", body, top="import asyncio, os, stat")}
+    async with serving(tmp_path, files) as site:
+        with pytest.raises(WorkerLost, match="it broke the protocol"):
+            await site.post("/a", {})
+        assert (await site.post("/quick", {})).status == 200
 
 
 async def test_output_of_workers_is_logged_line_by_line(tmp_path: Path, caplog: Any) -> None:

@@ -299,6 +299,14 @@ async def test_a_project_that_cannot_load_at_all_starts_empty_with_its_problem(t
         assert await said(site) == "one"
 
 
+async def test_sources_that_fit_no_frame_are_told(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"steps/a_step.py": says("one")}, max_frame_bytes=10_000) as site:
+        site.write({"steps/a_step.py": says("x" * 20_000)})
+        await site.runtime.reload()
+        assert await said(site) == "one"
+        assert "passes the limit of 10000" in site.problem("TOO_LARGE").message
+
+
 async def test_an_empty_project_needs_no_process(tmp_path: Path) -> None:
     before = children()
     async with serving(tmp_path, {"steps/a.step.ts": "export const config = {}"}) as site:

@@ -144,7 +144,6 @@ def test_a_missing_required_key_is_named_and_leaves_the_file_out(config: dict[st
         ({"path": "/:"}, "without a name"),
         ({"bodySchema": "x"}, '"bodySchema" must be a JSON Schema object'),
         ({"bodySchema": {"type": "strin"}}, '"bodySchema" is no valid JSON Schema'),
-        ({"responseSchema": {"ok": {}}}, '"ok" is no status'),
         ({"responseSchema": {"200": {"type": "strin"}}}, '"responseSchema.200" is no valid JSON Schema'),
         ({"queryParams": ["page"]}, '"queryParams" must be a list of {name, description}'),
         ({"type": "apo"}, 'Did you mean "api"?'),
@@ -167,6 +166,16 @@ def test_an_unknown_key_warns_suggests_and_lets_the_file_run() -> None:
     assert (level, code, len(found.steps)) == ("warning", "CONFIG_UNKNOWN_KEY", 1)
     assert 'An api step has no key "bodyShema"; it is ignored' in text
     assert 'Did you mean "bodySchema"?' in text
+
+
+def test_a_response_schema_for_what_is_no_status_warns_and_lets_the_file_run() -> None:
+    found = project(
+        steps=[step("steps/a_step.py", API | {"responseSchema": {"default": {"type": "object"}}})]
+    )
+
+    level, _, text = one_problem(found)
+    assert (level, found.routes[0].response_schemas) == ("warning", {})
+    assert '"default" is no status and is ignored' in text
 
 
 def test_a_key_of_another_step_type_says_where_it_belongs() -> None:

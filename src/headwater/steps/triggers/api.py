@@ -61,9 +61,8 @@ def _path_faults(path: Any) -> list[Fault]:
 def _response_faults(status: str, schema: Any) -> list[Fault]:
     key = f"responseSchema.{status}"
     if not _is_status(status):
-        return [
-            Fault("error", key, f'"responseSchema" maps HTTP statuses to schemas; "{status}" is no status')
-        ]
+        message = f'"responseSchema" maps HTTP statuses to schemas; "{status}" is no status and is ignored'
+        return [Fault("warning", key, message)]
     if schema is not None and not is_object(schema):
         return [Fault("error", key, f'"{key}" must be {SCHEMA.allowed}')]
     fault = schema_fault(key, schema)
@@ -79,7 +78,9 @@ def _declare(entry: Entry) -> ApiStep:
         path=config["path"],
         method=config["method"],
         body_schema=config.get("bodySchema") or None,
-        response_schemas={int(status): schema for status, schema in responses.items() if schema},
+        response_schemas={
+            int(status): schema for status, schema in responses.items() if schema and _is_status(status)
+        },
         query_params=tuple((one["name"] or "", one.get("description") or "") for one in params),
         middleware=entry.middleware,
     )

@@ -61,8 +61,8 @@ class StreamCalls:
     def _begin(self, call: _Call, *, is_read: bool) -> None:
         try:
             running = self._start(call)
-        except HeadwaterError as error:
-            self._answer(call, protocol.failure(call.message.header["id"], error))
+        except Exception as error:
+            self._answer(call, _failure(call.message.header["id"], error))
             return
         if is_read:
             self._reading += 1
@@ -158,12 +158,15 @@ def _result(number: int, done: asyncio.Future[Any]) -> Message:
     if done.cancelled():
         return protocol.failure(number, HeadwaterError("The call was given up: the server is stopping."))
     error = done.exception()
+    return _value(number, done.result()) if error is None else _failure(number, error)
+
+
+def _failure(number: int, error: BaseException) -> Message:
+    """The answer to a call that failed; what is no error on purpose is told in the log alone."""
     if isinstance(error, HeadwaterError):
         return protocol.failure(number, error)
-    if error is not None:
-        log.error("A call on a stream failed", exc_info=error)
-        return protocol.failure(number, HeadwaterError("The server failed at this call; see its log."))
-    return _value(number, done.result())
+    log.error("A call on a stream failed", exc_info=error)
+    return protocol.failure(number, HeadwaterError("The server failed at this call; see its log."))
 
 
 def _value(number: int, value: Any) -> Message:

@@ -291,12 +291,15 @@ def test_a_refused_call_that_the_handler_does_not_catch_fails_it_without_telling
     assert "refuse: is not allowed" in error["traceback"]
 
 
+@pytest.mark.parametrize("thread", [False, True])
 @pytest.mark.parametrize("how", ["{}", "asyncio.create_task({})", "asyncio.ensure_future({})"])
-def test_a_refused_call_that_nobody_awaits_is_one_log_line_with_its_place(tmp_path: Path, how: str) -> None:
+def test_a_refused_call_that_nobody_awaits_is_one_log_line_with_its_place(
+    tmp_path: Path, how: str, thread: bool
+) -> None:
     begin = how.format("ctx.streams.chat.set('g', '1', {'refuse': True})")
     body = f"import asyncio, gc\n{begin}\nawait asyncio.sleep(0.1)\ngc.collect()\nreturn {{'status': 204}}"
     with working(tmp_path, {"steps/x_step.py": step("X", body)}) as worker:
-        assert worker.run_step("X").header["status"] == 204
+        assert worker.run_step("X", thread=thread).header["status"] == 204
         worker.send(protocol.ping(1))
         worker.wait_for("pong")
         lines = [line.header for line in worker.of_type("log")]
@@ -474,19 +477,18 @@ def test_whatever_a_handler_raises_fails_it_alone(tmp_path: Path, raised: str, p
         assert worker.run_step("Y").header["ok"]
 
 
-def test_a_task_that_exits_does_not_stop_the_loop(tmp_path: Path) -> None:
-    files = {
-        "steps/x_step.py": step(
-            "X",
-            "async def bad(): raise SystemExit(1)\nasyncio.create_task(bad())\nreturn {'status': 204}",
-            top="import asyncio",
-        ),
-        "steps/y_step.py": step("Y", "return {'status': 204}"),
-    }
-    with working(tmp_path, files) as worker:
-        assert worker.run_step("X").header["ok"]
+@pytest.mark.parametrize("thread", [False, True])
+def test_a_task_that_exits_does_not_stop_the_loop(tmp_path: Path, thread: bool) -> None:
+    body = """
+        async def bad():
+            raise SystemExit(1)
+        asyncio.create_task(bad())
+        await asyncio.sleep(0.05)
+        return {"status": 204}
+    """
+    with working(tmp_path, {"steps/x_step.py": step("X", body, top="import asyncio")}) as worker:
         for _ in range(3):
-            assert worker.run_step("Y").header["ok"]
+            assert worker.run_step("X", thread=thread).header["ok"]
 
 
 def test_a_traceback_shows_the_users_frames_alone_with_causes(tmp_path: Path) -> None:

@@ -85,7 +85,17 @@ def test_tasks_left_on_a_threads_loop_go_on_and_free_its_place() -> None:
     async def work() -> None:
         tasks.append(asyncio.create_task(left_behind()))
 
-    threads.submit(lambda: threads.run(work()))
+    waiting = threading.Event()
+
+    def wait_and_work() -> None:
+        waiting.wait(PATIENCE)
+        threads.run(work())
+
+    threads.submit(wait_and_work)
+    meanwhile = threading.Event()
+    threads.submit(meanwhile.set)
+    waiting.set()
+    assert meanwhile.wait(PATIENCE)
     assert run(threads, lambda: "runs meanwhile") == "runs meanwhile"
     assert not finished.is_set()
     gate.set()

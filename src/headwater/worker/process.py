@@ -80,7 +80,7 @@ class Process:
         self._loop = calls.user_loop = new_user_loop()
         self._watchdog = Watchdog(self._loop, block_after, self._say_blocked, channel.holds_main_thread)
         self._loads: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        threads = Threads(new_loop)
+        threads = Threads(self._new_loop)
         outlets = Outlets(channel.send, channel.reply)
         self._runner = Runner(outlets, self._loop, threads, self._watchdog, self._stop)
         self._ending = False
@@ -133,6 +133,11 @@ class Process:
         self._channel.send(
             protocol.manifest(header["generation"], declared.steps, declared.streams, declared.problems)
         )
+
+    def _new_loop(self) -> asyncio.AbstractEventLoop:
+        loop = new_loop()
+        loop.set_exception_handler(self._say_unhandled)
+        return loop
 
     def _say_blocked(self, invocation: Invocation, seconds: float) -> None:
         self._channel.send(protocol.blocked(invocation.id, invocation.step, seconds))

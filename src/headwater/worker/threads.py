@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -28,7 +29,7 @@ class Threads:
         self._new_loop = new_loop
         self._limit = limit
         self._changed = threading.Condition()
-        self._jobs: deque[Job] = deque()
+        self._jobs: deque[tuple[Job, bool]] = deque()
         self._idle = 0
         self._running = 0
         self._names = 0
@@ -38,42 +39,50 @@ class Threads:
         """Run the job in a thread. `inner`: running work waits for it, so it starts at once, limit or not."""
         with self._changed:
             if inner:
-                self._jobs.appendleft(job)
+                self._jobs.appendleft((job, inner))
             else:
-                self._jobs.append(job)
+                self._jobs.append((job, inner))
             if self._idle >= len(self._jobs):
                 self._changed.notify()
             elif inner or self._running < self._limit:
-                self._running += 1
-                self._names += 1
-                name = f"headwater-step-{self._names}"
-                threading.Thread(target=self._work, name=name, daemon=True).start()
+                self._add_thread()
+
+    def _add_thread(self) -> None:
+        self._running += 1
+        self._names += 1
+        name = f"headwater-step-{self._names}"
+        threading.Thread(target=self._work, name=name, daemon=True).start()
 
     def _work(self) -> None:
         while (job := self._next()) is not None:
-            job()
-            self._let_tasks_end()
+            try:
+                job()
+                self._let_tasks_end()
+            except BaseException:  # a lost thread would be a place lost for good
+                traceback.print_exc()
         loop: asyncio.AbstractEventLoop | None = getattr(self._local, "loop", None)
         if loop is not None:
             loop.close()
 
     def _next(self) -> Job | None:
+        """The next job, or None when this thread is one too many or idle for long."""
         with self._changed:
-            while not self._jobs:
-                if self._running > self._limit:
+            woken = True
+            while not self._jobs or self._running > self._limit:
+                if self._jobs and self._jobs[0][1]:
+                    break
+                if self._running > self._limit or not woken:
                     self._running -= 1
                     return None
                 self._idle += 1
                 woken = self._changed.wait(IDLE_SECONDS)
                 self._idle -= 1
-                if not woken and not self._jobs:
-                    self._running -= 1
-                    return None
-            return self._jobs.popleft()
+            return self._jobs.popleft()[0]
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Run async work to its end on this thread's own loop."""
-        self.loop().run_until_complete(work)
+        loop = self.loop()
+        _finish(loop, loop.create_task(work))
 
     def loop(self) -> asyncio.AbstractEventLoop:
         """This thread's own loop."""
@@ -90,8 +99,27 @@ class Threads:
             return
         with self._changed:
             self._running -= 1
-        while tasks:
-            loop.run_until_complete(asyncio.wait(tasks))
-            tasks = asyncio.all_tasks(loop)
-        with self._changed:
-            self._running += 1
+            if self._jobs and self._running < self._limit:
+                self._add_thread()
+        try:
+            while tasks:
+                _finish(loop, loop.create_task(_wait(tasks)))
+                tasks = asyncio.all_tasks(loop)
+        finally:
+            with self._changed:
+                self._running += 1
+
+
+async def _wait(tasks: set[asyncio.Task[Any]]) -> None:
+    await asyncio.wait(tasks)
+
+
+def _finish(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
+    """Run the loop until the task is done, whatever other tasks raise through the loop (SystemExit does)."""
+    while not task.done():
+        try:
+            loop.run_until_complete(task)
+        except BaseException:
+            if not task.done():
+                continue
+            raise

@@ -20,12 +20,22 @@ class Subscription:
     """One subscription of a client. `state` is what it holds; `events` and `error` what it was told beside
     it."""
 
-    def __init__(self, number: int, stream: str, group: str, item: str | None, limit: int | None) -> None:
+    def __init__(
+        self,
+        number: int,
+        stream: str,
+        group: str,
+        item: str | None,
+        limit: int | None,
+        presence: dict[str, Any] | None,
+    ) -> None:
         self.number = number
         self.stream = stream
         self.group = group
         self.item = item
         self.limit = limit
+        self.presence = presence
+        """The client's own state in the group, where it gave one."""
         self.state = State(item, windowed=limit is not None)
         self.feed: int | None = None
         self.epoch = ""
@@ -40,6 +50,8 @@ class Subscription:
             message["id"] = self.item
         if self.limit is not None:
             message["limit"] = self.limit
+        if self.presence is not None:
+            message["state"] = self.presence
         if self.state.epoch and self.state.version:
             message["from"] = {"epoch": self.state.epoch, "v": self.state.version}
             if self.limit is not None:
@@ -65,11 +77,17 @@ class ClientStore:
         self._connected = False
 
     def subscribe(
-        self, stream: str, group: str, item: str | None = None, *, limit: int | None = None
+        self,
+        stream: str,
+        group: str,
+        item: str | None = None,
+        *,
+        limit: int | None = None,
+        state: dict[str, Any] | None = None,
     ) -> Subscription:
-        """Follow a group or one item of it."""
+        """Follow a group, the newest `limit` items of it, or one item; be there with a presence state."""
         self._numbers += 1
-        subscription = Subscription(self._numbers, stream, group, item, limit)
+        subscription = Subscription(self._numbers, stream, group, item, limit, state)
         self._subscriptions[subscription.number] = subscription
         if self._connected:
             self._send(subscription.request())
@@ -85,6 +103,12 @@ class ClientStore:
         """Ask for older items of a window."""
         if self._connected:
             self._send({"t": "more", "sub": subscription.number, "limit": limit})
+
+    def set_state(self, subscription: Subscription, presence: dict[str, Any]) -> None:
+        """Change the client's own state in a group."""
+        subscription.presence = presence
+        if self._connected:
+            self._send({"t": "state", "sub": subscription.number, "state": presence})
 
     def connected(self) -> None:
         """A connection is open: ask for everything, each from where it stands."""
@@ -126,6 +150,7 @@ class ClientStore:
                 self._feeds.setdefault(message["f"], []).append(subscription)
             case "reset":
                 state.reset(message["epoch"])
+                self._watcher(subscription, "reset", message["reason"])
             case "page":
                 state.page(message.get("items", []), message.get("gone", []))
             case "complete":

@@ -2,7 +2,8 @@
 environment, flags) is `cli/settings.py`. Knows no layer above.
 
 A setting `[section] key` of `headwater.toml` is `HEADWATER_SECTION_KEY` in the environment. Each field's
-metadata `doc` is what `headwater config` and the manual print; `least` and `most` bound a number (inclusive).
+metadata `doc` is what `headwater config` and the manual print; `least` and `most` bound a number (inclusive),
+and a text is not empty unless it `may_be_empty`.
 The type and name tell the unit: a float is seconds, a whole number named `*_bytes` is bytes, the other whole
 numbers are counts.
 """
@@ -17,8 +18,11 @@ KIB = 1024
 MIB = 1024 * KIB
 
 
-def _setting(default: Any, doc: str, *, least: float = 0, most: float | None = None) -> Any:
-    return field(default=default, metadata={"doc": doc, "least": least, "most": most})
+def _setting(
+    default: Any, doc: str, *, least: float = 0, most: float | None = None, may_be_empty: bool = False
+) -> Any:
+    bounds = {"least": least, "most": most, "may_be_empty": may_be_empty}
+    return field(default=default, metadata={"doc": doc, **bounds})
 
 
 MOMENT = 0.001
@@ -115,7 +119,9 @@ class StreamSettings:
         256 * KIB, "Recent changes kept in memory for each subscribed group, in bytes."
     )
     prefix: str = _setting(
-        "/streams", "Path under which streams are read over plain HTTP; empty turns it off."
+        "/streams",
+        "Path under which streams are read over plain HTTP; empty turns it off.",
+        may_be_empty=True,
     )
     page_bytes: int = _setting(1 * MIB, "One page of a catch-up, in bytes of item data.", least=1)
 

@@ -46,6 +46,11 @@ def test_the_tour_runs_as_printed(project: Path) -> None:
         assert finished.json() == {**added.json(), "done": True}
         assert json.loads(page.recv(10))["event"] == {"type": "update", "data": finished.json()}
 
+        address = f"{server.url}/streams/todos/home"
+        assert finished.json()["id"] in httpx.get(address).text
+        with httpx.stream("GET", address, headers={"accept": "text/event-stream"}) as live:
+            assert any(finished.json()["id"] in line for line in live.iter_lines())
+
         refused = httpx.post(f"{server.url}/lists/home", json={"titel": "write"})
         assert refused.status_code == 400
         assert "title" in refused.text

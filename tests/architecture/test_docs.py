@@ -35,6 +35,12 @@ def every_error(root: type[errors.HeadwaterError]) -> Iterator[type[errors.Headw
         yield from every_error(kind)
 
 
+def test_every_file_that_the_architecture_names_is_there() -> None:
+    named = re.findall(r"`([\w./-]+(?:/|\.py|\.md|\.toml))`", text(Path("ARCHITECTURE.md")))
+    homes = (ROOT, ROOT / "src" / "headwater", ROOT / "src" / "headwater" / "cli")
+    assert [name for name in named if not any((home / name).exists() for home in homes)] == []
+
+
 def test_every_error_has_a_code_of_its_own() -> None:
     own = [kind for kind in every_error(errors.HeadwaterError) if kind.__module__ == errors.__name__]
     codes = [kind.code for kind in own]

@@ -90,6 +90,10 @@ def test_a_list_is_comma_separated_in_the_environment(project: Path) -> None:
     assert load(project, HEADWATER_SERVER_CORS_ORIGINS="").settings.server.cors_origins == ()
 
 
+def test_a_text_that_may_be_empty_turns_something_off(project: Path) -> None:
+    assert load(project, HEADWATER_STREAMS_PREFIX="").settings.streams.prefix == ""
+
+
 @pytest.mark.parametrize(
     ("written", "hint"),
     [

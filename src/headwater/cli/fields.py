@@ -38,6 +38,7 @@ class Field:
     least: float
     most: float
     choices: tuple[str, ...] = ()
+    may_be_empty: bool = False
 
     @property
     def key(self) -> str:
@@ -57,7 +58,7 @@ class Field:
             case "list":
                 return 'a list of texts (in the environment: "a,b")'
             case "text":
-                return "a text that is not empty"
+                return "a text" if self.may_be_empty else "a text that is not empty"
             case "bytes":
                 return f'a size of {self.least:.0f} to {self.most:.0f} bytes, like 65536, "1 MiB" or "500 KB"'
             case "seconds":
@@ -88,7 +89,9 @@ class Field:
         return number
 
     def _text(self, raw: object) -> str:
-        if not isinstance(raw, str) or not raw.strip() or (self.choices and raw not in self.choices):
+        if not isinstance(raw, str) or (self.choices and raw not in self.choices):
+            raise ValueError(self.key)
+        if not raw.strip() and not self.may_be_empty:
             raise ValueError(self.key)
         return raw
 
@@ -108,7 +111,7 @@ class Field:
             return "[" + ", ".join(f'"{part}"' for part in value) + "]"
         if self.kind == "bytes" and isinstance(value, int):
             return _size_text(value)
-        return f"{value:g}" if isinstance(value, float) else str(value)
+        return f"{value:g}" if isinstance(value, float) else str(value) or '""'
 
 
 def _number(raw: object) -> float:
@@ -175,6 +178,7 @@ def _field(section: str, name: str, declared: dataclasses.Field[Any], hint: Any)
         least=bounds["least"],
         most=_MOST.get(kind, 0) if bounds["most"] is None else bounds["most"],
         choices=get_args(hint) if kind == "choice" else (),
+        may_be_empty=bounds["may_be_empty"],
     )
 
 

@@ -19,6 +19,7 @@ from headwater.protocol.worker import Message
 from headwater.steps.crew import Crew, Parts
 from headwater.steps.dispatch import choose
 from headwater.steps.invocation import Invocation
+from headwater.steps.pulse import PING_EVERY
 from headwater.steps.worker import Worker
 
 log = logging.getLogger("headwater.steps")
@@ -238,10 +239,16 @@ class Pool:
     # --- the tick, while something runs or waits ---
 
     def _tick_later(self) -> None:
-        if self._ticking is None:
-            delay = self._settings.stall_after / 2
-            self._tick_due = self._clock.monotonic() + delay
-            self._ticking = asyncio.get_running_loop().call_later(delay, self._tick)
+        """See to it that a tick comes soon while an answer is due, else when the next ping is."""
+        urgent = self._waiting or any(worker.pulse.asked for worker in self._crew.workers)
+        delay = self._settings.stall_after * (0.5 if urgent else PING_EVERY)
+        due = self._clock.monotonic() + delay
+        if self._ticking is not None:
+            if self._tick_due <= due:
+                return
+            self._ticking.cancel()
+        self._tick_due = due
+        self._ticking = asyncio.get_running_loop().call_later(delay, self._tick)
 
     def _tick(self) -> None:
         self._ticking = None

@@ -6,7 +6,7 @@ a row find it so: between them the server has read its sockets, so an answer tha
 
 from __future__ import annotations
 
-PING_EVERY = 2.0
+PING_EVERY = 5.0
 """How far apart pings to a busy worker are, in units of `stall_after`."""
 
 

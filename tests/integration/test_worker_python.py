@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import textwrap
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from headwater.protocol import worker as protocol
 from headwater.testing.worker_driver import PATIENCE, WorkerDriver, body_of, text_of
 from support.worker_project import step, working
 
-SOON = 2.0
+SOON = 8.0
 
 
 def answer(root: Path, body: str, *, top: str = "", plain: bool = False, **more: Any) -> Any:
@@ -85,6 +84,7 @@ def test_result_with_a_timeout_gives_up_waiting_but_not_the_call(tmp_path: Path)
         try:
             call.result(timeout=0.05)
         except TimedOut as error:
+            ctx.logger.info("gave up")
             return {"status": 200, "body": [error.code, call.result()]}
         """,
         top="from headwater.errors import TimedOut",
@@ -94,7 +94,7 @@ def test_result_with_a_timeout_gives_up_waiting_but_not_the_call(tmp_path: Path)
         worker.answering = False
         number = worker.call_step("X")
         call = worker.wait_for("call")
-        time.sleep(0.2)
+        worker.wait_for("log")
         worker.send(worker.streams.answer(call))
         assert body_of(worker.wait_for("result", number)) == ["TIMED_OUT", {"id": "1"}]
 
@@ -242,6 +242,7 @@ def test_giving_up_on_a_call_does_not_undo_it_and_makes_no_noise(tmp_path: Path)
         try:
             await asyncio.wait_for(ctx.streams.chat.set("g", "1", {}), 0.05)
         except TimeoutError:
+            ctx.logger.info("gave up")
             return {"status": 200, "body": "gave up"}
         """,
         top="import asyncio",
@@ -250,10 +251,10 @@ def test_giving_up_on_a_call_does_not_undo_it_and_makes_no_noise(tmp_path: Path)
         worker.answering = False
         number = worker.call_step("X")
         call = worker.wait_for("call")
-        time.sleep(0.2)
+        worker.wait_for("log")
         worker.send(worker.streams.answer(call))
         assert text_of(worker.wait_for("result", number)) == "gave up"
-        assert logged(worker) == []
+        assert logged(worker) == [("info", "gave up")]
 
 
 def test_a_refused_call_raises_the_error_of_its_kind_at_each_await(tmp_path: Path) -> None:
@@ -296,9 +297,16 @@ def test_a_refused_call_that_the_handler_does_not_catch_fails_it_without_telling
 def test_a_refused_call_that_nobody_awaits_is_one_log_line_with_its_place(
     tmp_path: Path, how: str, thread: bool
 ) -> None:
-    begin = how.format("ctx.streams.chat.set('g', '1', {'refuse': True})")
-    body = f"import asyncio, gc\n{begin}\nawait asyncio.sleep(0.1)\ngc.collect()\nreturn {{'status': 204}}"
-    with working(tmp_path, {"steps/x_step.py": step("X", body)}) as worker:
+    body = f"""
+        call = ctx.streams.chat.set("g", "1", {{"refuse": True}})
+        begun = [{how.format("call")}]
+        while not begun[0].done():
+            await asyncio.sleep(0.01)
+        begun.clear()
+        gc.collect()
+        return {{"status": 204}}
+    """
+    with working(tmp_path, {"steps/x_step.py": step("X", body, top="import asyncio, gc")}) as worker:
         assert worker.run_step("X", thread=thread).header["status"] == 204
         worker.send(protocol.ping(1))
         worker.wait_for("pong")
@@ -306,7 +314,7 @@ def test_a_refused_call_that_nobody_awaits_is_one_log_line_with_its_place(
         assert len(lines) == 1
         assert "never retrieved" not in lines[0]["message"]
         assert lines[0]["fields"]["file"] == str(tmp_path / "steps/x_step.py")
-        assert lines[0]["fields"]["line"] == 6
+        assert lines[0]["fields"]["line"] == 5
         assert lines[0]["trace"] == "trace-1"
         worker.send(protocol.drain())
         assert "never retrieved" not in worker.output()

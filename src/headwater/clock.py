@@ -37,8 +37,9 @@ STAMP_STEP_MS = 0.001
 """The least distance of two stamps. Whole milliseconds would run ahead of the clock above 1000 writes/s."""
 
 RESTART_SLACK_MS = 1000.0
-"""How far a restart begins above the highest stamp that the store kept: frames sent after the last commit
-(snapshots, events) took stamps too, at most one each `STAMP_STEP_MS`, so a second covers a million."""
+"""How far a restart begins above the highest stamp that the store kept. Frames sent after the last commit
+(snapshots, events) took stamps too; the commit queue has the highest kept at the end, and twice a second
+before that, so a second covers a crash."""
 
 
 class Stamps:
@@ -53,6 +54,11 @@ class Stamps:
     def __init__(self, clock: Clock, floor: float = 0.0) -> None:
         self._clock = clock
         self._last = floor + RESTART_SLACK_MS if floor else 0.0
+
+    @property
+    def last(self) -> float:
+        """The highest stamp issued, or what the first one must lie above."""
+        return self._last
 
     def next(self) -> float:
         """A new stamp: `max(now, last + STAMP_STEP_MS)`, at three decimals."""

@@ -106,6 +106,9 @@ class HeldStore:
             "read", lambda: self.inner.read(group, after=after, limit_bytes=limit_bytes, only=only)
         )
 
+    async def window(self, group: GroupKey, *, before: int | None, limit: int) -> Page:
+        return await self._through("read", lambda: self.inner.window(group, before=before, limit=limit))
+
     async def heads(self, groups: Sequence[GroupKey]) -> list[Head]:
         return await self.inner.heads(groups)
 

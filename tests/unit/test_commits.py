@@ -27,9 +27,8 @@ class Stage:
         self.store = HeldStore(MemoryStore())
         self.published: list[Sequence[Published]] = []
         self.done: list[str] = []
-        self.queue = CommitQueue(
-            self.store, Stamps(HandClock()), self._publish, max_pending_bytes=max_pending_bytes
-        )
+        self.stamps = Stamps(HandClock())
+        self.queue = CommitQueue(self.store, self.stamps, self._publish, max_pending_bytes=max_pending_bytes)
 
     def _publish(self, batch: Sequence[Published]) -> None:
         self.published.append(batch)
@@ -250,3 +249,63 @@ class TestClosing:
         taken = stage.queue.add(write("a"))
         await stage.queue.close()
         assert isinstance(taken.exception(), HeadwaterError)
+
+
+class TestTheLastStamp:
+    """Frames that no write caused take stamps too, and the next process must begin above them."""
+
+    @pytest.fixture
+    def kept(self, stage: Stage) -> list[float]:
+        kept: list[float] = []
+
+        class Watched(MemoryStore):
+            async def commit(self, writes: Sequence[Write], *, stamp: float) -> list[Outcome]:
+                kept.append(stamp)
+                return await super().commit(writes, stamp=stamp)
+
+        stage.store.inner = Watched()
+        return kept
+
+    async def test_is_kept_when_no_write_carried_it(self, stage: Stage, kept: list[float]) -> None:
+        await stage.queue.add(write("a"))
+        sent = stage.stamps.next()
+        stage.queue.keep_stamp()
+        await turns()
+        assert kept[-1] == sent
+
+    async def test_is_not_kept_twice(self, stage: Stage, kept: list[float]) -> None:
+        await stage.queue.add(write("a"))
+        stage.queue.keep_stamp()
+        await turns()
+        stage.stamps.next()
+        for _ in range(3):
+            stage.queue.keep_stamp()
+            await turns()
+        await stage.queue.close()
+        assert len(kept) == 2
+
+    async def test_is_kept_at_the_end(self, stage: Stage, kept: list[float]) -> None:
+        await stage.queue.add(write("a"))
+        sent = stage.stamps.next()
+        await stage.queue.close()
+        assert kept[-1] == sent
+
+    async def test_that_could_not_be_kept_is_tried_again(self, stage: Stage, kept: list[float]) -> None:
+        sent = stage.stamps.next()
+        stage.store.faults["commit"] = StoreFull("The disk is full.")
+        stage.queue.keep_stamp()
+        await turns()
+        del stage.store.faults["commit"]
+        stage.queue.keep_stamp()
+        await turns()
+        assert kept == [sent]
+
+    async def test_does_not_get_in_the_way_of_writes(self, stage: Stage, kept: list[float]) -> None:
+        stage.stamps.next()
+        stage.store.holds.add("commit")
+        stage.queue.keep_stamp()
+        written = stage.queue.add(write("a"))
+        await turns()
+        assert len(stage.store.waiting("commit")) == 1
+        await stage.store.release()
+        assert (await written).version == 1

@@ -76,6 +76,7 @@ class Store(Protocol):
         """Commit the writes in order, in one durable transaction, and answer each.
 
         `stamp` (ms since 1970) is the time of the writes, by which their tombstones age; it never goes back.
+        Without writes it is kept alone, for `stamp` to tell.
         Called by one committer, one call at a time. Cancelling the call does not undo the commit.
 
         :raises StoreUnavailable: (or a subclass) none of the writes was committed.

@@ -64,6 +64,7 @@ class CommitQueue:
         self._bytes = 0
         self._running: asyncio.Task[None] | None = None
         self._closed = False
+        self._kept = store.stamp
 
     @property
     def pending_bytes(self) -> int:
@@ -97,18 +98,40 @@ class CommitQueue:
                 self._running = asyncio.create_task(self._run())
         return future
 
+    def keep_stamp(self) -> None:
+        """Have the store keep the highest stamp issued, unless a write did: the next process begins above it.
+
+        Frames that no write caused take stamps too, and the clock may go back before the next start. To be
+        called now and then.
+        """
+        if self._running is None and not self._closed and self._stamps.last > self._kept:
+            self._running = asyncio.create_task(self._run())
+
     async def close(self) -> None:
-        """Refuse new entries and wait until those taken are committed or refused."""
+        """Refuse new entries, wait until those taken are committed or refused, and keep the last stamp."""
         self._closed = True
         while self._running is not None:
             await asyncio.wait([self._running])
+        if self._stamps.last > self._kept:
+            await self._keep_stamp()
 
     async def _run(self) -> None:
         try:
+            if not self._entries:
+                await self._keep_stamp()
             while self._entries:
                 await self._commit(self._take())
         finally:
             self._running = None
+
+    async def _keep_stamp(self) -> None:
+        stamp = self._stamps.last
+        try:
+            await self._store.commit([], stamp=stamp)
+        except Exception as error:
+            log.debug("The last stamp could not be kept: %s", error)
+        else:
+            self._kept = stamp
 
     def _take(self) -> list[_Entry]:
         batch: list[_Entry] = []
@@ -136,8 +159,9 @@ class CommitQueue:
     async def _outcomes(self, writes: list[Write]) -> Sequence[Outcome]:
         if not writes:
             return []
+        stamp = self._stamps.next()
         try:
-            outcomes = await self._store.commit(writes, stamp=self._stamps.next())
+            outcomes = await self._store.commit(writes, stamp=stamp)
         except HeadwaterError as error:
             return [error] * len(writes)
         except Exception as error:
@@ -148,6 +172,8 @@ class CommitQueue:
             return [StoreUnavailable("The store lost count; what became of the write is not known.")] * len(
                 writes
             )
+        if any(isinstance(outcome, Change) for outcome in outcomes):
+            self._kept = stamp
         return outcomes
 
 

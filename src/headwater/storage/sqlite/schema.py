@@ -109,6 +109,14 @@ def set_meta(db: Database, name: str, value: Any) -> None:
     db.execute("UPDATE meta SET value = ? WHERE name = ?", (value, name))
 
 
+def keep_stamp(db: Database, stamp: float) -> None:
+    """Keep a stamp that no write carries."""
+    db.execute(
+        "INSERT INTO meta VALUES ('stamp', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (stamp,),
+    )
+
+
 def begin_run(db: Database, synchronous: str) -> str:
     """Mark the file as in use and answer its epoch: a new one for a new file, and when the last process to
     write it ended without a clean close under `normal`, for then its last commits may be lost."""

@@ -23,7 +23,7 @@ from headwater.storage.sqlite.database import Database, connect, roll_back, tran
 from headwater.storage.sqlite.errors import translate
 from headwater.storage.sqlite.groups import COLUMNS, GroupState, KnownGroups
 from headwater.storage.sqlite.reader import Reader
-from headwater.storage.sqlite.schema import begin_run, end_run, prepare, set_meta
+from headwater.storage.sqlite.schema import begin_run, end_run, keep_stamp, meta, prepare, set_meta
 
 LOG_ROWS = 1_000_000
 """Log rows kept, at about 35 bytes. A reader further behind than them is served by a scan of its group."""
@@ -67,7 +67,7 @@ class Writer:
             self._seq, stamp = db.execute(_LAST).get or (0, 0.0)
             self._log_start = db.execute("SELECT ifnull(min(seq), 1) FROM log").get
             self.checkpoints.watch(db)
-            return Opened(epoch, stamp)
+            return Opened(epoch, max(stamp, meta(db, "stamp") or 0.0))
 
     def reader(self) -> Reader:
         """A reader of the open file, for another thread."""
@@ -80,6 +80,10 @@ class Writer:
         """
         with self._translated():
             db = self._connection()
+            if not writes:
+                with transaction(db):
+                    keep_stamp(db, stamp)
+                return []
             db.execute("BEGIN IMMEDIATE")
             batch = Batch(db, self.known, self._seq, stamp)
             outcomes = [batch.apply(write) for write in writes]

@@ -46,6 +46,16 @@ async def a_clean_close_keeps_the_epoch(place: Place) -> None:
     assert (await place.store()).epoch == epoch
 
 
+async def a_stamp_is_kept_without_writes(place: Place) -> None:
+    await place.change(put("a"))
+    assert await place.commit() == []
+    await place.close()
+    assert (await place.store()).stamp == place.stamp
+    await place.change(put("a"))
+    await place.close()
+    assert (await place.store()).stamp == place.stamp
+
+
 async def the_highest_stamp_is_kept(place: Place) -> None:
     assert (await place.store()).stamp == 0.0
     await place.commit(put("a"))
@@ -89,6 +99,7 @@ CHECKS: tuple[Check, ...] = (
     a_reader_catches_up_across_a_restart,
     a_clean_close_keeps_the_epoch,
     the_highest_stamp_is_kept,
+    a_stamp_is_kept_without_writes,
     the_base_and_the_floors_are_kept,
     tombstones_age_across_a_restart,
     many_groups_are_kept,

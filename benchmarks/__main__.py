@@ -6,18 +6,21 @@ import argparse
 import importlib
 import sys
 
-from benchmarks.measure.place import CORES, PROJECT, allow_many_files
+from benchmarks.measure.machine import describe
+from benchmarks.measure.place import BENCHMARKS, PROJECT, allow_many_files
 from benchmarks.measure.report import Result, show, write
 
-BENCHES = ("fanout", "room", "roundtrip", "idle")
+BENCHES = sorted(path.parent.name for path in BENCHMARKS.glob("*/bench.py"))
+"""Each is a package with a module `bench` whose `run(quick=...)` answers a Result."""
 
 
 def main() -> int:
     """Run what was asked for. The exit status is 1 if a benchmark failed, 2 if with --strict one missed."""
     options = _parse()
     allow_many_files()
-    if len(CORES) < 2:
-        print("one core alone: server and client share it, and ratios of CPU time are all that counts here")
+    machine = describe()
+    for warning in machine.warnings():
+        print(f"note: {warning}")
     results: list[Result] = []
     failed = False
     for name in options.only or BENCHES:
@@ -30,7 +33,7 @@ def main() -> int:
         show(result)
         results.append(result)
     if results:
-        print(f"kept in {write(results, quick=options.quick).relative_to(PROJECT)}")
+        print(f"kept in {write(results, machine, quick=options.quick).relative_to(PROJECT)}")
     missed = any(not target.met for result in results for target in result.targets)
     return 1 if failed else 2 if options.strict and missed else 0
 

@@ -33,6 +33,13 @@ enum { READ_BYTES = 256 * 1024, OPENING_AT_ONCE = 100, EVENTS_AT_ONCE = 512, NAP
 #define STANDARD_INPUT UINT32_MAX
 enum { TEXT = 1, CLOSE = 8, PING = 9, PONG = 10 };
 
+/* What browsers send besides: a server that keeps a request's headers has to keep these too. */
+#define BROWSER_HEADERS \
+    "Origin: http://127.0.0.1\r\nPragma: no-cache\r\nCache-Control: no-cache\r\n" \
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36\r\n" \
+    "Accept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-GB,en;q=0.9,de;q=0.8\r\n" \
+    "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+
 typedef enum { CONNECTING, HANDSHAKE, OPEN, GONE } State;
 
 typedef struct {
@@ -149,12 +156,12 @@ static void begin(int index) {
 
 static void send_request(int index) {
     Connection *c = &connections[index];
-    char request[1024], protocol[256] = "";
+    char request[2048], protocol[256] = "";
     if (want.protocol) snprintf(protocol, sizeof protocol, "Sec-WebSocket-Protocol: %s\r\n", want.protocol);
     int size = snprintf(request, sizeof request,
                         "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
-                        want.path, want.port, protocol);
+                        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s%s\r\n",
+                        want.path, want.port, protocol, BROWSER_HEADERS);
     send_bytes(c->fd, request, (size_t)size);
     struct epoll_event interest = {.events = EPOLLIN, .data.u32 = (uint32_t)index};
     epoll_ctl(poller, EPOLL_CTL_MOD, c->fd, &interest);

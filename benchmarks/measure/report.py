@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +15,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measure.place import CORES, PROJECT, RESULTS
+from benchmarks.measure.machine import Machine
+from benchmarks.measure.place import RESULTS
 
 Row = dict[str, str | int | float]
 
@@ -82,39 +81,22 @@ def show(result: Result) -> None:
     console.print()
 
 
-def write(results: Sequence[Result], *, quick: bool) -> Path:
+def write(results: Sequence[Result], machine: Machine, *, quick: bool) -> Path:
     """Keep the results of a run as JSON and answer the file."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
-    content = {"machine": machine(), "quick": quick, "results": [_as_json(result) for result in results]}
+    content = {
+        "machine": asdict(machine),
+        "quick": quick,
+        "results": [_as_json(result) for result in results],
+    }
     path.write_text(json.dumps(content, indent=2) + "\n")
     return path
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=PROJECT, capture_output=True, text=True
-    )
-    return {
-        "cores": len(CORES),
-        "processor": _processor(),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "commit": commit.stdout.strip(),
-    }
 
 
 def _as_json(result: Result) -> dict[str, Any]:
     targets = [{**asdict(target), "met": target.met} for target in result.targets]
     return {**asdict(result), "targets": targets}
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()
 
 
 def _text(value: str | float) -> str:

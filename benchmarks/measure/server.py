@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import select
 import signal
 import socket
 import subprocess
@@ -129,11 +130,14 @@ class Server:
 
     def _read_port(self) -> int:
         assert self._process.stdout
-        for line in self._process.stdout:
-            word, _, port = line.decode().partition(" ")
+        while select.select([self._process.stdout], [], [], START_SECONDS)[0]:
+            word, _, port = self._process.stdout.readline().decode().partition(" ")
             if word == "ready":
                 return int(port)
-        raise self._failure("ended before it was ready")
+            if not word:
+                break
+        self.stop()
+        raise self._failure("did not get ready")
 
     def _await_port(self) -> None:
         deadline = time.monotonic() + START_SECONDS

@@ -89,6 +89,20 @@ async def test_a_client_may_send_its_next_request_while_a_step_runs() -> None:
         assert (await asyncio.wait_for(reader.read(), 10)).count(b"HTTP/1.1 200 ") == 2
 
 
+async def test_a_hang_up_reaches_the_running_request_of_several(caplog: pytest.LogCaptureFixture) -> None:
+    slow = Slow()
+    async with serving({"GET /slow": slow, "GET /well": tell}) as site:
+        _, writer = await site.connect()
+        writer.write(GET + GET + GET)
+        await slow.running.wait()
+        await asyncio.sleep(PATIENCE * 3)
+        writer.close()
+        assert await asyncio.wait_for(slow.ended, 10) == "cancelled"
+        assert (await site.client.get("/well")).status_code == 200
+        assert len(site.executor.requests) == 2
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
 async def test_a_step_that_stops_only_after_a_while_answers_nobody() -> None:
     stopped = asyncio.Event()
 

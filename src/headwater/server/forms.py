@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 from collections.abc import AsyncGenerator
 from typing import Any
 from urllib.parse import parse_qsl
@@ -17,6 +18,9 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from headwater.errors import BodyInvalid, TooLarge
 from headwater.server.incoming import MOST_PARAMETERS, collect
+
+# What is malformed goes to whoever sent it; in the log it would let strangers write there at will.
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 PIECE_BYTES = 64 * 1024
 """Bytes parsed at a time, and the size up to which an urlencoded form is parsed without leaving the loop."""

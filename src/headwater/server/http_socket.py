@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import deque
 from typing import Any
 
 import uvicorn
 from httptools import HttpParserUpgrade, HttpRequestParser
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from headwater.config import ServerSettings
@@ -62,6 +63,7 @@ class HttpSocket(HttpToolsProtocol):
         self._limits = config.limits
         self._refusal: HeadwaterError | None = None
         self._parting = False
+        self._unanswered: deque[RequestResponseCycle] = deque()
         self._chunk = self._again = b""
         self._plain_head = b""
         # A message is a request from its first byte to the last one of its body. `_arrived` counts the bytes
@@ -89,8 +91,9 @@ class HttpSocket(HttpToolsProtocol):
         self._watch_reading(self._limits.read_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Forget the connection; whoever is answering learns that nobody listens."""
         self._end_watches()
+        self._stop_answering()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -142,8 +145,11 @@ class HttpSocket(HttpToolsProtocol):
         self._since = self.loop.time()
         if self.parser.should_upgrade() and not self._should_upgrade():
             self._plain_head = self._head_without_upgrade()
-        else:
-            super().on_headers_complete()
+            return
+        before = self.cycle
+        super().on_headers_complete()
+        if self.cycle is not before:
+            self._unanswered.append(self.cycle)
 
     def on_message_complete(self) -> None:
         """The body is whole, unless the parser takes it for another protocol."""
@@ -156,6 +162,7 @@ class HttpSocket(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """An answer was written; the last one of a connection may still be on its way."""
+        self._unanswered.popleft()
         super().on_response_complete()
         if self.transport.is_closing():
             self._watch_writing()
@@ -232,7 +239,7 @@ class HttpSocket(HttpToolsProtocol):
         if self._parting or self.transport.is_closing() or not (self._in_message or not self.cycle):
             return
         left = self._since + limit - self.loop.time()
-        held_up = self._is_answering() if self._in_headers else bool(self.pipeline) or self.flow.read_paused
+        held_up = len(self._unanswered) > (not self._in_headers) or self.flow.read_paused
         if left > 0 or held_up or (not self._in_headers and self._arrived >= LEAST_BODY_BYTES):
             if left <= 0:
                 self._arrived, self._since, left = 0, self.loop.time(), limit
@@ -260,20 +267,28 @@ class HttpSocket(HttpToolsProtocol):
                 watch.cancel()
         self._read_watch = self._write_watch = None
 
-    def _is_answering(self) -> bool:
-        """Whether an answer is under way, between whose bytes nothing may be written."""
-        return bool(self.cycle) and not self.cycle.response_complete
+    def _stop_answering(self) -> None:
+        """Tell each request of the connection that its client is gone; the base class tells only the last."""
+        for cycle in self._unanswered:
+            cycle.disconnected, cycle.waiting_for_100_continue = True, False
+            cycle.message_event.set()
+
+    def _is_turn(self) -> bool:
+        """Whether the next bytes to be written are those of the answer to the message that is coming in."""
+        if not self._unanswered:
+            return True
+        in_body = self._in_message and not self._in_headers
+        return in_body and len(self._unanswered) == 1 and not self._unanswered[0].response_started
 
     def _refuse(self, error: HeadwaterError) -> None:
         """Answer the request that the application will not see, or not see whole, and end the connection."""
-        if self._is_answering():
-            started, self.cycle.disconnected = self.cycle.response_started, True
-            self.cycle.message_event.set()
-            if started or self.pipeline or self._in_headers:
-                self.transport.abort()
-                return
+        is_turn = self._is_turn()
+        self._stop_answering()
         self._parting = True
         self._end_watches()
+        if not is_turn:
+            self.transport.abort()
+            return
         response = problem(error, trace := trace_id({}))
         lines: list[Header] = [
             *self.server_state.default_headers,

@@ -88,11 +88,13 @@ class Running:
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings = settings
         self.store = store
-        stamps = Stamps(SystemClock(), store.stamp)
-        self.realms = Realms(Realm(store, stamps, settings), Realm(MemoryStore(), stamps, settings))
+        clock = SystemClock()
+        stamps = Stamps(clock, store.stamp)
+        durable = Realm(store, stamps, settings, clock)
+        self.realms = Realms(durable, Realm(MemoryStore(), stamps, settings, clock))
         self.writer = Writer(
             store,
-            self.realms.durable.queue,
+            durable.queue,
             max_item_bytes=settings.storage.max_item_bytes,
             max_id_bytes=settings.socket.max_id_bytes,
         )
@@ -120,7 +122,11 @@ class Running:
 
     def _take(self, project: Project) -> None:
         """A generation takes over: its streams, access rules and routes, in one turn of the loop."""
-        self.writer.declare({stream.name: _schema(stream) for stream in project.streams})
+        streams = project.streams
+        ttls = {stream.name: ttl for stream in streams if (ttl := stream.lifetime) is not None}
+        self.writer.declare({stream.name: _schema(stream) for stream in streams}, ttls)
+        keep = {stream.name: stream.keep_newest for stream in streams if stream.keep_newest is not None}
+        self.realms.durable.expiry.declare(keep)
         self.gate.declare(project.streams)
         self.presence.declare(stream.name for stream in project.streams if stream.presence)
         self.realms.durable.hub.declare({stream.name: stream.rollup for stream in project.streams})
@@ -167,7 +173,9 @@ async def _serving(server: Running) -> AsyncGenerator[None]:
     tasks: list[asyncio.Task[None]] = []
     try:
         await server.runtime.start()
+        await server.realms.durable.expiry.settle()
         await server.server.start()
+        tasks.append(asyncio.create_task(server.realms.durable.expiry.run()))
         tasks.append(asyncio.create_task(keep(server.opening.sockets, server.settings.socket)))
         tasks.append(asyncio.create_task(_sweep(server.store, server.settings.storage.tombstone_age)))
         tasks.append(asyncio.create_task(_keep_stamps(server.realms.durable.queue)))

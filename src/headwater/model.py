@@ -27,6 +27,22 @@ class Origin(NamedTuple):
     trace: str = ""
 
 
+class Terms(NamedTuple):
+    """On what terms a write is made.
+
+    `if_version`: the version that the item must have (0: it must not exist). `ttl`: seconds after which it
+    expires, for a set. `key`: a text that makes the write idempotent within its group.
+    """
+
+    if_version: int | None = None
+    ttl: float | None = None
+    key: str | None = None
+
+
+PLAIN = Terms()
+"""No terms: whatever the version, for as long as the stream says, each time anew."""
+
+
 class Item(NamedTuple):
     """One stored item.
 
@@ -75,6 +91,10 @@ class Write(NamedTuple):
 
     `if_version`, when given, must equal the item's current version (0: the item must not exist), else the
     write is rejected with `Conflict`.
+
+    `expires` is the wall time (seconds) at which the item is due to go; a `set` without it lasts, and an
+    `update` gives it only to an item that it creates. `key`, when given, makes the write idempotent: one that
+    repeats a key of its group does nothing and is answered with what became of the first.
     """
 
     group: GroupKey
@@ -84,6 +104,8 @@ class Write(NamedTuple):
     apply: Callable[[bytes | None], bytes] | None = None
     if_version: int | None = None
     origin: Origin = Origin()
+    expires: float | None = None
+    key: str | None = None
 
 
 class Head(NamedTuple):

@@ -20,7 +20,7 @@ from headwater.errors import (
     TooLarge,
     UnknownStream,
 )
-from headwater.model import Item, Origin
+from headwater.model import Item, Origin, Terms
 from headwater.streams import snapshot
 from headwater.streams.schema import Schema
 from support.stream_changes import ROOM
@@ -98,11 +98,11 @@ class TestSet:
         await stage.close()
 
     async def test_with_if_version_conflicts_unless_it_is_the_current_one(self, stage: StreamStage) -> None:
-        item = await stage.writer.set(*ROOM, "a", b"{}", if_version=0, origin=NOBODY)
+        item = await stage.writer.set(*ROOM, "a", b"{}", terms=Terms(0), origin=NOBODY)
         with pytest.raises(Conflict) as caught:
-            await stage.writer.set(*ROOM, "a", b"{}", if_version=0, origin=NOBODY)
+            await stage.writer.set(*ROOM, "a", b"{}", terms=Terms(0), origin=NOBODY)
         assert caught.value.details["version"] == item.version
-        await stage.writer.set(*ROOM, "a", b"{}", if_version=item.version, origin=NOBODY)
+        await stage.writer.set(*ROOM, "a", b"{}", terms=Terms(item.version), origin=NOBODY)
 
     async def test_of_a_new_id_twice_at_once_gives_one_create_and_one_update(
         self, stage: StreamStage
@@ -195,8 +195,8 @@ class TestUpdate:
         await stage.set("a", n=1)
         counting = b'[{"type": "increment", "path": "n"}]'
         with pytest.raises(Conflict):
-            await stage.writer.update(*ROOM, "a", counting, if_version=9, origin=NOBODY)
-        await stage.writer.update(*ROOM, "a", counting, if_version=1, origin=NOBODY)
+            await stage.writer.update(*ROOM, "a", counting, terms=Terms(9), origin=NOBODY)
+        await stage.writer.update(*ROOM, "a", counting, terms=Terms(1), origin=NOBODY)
 
 
 class TestDelete:
@@ -334,7 +334,7 @@ class TestFaultsNobodyWaitsFor:
 
     async def test_of_a_write_whose_caller_gave_up_are_no_noise(self, stage: StreamStage) -> None:
         stage.store.holds.add("commit")
-        writing = stage.writer.set(*ROOM, "a", b"{}", if_version=9, origin=NOBODY)
+        writing = stage.writer.set(*ROOM, "a", b"{}", terms=Terms(9), origin=NOBODY)
         await turns()
         writing.cancel()
         await stage.store.release()

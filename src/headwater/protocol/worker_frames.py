@@ -49,6 +49,7 @@ class Message(NamedTuple):
 # --- what each message must hold: member -> allowed types; a trailing "?" marks one that may be missing ---
 
 _OPTIONAL_INT: tuple[type, ...] = (int, NoneType)
+_OPTIONAL_NUMBER: tuple[type, ...] = (int, float, NoneType)
 _OPTIONAL_TEXT: tuple[type, ...] = (str, NoneType)
 
 _FROM_SERVER: dict[str, dict[str, tuple[type, ...]]] = {
@@ -71,7 +72,9 @@ _FROM_WORKER: dict[str, dict[str, tuple[type, ...]]] = {
     "started": {"id": (int,)},
     "call": {
         "id": (int,), "invocation": _OPTIONAL_INT, "method": (str,), "stream": (str,), "group": (str,),
-        "item?": _OPTIONAL_TEXT, "if_version?": _OPTIONAL_INT, "step?": (str,), "trace?": (str,),
+        "item?": _OPTIONAL_TEXT, "if_version?": _OPTIONAL_INT, "ttl?": _OPTIONAL_NUMBER,
+        "key?": _OPTIONAL_TEXT,
+        "step?": (str,), "trace?": (str,),
     },
     "result": {
         "id": (int,), "ok": (bool,), "error?": (dict,), "allowed?": (bool,), "status?": (int,),

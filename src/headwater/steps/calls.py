@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
 from headwater.errors import HeadwaterError, InvalidInput
-from headwater.model import Item, Origin
+from headwater.model import Item, Origin, Terms
 from headwater.protocol import worker as protocol
 from headwater.protocol.worker import Message
 from headwater.steps.intake import Intake
@@ -99,6 +99,10 @@ def _item(header: dict[str, Any]) -> str:
     return item
 
 
+def _terms(header: dict[str, Any]) -> Terms:
+    return Terms(header.get("if_version"), header.get("ttl"), header.get("key"))
+
+
 def _data(message: Message) -> bytes:
     if not message.sections:
         raise InvalidInput(f"A call {message.header['method']!r} must carry data.")
@@ -111,19 +115,19 @@ Running = asyncio.Future[Any] | Coroutine[Any, Any, Any]
 def _set(service: StreamService, call: _Call) -> Running:
     header = call.message.header
     key = header["stream"], header["group"], _item(header)
-    return service.set(*key, _data(call.message), if_version=header.get("if_version"), origin=call.origin)
+    return service.set(*key, _data(call.message), terms=_terms(header), origin=call.origin)
 
 
 def _update(service: StreamService, call: _Call) -> Running:
     header = call.message.header
     key = header["stream"], header["group"], _item(header)
-    return service.update(*key, _data(call.message), if_version=header.get("if_version"), origin=call.origin)
+    return service.update(*key, _data(call.message), terms=_terms(header), origin=call.origin)
 
 
 def _delete(service: StreamService, call: _Call) -> Running:
     header = call.message.header
     key = header["stream"], header["group"], _item(header)
-    return service.delete(*key, if_version=header.get("if_version"), origin=call.origin)
+    return service.delete(*key, terms=_terms(header), origin=call.origin)
 
 
 def _send(service: StreamService, call: _Call) -> Running:

@@ -87,6 +87,12 @@ class StreamDeclaration:
     keep_newest: int | None = None
     keep_age: float | None = None
 
+    @property
+    def lifetime(self) -> float | None:
+        """Seconds after which an item that says nothing itself goes: the shorter of `ttl` and `keep_age`."""
+        given = [age for age in (self.ttl, self.keep_age) if age is not None]
+        return min(given) if given else None
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:

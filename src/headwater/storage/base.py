@@ -1,4 +1,4 @@
-"""The storage contract: what a store promises, in seven verbs. Owns no policy and no I/O.
+"""The storage contract: what a store promises, in nine verbs. Owns no policy and no I/O.
 
 Rules that every store keeps (the conformance suite in `headwater.testing.storage` checks them):
 
@@ -13,6 +13,8 @@ Rules that every store keeps (the conformance suite in `headwater.testing.storag
   then rises to at least its last version, and a group that the store does not know starts at the base. So no
   version is used twice within an epoch.
 - **Durability.** When `commit` returns, a crash of the process loses none of it (a durable store).
+- **Keys.** A write's key is kept with its group until it is as old as a tombstone may get; a write that
+  repeats it does nothing. A rejected write, and a delete of nothing, keep no key.
 - **Identity.** Groups and ids are compared exactly: `a` is not `ab`, and the same id in two groups is two
   items.
 """
@@ -25,8 +27,26 @@ from typing import NamedTuple, Protocol
 from headwater.errors import HeadwaterError
 from headwater.model import Change, GroupKey, Head, Item, Tombstone, Write
 
-Outcome = Change | HeadwaterError | None
-"""What became of one write: the change, the error that rejected it alone, or None (a delete of nothing)."""
+
+class Repeated(NamedTuple):
+    """A write whose key was used before in its group; `change` is what became of the first. Nothing
+    happened."""
+
+    change: Change
+
+
+Outcome = Change | Repeated | HeadwaterError | None
+"""What became of one write: the change, the change of the first write with its key, the error that rejected
+it alone, or None (a delete of nothing)."""
+
+
+class Due(NamedTuple):
+    """An item whose time has come, and the version that it had then."""
+
+    group: GroupKey
+    id: str
+    version: int
+
 
 ENTRY_BYTES = 64
 """What an item or a tombstone counts in a page beside its data, so that many small ones end a page too."""
@@ -129,8 +149,16 @@ class Store(Protocol):
         """
         ...
 
+    async def due(self, *, now: float, limit: int = 1000) -> list[Due]:
+        """The items that expired by wall time `now` (seconds), the earliest first, at most `limit`.
+
+        :raises StoreUnavailable: the store cannot be read.
+        """
+        ...
+
     async def sweep(self, *, now: float, tombstone_age: float, limit: int = 1000) -> int:
-        """Age out tombstones older than `tombstone_age` seconds and forget groups that hold nothing more.
+        """Age out tombstones and keys older than `tombstone_age` seconds; forget groups that hold nothing
+        more.
 
         `now` is wall time in seconds. The floor of a group rises to the last delete that went. Answers how
         many deletes went; a full `limit` means: call again.

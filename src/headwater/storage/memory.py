@@ -10,12 +10,12 @@ import secrets
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
-from heapq import nlargest
+from heapq import nlargest, nsmallest
 from typing import NamedTuple
 
 from headwater.errors import HeadwaterError, StoreUnavailable
 from headwater.model import Change, GroupKey, Head, Item, Tombstone, Write
-from headwater.storage.base import ENTRY_BYTES, GroupInfo, Outcome, Page
+from headwater.storage.base import ENTRY_BYTES, Due, GroupInfo, Outcome, Page, Repeated
 from headwater.storage.decide import check_names, data_after
 
 _SLACK = 64
@@ -74,6 +74,9 @@ class MemoryStore:
         self._epoch = secrets.token_hex(8)
         self._groups: dict[GroupKey, _Group] = {}
         self._deletes: deque[_Delete] = deque()
+        self._expires: dict[tuple[GroupKey, str], float] = {}
+        self._keys: dict[tuple[GroupKey, str], Change] = {}
+        self._used: deque[tuple[float, tuple[GroupKey, str]]] = deque()
         self._base = 0
         self._closed = False
 
@@ -148,6 +151,15 @@ class MemoryStore:
             :limit
         ]
 
+    async def due(self, *, now: float, limit: int = 1000) -> list[Due]:
+        """See Store.due."""
+        self._check_open()
+        past = [(at, where) for where, at in self._expires.items() if at <= now]
+        found: list[Due] = []
+        for _, (group, item_id) in nsmallest(limit, past):
+            found.append(Due(group, item_id, self._groups[group].held[item_id].version))
+        return found
+
     async def sweep(self, *, now: float, tombstone_age: float, limit: int = 1000) -> int:
         """See Store.sweep."""
         self._check_open()
@@ -155,6 +167,8 @@ class MemoryStore:
         while swept < limit and self._deletes and self._deletes[0].at <= now - tombstone_age:
             self._age_out(self._deletes.popleft())
             swept += 1
+        while self._used and self._used[0][0] <= now - tombstone_age:
+            del self._keys[self._used.popleft()[1]]
         return swept
 
     async def close(self) -> None:
@@ -170,14 +184,31 @@ class MemoryStore:
     def _outcome(self, write: Write, at: float) -> Outcome:
         try:
             check_names(write)
+            if write.key is not None and (first := self._keys.get((write.group, write.key))) is not None:
+                return Repeated(first)
             known = self._groups.get(write.group)
             before = known.held.get(write.id) if known else None
             data = data_after(write, before.version if before else 0, before.data if before else None)
         except HeadwaterError as rejection:
             return rejection
         if data is None:
-            return self._delete(write, before, at) if before else None
-        return self._put(write, before, data)
+            change = self._delete(write, before, at) if before else None
+        else:
+            change = self._put(write, before, data)
+        if change is not None:
+            self._remember(write, change, at)
+        return change
+
+    def _remember(self, write: Write, change: Change, at: float) -> None:
+        """Keep what goes with a write beside its item: when it is due, and its key."""
+        where = (write.group, write.id)
+        if write.kind != "update" or change.kind == "create":
+            self._expires.pop(where, None)
+            if write.expires is not None and write.kind != "delete":
+                self._expires[where] = write.expires
+        if write.key is not None:
+            self._keys[write.group, write.key] = change
+            self._used.append((at, (write.group, write.key)))
 
     def _put(self, write: Write, before: Item | None, data: bytes) -> Change:
         group = self._groups.get(write.group)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from headwater.clock import Stamps
 from headwater.errors import HeadwaterError, StoreUnavailable, TooMany
 from headwater.model import Change, GroupKey, Write
-from headwater.storage.base import Outcome, Store
+from headwater.storage.base import Outcome, Repeated, Store
 
 log = logging.getLogger("headwater.streams")
 
@@ -183,4 +183,5 @@ def _answer(future: Future[Any], result: Outcome | Event) -> None:
     if isinstance(result, HeadwaterError):
         future.set_exception(result)
     else:
-        future.set_result(None if isinstance(result, Event) else result)
+        change = result.change if isinstance(result, Repeated) else result
+        future.set_result(None if isinstance(change, Event) else change)

@@ -7,13 +7,16 @@ which realm.
 
 from __future__ import annotations
 
-from headwater.clock import Stamps
+from collections.abc import Sequence
+
+from headwater.clock import Clock, Stamps
 from headwater.config import Settings
 from headwater.model import GroupKey, Subscriber
 from headwater.protocol.frames import Wire
 from headwater.protocol.v1 import V1Wire, event_stream_framing
 from headwater.storage.base import Store
-from headwater.streams.commits import CommitQueue
+from headwater.streams.commits import CommitQueue, Published
+from headwater.streams.expiry import Expiry
 from headwater.streams.hub import Hub
 from headwater.streams.subscription import Subscription
 
@@ -24,14 +27,19 @@ PRESENCE = ".presence"
 class Realm:
     """One store, its hub and its commit queue."""
 
-    def __init__(self, store: Store, stamps: Stamps, settings: Settings) -> None:
+    def __init__(self, store: Store, stamps: Stamps, settings: Settings, clock: Clock) -> None:
         self.store = store
         self.hub = Hub(store, ring_bytes=settings.streams.ring_bytes, page_bytes=settings.streams.page_bytes)
         self.queue = CommitQueue(
-            store, stamps, self.hub.publish, max_pending_bytes=settings.storage.max_pending_bytes
+            store, stamps, self._publish, max_pending_bytes=settings.storage.max_pending_bytes
         )
+        self.expiry = Expiry(store, self.queue, clock)
         self.sockets = V1Wire(store.epoch)
         self.event_streams = V1Wire(store.epoch, event_stream_framing)
+
+    def _publish(self, published: Sequence[Published]) -> None:
+        self.hub.publish(published)
+        self.expiry.published(published)
 
     async def close(self) -> None:
         """Commit what was taken, and stop all catch-ups. The store stays open."""

@@ -6,7 +6,7 @@ from asyncio import Future
 from collections.abc import Sequence
 from typing import Protocol
 
-from headwater.model import Item, Origin
+from headwater.model import PLAIN, Item, Origin, Terms
 
 
 class StreamService(Protocol):
@@ -19,19 +19,26 @@ class StreamService(Protocol):
     """
 
     def set(
-        self, stream: str, group: str, item: str, data: bytes, *, if_version: int | None, origin: Origin
+        self, stream: str, group: str, item: str, data: bytes, *, terms: Terms = PLAIN, origin: Origin
     ) -> Future[Item]:
         """Create or replace an item from JSON text; answers the item as stored (with its `id` inside)."""
         ...
 
     def update(
-        self, stream: str, group: str, item: str, operations: bytes, *, if_version: int | None, origin: Origin
+        self,
+        stream: str,
+        group: str,
+        item: str,
+        operations: bytes,
+        *,
+        terms: Terms = PLAIN,
+        origin: Origin,
     ) -> Future[Item]:
         """Apply a JSON list of operations atomically; answers the item after them."""
         ...
 
     def delete(
-        self, stream: str, group: str, item: str, *, if_version: int | None, origin: Origin
+        self, stream: str, group: str, item: str, *, terms: Terms = PLAIN, origin: Origin
     ) -> Future[Item | None]:
         """Delete an item; answers it as it was, or None when there was none (nothing is sent then)."""
         ...

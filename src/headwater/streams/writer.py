@@ -14,15 +14,18 @@ from typing import Any
 
 import orjson
 
+from headwater.clock import Clock, SystemClock
 from headwater.errors import HeadwaterError, InvalidInput, SchemaMismatch, TooLarge, UnknownStream
 from headwater.jsonvalue import is_object, text_to_keep
-from headwater.model import Change, GroupKey, Item, Origin, Write
+from headwater.model import PLAIN, Change, GroupKey, Item, Origin, Terms, Write
 from headwater.storage.base import Store
 from headwater.streams.commits import CommitQueue, Event
 from headwater.streams.operations import apply_operations, parse_operations
 from headwater.streams.schema import Schema, check_item
 from headwater.streams.snapshot import read_snapshot
 
+MAX_TTL = 1e10
+"""Some three hundred years; a time beyond it is a mistake of units."""
 _OLD_MARK = "__motia"
 """A key that the old framework put into items that it handed out; it comes back in sets and is dropped."""
 
@@ -31,18 +34,27 @@ class Writer:
     """The StreamService of a process. `declare` swaps the streams at each generation of the project."""
 
     def __init__(
-        self, store: Store, queue: CommitQueue, *, max_item_bytes: int, max_id_bytes: int = 1024
+        self,
+        store: Store,
+        queue: CommitQueue,
+        *,
+        max_item_bytes: int,
+        max_id_bytes: int = 1024,
+        clock: Clock | None = None,
     ) -> None:
         self._store = store
         self._queue = queue
         self._max_item_bytes = max_item_bytes
         self._max_id_bytes = max_id_bytes
+        self._clock = clock or SystemClock()
         self._schemas: Mapping[str, Schema | None] = {}
+        self._ttls: Mapping[str, float] = {}
 
-    def declare(self, streams: Mapping[str, Schema | None]) -> None:
-        """Take these streams, by name with their schemas (None accepts any object), instead of those
-        before."""
+    def declare(self, streams: Mapping[str, Schema | None], ttls: Mapping[str, float] | None = None) -> None:
+        """Take these streams instead of those before: schemas by name (None accepts any object), and seconds
+        after which the items of some expire."""
         self._schemas = dict(streams)
+        self._ttls = dict(ttls or {})
 
     @property
     def pending_bytes(self) -> int:
@@ -56,7 +68,7 @@ class Writer:
         item: str,
         data: bytes,
         *,
-        if_version: int | None = None,
+        terms: Terms = PLAIN,
         origin: Origin,
     ) -> Future[Item]:
         """See StreamService.set."""
@@ -64,7 +76,9 @@ class Writer:
         def prepare() -> Write:
             schema = self._check(stream, group, item)
             body = self._encode(schema, self._decode(data), stream, group, item)
-            return Write(GroupKey(stream, group), item, "set", body, None, if_version, origin)
+            expires = self._expires(stream, terms)
+            where = GroupKey(stream, group)
+            return Write(where, item, "set", body, None, terms.if_version, origin, expires, terms.key)
 
         return self._begin(prepare, _item_of)
 
@@ -75,7 +89,7 @@ class Writer:
         item: str,
         operations: bytes,
         *,
-        if_version: int | None = None,
+        terms: Terms = PLAIN,
         origin: Origin,
     ) -> Future[Item]:
         """See StreamService.update."""
@@ -90,18 +104,22 @@ class Writer:
                 value: dict[str, Any] = {} if current is None else orjson.loads(current)
                 return self._encode(schema, apply_operations(value, parsed), stream, group, item)
 
-            return Write(GroupKey(stream, group), item, "update", b"", apply, if_version, origin)
+            where, key = GroupKey(stream, group), terms.key
+            expires = self._expires(stream, terms)
+            return Write(where, item, "update", b"", apply, terms.if_version, origin, expires, key)
 
         return self._begin(prepare, _item_of, extra_bytes=len(operations))
 
     def delete(
-        self, stream: str, group: str, item: str, *, if_version: int | None = None, origin: Origin
+        self, stream: str, group: str, item: str, *, terms: Terms = PLAIN, origin: Origin
     ) -> Future[Item | None]:
         """See StreamService.delete."""
 
         def prepare() -> Write:
             self._check(stream, group, item)
-            return Write(GroupKey(stream, group), item, "delete", b"", None, if_version, origin)
+            self._check_terms(terms)
+            where = GroupKey(stream, group)
+            return Write(where, item, "delete", b"", None, terms.if_version, origin, None, terms.key)
 
         return self._begin(prepare, _item_of)
 
@@ -156,6 +174,21 @@ class Writer:
             near = difflib.get_close_matches(stream, list(self._schemas), n=1)
             hint = f"Did you mean {near[0]!r}?" if near else "Declare it in a file named like chat_stream.py."
             raise UnknownStream(f"There is no stream named {stream!r}.", hint=hint, stream=stream) from None
+
+    def _expires(self, stream: str, terms: Terms) -> float | None:
+        """The wall time at which what is written now expires.
+
+        :raises InvalidInput: the terms make no sense.
+        """
+        self._check_terms(terms)
+        ttl = self._ttls.get(stream) if terms.ttl is None else terms.ttl
+        return None if ttl is None else self._clock.now() + ttl
+
+    def _check_terms(self, terms: Terms) -> None:
+        if terms.key is not None:
+            self._check_id("key", terms.key)
+        if terms.ttl is not None and not 0 < terms.ttl < MAX_TTL:
+            raise InvalidInput(f"ttl is in seconds, above 0 and below {MAX_TTL:g}, not {terms.ttl}.")
 
     def _check_id(self, what: str, value: Any) -> None:
         if not isinstance(value, str) or not value:

@@ -186,6 +186,11 @@ def _check(header: Mapping[str, Any]) -> None:
         raise InvalidInput(f"An item id is text, not {type(item).__name__}.")
     if type(header.get("if_version", 0)) is not int:
         raise InvalidInput("if_version is a whole number.")
+    ttl = header.get("ttl", 0)
+    if isinstance(ttl, bool) or not isinstance(ttl, (int, float)):
+        raise InvalidInput("ttl is a number of seconds.")
+    if not isinstance(header.get("key", ""), str):
+        raise InvalidInput("key is a text.")
 
 
 def _task() -> Any:

@@ -43,28 +43,53 @@ class Stream:
         """The list of the group's items, in the order of their creation."""
         return self._calls.begin(self._invocation, "get_group", self._name, _text(group_id), {})
 
-    def set(self, group_id: str, id: str, data: Any, *, if_version: int | None = None) -> Call:  # noqa: A002
+    def set(
+        self,
+        group_id: str,
+        id: str,  # noqa: A002
+        data: Any,
+        *,
+        if_version: int | None = None,
+        ttl: float | None = None,
+        key: str | None = None,
+    ) -> Call:
         """Create or replace an item; gives the item as stored.
 
         `data` is a dict, a Pydantic object or a dataclass. With `if_version`, only if the item's version is
-        that one (0: there is no such item); else the call fails with `Conflict`.
+        that one (0: there is no such item); else the call fails with `Conflict`. With `ttl`, the item expires
+        after that many seconds. With `key`, a repeated write does nothing and gives the first one's result.
         """
-        members = _item(id, if_version)
+        members = _item(id, if_version, ttl, key)
         return self._calls.begin(
             self._invocation, "set", self._name, _text(group_id), members, lambda: to_json(_without_old(data))
         )
 
-    def update(self, group_id: str, id: str, ops: Any, *, if_version: int | None = None) -> Call:  # noqa: A002
+    def update(
+        self,
+        group_id: str,
+        id: str,  # noqa: A002
+        ops: Any,
+        *,
+        if_version: int | None = None,
+        key: str | None = None,
+    ) -> Call:
         """Apply a list of operations to an item as one write; gives the item after it."""
-        members = _item(id, if_version)
+        members = _item(id, if_version, None, key)
         return self._calls.begin(
             self._invocation, "update", self._name, _text(group_id), members, lambda: to_json(ops, "ops")
         )
 
-    def delete(self, group_id: str, id: str, *, if_version: int | None = None) -> Call:  # noqa: A002
+    def delete(
+        self,
+        group_id: str,
+        id: str,  # noqa: A002
+        *,
+        if_version: int | None = None,
+        key: str | None = None,
+    ) -> Call:
         """Delete an item; gives it as it was, or None if there was none."""
         return self._calls.begin(
-            self._invocation, "delete", self._name, _text(group_id), _item(id, if_version)
+            self._invocation, "delete", self._name, _text(group_id), _item(id, if_version, None, key)
         )
 
     def send(self, channel: Mapping[str, Any], event: Mapping[str, Any]) -> Call:
@@ -130,9 +155,10 @@ def _text(value: Any) -> Any:
     return value
 
 
-def _item(item_id: Any, if_version: int | None) -> dict[str, Any]:
-    item = {"item": _text(item_id)}
-    return item if if_version is None else {**item, "if_version": if_version}
+def _item(item_id: Any, if_version: int | None, ttl: float | None, key: str | None) -> dict[str, Any]:
+    """The item's id and the terms of the write, those that were given."""
+    terms = {"if_version": if_version, "ttl": ttl, "key": key}
+    return {"item": _text(item_id), **{name: term for name, term in terms.items() if term is not None}}
 
 
 def _without_old(data: Any) -> Any:

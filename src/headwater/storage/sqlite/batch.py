@@ -6,19 +6,24 @@ file; so whatever SQLite raises here ends the whole batch. Knows no threads, che
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from headwater.errors import HeadwaterError
-from headwater.model import Change, GroupKey, Write
-from headwater.storage.base import Outcome
+from headwater.model import Change, ChangeKind, GroupKey, Write
+from headwater.storage.base import Outcome, Repeated
 from headwater.storage.decide import check_names, data_after, needs_current
 from headwater.storage.sqlite.database import Database
 from headwater.storage.sqlite.groups import CREATE, DELETE, UPDATE, GroupState, KnownGroups, load
 
 _CREATED = "SELECT created FROM items WHERE gid = ? AND id = ?"
 _CURRENT = "SELECT created, version, data FROM items WHERE gid = ? AND id = ?"
-_INSERT = "INSERT INTO items (gid, created, version, id, data) VALUES (?, ?, ?, ?, ?)"
-_REPLACE = "UPDATE items SET version = ?, data = ? WHERE gid = ? AND created = ?"
+_INSERT = "INSERT INTO items (gid, created, version, id, data, expires) VALUES (?, ?, ?, ?, ?, ?)"
+_REPLACE = "UPDATE items SET version = ?, data = ?, expires = ? WHERE gid = ? AND created = ?"
+_CHANGE = "UPDATE items SET version = ?, data = ? WHERE gid = ? AND created = ?"
+_KEY = "SELECT id, kind, version, created, data FROM keys WHERE gid = ? AND key = ?"
+_NEW_KEY = (
+    "INSERT INTO keys (gid, key, stamp, id, kind, version, created, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
 _DELETE = "DELETE FROM items WHERE gid = ? AND created = ?"
 _NEW_GROUP = (
     "INSERT INTO groups (stream, name, version, floor, items, last, last_delete) VALUES (?, ?, ?, ?, 0, 0, 0)"
@@ -53,16 +58,37 @@ class Batch:
             state = (
                 self.changed.get(write.group) or self._known.get(write.group) or load(self._db, write.group)
             )
+            if write.key is not None and (first := self._first(write, state)) is not None:
+                return Repeated(first)
             current = self._current(write, state)
             _, version, data = current or (0, 0, None)
             after = data_after(write, version, data)
         except HeadwaterError as rejection:
             return rejection
-        if after is not None:
-            return self._put(write, self._change(write.group, state), current, after)
-        if state is None or current is None:
+        if after is None and (state is None or current is None):
             return None
-        return self._delete(write, self._change(write.group, state), current)
+        changing = self._change(write.group, state)
+        if after is not None:
+            change = self._put(write, changing, current, after)
+        else:
+            change = self._delete(write, changing, cast(_Current, current))
+        if write.key is not None:
+            self._keep_key(write.key, changing.gid, change)
+        return change
+
+    def _first(self, write: Write, state: GroupState | None) -> Change | None:
+        """What became of the first write with this key, if there was one."""
+        row: tuple[str, ChangeKind, int, int, bytes] | None = None
+        if state is not None:
+            row = self._db.execute(_KEY, (state.gid, write.key)).get
+        if row is None:
+            return None
+        item_id, kind, version, created, data = row
+        return Change(write.group, item_id, kind, version, created, data, write.origin)
+
+    def _keep_key(self, key: str, gid: int, change: Change) -> None:
+        kept = (gid, key, self._stamp, change.id, change.kind, change.version, change.created, change.data)
+        self._db.execute(_NEW_KEY, kept)
 
     def finish(self) -> None:
         """Write the log of the batch.
@@ -98,12 +124,15 @@ class Batch:
         version = state.version + 1
         if current is None:
             created = version
-            self._db.execute(_INSERT, (state.gid, created, version, write.id, data))
+            self._db.execute(_INSERT, (state.gid, created, version, write.id, data, write.expires))
             self._note(state, version, created, CREATE)
             state.items += 1
             return Change(write.group, write.id, "create", version, created, data, write.origin)
         created = current[0]
-        self._db.execute(_REPLACE, (version, data, state.gid, created))
+        if write.kind == "update":
+            self._db.execute(_CHANGE, (version, data, state.gid, created))
+        else:
+            self._db.execute(_REPLACE, (version, data, write.expires, state.gid, created))
         self._note(state, version, created, UPDATE)
         return Change(write.group, write.id, "update", version, created, data, write.origin)
 

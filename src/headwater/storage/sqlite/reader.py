@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import apsw
 
 from headwater.model import GroupKey, Head, Item, Tombstone
-from headwater.storage.base import ENTRY_BYTES, GroupInfo, Page
+from headwater.storage.base import ENTRY_BYTES, Due, GroupInfo, Page
 from headwater.storage.decide import is_text
 from headwater.storage.sqlite.database import Database, connect
 from headwater.storage.sqlite.errors import translate
@@ -31,6 +31,10 @@ _GET = f"{_ITEM} JOIN groups g USING (gid) WHERE g.stream = ? AND g.name = ? AND
 _ONE = f"{_ITEM} WHERE i.gid = ? AND i.id = ?"
 _WHOLE = f"{_ITEM} WHERE i.gid = ?"
 _WINDOW = f"{_ITEM} WHERE i.gid = ? AND i.created < ? ORDER BY i.created DESC LIMIT ?"
+_DUE = (
+    "SELECT g.stream, g.name, i.id, i.version FROM items i JOIN groups g USING (gid) "
+    "WHERE i.expires <= ? ORDER BY i.expires LIMIT ?"
+)
 _WHOLE_BYTES = "SELECT ifnull(sum(length(data)), 0) FROM items WHERE gid = ?"
 _BY_KEY = "SELECT id, data FROM items WHERE gid = ? AND created = ? AND version = ?"
 _GONE = (
@@ -106,6 +110,12 @@ class Reader:
             rows = snapshot.db.execute(_WINDOW, (state.gid, below, limit + 1)).fetchall()
             newest = [Item(*row) for row in rows[:limit]]
             return Page(newest[::-1], [], head.version, len(rows) <= limit, head)
+
+    def due(self, now: float, limit: int) -> list[Due]:
+        """See Store.due."""
+        with self._translated() as db:
+            rows = db.execute(_DUE, (now, limit)).fetchall()
+            return [Due(GroupKey(stream, name), item_id, version) for stream, name, item_id, version in rows]
 
     def heads(self, keys: Sequence[GroupKey]) -> list[Head]:
         """See Store.heads."""

@@ -8,6 +8,7 @@
   of the same group's write before, so "what changed after v" is a walk backwards, without an index that every
   write would have to keep. Bounded in rows; from older versions on, a group is scanned instead.
 - `deletes`: the tombstones, chained the same way, kept by age. One whose id lives again counts no more.
+- `keys`: the outcomes of writes that carried a key, kept by age.
 - `meta`: `epoch`, `base`, `settled` (the log is in `groups` up to here), `running` (how the process that has
   the file open syncs it; null after a clean end).
 """
@@ -52,7 +53,18 @@ CREATE TABLE deletes (
 INSERT INTO meta VALUES ('epoch', ''), ('base', 0), ('settled', 0), ('running', NULL);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_EXPIRY_AND_KEYS = """
+ALTER TABLE items ADD COLUMN expires REAL;
+CREATE INDEX items_due ON items (expires) WHERE expires IS NOT NULL;
+CREATE TABLE keys (
+  gid INTEGER NOT NULL, key TEXT NOT NULL, stamp REAL NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL,
+  version INTEGER NOT NULL, created INTEGER NOT NULL, data BLOB NOT NULL,
+  PRIMARY KEY (gid, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX keys_by_age ON keys (stamp);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _EXPIRY_AND_KEYS)
 """Script n brings a file from schema version n to n + 1. Never change one that was released: append."""
 
 

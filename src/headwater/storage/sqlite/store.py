@@ -14,7 +14,7 @@ from threading import Lock
 from typing import Literal
 
 from headwater.model import GroupKey, Head, Item, Write
-from headwater.storage.base import GroupInfo, Outcome, Page
+from headwater.storage.base import Due, GroupInfo, Outcome, Page
 from headwater.storage.sqlite.jobs import JobThread
 from headwater.storage.sqlite.ownership import Ownership
 from headwater.storage.sqlite.writer import Opened, Writer
@@ -90,6 +90,10 @@ class SqliteStore:
     async def groups(self, stream: str, *, after: str = "", limit: int = 1000) -> list[GroupInfo]:
         """See Store.groups."""
         return await self._paging.run(partial(self._pages.groups, stream, after, limit))
+
+    async def due(self, *, now: float, limit: int = 1000) -> list[Due]:
+        """See Store.due."""
+        return await self._looking.run(partial(self._lookups.due, now, limit))
 
     async def sweep(self, *, now: float, tombstone_age: float, limit: int = 1000) -> int:
         """See Store.sweep."""

@@ -107,6 +107,7 @@ class Writer:
             aged = [(seq, gid, version) for seq, gid, version, stamp in oldest if stamp <= cut]
             if aged:
                 self._age_out(db, aged)
+            db.execute("DELETE FROM keys WHERE stamp <= ?", (cut,))
             return len(aged)
 
     def restart_log(self) -> None:
@@ -161,6 +162,7 @@ class Writer:
             key, state = GroupKey(stream, name), GroupState(*row)
             state.floor = floor
             if state.items == 0 and state.last_delete <= last:
+                db.execute("DELETE FROM keys WHERE gid = ?", (gid,))
                 db.execute("DELETE FROM groups WHERE gid = ?", (gid,))
                 forgotten.append(key)
                 base = max(base, state.version)

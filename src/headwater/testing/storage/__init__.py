@@ -16,10 +16,11 @@ from headwater.testing.storage.names import CHECKS as NAMES
 from headwater.testing.storage.place import Check, Place
 from headwater.testing.storage.reading import CHECKS as READING
 from headwater.testing.storage.sweeping import CHECKS as SWEEPING
+from headwater.testing.storage.terms import CHECKS as TERMS
 from headwater.testing.storage.windows import CHECKS as WINDOWS
 from headwater.testing.storage.writing import CHECKS as WRITING
 
-CHECKS: tuple[Check, ...] = (*WRITING, *NAMES, *READING, *WINDOWS, *CATCHING_UP, *SWEEPING)
+CHECKS: tuple[Check, ...] = (*WRITING, *NAMES, *READING, *WINDOWS, *TERMS, *CATCHING_UP, *SWEEPING)
 """What every store passes, durable or not."""
 
 __all__ = ["CHECKS", "DURABLE_CHECKS", "Check", "Place"]

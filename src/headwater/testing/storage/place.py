@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from headwater.errors import HeadwaterError
 from headwater.model import Change, GroupKey, Item, Write
-from headwater.storage.base import Outcome, Page, Store
+from headwater.storage.base import Outcome, Page, Repeated, Store
 
 G = GroupKey("room", "general")
 """The group that checks use unless they say otherwise."""
@@ -138,8 +138,18 @@ def edit(item_id: str, function: Callable[[bytes | None], bytes], if_version: in
 
 
 def kinds(outcomes: list[Outcome]) -> list[str]:
-    """What became of each write, in a word: the kind of change, the code of the error, or "nothing"."""
-    return [
-        outcome.kind if isinstance(outcome, Change) else outcome.code if outcome is not None else "nothing"
-        for outcome in outcomes
-    ]
+    """What became of each write, in a word: the kind of change, "repeated", the code of the error, or
+    "nothing"."""
+    return [_kind(outcome) for outcome in outcomes]
+
+
+def _kind(outcome: Outcome) -> str:
+    match outcome:
+        case None:
+            return "nothing"
+        case Change():
+            return outcome.kind
+        case Repeated():
+            return "repeated"
+        case _:
+            return outcome.code

@@ -1,0 +1,106 @@
+"""What goes by itself: items whose time has come, and what a stream keeps no longer. Every such delete has a
+version.
+
+Owns when to look. An item is deleted only while it still has the version that expired, so a write that comes
+in between wins. Knows the store and the commit queue; waits on no clock of its own but the loop's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+
+from headwater.clock import Clock
+from headwater.errors import Conflict, HeadwaterError
+from headwater.model import Change, GroupKey, Origin, Write
+from headwater.storage.base import Store
+from headwater.streams.commits import CommitQueue, Published
+
+log = logging.getLogger("headwater.streams")
+
+EVERY_SECONDS = 1.0
+"""How often expiry is looked for: a due item is gone within about a second."""
+AT_ONCE = 1000
+"""Deletes in one go, so that a million due items do not hold up the writes of others."""
+
+ORIGIN = Origin("expiry", "")
+
+
+class Expiry:
+    """Deletes what is due, and trims groups of streams that keep only the newest items."""
+
+    def __init__(self, store: Store, queue: CommitQueue, clock: Clock) -> None:
+        self._store = store
+        self._queue = queue
+        self._clock = clock
+        self._keep: Mapping[str, int] = {}
+        self._grown: set[GroupKey] = set()
+
+    def declare(self, keep: Mapping[str, int]) -> None:
+        """Take these streams as those that keep only the newest items, instead of those before."""
+        self._keep = dict(keep)
+
+    def published(self, published: Sequence[Published]) -> None:
+        """Hear of what was committed: a group that grew may have to be trimmed."""
+        if self._keep:
+            for one in published:
+                if isinstance(one, Change) and one.kind == "create" and one.group.stream in self._keep:
+                    self._grown.add(one.group)
+
+    async def settle(self) -> None:
+        """Delete all that is due now, also what came due while no server ran.
+
+        :raises StoreUnavailable: the store cannot be read or written.
+        """
+        for stream in self._keep:
+            await self._look_at(stream)
+        await self.once()
+
+    async def once(self) -> None:
+        """Delete what is due now and trim what has grown.
+
+        :raises StoreUnavailable: the store cannot be read or written.
+        """
+        while due := await self._store.due(now=self._clock.now(), limit=AT_ONCE):
+            await self._delete([(one.group, one.id, one.version) for one in due])
+        grown, self._grown = self._grown, set()
+        for group in grown:
+            await self._trim(group)
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY_SECONDS)
+            try:
+                await self.once()
+            except HeadwaterError as error:
+                log.warning("Deleting what is due failed and is tried again: %s", error.message)
+
+    async def _look_at(self, stream: str) -> None:
+        """Note all groups of a stream: what it keeps may have changed since they were trimmed."""
+        after = ""
+        while groups := await self._store.groups(stream, after=after):
+            self._grown.update(GroupKey(stream, one.group) for one in groups)
+            after = groups[-1].group
+
+    async def _trim(self, group: GroupKey) -> None:
+        keep = self._keep.get(group.stream)
+        if keep is None:
+            return
+        kept = await self._store.window(group, before=None, limit=keep)
+        while not kept.complete:
+            older = await self._store.window(group, before=kept.items[0].created, limit=AT_ONCE)
+            await self._delete([(group, item.id, item.version) for item in older.items])
+            if older.complete:
+                return
+
+    async def _delete(self, doomed: list[tuple[GroupKey, str, int]]) -> None:
+        """Delete each while it still has that version; one that was written meanwhile lives on."""
+        writes = [
+            self._queue.add(Write(group, item, "delete", if_version=version, origin=ORIGIN))
+            for group, item, version in doomed
+        ]
+        for outcome in await asyncio.gather(*writes, return_exceptions=True):
+            if isinstance(outcome, BaseException) and not isinstance(outcome, Conflict):
+                raise outcome

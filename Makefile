@@ -19,7 +19,10 @@ BENCH_FLAGS ?=
 help: ## List the targets.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
 
-setup: $(VENV)/.synced ## Install everything Python needs; leaves .venv/bin/headwater.
+# What TypeScript and JavaScript steps run in; the package carries it built.
+NODE_WORKER := src/headwater/node/dist/main.mjs
+
+setup: $(VENV)/.synced $(NODE_WORKER) ## Install what the server needs; leaves .venv/bin/headwater.
 
 $(VENV)/.uv-$(UV_VERSION):
 	@test -x $(BIN)/python || ./scripts/make-venv $(VENV)
@@ -30,6 +33,9 @@ $(VENV)/.uv-$(UV_VERSION):
 $(VENV)/.synced: $(VENV)/.uv-$(UV_VERSION) pyproject.toml uv.lock
 	$(UV) sync --locked --inexact --quiet
 	touch $@
+
+$(NODE_WORKER): node_modules/.installed node-worker/build.mjs $(wildcard node-worker/src/*.ts node-worker/src/*/*.ts)
+	$(BIN)/python tests/support/node.py node node-worker/build.mjs
 
 demo: setup ## Run the example chat and print its address.
 	@./scripts/demo $(BIN)
@@ -43,6 +49,7 @@ check: setup ## Formatting, lint, types, layers.
 	$(BIN)/ruff check . || failed="$$failed lint"; \
 	$(BIN)/basedpyright || failed="$$failed types"; \
 	$(BIN)/lint-imports --no-logo || failed="$$failed layers"; \
+	$(BIN)/python tests/support/node.py npm run check --workspaces --if-present || failed="$$failed typescript"; \
 	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 format: setup ## Format and mend what can be mended.
@@ -65,10 +72,10 @@ $(BIN)/python tests/support/node.py npm ci --prefix $(1) --no-audit --no-fund
 touch $@
 endef
 
-node_modules/.installed: package.json package-lock.json
+node_modules/.installed: package.json package-lock.json | $(VENV)/.synced
 	$(call npm_ci,.)
 
-tests/npm/node_modules/.installed: tests/npm/package.json tests/npm/package-lock.json
+tests/npm/node_modules/.installed: tests/npm/package.json tests/npm/package-lock.json | $(VENV)/.synced
 	$(call npm_ci,tests/npm)
 
 browser: ## Have Debian's Chromium, where that is possible; browser tests skip without it.

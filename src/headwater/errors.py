@@ -158,6 +158,13 @@ class WorkerLost(HeadwaterError):
     status = 502
 
 
+class NodeMissing(HeadwaterError):
+    """No Node runs the project's TypeScript and JavaScript files; the other files are served."""
+
+    code = "NODE_MISSING"
+    status = 503
+
+
 class Overloaded(HeadwaterError):
     """The server has as much to do as it may hold, or is stopping; nothing was begun, so trying again is
     safe."""

@@ -89,8 +89,14 @@ def _one(number: int, item: tuple[dict[str, Any], int] | None) -> Message:
 
 def project_sources(project: Path) -> list[Source]:
     """Every file of a project folder, as the server would send it."""
-    files = sorted(path for path in project.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return [Source(path.relative_to(project).as_posix(), path.read_bytes()) for path in files]
+    paths = sorted(path.relative_to(project) for path in project.rglob("*") if path.is_file())
+    sources = [path for path in paths if not any(_is_made(part) for part in path.parts)]
+    return [Source(path.as_posix(), (project / path).read_bytes()) for path in sources]
+
+
+def _is_made(name: str) -> bool:
+    """Whether a folder of this name holds what workers keep, and no source."""
+    return name == "__pycache__" or name.startswith(".")
 
 
 class WorkerDriver:

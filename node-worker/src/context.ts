@@ -1,0 +1,119 @@
+/** `ctx`, the second argument of handlers. Owns its names; what streams do is `streams.ts`'s. */
+
+import { inspect } from 'node:util'
+
+import type { Calls } from './calls.ts'
+import type { Channel } from './channel.ts'
+import { notYet } from './errors.ts'
+import { describe } from './faults.ts'
+import { NOBODY, type Invocation } from './invocation.ts'
+import { makeStreams } from './streams.ts'
+
+export type Level = 'debug' | 'info' | 'warn' | 'error'
+
+/** Longest log message and longest single field, in characters; the rest is cut off. */
+const MAX_LOG_CHARS = 64 * 1024
+
+type Log = (message: unknown, fields?: unknown) => void
+
+/** `ctx.logger`. Its methods may be taken off it. */
+export interface Logger {
+  readonly debug: Log
+  readonly info: Log
+  readonly warn: Log
+  readonly error: Log
+  readonly log: Log
+}
+
+function makeLogger(channel: Channel, invocation: Invocation): Logger {
+  const at = (level: Level): Log => (message, fields) => {
+    sendLog(channel, level, typeof message === 'string' ? message : inspect(message), fieldsOf(fields), invocation)
+  }
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error'), log: at('info') }
+}
+
+/** Send a log line, cut to size. */
+export function sendLog(
+  channel: Channel,
+  level: Level,
+  message: string,
+  fields: Readonly<Record<string, unknown>>,
+  invocation: Invocation | undefined,
+): void {
+  const whose = invocation?.whose() ?? NOBODY
+  const header = { t: 'log', level, message: message.slice(0, MAX_LOG_CHARS), fields, ...whose }
+  try {
+    channel.send(header)
+  } catch {
+    channel.send({ ...header, message: message.slice(0, 1000), fields: { cut: true } })
+  }
+}
+
+/** Log fields as plain JSON values: what has no JSON form is shown as people see it. */
+export function fieldsOf(fields: unknown): Record<string, unknown> {
+  if (fields === undefined || fields === null) return {}
+  const named = isRecord(fields) ? fields : { value: fields }
+  return Object.fromEntries(Object.entries(named).map(([name, value]) => [name, fieldOf(value)]))
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Error)
+}
+
+function fieldOf(value: unknown): unknown {
+  if (value instanceof Error) return (value.stack ?? describe(value)).slice(0, MAX_LOG_CHARS)
+  if (typeof value === 'bigint' || typeof value === 'function' || typeof value === 'symbol') return shown(value)
+  try {
+    const text = JSON.stringify(value) as string | undefined
+    if (text === undefined) return null
+    return text.length <= MAX_LOG_CHARS ? (JSON.parse(text) as unknown) : text.slice(0, MAX_LOG_CHARS)
+  } catch {
+    return shown(value)
+  }
+}
+
+function shown(value: unknown): string {
+  try {
+    return inspect(value, { depth: 4 }).slice(0, MAX_LOG_CHARS)
+  } catch (error) {
+    return `a value that cannot be shown: ${describe(error)}`
+  }
+}
+
+const refuse = (what: string) => (): Promise<never> => {
+  const refused = Promise.reject(notYet(what))
+  refused.catch(() => undefined)
+  return refused
+}
+
+/** `ctx.state`: not there yet, and says so. */
+const STATE = {
+  get: refuse('ctx.state.get'),
+  set: refuse('ctx.state.set'),
+  delete: refuse('ctx.state.delete'),
+  getGroup: refuse('ctx.state.getGroup'),
+  get_group: refuse('ctx.state.getGroup'),
+  clear: refuse('ctx.state.clear'),
+}
+
+export interface ContextParts {
+  readonly calls: Calls
+  readonly channel: Channel
+  readonly known: () => ReadonlySet<string> | undefined
+}
+
+/** What a handler gets beside its input. */
+export function makeContext(parts: ContextParts, invocation: Invocation): object {
+  const { trace, flows, step } = invocation.header
+  return {
+    streams: makeStreams(parts.calls, invocation, parts.known),
+    logger: makeLogger(parts.channel, invocation),
+    state: STATE,
+    emit: refuse('ctx.emit'),
+    traceId: trace,
+    trace_id: trace,
+    flows: [...flows],
+    step,
+    signal: invocation.signal,
+  }
+}

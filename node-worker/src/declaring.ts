@@ -1,0 +1,241 @@
+/**
+ * What the project's step and stream files declare -> the manifest. Owns which files count and what is wrong
+ * with each; whether a config makes sense is for the server to judge.
+ */
+
+import { describe, locationsOf, tracebackOf } from './faults.ts'
+import type { Namespace } from './project/externals.ts'
+import type { Project } from './project/project.ts'
+import { SourceFault } from './project/transform.ts'
+import { ConfigFault, plainConfig, type JsonObject } from './schemas/config.ts'
+import { nameOf } from './values.ts'
+
+export const LANGUAGE = 'node'
+
+const STEP = /[^/][._]step\.(?:ts|js|mts|cts|mjs|cjs)$/
+const STREAM = /[^/][._]stream\.(?:ts|js|mts|cts|mjs|cjs)$/
+const CONFIG_LINE = /^\s*(?:export\s+)?(?:(?:const|let|var)\s+config\b|(?:module\.)?exports\.config\b)/m
+
+/** Step types that need a handler. */
+const RUNNABLE: ReadonlySet<unknown> = new Set(['api', 'event', 'cron'])
+
+const ACCESS_NAMES = ['canAccess', 'can_access'] as const
+
+export type Handler = (...values: unknown[]) => unknown
+
+/** What a file lacks or has wrong; `code` is one of the protocol's. */
+class DeclarationFault extends Error {
+  readonly code: string
+  readonly hint: string
+
+  constructor(code: string, message: string, hint = '') {
+    super(message)
+    this.code = code
+    this.hint = hint
+  }
+}
+
+export interface Manifest {
+  readonly steps: JsonObject[]
+  readonly streams: JsonObject[]
+  readonly problems: JsonObject[]
+}
+
+/** The functions to run for a file: middleware in order, the handler last. */
+export function chainOf(module: Namespace): readonly Handler[] {
+  const handler = member(module, 'handler')
+  return typeof handler === 'function' ? [...middlewareOf(configOf(module)), handler as Handler] : []
+}
+
+/** The access function of a stream's file. One that is no function is an error: never open what is closed. */
+export function accessOf(module: Namespace): Handler | undefined {
+  const config = configOf(module)
+  for (const name of ACCESS_NAMES) {
+    for (const given of [config[name], member(module, name)]) {
+      if (typeof given === 'function') return given as Handler
+      if (given !== undefined && given !== null) {
+        throw new ConfigFault('CONFIG_NOT_JSON', `${name} is a ${nameOf(given)}, not a function.`)
+      }
+    }
+  }
+  return undefined
+}
+
+/** Import every declaring file in turn; a broken one becomes a problem and the rest goes on. */
+export async function declare(project: Project): Promise<Manifest> {
+  const manifest: Manifest = { steps: [], streams: [], problems: [] }
+  for (const path of project.sources.paths().sort()) {
+    const kind = kindOf(project, path)
+    if (kind !== undefined) await new File(project, path, manifest).declare(kind)
+  }
+  return manifest
+}
+
+type Kind = 'steps' | 'streams'
+
+function kindOf(project: Project, path: string): Kind | undefined {
+  const { folders } = project.sources
+  if (!folders.some((folder) => folder === '' || folder === '.' || path.startsWith(`${folder}/`))) return undefined
+  if (STEP.test(path)) return 'steps'
+  return STREAM.test(path) ? 'streams' : undefined
+}
+
+/** One declaring file on its way into the manifest. */
+class File {
+  readonly #project: Project
+  readonly #path: string
+  readonly #manifest: Manifest
+  readonly #line: number | undefined
+
+  constructor(project: Project, path: string, manifest: Manifest) {
+    this.#project = project
+    this.#path = path
+    this.#manifest = manifest
+    this.#line = configLine(project.sources.read(project.sources.absolute(path)))
+  }
+
+  async declare(kind: Kind): Promise<void> {
+    let module: Namespace
+    try {
+      module = await this.#project.import(this.#path)
+    } catch (error) {
+      this.#manifest.problems.push(this.#importProblem(error))
+      return
+    }
+    try {
+      this.#manifest[kind].push(kind === 'steps' ? this.#step(module) : this.#stream(module))
+    } catch (error) {
+      this.#manifest.problems.push(this.#problem(error))
+    }
+  }
+
+  #step(module: Namespace): JsonObject {
+    const config = configOf(module)
+    const middleware = middlewareOf(config)
+    const handler = member(module, 'handler')
+    if (RUNNABLE.has(config['type']) && typeof handler !== 'function') throw noHandler(handler)
+    return this.#entry(without(config, ['middleware']), {
+      type: typeof config['type'] === 'string' ? config['type'] : '',
+      async: handler?.constructor.name === 'AsyncFunction',
+      middleware: middleware.length,
+    })
+  }
+
+  #stream(module: Namespace): JsonObject {
+    const access = accessOf(module)
+    const config = without(configOf(module), ACCESS_NAMES)
+    const base = config['baseConfig']
+    if (typeof base === 'object' && base !== null) config['baseConfig'] = without(base as JsonObject, ['factory'])
+    return this.#entry(config, { access: access !== undefined })
+  }
+
+  #entry(config: JsonObject, more: JsonObject): JsonObject {
+    const plain = plainConfig(config, (message) => this.#manifest.problems.push(this.#warning(message)))
+    return { file: this.#path, language: LANGUAGE, config: plain, ...more, ...this.#atConfig() }
+  }
+
+  #atConfig(): JsonObject {
+    return this.#line === undefined ? {} : { line: this.#line }
+  }
+
+  #warning(message: string): JsonObject {
+    const hint = 'Write a JSON Schema there, or a type that JSON has.'
+    return { ...this.#about('SCHEMA_NOT_CONVERTIBLE', message), level: 'warning', hint, ...this.#atConfig() }
+  }
+
+  #about(code: string, message: string): JsonObject {
+    return { file: this.#path, code, message, involved: [this.#path] }
+  }
+
+  #problem(error: unknown): JsonObject {
+    if (error instanceof ConfigFault) return { ...this.#about(error.code, error.message), ...this.#atConfig() }
+    if (error instanceof DeclarationFault) {
+      const hint = error.hint === '' ? {} : { hint: error.hint }
+      return { ...this.#about(error.code, error.message), ...hint, ...this.#atConfig() }
+    }
+    // Objects of user code may fail in ways of their own when they are looked at.
+    const traceback = tracebackOf(error, this.#project.root)
+    const message = `The config cannot be read: ${describe(error)}`
+    return { ...this.#about('CONFIG_NOT_JSON', message), traceback, ...this.#atConfig() }
+  }
+
+  #importProblem(error: unknown): JsonObject {
+    const way = this.#project.wayOf(this.#path)
+    const place = this.#placeOf(error)
+    const file = place?.file ?? way.at(-1) ?? this.#path
+    const involved = [...new Set([this.#path, ...way, file])]
+    const message = error instanceof SourceFault ? error.message : describe(error)
+    const syntax = error instanceof SourceFault
+    return {
+      file,
+      code: syntax ? 'SYNTAX_ERROR' : 'IMPORT_FAILED',
+      message,
+      involved,
+      ...(place === undefined ? {} : { line: place.line }),
+      ...hintOf(error),
+      traceback: error instanceof SourceFault ? error.picture : tracebackOf(error, this.#project.root),
+    }
+  }
+
+  #placeOf(error: unknown): { file: string; line: number } | undefined {
+    const { sources } = this.#project
+    if (error instanceof SourceFault) return { file: sources.relative(error.file) ?? error.file, line: error.line }
+    const [place] = locationsOf(error, (file) => sources.relative(file) !== undefined)
+    return place && { file: sources.relative(place.file) ?? place.file, line: place.line }
+  }
+}
+
+function configLine(source: string): number | undefined {
+  const found = CONFIG_LINE.exec(source)
+  if (found === null) return undefined
+  const skipped = /^\s*/.exec(found[0])?.[0].length ?? 0
+  return source.slice(0, found.index + skipped).split('\n').length
+}
+
+/** A member of what a file exports, by name or on its default. */
+function member(module: Namespace, name: string): unknown {
+  if (module[name] !== undefined) return module[name]
+  const whole = module['default']
+  return typeof whole === 'object' && whole !== null ? (whole as Namespace)[name] : undefined
+}
+
+function configOf(module: Namespace): JsonObject {
+  const config = member(module, 'config')
+  if (typeof config === 'object' && config !== null && !Array.isArray(config)) return config as JsonObject
+  const said = config === undefined ? 'is missing' : `is a ${nameOf(config)}, not an object`
+  throw new DeclarationFault('CONFIG_MISSING', `The file's config ${said}.`, 'Write `export const config = { name: ... }`.')
+}
+
+function middlewareOf(config: JsonObject): Handler[] {
+  const given = config['middleware']
+  if (given === undefined || given === null) return []
+  if (!Array.isArray(given)) throw new ConfigFault('CONFIG_NOT_JSON', 'config.middleware must be a list of functions.')
+  for (const [index, one] of given.entries()) {
+    if (typeof one === 'function') continue
+    throw new ConfigFault('CONFIG_NOT_JSON', `config.middleware[${index}] is a ${nameOf(one)}, not a function.`)
+  }
+  return given as Handler[]
+}
+
+function noHandler(handler: unknown): DeclarationFault {
+  const said = handler === undefined ? 'exports no function named handler' : `has a ${nameOf(handler)} as its handler`
+  return new DeclarationFault('HANDLER_MISSING', `The file ${said}.`, 'Write `export const handler = async (...) => { ... }`.')
+}
+
+function without(config: object, names: readonly string[]): JsonObject {
+  return Object.fromEntries(Object.entries(config).filter(([name]) => !names.includes(name)))
+}
+
+function hintOf(error: unknown): JsonObject {
+  const name = /Cannot find (?:package|module) '([^'./][^']*)'/.exec(String(error))?.[1]
+  if (name !== undefined) return { hint: `If "${name}" is a package, install it in the project: npm install ${name}` }
+  return error instanceof ProcessExit ? { hint: 'Nothing may end the process while a file is imported.' } : {}
+}
+
+/** Thrown in place of `process.exit` where that would take other invocations down. */
+export class ProcessExit extends Error {
+  constructor(status: unknown) {
+    super(`process.exit(${status === undefined ? '' : String(status)}) was called.`)
+    this.name = 'ProcessExit'
+  }
+}

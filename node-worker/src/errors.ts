@@ -1,0 +1,62 @@
+/**
+ * The errors that user code meets. Owns their shape in JavaScript; the codes are the server's (`errors.py`).
+ */
+
+export interface Fault {
+  readonly field: string
+  readonly message: string
+}
+
+/** An `error` of the protocol. */
+export interface ErrorMembers {
+  readonly code: string
+  readonly message: string
+  readonly hint?: string
+  readonly [detail: string]: unknown
+}
+
+/** An error with a stable `code`; `faults`, `version` and other details are its own properties. */
+export class HeadwaterError extends Error {
+  readonly code: string
+  readonly hint: string
+  declare readonly faults?: readonly Fault[]
+  declare readonly version?: number
+  readonly #members: ErrorMembers
+
+  constructor(members: ErrorMembers) {
+    super([members.message, ...faultLines(members['faults']), ...(members.hint ? [members.hint] : [])].join('\n'))
+    const { code, message: _, hint = '', ...details } = members
+    this.name = 'HeadwaterError'
+    this.code = code
+    this.hint = hint
+    this.#members = members
+    Object.assign(this, details)
+    Object.defineProperty(this, 'name', { enumerable: false })
+  }
+
+  /** The error as the protocol writes it. */
+  static membersOf(error: HeadwaterError): ErrorMembers {
+    return error.#members
+  }
+}
+
+function faultLines(faults: unknown): string[] {
+  if (!Array.isArray(faults)) return []
+  return (faults as Fault[]).map((fault) => `${fault.field || '(the whole value)'}: ${fault.message}`)
+}
+
+export function invalidInput(message: string, hint = ''): HeadwaterError {
+  return new HeadwaterError({ code: 'INVALID_INPUT', message, ...(hint ? { hint } : {}) })
+}
+
+export function handlerFailed(message: string, hint = ''): HeadwaterError {
+  return new HeadwaterError({ code: 'HANDLER_FAILED', message, ...(hint ? { hint } : {}) })
+}
+
+export function notYet(what: string): HeadwaterError {
+  return new HeadwaterError({
+    code: 'NOT_SUPPORTED_YET',
+    message: `${what} is not supported yet.`,
+    hint: 'Streams are: use ctx.streams to keep state.',
+  })
+}

@@ -1,0 +1,87 @@
+/** Errors of user code -> errors of the protocol. Owns how they look in the log and where a fault is. */
+
+import { HeadwaterError, type ErrorMembers } from './errors.ts'
+
+/** Longest traceback, in characters; the middle of a longer one is left out. */
+const MAX_TRACEBACK = 64 * 1024
+const MAX_CAUSES = 10
+
+const FRAME = /^\s+at .*?\(?((?:file:\/\/)?\/.*?):(\d+):(\d+)\)?$/
+
+export interface Location {
+  readonly file: string
+  readonly line: number
+}
+
+/** One line or more: the type and the message. */
+export function describe(error: unknown): string {
+  try {
+    if (error instanceof Error) return Error.prototype.toString.call(error)
+    return typeof error === 'string' ? error : `A value was thrown that is no Error: ${JSON.stringify(error)}`
+  } catch {
+    return 'An error that cannot be shown.'
+  }
+}
+
+/** The stack with its causes: in each the frames of the project in `root` first, then those of packages. */
+export function tracebackOf(error: unknown, root: string): string {
+  const parts: string[] = []
+  let current: unknown = error
+  while (parts.length < MAX_CAUSES) {
+    parts.push(oneTraceback(current, root))
+    const cause: unknown = current instanceof Error ? current.cause : undefined
+    if (cause === undefined) break
+    current = cause
+  }
+  const text = parts.join('\nCaused by: ')
+  if (text.length <= MAX_TRACEBACK) return text
+  const half = MAX_TRACEBACK / 2
+  return `${text.slice(0, half)}\n    ...\n${text.slice(-half)}`
+}
+
+function oneTraceback(error: unknown, root: string): string {
+  const { head, frames } = partsOf(error)
+  const shown = frames.filter((frame) => !frame.includes('node:internal/'))
+  const own = shown.filter((frame) => isOwn(frame, root))
+  const others = shown.filter((frame) => !isOwn(frame, root))
+  return [head, ...own, ...others].join('\n')
+}
+
+function partsOf(error: unknown): { head: string; frames: string[] } {
+  const stack: unknown = error instanceof Error ? error.stack : undefined
+  if (typeof stack !== 'string') return { head: describe(error), frames: [] }
+  const lines = stack.split('\n')
+  const first = lines.findIndex((line) => line.startsWith('    at '))
+  if (first < 0) return { head: stack, frames: [] }
+  return { head: lines.slice(0, first).join('\n'), frames: lines.slice(first) }
+}
+
+function isOwn(frame: string, root: string): boolean {
+  return frame.includes(`${root}/`) && !frame.includes('/node_modules/')
+}
+
+/** The places of the stack in files that are `mine`, innermost first. */
+export function locationsOf(error: unknown, mine: (file: string) => boolean): Location[] {
+  return partsOf(error).frames.flatMap((frame) => {
+    const found = FRAME.exec(frame)
+    const file = found?.[1]?.replace(/^file:\/\//, '') ?? ''
+    return found !== null && mine(file) ? [{ file, line: Number(found[2]) }] : []
+  })
+}
+
+/** The `error` of an invocation that user code failed. What only the log may tell is in the traceback. */
+export function failureOf(error: unknown, step: string, root: string): ErrorMembers {
+  if (error instanceof HeadwaterError && error.code === 'HANDLER_FAILED') return HeadwaterError.membersOf(error)
+  const cause = error instanceof HeadwaterError ? { cause: causeOf(error) } : {}
+  const message = `The step "${step}" failed.`
+  return { code: 'HANDLER_FAILED', message, traceback: tracebackOf(error, root), ...cause }
+}
+
+function causeOf(error: HeadwaterError): ErrorMembers {
+  const { code, message, hint = '' } = HeadwaterError.membersOf(error)
+  return { code, message, hint }
+}
+
+export function cancelled(step: string): ErrorMembers {
+  return { code: 'HANDLER_FAILED', message: `The step "${step}" was cancelled.`, cancelled: true }
+}

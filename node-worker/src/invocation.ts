@@ -1,0 +1,96 @@
+/** One run of user code and the calls it has open. Owns the moment at which it ends; runs nothing. */
+
+import { AsyncLocalStorage } from 'node:async_hooks'
+
+import type { Call } from './calls.ts'
+import type { Post } from './posts.ts'
+
+/** Most failed calls that are kept for the log; the others are counted. */
+const MAX_FAILURES = 20
+
+/** Whose a log line or a call is. */
+export interface Whose {
+  readonly invocation: number | null
+  readonly trace: string
+  readonly step: string
+}
+
+export const NOBODY: Whose = { invocation: null, trace: '', step: '' }
+
+interface InvokeHeader {
+  readonly id: number
+  readonly kind: string
+  readonly target: string
+  readonly step: string
+  readonly trace: string
+  readonly flows: readonly unknown[]
+}
+
+export class Invocation {
+  readonly post: Post
+  readonly header: InvokeHeader
+  readonly failures: Call[] = []
+  moreFailures = 0
+  isCancelled = false
+  readonly #abort = new AbortController()
+  #open = 0
+  #ended = false
+  #onSettled: (() => void) | undefined
+  #onCancel: (() => void) | undefined
+
+  constructor(post: Post) {
+    this.post = post
+    this.header = post.header as unknown as InvokeHeader
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
+
+  /** Whose logs and calls these are, as of now. */
+  whose(): Whose {
+    const { id, trace, step } = this.header
+    return { invocation: this.#ended ? null : id, trace, step }
+  }
+
+  // --- calls ---
+
+  /** Count a call; false if the invocation has ended, so that the call stands alone. */
+  callBegins(): boolean {
+    if (!this.#ended) this.#open++
+    return !this.#ended
+  }
+
+  /** A counted call is settled. */
+  callEnds(call: Call): void {
+    if (call.error !== undefined && this.failures.push(call) > MAX_FAILURES) {
+      this.failures.pop()
+      this.moreFailures++
+    }
+    if (--this.#open === 0) this.#onSettled?.()
+  }
+
+  /** Wait until no call is open; from then on the invocation has ended. */
+  async end(): Promise<void> {
+    while (this.#open > 0) await new Promise<void>((settled) => (this.#onSettled = settled))
+    this.#ended = true
+  }
+
+  // --- cancelling ---
+
+  /** Ask it to stop: its signal is told, then whoever waits for its outcome. */
+  cancel(): void {
+    if (this.isCancelled) return
+    this.isCancelled = true
+    this.#abort.abort(new DOMException('The invocation was cancelled.', 'AbortError'))
+    // Code that listens to the signal gets to say its last word.
+    setImmediate(() => this.#onCancel?.())
+  }
+
+  onCancel(listener: () => void): void {
+    this.#onCancel = listener
+  }
+}
+
+/** The invocation that the running code belongs to, wherever it has come from by now. */
+export const current = new AsyncLocalStorage<Invocation>()

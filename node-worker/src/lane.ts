@@ -1,0 +1,19 @@
+/** A thread for code that blocks, with a loop and module instances of its own. */
+
+import { parentPort, workerData } from 'node:worker_threads'
+
+import { Loop } from './loop.ts'
+import type { FromLane, LaneParts, ToLoop } from './posts.ts'
+
+const parts = workerData as LaneParts
+const loop = new Loop(parts, parts.lane, (slot) => parentPort?.postMessage({ kind: 'done', slot } satisfies FromLane))
+
+loop.settle()
+loop.load(parts.load)
+if (parts.streams !== null) loop.take({ header: { t: 'streams', names: parts.streams }, sections: [], slot: -1 })
+
+parentPort?.on('message', (message: ToLoop) => {
+  if (message.kind === 'posts') for (const post of message.posts) loop.take(post)
+  // The thread ends by itself once nothing that user code left running needs it.
+  else if (message.kind === 'end') parentPort?.close()
+})

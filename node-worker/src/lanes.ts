@@ -1,0 +1,121 @@
+/**
+ * Threads for code that blocks: each has a loop and module instances of its own and runs one invocation at a
+ * time. Owns how many there are and what waits for one; lives in the reader thread, so that it works while the
+ * main thread blocks.
+ */
+
+import { Worker } from 'node:worker_threads'
+
+import type { ErrorMembers } from './errors.ts'
+import { LANES, type FromLane, type LaneParts, type Post, type ThreadParts, type ToLoop } from './posts.ts'
+
+/** How long a lane waits for work before it ends, in milliseconds. */
+const IDLE_AFTER = 60_000
+
+interface Lane {
+  readonly number: number
+  readonly thread: Worker
+  /** Where the invocation is that it runs; -1 while it is idle. */
+  slot: number
+  /** It is given no more work; its number is taken until the thread is gone. */
+  ending: boolean
+  rest: NodeJS.Timeout | undefined
+}
+
+export class Lanes {
+  /** The sources, once they are loaded; lanes import from them what they run. */
+  load: Post | undefined
+  streams: readonly string[] | null = null
+  readonly #parts: ThreadParts
+  readonly #onLost: (slot: number, error: ErrorMembers) => void
+  readonly #lanes = new Map<number, Lane>()
+  #waiting: Post[] = []
+
+  /** `onLost` hears of an invocation whose thread has ended. */
+  constructor(parts: ThreadParts, onLost: (slot: number, error: ErrorMembers) => void) {
+    this.#parts = parts
+    this.#onLost = onLost
+  }
+
+  /** Run an invocation in a lane, as soon as one is free. */
+  give(post: Post): void {
+    const lane = this.#idleLane() ?? this.#newLane()
+    if (lane === undefined) this.#waiting.push(post)
+    else this.#run(lane, post)
+  }
+
+  /** An invocation that waits has been taken back. */
+  forget(slot: number): void {
+    this.#waiting = this.#waiting.filter((post) => post.slot !== slot)
+  }
+
+  /** Pass a cancel on to the lane that runs the slot; false if none does. */
+  cancel(slot: number, post: Post): boolean {
+    const lane = [...this.#lanes.values()].find((one) => one.slot === slot)
+    if (lane !== undefined) send(lane, post)
+    return lane !== undefined
+  }
+
+  tell(number: number, post: Post): void {
+    const lane = this.#lanes.get(number)
+    if (lane !== undefined) send(lane, post)
+  }
+
+  tellAll(post: Post): void {
+    for (const lane of this.#lanes.values()) send(lane, post)
+  }
+
+  #idleLane(): Lane | undefined {
+    return [...this.#lanes.values()].find((lane) => lane.slot < 0 && !lane.ending)
+  }
+
+  #newLane(): Lane | undefined {
+    const number = firstFree(this.#lanes)
+    if (number === undefined || this.load === undefined) return undefined
+    const { fd, limit, memory } = this.#parts
+    const workerData: LaneParts = { fd, limit, memory, lane: number, load: this.load, streams: this.streams }
+    const thread = new Worker(new URL('./lane.mjs', import.meta.url), { workerData })
+    const lane: Lane = { number, thread, slot: -1, ending: false, rest: undefined }
+    this.#lanes.set(number, lane)
+    thread.on('message', (message: FromLane) => this.#done(lane, message))
+    thread.on('error', (error) => this.#lost(lane, `The thread ended: ${String(error)}`))
+    thread.on('exit', () => this.#lost(lane, 'The thread ended.'))
+    return lane
+  }
+
+  #run(lane: Lane, post: Post): void {
+    clearTimeout(lane.rest)
+    lane.slot = post.slot
+    send(lane, post)
+  }
+
+  #done(lane: Lane, _message: FromLane): void {
+    lane.slot = -1
+    const next = this.#waiting.shift()
+    if (next !== undefined) this.#run(lane, next)
+    else lane.rest = setTimeout(() => this.#end(lane), IDLE_AFTER).unref()
+  }
+
+  /** The thread ends once nothing that user code left running needs it. */
+  #end(lane: Lane): void {
+    lane.ending = true
+    lane.thread.postMessage({ kind: 'end', status: 0 } satisfies ToLoop)
+  }
+
+  #lost(lane: Lane, message: string): void {
+    if (this.#lanes.get(lane.number) !== lane) return
+    this.#lanes.delete(lane.number)
+    if (lane.slot >= 0) this.#onLost(lane.slot, { code: 'HANDLER_FAILED', message })
+    const next = this.#waiting.shift()
+    if (next !== undefined) this.give(next)
+  }
+}
+
+function send(lane: Lane, post: Post): void {
+  lane.thread.postMessage({ kind: 'posts', posts: [post] } satisfies ToLoop)
+}
+
+function firstFree(lanes: ReadonlyMap<number, Lane>): number | undefined {
+  for (let number = 1; number < LANES; number++) if (!lanes.has(number)) return number
+  return undefined
+}

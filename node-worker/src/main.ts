@@ -1,0 +1,72 @@
+/** The process that runs TypeScript and JavaScript user code, from its start to its end. Owns the main thread. */
+
+import { Worker } from 'node:worker_threads'
+
+import { DEFAULT_LIMIT } from './frames.ts'
+import { declare, LANGUAGE } from './declaring.ts'
+import { Loop } from './loop.ts'
+import type { Post, ReaderParts, ToLoop } from './posts.ts'
+import { Shared } from './shared.ts'
+
+const FD = 'HEADWATER_WORKER_FD'
+const LIMIT = 'HEADWATER_MAX_FRAME_BYTES'
+const BLOCK_AFTER = 'HEADWATER_BLOCK_AFTER'
+
+/** Seconds that an invocation may hold the loop, where the server says nothing. */
+const DEFAULT_BLOCK_AFTER = '0.1'
+
+const exit = process.exit.bind(process)
+
+function takeVariable(name: string): string | undefined {
+  const value = process.env[name]
+  delete process.env[name]
+  return value
+}
+
+function main(): void {
+  const fd = Number(takeVariable(FD))
+  if (!Number.isInteger(fd) || fd <= 0) {
+    console.error(`${FD} is not set: the server starts workers, people do not.`)
+    exit(1)
+  }
+  const limit = Number(takeVariable(LIMIT) ?? DEFAULT_LIMIT)
+  const blockAfter = Number(takeVariable(BLOCK_AFTER) ?? DEFAULT_BLOCK_AFTER) * 1000
+  const parts: ReaderParts = { fd, limit, blockAfter, memory: new Shared().buffer }
+  const loop = new Loop(parts, 0)
+  loop.channel.send({
+    t: 'hello', protocol: 1, language: LANGUAGE, language_version: process.versions.node, pid: process.pid,
+  })
+  // Ctrl-C goes to the whole group of a terminal; the server decides what it means.
+  process.on('SIGINT', () => undefined)
+  loop.settle()
+  loop.showHolder()
+  const reader = new Worker(new URL('./reader.mjs', import.meta.url), { workerData: parts })
+  reader.on('message', (message: ToLoop) => take(loop, message))
+  reader.on('error', (error) => {
+    process.stderr.write(`headwater worker: ${String(error.stack)}\n`)
+    exit(1)
+  })
+}
+
+function take(loop: Loop, message: ToLoop): void {
+  switch (message.kind) {
+    case 'posts':
+      for (const post of message.posts) post.header.t === 'load' ? void load(loop, post) : loop.take(post)
+      break
+    case 'probe':
+      loop.shared.answerProbe(message.probe)
+      break
+    case 'end':
+      exit(message.status)
+  }
+}
+
+async function load(loop: Loop, post: Post): Promise<void> {
+  const { generation, root } = post.header as unknown as { generation: number; root: string }
+  process.chdir(root)
+  const project = loop.load(post)
+  const { steps, streams, problems } = await declare(project)
+  loop.channel.send({ t: 'manifest', generation, steps, streams, problems })
+}
+
+main()

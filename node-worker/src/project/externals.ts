@@ -1,0 +1,113 @@
+/**
+ * Modules that are not the project's: Node's own, packages of the project, and what the worker brings. Owns how
+ * the two module systems of Node look to project files, which may mix them freely.
+ */
+
+import { createRequire } from 'node:module'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+
+import { HeadwaterError } from '../errors.ts'
+import { originOf } from '../items.ts'
+
+/** What an import sees: names, `default` among them. */
+export type Namespace = Record<string, unknown>
+
+/** What `import ... from 'headwater'` and `'motia'` give at run time; everything else there is a type. */
+export const OWN: Namespace = {
+  HeadwaterError,
+  versionOf: (item: object): number | undefined => originOf(item)?.version,
+}
+Object.defineProperty(OWN, '__esModule', { value: true })
+OWN['default'] = OWN
+
+/** Packages that come with the worker, for projects that have not installed them. */
+const BUNDLED: Record<string, string> = { zod: './zod.cjs', 'zod/v4': './zod.cjs' }
+
+/** Import from a package, as a file at `from` would. Rejects as Node does. */
+export async function importExternal(specifier: string, from: string): Promise<Namespace> {
+  return namespaceOf((await importNative(specifier, from)) as Namespace)
+}
+
+async function importNative(specifier: string, from: string): Promise<unknown> {
+  const url = urlOf(specifier, pathToFileURL(from).href)
+  return url.endsWith('.json') ? { default: requireFrom(from)(specifier) } : import(url)
+}
+
+function urlOf(specifier: string, place: string): string {
+  if (specifier.startsWith('/')) return pathToFileURL(specifier).href
+  try {
+    return import.meta.resolve(specifier, place)
+  } catch (error) {
+    const bundled = bundledFor(specifier, error)
+    if (bundled === undefined) throw error
+    return bundled.href
+  }
+}
+
+function bundledFor(specifier: string, error: unknown): URL | undefined {
+  const { code } = error as NodeJS.ErrnoException
+  const isMissing = code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND'
+  const file = isMissing ? BUNDLED[specifier] : undefined
+  return file === undefined ? undefined : new URL(file, import.meta.url)
+}
+
+/** `require` of a package, as CommonJS at `from` would. */
+export function requireExternal(specifier: string, from: string): unknown {
+  const require = requireFrom(from)
+  try {
+    return require(specifier)
+  } catch (error) {
+    const bundled = bundledFor(specifier, error)
+    if (bundled === undefined) throw error
+    return require(fileURLToPath(bundled))
+  }
+}
+
+const requires = new Map<string, NodeJS.Require>()
+
+/** Node's own `require` for a file. */
+export function requireFrom(file: string): NodeJS.Require {
+  let found = requires.get(file)
+  if (found === undefined) requires.set(file, (found = createRequire(pathToFileURL(file))))
+  return found
+}
+
+/**
+ * A module as project files see it. Of a CommonJS module every member can be imported by name, also those that
+ * Node's own look at its source did not find; and where it was compiled from an ES module, its default is the
+ * default of that.
+ */
+export function namespaceOf(native: Namespace): Namespace {
+  const whole = native['default']
+  const seen: Namespace = Object.create(null) as Namespace
+  Object.defineProperty(seen, '__esModule', { value: true })
+  for (const name of Object.keys(native)) define(seen, name, () => native[name])
+  if (isObject(whole) && isCommonJs(native, whole)) adopt(seen, whole)
+  return seen
+}
+
+/** What CommonJS code has exported, as project files see it. */
+export function namespaceOfExports(exported: unknown): Namespace {
+  return namespaceOf({ default: exported })
+}
+
+function adopt(seen: Namespace, whole: Namespace): void {
+  for (const name of Object.keys(whole)) {
+    if (name !== 'default' && !(name in seen)) define(seen, name, () => whole[name])
+  }
+  if (whole['__esModule'] === true && 'default' in whole) define(seen, 'default', () => whole['default'])
+}
+
+function define(seen: Namespace, name: string, get: () => unknown): void {
+  Object.defineProperty(seen, name, { enumerable: true, configurable: true, get })
+}
+
+function isObject(value: unknown): value is Namespace {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function'
+}
+
+/** Node gives all of a CommonJS module as `default`, and the names that it found beside it. */
+function isCommonJs(native: Namespace, whole: Namespace): boolean {
+  if ('module.exports' in native) return true
+  return Object.keys(native).every((name) => name === 'default' || Object.is(native[name], whole[name]))
+}

@@ -1,0 +1,177 @@
+/**
+ * A source text -> what runs: a `System.register` program for whatever uses modules or types, the text itself
+ * for plain CommonJS. Owns the transformer, which is loaded when the first file needs it, and its cache on disk.
+ */
+
+import { createHash } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+
+import type { CompilerOptions } from './tsconfig.ts'
+
+/** What runs; `map` gives the text of its source map where it has one. */
+export interface Program {
+  readonly kind: 'module' | 'script'
+  readonly code: string
+  readonly map: () => string | undefined
+}
+
+/** A source that no parser takes. Lines and columns count from 1. */
+export class SourceFault extends SyntaxError {
+  readonly file: string
+  readonly line: number
+  /** The place, drawn with its lines. */
+  readonly picture: string
+
+  constructor(message: string, file: string, line: number, picture = '') {
+    super(message)
+    this.name = 'SyntaxError'
+    this.file = file
+    this.line = line
+    this.picture = picture
+  }
+}
+
+interface Transformer {
+  transformSync(source: string, options: object): { code: string; map?: string }
+}
+
+/** Raised when what is written into the cache changes. */
+const FORMAT = 1
+
+const MOST_CACHED = 4000
+
+export class Transform {
+  readonly #folder: string
+  readonly #options: CompilerOptions
+  #transformer: Transformer | undefined
+
+  /** `folder` is where results are kept. */
+  constructor(folder: string, options: CompilerOptions) {
+    this.#folder = folder
+    this.#options = options
+  }
+
+  /** Throws `SourceFault`. */
+  run(file: string, source: string): Program {
+    if (!needsTransform(file, source)) return { kind: 'script', code: source, map: () => undefined }
+    const options = optionsFor(file, this.#options)
+    const key = createHash('sha256').update(JSON.stringify([FORMAT, VERSION, options])).update(source).digest('hex')
+    return this.#cached(key) ?? this.#made(key, file, source, options)
+  }
+
+  #cached(key: string): Program | undefined {
+    try {
+      const code = readFileSync(join(this.#folder, `${key}.js`), 'utf8')
+      return { kind: 'module', code, map: () => this.#cachedMap(key) }
+    } catch {
+      return undefined
+    }
+  }
+
+  #cachedMap(key: string): string | undefined {
+    try {
+      return readFileSync(join(this.#folder, `${key}.map`), 'utf8')
+    } catch {
+      return undefined
+    }
+  }
+
+  #made(key: string, file: string, source: string, options: object): Program {
+    this.#transformer ??= loadTransformer()
+    let made: { code: string; map?: string }
+    try {
+      made = this.#transformer.transformSync(source, { ...options, filename: file })
+    } catch (error) {
+      throw faultOf(error, file)
+    }
+    this.#keep(key, made)
+    return { kind: 'module', code: made.code, map: () => made.map }
+  }
+
+  /** Keeping is a favour to the next start: where it fails, nothing is lost. */
+  #keep(key: string, made: { code: string; map?: string }): void {
+    try {
+      mkdirSync(this.#folder, { recursive: true })
+      prune(this.#folder)
+      // The map first: a program that is found has its map.
+      writeWhole(join(this.#folder, `${key}.map`), made.map ?? '')
+      writeWhole(join(this.#folder, `${key}.js`), made.code)
+    } catch {
+      return
+    }
+  }
+}
+
+function writeWhole(file: string, text: string): void {
+  const draft = `${file}.${process.pid}`
+  writeFileSync(draft, text)
+  renameSync(draft, file)
+}
+
+function prune(folder: string): void {
+  const names = readdirSync(folder)
+  if (names.length < MOST_CACHED) return
+  const aged = names.map((name) => ({ name, age: statSync(join(folder, name)).mtimeMs }))
+  aged.sort((one, other) => one.age - other.age)
+  for (const { name } of aged.slice(0, MOST_CACHED / 2)) rmSync(join(folder, name), { force: true })
+}
+
+declare const SWC_VERSION: string
+const VERSION = typeof SWC_VERSION === 'string' ? SWC_VERSION : 'dev'
+
+function loadTransformer(): Transformer {
+  const require = createRequire(import.meta.url)
+  return require(process.env['HEADWATER_SWC'] ?? './swc/wasm.js') as Transformer
+}
+
+const MODULE_SYNTAX = /^\s*(?:import|export)\b|\bimport\s*\(|\bimport\.meta\b/m
+
+/** Plain CommonJS runs as it is written; everything else is TypeScript, JSX, or uses modules. */
+function needsTransform(file: string, source: string): boolean {
+  if (!/\.[cm]?js$/.test(file)) return true
+  return file.endsWith('.mjs') || MODULE_SYNTAX.test(source)
+}
+
+function optionsFor(file: string, config: CompilerOptions): object {
+  const typed = /\.[cm]?tsx?$/.test(file)
+  const jsx = file.endsWith('x')
+  const legacyDecorator = config.experimentalDecorators === true
+  return {
+    configFile: false,
+    swcrc: false,
+    isModule: true,
+    sourceMaps: true,
+    jsc: {
+      parser: typed
+        ? { syntax: 'typescript', tsx: jsx, decorators: true }
+        : { syntax: 'ecmascript', jsx, decorators: true },
+      target: 'es2022',
+      keepClassNames: true,
+      transform: {
+        legacyDecorator,
+        decoratorMetadata: legacyDecorator && config.emitDecoratorMetadata === true,
+        ...(legacyDecorator ? {} : { decoratorVersion: '2022-03' }),
+        useDefineForClassFields: config.useDefineForClassFields ?? !legacyDecorator,
+        react: reactOptions(config),
+      },
+    },
+    module: { type: 'systemjs' },
+  }
+}
+
+function reactOptions(config: CompilerOptions): object {
+  if (config.jsx === 'react') return { runtime: 'classic' }
+  return { runtime: 'automatic', ...(config.jsxImportSource ? { importSource: config.jsxImportSource } : {}) }
+}
+
+const ESCAPES = /\u001b\[[0-9;]*m/g
+
+/** The transformer throws a text: a message, then the place with its lines. */
+function faultOf(error: unknown, file: string): SourceFault {
+  const text = String((error as { message?: unknown } | null)?.message ?? error).replace(ESCAPES, '')
+  const message = /^\s*[x×]\s*(.*)$/m.exec(text)?.[1] ?? text.trim().split('\n')[0] ?? 'It cannot be parsed'
+  const line = Number(/\[[^\]]*?:(\d+):\d+\]/.exec(text)?.[1] ?? 1)
+  return new SourceFault(message.trim(), file, line, text.split(/\n\n+Caused by:/)[0]?.trimEnd() ?? '')
+}

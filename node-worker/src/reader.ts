@@ -1,0 +1,183 @@
+/**
+ * The thread that reads the socket. Owns reading, the slots of invocations, who gets which message, and the
+ * process's death at end of file. It runs no user code and never waits for a thread that does.
+ */
+
+import { Socket } from 'node:net'
+import { parentPort, workerData } from 'node:worker_threads'
+
+import { Channel, die } from './channel.ts'
+import { Decoder, ProtocolFault, type Frame, type Header } from './frames.ts'
+import { Lanes } from './lanes.ts'
+import { LANES, type Post, type ReaderParts, type ToLoop } from './posts.ts'
+import { Shared } from './shared.ts'
+import { Slots, type Owner } from './slots.ts'
+import { Watchdog } from './watchdog.ts'
+
+/** Milliseconds between looks whether a draining process has become idle, and between tries to reply. */
+const RETRY_AFTER = 2
+
+/** Milliseconds that the loop of user code gets to end the process itself. */
+const END_GRACE = 1000
+
+const parts = workerData as ReaderParts
+const shared = new Shared(parts.memory)
+const channel = new Channel({ ...parts, shared })
+const slots = new Slots(shared)
+const lanes = new Lanes(parts, (slot, error) => {
+  const invocation = slots.ownerOf(slot)
+  shared.free(slot)
+  if (invocation !== undefined) reply({ t: 'result', id: invocation.id, ok: false, error })
+})
+const watchdog = new Watchdog(shared, parts.blockAfter, {
+  isBusy: () => slots.anyBusy(),
+  probe: (probe) => tellMain({ kind: 'probe', probe }),
+  blocked: sayBlocked,
+})
+
+const blocked = new WeakSet<Owner>()
+
+function sayBlocked(slot: number, seconds: number): void {
+  const invocation = slots.ownerOf(slot)
+  if (invocation === undefined || blocked.has(invocation)) return
+  blocked.add(invocation)
+  reply({ t: 'blocked', id: invocation.id, step: invocation.step, seconds })
+}
+
+/** Messages for the main thread that one chunk of bytes has completed. */
+let posts: Post[] = []
+
+function tellMain(message: ToLoop, transfer: ArrayBuffer[] = []): void {
+  parentPort?.postMessage(message, transfer)
+}
+
+// --- messages ---
+
+const TAKERS: Record<string, (frame: Frame) => void> = {
+  load(frame) {
+    const post = { header: frame.header, sections: frame.sections.map(sharedCopy), slot: -1 }
+    lanes.load = post
+    posts.push(post)
+  },
+  streams(frame) {
+    lanes.streams = frame.header['names'] as string[]
+    lanes.tellAll(post(frame))
+    posts.push(post(frame))
+  },
+  invoke: takeInvocation,
+  result(frame) {
+    const lane = (frame.header['id'] as number) % LANES
+    if (lane === 0) posts.push(post(frame))
+    else lanes.tell(lane, post(frame))
+  },
+  withdraw(frame) {
+    const slot = slots.slotOf(frame.header['id'] as number)
+    const given = slot !== undefined && shared.takeBack(slot)
+    if (given) lanes.forget(slot)
+    reply({ t: 'withdrawn', id: frame.header['id'], ok: given })
+  },
+  cancel: takeCancel,
+  ping: (frame) => posts.push(post(frame)),
+  drain: () => drain(),
+}
+
+function takeInvocation(frame: Frame): void {
+  const { id, step, thread } = frame.header as unknown as { id: number; step: string; thread: boolean }
+  const slot = slots.take(id, step)
+  if (slot === undefined) {
+    const error = { code: 'OVERLOADED', message: 'The worker holds as many invocations as it can.' }
+    reply({ t: 'result', id, ok: false, error })
+  } else if (thread) {
+    lanes.give(post(frame, slot))
+  } else {
+    watchdog.wake()
+    posts.push(post(frame, slot))
+  }
+}
+
+function takeCancel(frame: Frame): void {
+  const id = frame.header['id'] as number
+  const slot = slots.slotOf(id)
+  if (slot === undefined) return
+  if (shared.takeBack(slot)) {
+    lanes.forget(slot)
+    const message = 'It was cancelled before it started.'
+    reply({ t: 'result', id, ok: false, error: { code: 'HANDLER_FAILED', message, cancelled: true } })
+  } else if (shared.isRunning(slot) && !lanes.cancel(slot, post(frame, slot))) {
+    posts.push(post(frame, slot))
+  }
+}
+
+function drain(): void {
+  const timer = setInterval(() => {
+    if (slots.anyBusy() || replies.length > 0) return
+    clearInterval(timer)
+    end(0)
+  }, RETRY_AFTER)
+}
+
+function post(frame: Frame, slot = -1): Post {
+  return { header: frame.header, sections: frame.sections.map((section) => new Uint8Array(section)), slot }
+}
+
+/** Sources are kept for every lane to come: all threads look at the same bytes. */
+function sharedCopy(section: Buffer): Uint8Array {
+  const bytes = new Uint8Array(new SharedArrayBuffer(section.length))
+  bytes.set(section)
+  return bytes
+}
+
+function transferable(sent: readonly Post[]): ArrayBuffer[] {
+  return sent.flatMap((one) =>
+    one.sections.map((section) => section.buffer).filter((buffer) => buffer instanceof ArrayBuffer),
+  )
+}
+
+// --- replies ---
+
+const replies: Header[] = []
+
+/** Write a message soon: the thread that has the lock may wait for a server that waits for this thread. */
+function reply(header: Header): void {
+  replies.push(header)
+  if (replies.length === 1) flush()
+}
+
+function flush(): void {
+  while (replies.length > 0) {
+    if (!channel.trySend(replies[0] as Header)) {
+      setTimeout(flush, RETRY_AFTER)
+      return
+    }
+    replies.shift()
+  }
+}
+
+// --- the end ---
+
+function end(status: number): void {
+  tellMain({ kind: 'end', status })
+  setTimeout(die, END_GRACE)
+}
+
+// --- reading ---
+
+const decoder = new Decoder(parts.limit)
+const socket = new Socket({ fd: parts.fd, readable: true, writable: false, allowHalfOpen: true })
+
+socket.on('data', (chunk: Buffer) => {
+  try {
+    for (const frame of decoder.feed(chunk)) (TAKERS[frame.header.t] as (frame: Frame) => void)(frame)
+  } catch (error) {
+    const said = error instanceof ProtocolFault ? error.message : String((error as Error).stack ?? error)
+    process.stderr.write(`headwater worker: ${said}\n`)
+    socket.destroy()
+    end(1)
+  }
+  if (posts.length > 0) {
+    tellMain({ kind: 'posts', posts }, transferable(posts))
+    posts = []
+  }
+})
+socket.on('end', die)
+socket.on('error', die)

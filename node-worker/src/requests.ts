@@ -1,0 +1,48 @@
+/** An `invoke` of kind `api` -> `req`, the first argument of handlers. Owns its shape. */
+
+import { isUtf8 } from 'node:buffer'
+
+import type { Post } from './posts.ts'
+import { fromJson } from './values.ts'
+
+interface RequestMembers {
+  readonly pathParams?: object
+  readonly queryParams?: object
+  readonly headers?: object
+  readonly body_kind?: string
+  readonly body?: unknown
+}
+
+/** The request as one plain, mutable object. */
+export function requestOf(post: Post): Record<string, unknown> {
+  const request = (post.header['request'] ?? {}) as RequestMembers
+  const raw = rawOf(post)
+  return {
+    body: bodyOf(request, raw),
+    pathParams: request.pathParams ?? {},
+    queryParams: request.queryParams ?? {},
+    headers: request.headers ?? {},
+    rawBody: raw,
+  }
+}
+
+/** Text where the bytes are UTF-8, else the bytes. */
+function rawOf(post: Post): string | Buffer {
+  const section = post.sections[0]
+  if (section === undefined) return ''
+  const bytes = Buffer.from(section.buffer, section.byteOffset, section.byteLength)
+  return isUtf8(bytes) ? bytes.toString('utf8') : bytes
+}
+
+function bodyOf(request: RequestMembers, raw: string | Buffer): unknown {
+  switch (request.body_kind) {
+    case 'json':
+      return fromJson(raw.toString())
+    case 'text':
+      return raw
+    case 'inline':
+      return request.body
+    default:
+      return {}
+  }
+}

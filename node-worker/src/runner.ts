@@ -1,0 +1,194 @@
+/**
+ * Runs invocations in one thread: the order of their messages, and what becomes of their outcome. Owns every
+ * invocation of its thread from its beginning to its `result`; knows no socket.
+ */
+
+import { Calls, type Call } from './calls.ts'
+import type { Channel } from './channel.ts'
+import { makeContext, sendLog } from './context.ts'
+import { accessOf, chainOf, type Handler } from './declaring.ts'
+import { HeadwaterError, invalidInput, type ErrorMembers } from './errors.ts'
+import { cancelled, failureOf, locationsOf } from './faults.ts'
+import type { Header } from './frames.ts'
+import { current, Invocation } from './invocation.ts'
+import type { Namespace } from './project/externals.ts'
+import type { Project } from './project/project.ts'
+import type { Post } from './posts.ts'
+import { requestOf } from './requests.ts'
+import { answerOf } from './responses.ts'
+import type { Shared } from './shared.ts'
+
+/** What ends an invocation: a message and its sections. */
+type Outcome = readonly [header: Header, sections: readonly Uint8Array[]]
+
+export interface RunnerParts {
+  readonly channel: Channel
+  readonly shared: Shared
+  /** The lane's number; 0 is the main thread. */
+  readonly lane: number
+  readonly project: Project
+  /** Called when an invocation has ended and its slot is free. */
+  readonly onEnded: (slot: number) => void
+}
+
+export class Runner {
+  readonly calls: Calls
+  readonly #parts: RunnerParts
+  readonly #running = new Map<number, Invocation>()
+  #names: ReadonlySet<string> | undefined
+
+  constructor(parts: RunnerParts) {
+    this.#parts = parts
+    this.calls = new Calls(parts.channel, parts.lane, (invocation, call) => this.#logFailure(invocation, call))
+  }
+
+  /** Take the names of the project's streams. */
+  know(names: readonly string[]): void {
+    this.#names = new Set(names)
+  }
+
+  /** Stop a running invocation. */
+  cancel(id: number): void {
+    this.#running.get(id)?.cancel()
+  }
+
+  /** Run something now, unless it was taken back. */
+  invoke(post: Post): void {
+    const { shared } = this.#parts
+    if (!shared.start(post.slot)) {
+      this.#parts.onEnded(post.slot)
+      return
+    }
+    const invocation = new Invocation(post)
+    this.#running.set(invocation.header.id, invocation)
+    this.#parts.channel.send({ t: 'started', id: invocation.header.id })
+    void current.run(invocation, () => this.#run(invocation))
+  }
+
+  async #run(invocation: Invocation): Promise<void> {
+    const [header, sections] = await this.#outcome(invocation)
+    await invocation.end()
+    this.#finish(invocation, header, sections)
+  }
+
+  /** What user code makes of it, or the word that it was cancelled, whichever comes first. */
+  #outcome(invocation: Invocation): Promise<Outcome> {
+    const { id, step } = invocation.header
+    return new Promise((resolve) => {
+      invocation.onCancel(() => resolve([failure(id, cancelled(step)), []]))
+      this.#result(invocation).then(resolve, (error: unknown) => resolve(this.#failed(invocation, error)))
+    })
+  }
+
+  #failed(invocation: Invocation, error: unknown): Outcome {
+    const { id, step } = invocation.header
+    const stopped = invocation.isCancelled && isAbort(error)
+    return [failure(id, stopped ? cancelled(step) : failureOf(error, step, this.#parts.project.root)), []]
+  }
+
+  async #result(invocation: Invocation): Promise<Outcome> {
+    const { id, kind, target } = invocation.header
+    if (kind !== 'api' && kind !== 'access') {
+      return [failure(id, { code: 'NOT_SUPPORTED_YET', message: `A worker cannot run "${kind}" invocations yet.` }), []]
+    }
+    const chain = await this.#chain(kind, target)
+    if (chain.length === 0) return [failure(id, undeclared(target)), []]
+    const returned = await this.#runChain(chain, invocation)
+    if (kind === 'access') return [{ t: 'result', id, ok: true, allowed: returned === true }, []]
+    this.#hold(-1)
+    const { members, body } = answerOf(returned)
+    return [{ t: 'result', id, ok: true, ...members }, [body]]
+  }
+
+  /** Run user code. Reading the request and writing the answer is no work of the step's. */
+  #runChain(chain: readonly Handler[], invocation: Invocation): Promise<unknown> {
+    this.#hold(-1)
+    const values = this.#valuesFor(invocation)
+    this.#hold(invocation.post.slot)
+    const returned = runChain(chain, values)
+    this.#hold(-1)
+    return returned
+  }
+
+  #valuesFor(invocation: Invocation): readonly unknown[] {
+    if (invocation.header.kind === 'access') return subscriptionOf(invocation.post)
+    const context = makeContext({ ...this.#parts, calls: this.calls, known: () => this.#names }, invocation)
+    return [requestOf(invocation.post), context]
+  }
+
+  /** Tell the watchdog whose work the main thread's loop does; -1 says nobody's. */
+  #hold(slot: number): void {
+    if (this.#parts.lane === 0) this.#parts.shared.hold(slot)
+  }
+
+  async #chain(kind: 'api' | 'access', target: string): Promise<readonly Handler[]> {
+    const { project } = this.#parts
+    if (project.sources.relative(project.sources.absolute(target)) === undefined) return []
+    const module: Namespace = await project.import(target)
+    if (kind === 'api') return chainOf(module)
+    const access = accessOf(module)
+    return access === undefined ? [] : [access]
+  }
+
+  #finish(invocation: Invocation, header: Header, sections: readonly Uint8Array[]): void {
+    const { channel, shared, onEnded } = this.#parts
+    for (const call of invocation.failures) if (!call.isObserved) this.#logFailure(invocation, call)
+    if (invocation.moreFailures > 0) {
+      sendLog(channel, 'error', `${invocation.moreFailures} more calls of this invocation failed.`, {}, invocation)
+    }
+    const { id } = invocation.header
+    this.#running.delete(id)
+    try {
+      channel.send(header, sections)
+    } catch (error) {
+      const message = `The response cannot be sent: ${(error as Error).message}`
+      channel.send(failure(id, { code: 'HANDLER_FAILED', message }))
+    }
+    shared.free(invocation.post.slot)
+    onEnded(invocation.post.slot)
+  }
+
+  /** The log line for a failed call that nobody awaited. */
+  #logFailure(invocation: Invocation, call: Call): void {
+    const { root, sources } = this.#parts.project
+    const { method, stream, group } = call.subject
+    const [place] = locationsOf(call.error, (file) => file.startsWith(`${root}/`))
+    const { message, ...members } = membersOf(call.error)
+    const file = place && (sources.relative(place.file) ?? place.file)
+    const at = place === undefined ? '' : ` (${file}:${place.line})`
+    const text = `A ${method} that nobody awaited failed: ${message}${at}`
+    const where = place === undefined ? {} : { file, line: place.line }
+    sendLog(this.#parts.channel, 'error', text, { stream, group, ...where, ...members }, invocation)
+  }
+}
+
+function membersOf(error: Error | undefined): ErrorMembers {
+  if (error instanceof HeadwaterError) return HeadwaterError.membersOf(error)
+  return { code: 'INTERNAL', message: String(error) }
+}
+
+function failure(id: number, error: ErrorMembers): Header {
+  return { t: 'result', id, ok: false, error }
+}
+
+function undeclared(target: string): ErrorMembers {
+  return HeadwaterError.membersOf(invalidInput(`${target} declares nothing that can be run.`))
+}
+
+function subscriptionOf(post: Post): [object, unknown] {
+  const { group, item, auth } = post.header as { group?: unknown; item?: unknown; auth?: unknown }
+  return [{ groupId: group, id: item ?? undefined }, auth]
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError'
+}
+
+/** Run middleware around a handler, the last of the chain; each `next` gives the inner response. */
+function runChain(chain: readonly Handler[], values: readonly unknown[], at = 0): Promise<unknown> {
+  const run = async (): Promise<unknown> => {
+    const link = chain[at] as Handler
+    return at === chain.length - 1 ? link(...values) : link(...values, () => runChain(chain, values, at + 1))
+  }
+  return run()
+}

@@ -1,0 +1,145 @@
+/** `ctx.streams`: what user code does with streams. Owns names and arguments; the way is `calls.ts`'s. */
+
+import type { Call, Calls, Subject } from './calls.ts'
+import { HeadwaterError } from './errors.ts'
+import type { Invocation } from './invocation.ts'
+import { toJson } from './values.ts'
+
+/** A member that the framework of old put into items, and that code hands back. */
+const OLD_KEY = '__motia'
+
+export interface WriteOptions {
+  readonly ifVersion?: number
+  readonly if_version?: number
+}
+
+interface Channel {
+  readonly groupId?: unknown
+  readonly group_id?: unknown
+  readonly id?: unknown
+}
+
+/** One stream, for one invocation. Every method begins at once. Numbers given as ids become text. */
+export class Stream {
+  readonly #calls: Calls
+  readonly #invocation: Invocation
+  readonly #name: string
+
+  constructor(calls: Calls, invocation: Invocation, name: string) {
+    this.#calls = calls
+    this.#invocation = invocation
+    this.#name = name
+  }
+
+  get(groupId: string, id: string): Call {
+    return this.#begin('get', groupId, { item: text(id) })
+  }
+
+  getGroup(groupId: string): Call {
+    return this.#begin('get_group', groupId, {})
+  }
+
+  get_group(groupId: string): Call {
+    return this.#begin('get_group', groupId, {})
+  }
+
+  set(groupId: string, id: string, data: unknown, options?: WriteOptions): Call {
+    return this.#begin('set', groupId, itemOf(id, options), () => toJson(withoutOld(data)))
+  }
+
+  update(groupId: string, id: string, operations: unknown, options?: WriteOptions): Call {
+    return this.#begin('update', groupId, itemOf(id, options), () => toJson(operations, 'ops'))
+  }
+
+  delete(groupId: string, id: string, options?: WriteOptions): Call {
+    return this.#begin('delete', groupId, itemOf(id, options))
+  }
+
+  send(channel: Channel, event: unknown): Call {
+    const { groupId, group_id: group = groupId, id } = channel ?? {}
+    return this.#begin('send', group, { item: text(id) ?? null }, () => toJson(event, 'event'))
+  }
+
+  #begin(method: string, group: unknown, members: Partial<Subject>, data?: () => string): Call {
+    const subject = { method, stream: this.#name, group: text(group), ...members }
+    return this.#calls.begin(this.#invocation, subject, data)
+  }
+}
+
+function text(value: unknown): unknown {
+  return typeof value === 'number' || typeof value === 'bigint' ? String(value) : value
+}
+
+function itemOf(id: unknown, options: WriteOptions | undefined): Partial<Subject> {
+  const version = options?.ifVersion ?? options?.if_version
+  return version === undefined ? { item: text(id) } : { item: text(id), if_version: version }
+}
+
+function withoutOld(data: unknown): unknown {
+  if (typeof data !== 'object' || data === null || !Object.hasOwn(data, OLD_KEY)) return data
+  const { [OLD_KEY]: _, ...kept } = data as Record<string, unknown>
+  return kept
+}
+
+/** Names that are asked of every object; a stream of such a name still goes first. */
+const NO_STREAMS: ReadonlySet<string> = new Set([
+  'then', 'toJSON', 'toString', 'valueOf', 'constructor', 'inspect', 'asymmetricMatch', 'nodeType', '$$typeof',
+])
+
+/** All streams by name, `streams.chat` or `streams['chat']`. `known` gives their names once they are told. */
+export function makeStreams(
+  calls: Calls,
+  invocation: Invocation,
+  known: () => ReadonlySet<string> | undefined,
+): Record<string, Stream> {
+  const made = new Map<string, Stream>()
+  const find = (name: string | symbol): Stream | undefined => {
+    if (typeof name === 'symbol') return undefined
+    const names = known()
+    if (names !== undefined && !names.has(name)) {
+      if (NO_STREAMS.has(name)) return undefined
+      throw unknownStream(name, names)
+    }
+    if (names === undefined && NO_STREAMS.has(name)) return undefined
+    let stream = made.get(name)
+    if (stream === undefined) made.set(name, (stream = new Stream(calls, invocation, name)))
+    return stream
+  }
+  return new Proxy<Record<string, Stream>>(Object.create(null) as Record<string, Stream>, {
+    get: (_, name) => find(name),
+    has: (_, name) => typeof name === 'string' && (known()?.has(name) ?? true),
+    ownKeys: () => [...(known() ?? [])],
+    getOwnPropertyDescriptor: (_, name) => {
+      if (typeof name === 'symbol' || known()?.has(name) !== true) return undefined
+      return { configurable: true, enumerable: true, value: find(name) }
+    },
+    set: () => false,
+  })
+}
+
+function unknownStream(name: string, names: ReadonlySet<string>): HeadwaterError {
+  const near = nearest(name, [...names])
+  const all = [...names].sort().join(', ') || 'none'
+  const hint = near === undefined ? `The project declares: ${all}.` : `Did you mean "${near}"?`
+  return new HeadwaterError({ code: 'STREAM_UNKNOWN', message: `There is no stream "${name}".`, hint, stream: name })
+}
+
+/** The name that takes the fewest changes of letters, if they are few. */
+function nearest(name: string, names: readonly string[]): string | undefined {
+  const distances = names.map((one) => ({ one, distance: distance(name.toLowerCase(), one.toLowerCase()) }))
+  const [best] = distances.sort((a, b) => a.distance - b.distance)
+  return best !== undefined && best.distance <= Math.max(name.length, best.one.length) / 2 ? best.one : undefined
+}
+
+function distance(one: string, other: string): number {
+  let row = Array.from({ length: other.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= one.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= other.length; j++) {
+      const change = (row[j - 1] as number) + (one[i - 1] === other[j - 1] ? 0 : 1)
+      next.push(Math.min(change, (row[j] as number) + 1, (next[j - 1] as number) + 1))
+    }
+    row = next
+  }
+  return row[other.length] as number
+}

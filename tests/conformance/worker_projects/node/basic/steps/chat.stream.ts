@@ -1,0 +1,7 @@
+import { StreamConfig } from 'headwater'
+
+export const config: StreamConfig = {
+  name: 'chat',
+  schema: { type: 'object' },
+  baseConfig: { storageType: 'default' },
+}

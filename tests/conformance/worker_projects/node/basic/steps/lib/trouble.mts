@@ -1,0 +1,3 @@
+export function causeTrouble(): never {
+  throw new Error('the secret is kaboom')
+}

@@ -1,0 +1,5 @@
+import { causeTrouble } from './lib/trouble.mjs'
+
+export const config = { type: 'api', name: 'Raise', path: '/raise', method: 'POST', emits: [] }
+
+export const handler = async () => causeTrouble()

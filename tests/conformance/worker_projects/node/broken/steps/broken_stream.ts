@@ -1,0 +1,2 @@
+export const config = { name: 'broken', schema: { type: 'object' } }
+undefinedName

@@ -1,0 +1,3 @@
+export const config = { type: 'api', name: 'Fine', path: '/fine', method: 'GET', emits: [] }
+
+export const handler = async () => ({ status: 200, body: 'fine' })

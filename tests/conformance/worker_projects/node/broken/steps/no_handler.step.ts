@@ -1,0 +1,1 @@
+export const config = { type: 'api', name: 'NoHandler', path: '/no-handler', method: 'GET', emits: [] }

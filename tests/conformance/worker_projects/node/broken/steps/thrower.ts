@@ -1,0 +1,5 @@
+export function lookUp(): string {
+  return (undefined as any).absent
+}
+
+export const found: string = lookUp()

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from headwater.errors import UnknownStream
-from headwater.model import Item, Origin
+from headwater.model import PLAIN, Item, Origin, Terms
 
 
 class Entry(NamedTuple):
@@ -85,7 +85,7 @@ class DiaryStreams:
         item: str,
         data: bytes,
         *,
-        if_version: int | None = None,
+        terms: Terms = PLAIN,
         origin: Origin,
     ) -> asyncio.Future[Item]:
         value = orjson.loads(data)
@@ -102,14 +102,14 @@ class DiaryStreams:
         item: str,
         operations: bytes,
         *,
-        if_version: int | None = None,
+        terms: Terms = PLAIN,
         origin: Origin,
     ) -> asyncio.Future[Item]:
         self._note("update", stream, group, item, orjson.loads(operations), origin)
         return self._begin(lambda: self._put(stream, group, item, {"operations": orjson.loads(operations)}))
 
     def delete(
-        self, stream: str, group: str, item: str, *, if_version: int | None = None, origin: Origin
+        self, stream: str, group: str, item: str, *, terms: Terms = PLAIN, origin: Origin
     ) -> asyncio.Future[Item | None]:
         self._note("delete", stream, group, item, None, origin)
         return self._begin(lambda: self._items.get((stream, group), {}).pop(item, None))

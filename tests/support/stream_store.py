@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
 from headwater.errors import HeadwaterError
-from headwater.model import GroupKey, Head, Item, Write
-from headwater.storage.base import GroupInfo, Outcome, Page, Store
+from headwater.model import GroupKey, Item, Write
+from headwater.storage.base import Outcome, Page, Store
 
 Verb = Literal["commit", "read", "get"]
 
@@ -109,14 +109,9 @@ class HeldStore:
     async def window(self, group: GroupKey, *, before: int | None, limit: int) -> Page:
         return await self._through("read", lambda: self.inner.window(group, before=before, limit=limit))
 
-    async def heads(self, groups: Sequence[GroupKey]) -> list[Head]:
-        return await self.inner.heads(groups)
-
-    async def groups(self, stream: str, *, after: str = "", limit: int = 1000) -> list[GroupInfo]:
-        return await self.inner.groups(stream, after=after, limit=limit)
-
-    async def sweep(self, *, now: float, tombstone_age: float, limit: int = 1000) -> int:
-        return await self.inner.sweep(now=now, tombstone_age=tombstone_age, limit=limit)
+    def __getattr__(self, verb: str) -> Any:
+        """Verbs that are never held."""
+        return getattr(self.inner, verb)
 
     async def close(self) -> None:
         await self.release()

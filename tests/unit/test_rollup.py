@@ -54,3 +54,15 @@ def test_deleted_and_created_again_stays_two_since_the_item_moves_to_the_end() -
 def test_no_change_passes_an_event() -> None:
     merged = outline(change(1, "a", "update"), Event(GROUP, None, b"{}"), change(2, "a", "update", b"1"))
     assert [entry[0] for entry in merged] == ["a", "event", "a"]
+
+
+def test_where_frames_carry_no_versions_an_item_is_created_at_its_own_place() -> None:
+    pending = [change(1, "a", "create"), change(2, "b", "create"), change(3, "a", "update", b"1")]
+    merged = [
+        (one.change.id, one.change.version)
+        for one in merge(pending, versioned=False)
+        if isinstance(one, Advance)
+    ]
+    assert merged == [("a", 3), ("b", 2)]
+    merged = [(one.change.id, one.change.version) for one in merge(pending)]
+    assert merged == [("b", 2), ("a", 3)]

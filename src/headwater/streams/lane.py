@@ -155,7 +155,7 @@ class Lane:
         if not self._pending:
             self._reach(self.head)
             return
-        gathered = merge(self._pending) if self.merges else self._pending
+        gathered = merge(self._pending, versioned=self.wire.resumes) if self.merges else self._pending
         pending = [self._encode(one) for one in gathered]
         self._pending = []
         self._started = self.sent

@@ -13,9 +13,13 @@ from headwater.protocol.frames import Advance
 from headwater.streams.commits import Event
 
 
-def merge(pending: Sequence[Advance | Event]) -> list[Advance | Event]:
+def merge(pending: Sequence[Advance | Event], *, versioned: bool = True) -> list[Advance | Event]:
     """The least that leads a subscriber to the same state: each item's last change, at its place in the
     order.
+
+    Where frames carry versions (`versioned`) that is the place of the last change, so that versions rise; a
+    client orders items by the creating version. Where they do not, an item must be created at its own place:
+    a client appends it as it comes.
 
     The kind is the net effect on who has been sent nothing of it: created and then updated is created,
     created and then deleted is nothing. Deleted and then created again stays two, since the item moves to the
@@ -33,9 +37,13 @@ def merge(pending: Sequence[Advance | Event]) -> list[Advance | Event]:
         joined = _join(before, one) if isinstance(before, Advance) else one
         if place is not None and joined is not one:
             kept[place] = None
-        if joined is not None:
-            places[one.change.id] = len(kept)
-            kept.append(joined)
+        if joined is None:
+            continue
+        if place is not None and joined.change.kind == "create" and joined is not one and not versioned:
+            kept[place], places[one.change.id] = joined, place
+            continue
+        places[one.change.id] = len(kept)
+        kept.append(joined)
     return [one for one in kept if one is not None]
 
 

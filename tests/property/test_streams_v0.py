@@ -1,0 +1,414 @@
+"""Whatever happens, a page that speaks v0 ends with the store's state.
+
+Any schedule of writes, deletes, joins, leaves, lost connections, slow pages, swept deletes, rolled-up streams
+and restarts, over a store whose commits and reads take effect and answer in any order that a busy machine
+allows. The pages are models of the published clients.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+
+from headwater.config import SocketSettings
+from headwater.errors import StoreUnavailable
+from headwater.model import GroupKey, Origin, Write
+from headwater.protocol.v0 import V0Wire
+from headwater.server.session_v0 import V0Session
+from headwater.storage.base import Outcome, Store
+from headwater.storage.memory import MemoryStore
+from headwater.storage.sqlite import SqliteStore
+from support.socket_server import OpenGate
+from support.stream_clock import HandClock
+from support.stream_frames import messages
+from support.stream_stage import StreamStage
+from support.stream_store import HeldStore, turns
+from support.stream_v0_client import Place, PublishedClient
+
+NOBODY = Origin()
+GROUPS = [GroupKey("chat", "a"), GroupKey("chat", "ab"), GroupKey("news", "a")]
+ITEMS = ["v", "w", "x", "y", "z"]
+ROOM = GROUPS[0]
+MOSTLY_ROOM = st.sampled_from([ROOM, ROOM, ROOM, ROOM, *GROUPS])
+"""One group sees most of what happens, so that things happen at the same time."""
+PLACES = st.builds(
+    lambda group, item: Place(*group, item), MOSTLY_ROOM, st.sampled_from([None, None, None, *ITEMS])
+)
+WRITES = st.lists(
+    st.tuples(
+        st.sampled_from(["set", "set", "set", "delete", "delete", "send"]),
+        MOSTLY_ROOM,
+        st.sampled_from(ITEMS),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+class HandLoop(asyncio.SelectorEventLoop):
+    """A loop whose time moves by hand: what waits for seconds waits for the test."""
+
+    hand = 1000.0
+
+    def time(self) -> float:
+        return self.hand
+
+
+class Page:
+    """A page with its connection: what was sent waits in a buffer until the page reads it."""
+
+    def __init__(self, machine: StreamMachine) -> None:
+        self.client = PublishedClient()
+        self.machine = machine
+        self.session: V0Session | None = None
+        self.buffer: list[bytes] = []
+        self.reads = True
+        self.newest: dict[tuple[str, Place, str], int] = {}
+        self.joined: set[tuple[str, str]] = set()
+
+    def offer(self, frames: bytes) -> bool:
+        """As a socket does: whole or not at all, up to a high-water mark."""
+        if sum(map(len, self.buffer)) > self.machine.high_water:
+            self.refused = True
+            return False
+        self.buffer.append(frames)
+        return True
+
+    refused = False
+
+    def connect(self) -> None:
+        stage = self.machine.stage
+        assert isinstance(stage.wire, V0Wire)
+        self.session = V0Session(self, stage.wire, stage.hub, OpenGate(), SocketSettings())
+        for join in self.client.joins():
+            self.send(join)
+
+    def send(self, text: str) -> None:
+        if self.session is not None:
+            self.session.message(text)
+
+    def lose_connection(self) -> None:
+        if self.session is not None:
+            self.session.closed()
+        self.session, self.buffer, self.refused = None, [], False
+
+    def read(self) -> None:
+        """Take everything that was sent, and let the socket say that it has drained."""
+        taken, self.buffer = self.buffer, []
+        for frames in taken:
+            for message in messages(frames):
+                self.take(message)
+        if self.refused and self.session is not None:
+            self.refused = False
+            self.session.drained()
+
+    def take(self, message: dict[str, Any]) -> None:
+        assert (message["streamName"], message["groupId"]) in self.joined, "from a group never joined"
+        self.client.take(message)
+        for name, (place, listener) in self.client.listeners.items():
+            held = listener.state if isinstance(listener.state, list) else [listener.state]
+            for item in held:
+                if item is not None:
+                    key = (name, place, item["id"])
+                    assert item["n"] >= self.newest.get(key, 0), "the page went back"
+                    self.newest[key] = item["n"]
+
+
+class StreamMachine(RuleBasedStateMachine):
+    """The machine over memory; the pages outlive restarts of the server's rooms."""
+
+    pages = Bundle("pages")
+    high_water = 2000
+    rollup = 0.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner(loop_factory=HandLoop)
+        self.clock = HandClock()
+        self.number = 0
+        self.all: list[Page] = []
+        self.listeners = 0
+        self.writes: list[asyncio.Future[Any]] = []
+        self.run(self.start())
+
+    def run(self, what: Any) -> Any:
+        return self.runner.run(what)
+
+    async def open_store(self) -> Store:
+        return LastingMemory()
+
+    async def start(self, inner: Store | None = None) -> None:
+        self.store = HeldStore(inner or await self.open_store())
+        self.stage = StreamStage(self.store, clock=self.clock, ring_bytes=1500, page_bytes=150)
+        if self.rollup:
+            self.stage.hub.declare({"chat": self.rollup})
+
+    # --- pages ---
+
+    @initialize(target=pages, places=st.lists(PLACES, min_size=1, max_size=3))
+    def begin_with_a_page(self, places: list[Place]) -> Page:
+        page = self.open_page(places)
+        self.run(turns(20))
+        return page
+
+    @rule(target=pages, places=st.lists(PLACES, min_size=1, max_size=3))
+    def open_page(self, places: list[Place]) -> Page:
+        page = Page(self)
+        self.all.append(page)
+        self.run(self.step(page.connect))
+        for place in places:
+            self.listen(page, place)
+        return page
+
+    @rule(page=pages, place=PLACES)
+    def listen(self, page: Page, place: Place) -> None:
+        self.listeners += 1
+        page.joined.add((place.stream, place.group))
+        join = page.client.listen(f"listener {self.listeners}", place)
+        self.run(self.step(page.send, join))
+
+    @rule(page=pages, data=st.data())
+    def unlisten(self, page: Page, data: st.DataObject) -> None:
+        if page.client.listeners:
+            name = data.draw(st.sampled_from(sorted(page.client.listeners)))
+            self.run(self.step(page.send, page.client.unlisten(name)))
+
+    @rule(page=pages)
+    def lose_or_find_connection(self, page: Page) -> None:
+        self.run(self.step(page.lose_connection if page.session else page.connect))
+
+    @rule(page=consumes(pages))
+    def close_page(self, page: Page) -> None:
+        self.all.remove(page)
+        self.run(self.step(page.lose_connection))
+
+    @rule(page=pages)
+    def stop_or_start_reading(self, page: Page) -> None:
+        page.reads = not page.reads
+
+    # --- writes ---
+
+    @rule(writes=WRITES, size=st.sampled_from([0, 0, 400]), gap=st.integers(0, 3))
+    def write(self, writes: list[tuple[str, GroupKey, str]], size: int, gap: int) -> None:
+        self.run(self.write_all(writes, size, gap))
+
+    # --- time and the store ---
+
+    @rule(number=st.integers(1, 20))
+    def let_run(self, number: int) -> None:
+        self.run(turns(number))
+
+    @rule(verb=st.sampled_from(["commit", "read"]))
+    def hold(self, verb: Any) -> None:
+        self.store.holds.add(verb)
+
+    @rule()
+    def release(self) -> None:
+        self.run(self.store.release())
+        self.run(turns(5))
+
+    @rule(index=st.integers(0, 10))
+    def perform_a_call(self, index: int) -> None:
+        calls = [call for call in self.store.waiting() if not call.performed]
+        if calls:
+            self.run(calls[index % len(calls)].perform())
+
+    @rule(index=st.integers(0, 10))
+    def finish_a_call(self, index: int) -> None:
+        calls = self.store.waiting()
+        if calls:
+            self.run(calls[index % len(calls)].finish())
+
+    @rule(index=st.integers(0, 10))
+    def fail_a_call(self, index: int) -> None:
+        calls = [call for call in self.store.waiting() if not call.performed]
+        if calls:
+            call = calls[index % len(calls)]
+            call.fault = StoreUnavailable("The disk is gone.")
+            self.run(call.finish())
+
+    @rule()
+    def sweep(self) -> None:
+        self.run(self.sweep_all())
+
+    @rule(seconds=st.sampled_from([0.01, 0.06, 3.0]))
+    def let_time_pass(self, seconds: float) -> None:
+        self.pass_time(seconds)
+        self.run(turns(3))
+
+    @rule(seconds=st.sampled_from([-3600.0, -1.0, 0.5, 60.0]))
+    def move_the_clock(self, seconds: float) -> None:
+        self.clock.time += seconds
+
+    @rule()
+    def restart(self) -> None:
+        self.run(self.restart_server())
+
+    # --- what holds ---
+
+    @rule()
+    def settle(self) -> None:
+        """Let everything come to rest; then every listener shows what the store holds."""
+        self.run(self.come_to_rest())
+        for page in self.all:
+            for place, listener in page.client.listeners.values():
+                assert listener.synced, f"{place} never got a sync"
+                assert listener.state == self.run(self.stored(place)), place
+
+    @invariant()
+    def pages_read(self) -> None:
+        for page in self.all:
+            if page.reads and page.buffer:
+                self.run(self.step(page.read))
+
+    def teardown(self) -> None:
+        try:
+            self.settle()
+        finally:
+            self.run(self.stage.close())
+            self.runner.close()
+
+    async def step(self, do: Any, *arguments: Any) -> None:
+        do(*arguments)
+        await asyncio.sleep(0)
+
+    async def write_all(self, writes: list[tuple[str, GroupKey, str]], size: int, gap: int) -> None:
+        writer = self.stage.writer
+        for kind, group, item in writes:
+            if kind == "set":
+                self.number += 1
+                data = orjson.dumps({"n": self.number, "text": "x" * size})
+                writing: asyncio.Future[Any] = writer.set(*group, item, data, origin=NOBODY)
+            elif kind == "delete":
+                writing = writer.delete(*group, item, origin=NOBODY)
+            else:
+                writing = writer.send(*group, item, b'{"type":"t"}', origin=NOBODY)
+            writing.add_done_callback(lambda done: done.exception())
+            self.writes.append(writing)
+            await turns(gap)
+
+    async def sweep_all(self) -> None:
+        while await self.store.sweep(now=1e13, tombstone_age=0):
+            pass
+
+    async def restart_server(self) -> None:
+        """The server ends and begins again; its pages lose their connections and come back."""
+        for page in self.all:
+            page.lose_connection()
+        await self.store.release()
+        await self.stage.queue.close()
+        await self.stage.hub.close()
+        await self.reopen()
+        for page in self.all:
+            page.connect()
+
+    async def reopen(self) -> None:
+        await self.start(self.store.inner)
+
+    async def come_to_rest(self) -> None:
+        await self.store.release()
+        for page in self.all:
+            page.reads = True
+            if page.session is None:
+                page.connect()
+        for _ in range(2000):
+            if await self.at_rest():
+                return
+            self.pass_time(5.0)
+            await self.breathe()
+        raise AssertionError("the server does not come to rest")
+
+    async def at_rest(self) -> bool:
+        await turns(10)
+        if self.writes:
+            await asyncio.wait(self.writes)
+            self.writes.clear()
+        for page in self.all:
+            page.read()
+        busy = any(page.buffer or page.refused for page in self.all)
+        hub = self.stage.hub
+        feeds = [hub._feeds[group] for group in hub.groups]  # pyright: ignore[reportPrivateUsage]
+        behind = any(not one.live for feed in feeds for one in feed.subscriptions)
+        pending = any(feed.withheld(asyncio.get_running_loop().time()) for feed in feeds)
+        return not busy and not behind and not pending and not self.stage.queue.pending_bytes
+
+    def pass_time(self, seconds: float) -> None:
+        loop = self.runner.get_loop()
+        assert isinstance(loop, HandLoop)
+        loop.hand += seconds
+
+    async def breathe(self) -> None:
+        """Give threads a moment, where the store has some."""
+
+    async def stored(self, place: Place) -> Any:
+        if place.item is not None:
+            item = await self.stage.writer.get(place.stream, place.group, place.item)
+            return None if item is None else orjson.loads(item.data)
+        items = await self.stage.writer.get_group(place.stream, place.group)
+        return [orjson.loads(item.data) for item in items]
+
+
+class LastingMemory(MemoryStore):
+    """A memory store that outlives a restart of the rooms above it, and so keeps stamps as a file does."""
+
+    last = 0.0
+
+    @property
+    def stamp(self) -> float:
+        return self.last
+
+    async def commit(self, writes: Sequence[Write], *, stamp: float) -> list[Outcome]:
+        outcomes = await super().commit(writes, stamp=stamp)
+        self.last = stamp
+        return outcomes
+
+
+class SqliteMachine(StreamMachine):
+    """The same over a file, closed and opened again at each restart."""
+
+    folder: tempfile.TemporaryDirectory[str]
+
+    async def open_store(self) -> Store:
+        self.folder = tempfile.TemporaryDirectory()
+        return await self.open_file()
+
+    async def open_file(self) -> Store:
+        return await SqliteStore.open(Path(self.folder.name) / "data.db", synchronous="normal")
+
+    async def breathe(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(None, time.sleep, 0.001)
+
+    async def reopen(self) -> None:
+        await self.store.inner.close()
+        await self.start(await self.open_file())
+
+    def teardown(self) -> None:
+        try:
+            super().teardown()
+        finally:
+            self.folder.cleanup()
+
+
+class RollupMachine(StreamMachine):
+    """The same where one stream holds its changes back for a moment and merges them."""
+
+    rollup = 0.05
+
+
+TestMemory = StreamMachine.TestCase
+TestMemory.settings = settings(
+    max_examples=150, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestRollups = RollupMachine.TestCase
+TestRollups.settings = settings(TestMemory.settings, max_examples=50)
+TestSqlite = SqliteMachine.TestCase
+TestSqlite.settings = settings(TestMemory.settings, max_examples=25)

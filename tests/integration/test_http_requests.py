@@ -19,7 +19,7 @@ from headwater.errors import (
     WorkerLost,
 )
 from headwater.steps.declare import ApiRequest, ApiResponse
-from support.http_site import Handler, as_json, serving, tell
+from support.http_site import Handler, as_json, read_answer, serving, tell
 
 PROBLEM = "application/problem+json"
 
@@ -340,3 +340,19 @@ async def test_requests_on_one_connection_are_answered_in_order() -> None:
         raw = await site.raw(b"".join(one % i for i in range(9)) + last)
     bodies = [orjson.loads(part[: part.rindex(b"}") + 1]) for part in raw.split(b"\r\n\r\n")[1:]]
     assert [told["params"]["id"] for told in bodies] == [str(i) for i in range(10)]
+
+
+async def test_http_1_0_is_answered_and_the_connection_closed() -> None:
+    async with serving({"GET /x": tell}) as site:
+        raw = await site.raw(b"GET /x HTTP/1.0\r\n\r\n")
+        assert raw.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_client_may_wait_to_be_asked_for_its_body() -> None:
+    async with serving({"POST /x": tell}) as site:
+        reader, writer = await site.connect()
+        writer.write(b"POST /x HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\n")
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(b"abc")
+        status, body = await read_answer(reader)
+    assert (status, orjson.loads(body)["raw"]) == (200, "abc")

@@ -105,6 +105,7 @@ class HttpSocket(HttpToolsProtocol):
             self._chunk, self._again = data, b""
             super().data_received(data)
             data = self._again
+        self._chunk = b""
         if not self._in_message or self._parting:
             return
         if self._in_headers and self._arrived > self._limits.max_header_bytes:

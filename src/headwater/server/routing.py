@@ -15,9 +15,7 @@ from urllib.parse import unquote_to_bytes
 from headwater.errors import InvalidInput, RequestInvalid
 from headwater.server.route_tree import Endpoint, Endpoints, Node, Target, fold
 from headwater.steps.declare import ApiStep
-from headwater.steps.paths import PathPattern, check_path, parse_path
-
-__all__ = ["Match", "Router", "check_path", "decode_path"]
+from headwater.steps.paths import PathPattern, parse_path
 
 NEAR_ROUTES = 3
 """Routes named in a hint."""

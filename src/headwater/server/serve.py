@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import math
 import socket
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any, Self
 
 import uvicorn
@@ -16,6 +18,9 @@ from starlette.types import ASGIApp
 from headwater.config import ServerSettings
 from headwater.errors import CannotListen
 from headwater.server.http_socket import HttpConfig, HttpSocket
+from headwater.server.open_files import room_for_connections
+
+logger = logging.getLogger("headwater.server")
 
 BACKLOG = 2048
 """Connections that the system holds until they are accepted."""
@@ -60,7 +65,8 @@ class HttpServer:
         self, app: ASGIApp, settings: ServerSettings, ws_class: type[asyncio.Protocol] | None = None
     ) -> None:
         self._settings = settings
-        self._server = _Server(uvicorn_config(app, settings, ws_class))
+        self._config = uvicorn_config(app, settings, ws_class)
+        self._server = _Server(self._config)
         self._serving: asyncio.Task[None] | None = None
         self.port = settings.port
 
@@ -75,6 +81,7 @@ class HttpServer:
         """Listen, and answer the port that was bound. Raises CannotListen."""
         sockets = await _listen(self._settings.host, self._settings.port)
         self.port = sockets[0].getsockname()[1]
+        self._config.limits = _fitting(self._settings)
         self._serving = asyncio.create_task(self._server.serve(sockets))
         ready = asyncio.create_task(self._server.ready.wait())
         await asyncio.wait({self._serving, ready}, return_when=asyncio.FIRST_COMPLETED)
@@ -124,6 +131,17 @@ class _Server(uvicorn.Server):
             await asyncio.wait(set(self.server_state.tasks), timeout=LAST_WORDS_SECONDS)
         for connection in list(self.server_state.connections):
             connection.transport.abort()
+
+
+def _fitting(settings: ServerSettings) -> ServerSettings:
+    """The settings, with no more connections than the system allows."""
+    wanted = settings.max_connections
+    room = room_for_connections(wanted)
+    if room < wanted:
+        level = logging.WARNING if room < wanted / 2 else logging.DEBUG
+        text = "the limit on open files leaves room for %d connections, not for %d (ulimit -n raises it)"
+        logger.log(level, text, room, wanted)
+    return replace(settings, max_connections=room)
 
 
 async def _listen(host: str, port: int) -> list[socket.socket]:

@@ -21,8 +21,10 @@ help: ## List the targets.
 
 # What TypeScript and JavaScript steps run in; the package carries it built.
 NODE_WORKER := src/headwater/node/dist/main.mjs
+# The browser client, served to pages.
+CLIENT := src/headwater/browser/dist/client.js
 
-setup: $(VENV)/.synced $(NODE_WORKER) ## Install what the server needs; leaves .venv/bin/headwater.
+setup: $(VENV)/.synced $(NODE_WORKER) $(CLIENT) ## Install what the server needs; leaves .venv/bin/headwater.
 
 $(VENV)/.uv-$(UV_VERSION):
 	@test -x $(BIN)/python || ./scripts/make-venv $(VENV)
@@ -36,6 +38,10 @@ $(VENV)/.synced: $(VENV)/.uv-$(UV_VERSION) pyproject.toml uv.lock
 
 $(NODE_WORKER): node_modules/.installed node-worker/build.mjs $(wildcard node-worker/src/*.ts node-worker/src/*/*.ts)
 	$(BIN)/python tests/support/node.py node node-worker/build.mjs
+
+$(CLIENT): node_modules/.installed clients/core/build.mjs $(wildcard clients/core/src/*.ts)
+	$(BIN)/python tests/support/node.py node clients/core/build.mjs
+	touch $@
 
 demo: setup ## Run the example chat and print its address.
 	@./scripts/demo $(BIN)

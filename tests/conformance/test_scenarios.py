@@ -1,4 +1,4 @@
-"""The Python client passes every language-neutral scenario against a real server."""
+"""The Python client and the browser client pass every language-neutral scenario against a real server."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import pytest
 import yaml
 
 from headwater.testing.scenarios import Driver, Scenario, Server
+from support import node
 
-SCENARIOS = sorted((Path(__file__).parents[2] / "spec" / "scenarios").glob("*.yaml"))
+ROOT = Path(__file__).parents[2]
+SCENARIOS = sorted((ROOT / "spec" / "scenarios").glob("*.yaml"))
+BROWSER_DRIVER = ROOT / "clients" / "core" / "test" / "driver.mjs"
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +24,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.stop()
 
 
-@pytest.fixture(scope="module")
-def driver() -> Iterator[Driver]:
-    driver = Driver()
+@pytest.fixture(scope="module", params=["python", "browser"])
+def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
+    driver = Driver([str(node.find().node), str(BROWSER_DRIVER)]) if request.param == "browser" else Driver()
     yield driver
     driver.close()
 

@@ -1,0 +1,201 @@
+/** A client of one server: its rooms, its connection, and what a page asks it for. */
+
+import { Connection, type Token } from './connection.ts'
+import { openEvents } from './events.ts'
+import { type Keep, recall, remember, restore } from './keep.ts'
+import type { OpenLink } from './link.ts'
+import { type Follower, Room } from './room.ts'
+import { openSocket, type SocketClass } from './socket.ts'
+import { State } from './state.ts'
+import { Store, type Subscribed, type Wanted } from './store.ts'
+import { GroupSubscription, type House, ItemSubscription } from './subscription.ts'
+import { type Item, type ItemOf, type Json, page, type Status, type Streams } from './types.ts'
+
+export interface Options {
+  /** A token, or a function that is asked for one before each attempt to connect. */
+  token?: Token
+  /** Keep what subscriptions hold over a refresh of the page: `sessionStorage` or the like. */
+  keep?: Keep
+  /** `auto` tries server-sent events where WebSockets do not open. */
+  transport?: 'auto' | 'websocket' | 'sse'
+  /** Where the server serves streams over plain HTTP. */
+  prefix?: string
+  /** A WebSocket class, where there is none, as in Node 20. */
+  WebSocket?: SocketClass
+  /** Connect with the first subscription, not before. */
+  lazy?: boolean
+}
+
+export interface GroupOptions<T> {
+  /** A window: only the newest so many items at first; `loadMore()` brings older ones. */
+  limit?: number
+  /** Sort by this member instead of by creation. */
+  sortKey?: keyof T
+  /** This client's own presence state, where the stream has presence. */
+  state?: Json
+  /** Do not begin before `open()`. */
+  closed?: boolean
+}
+
+export class Client implements House {
+  readonly #connection: Connection
+  readonly #store: Store
+  readonly #rooms = new Map<string, Room>()
+  readonly #bySubscribed = new Map<Subscribed, Room>()
+  readonly #listeners = new Set<(status: Status, reason: string) => void>()
+  readonly #keep: Keep | undefined
+  readonly #name: string
+  #kept = new Map<string, any>()
+  #told = ''
+
+  constructor(address?: string | URL, options: Options = {}) {
+    const url = httpUrl(address)
+    const { transport = 'auto', token, keep } = options
+    const socket = openSocket(options.WebSocket)
+    const events = openEvents(options.prefix ?? '/streams')
+    const openers: Record<string, OpenLink[]> = { auto: [socket, events], websocket: [socket], sse: [events] }
+    this.#keep = keep
+    this.#name = `headwater ${url.href}`
+    this.#store = new Store(
+      (subscribed, what, value) => this.#seen(subscribed, what, value),
+      (message) => this.#connection.send(message),
+    )
+    this.#connection = new Connection(url, openers[transport]!, token, {
+      connected: () => this.#store.connected(),
+      disconnected: () => this.#store.disconnected(),
+      received: (message) => this.#store.received(message),
+      changed: () => this.#changed(),
+    })
+    if (keep) this.#kept = recall(keep, this.#name)
+    if (!options.lazy) this.open()
+  }
+
+  /** Connect, if that is not done; again after `close`. */
+  open(): void {
+    this.#connection.open()
+    if (this.#keep) page.addEventListener?.('pagehide', this.#remember)
+  }
+
+  /** End the connection. What subscriptions hold stays; `open` goes on from there. */
+  close(): void {
+    this.#connection.close()
+    if (this.#keep) page.removeEventListener?.('pagehide', this.#remember)
+  }
+
+  /** The worst that any subscription is in. */
+  get status(): Status {
+    const { phase } = this.#connection
+    if (phase !== 'open') return phase
+    for (const { state } of this.#store.subscriptions) if (!state.live) return 'behind'
+    return 'live'
+  }
+
+  /** Why there is no connection; empty while there is one. */
+  get reason(): string {
+    return this.#connection.reason
+  }
+
+  /** Called with the status and its reason now and whenever they change. Answers the way to end it. */
+  onStatus(listener: (status: Status, reason: string) => void): () => void {
+    this.#listeners.add(listener)
+    listener(this.status, this.reason)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Follow a group. */
+  group<S extends keyof Streams & string>(stream: S, group: string, options?: GroupOptions<ItemOf<S>>): GroupSubscription<ItemOf<S>>
+  group<T extends Item = Item & Json>(stream: string, group: string, options?: GroupOptions<T>): GroupSubscription<T>
+  group(stream: string, group: string, { limit, sortKey, state, closed }: GroupOptions<any> = {}): GroupSubscription<any> {
+    const subscription = new GroupSubscription(this, { stream, group, limit, state }, sortKey as never)
+    return closed ? subscription : subscription.open()
+  }
+
+  /** Follow one item. */
+  item<S extends keyof Streams & string>(stream: S, group: string, id: string, options?: { closed?: boolean }): ItemSubscription<ItemOf<S>>
+  item<T extends Item = Item & Json>(stream: string, group: string, id: string, options?: { closed?: boolean }): ItemSubscription<T>
+  item(stream: string, group: string, id: string, { closed = false } = {}): ItemSubscription<any> {
+    const subscription = new ItemSubscription(this, { stream, group, id })
+    return closed ? subscription : subscription.open()
+  }
+
+  enter(wanted: Wanted, follower: Follower): Room {
+    this.open()
+    const key = keyOf(wanted)
+    let room = this.#rooms.get(key)
+    if (!room || room.subscribed.error) {
+      const kept = this.#kept.get(key)
+      this.#kept.delete(key)
+      room = new Room(this.#store.subscribe(wanted, restore(new State(wanted.id), kept)))
+      this.#rooms.set(wanted.state ? `${key} ${room.subscribed.number}` : key, room)
+      this.#bySubscribed.set(room.subscribed, room)
+    }
+    room.followers.add(follower)
+    room.changed()
+    this.#changed()
+    return room
+  }
+
+  leave(room: Room, follower: Follower): void {
+    room.followers.delete(follower)
+    // A page that re-renders leaves and enters at once: nothing need be asked again.
+    if (room.subscribed.presence) this.#vacate(room)
+    else queueMicrotask(() => this.#vacate(room))
+  }
+
+  peek(wanted: Wanted): Room | undefined {
+    return this.#rooms.get(keyOf(wanted))
+  }
+
+  more(room: Room, limit: number): void {
+    this.#store.more(room.subscribed, limit)
+  }
+
+  present(room: Room, state: Json): void {
+    this.#store.setState(room.subscribed, state)
+  }
+
+  #vacate(room: Room): void {
+    if (room.followers.size || !this.#bySubscribed.delete(room.subscribed)) return
+    for (const [key, one] of this.#rooms) if (one === room) this.#rooms.delete(key)
+    this.#store.unsubscribe(room.subscribed)
+    this.#changed()
+  }
+
+  #seen(subscribed: Subscribed, what: string, value: any): void {
+    const room = this.#bySubscribed.get(subscribed)
+    if (what === 'event') room?.hear(value)
+    else room?.changed()
+    this.#changed()
+  }
+
+  /** Tell of the status, where it has changed. */
+  #changed(): void {
+    const { status, reason } = this
+    const now = `${status} ${reason}`
+    if (now === this.#told) return
+    this.#told = now
+    for (const listener of [...this.#listeners]) listener(status, reason)
+    for (const room of this.#bySubscribed.values()) room.changed()
+  }
+
+  readonly #remember = (): void => {
+    const rooms = [...this.#bySubscribed.values()].filter((room) => !room.subscribed.error && !room.subscribed.presence)
+    remember(
+      this.#keep!,
+      this.#name,
+      rooms.map(({ subscribed: { wanted, state } }) => [keyOf(wanted), state]),
+    )
+  }
+}
+
+/** A client of the server at `address` (http, https, ws or wss; the page's own server when left out). */
+export const connect = (address?: string | URL, options?: Options): Client => new Client(address, options)
+
+const keyOf = ({ stream, group, id, limit }: Wanted): string => JSON.stringify([stream, group, id, limit])
+
+function httpUrl(address: string | URL = '/'): URL {
+  const url = new URL(address, page.location?.href ?? 'http://localhost')
+  url.protocol = url.protocol.replace('ws', 'http')
+  url.hash = ''
+  return url
+}

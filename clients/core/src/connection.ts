@@ -1,0 +1,166 @@
+/**
+ * Stays connected: attempts with backoff, at once when the network or the page comes back, and an end to sockets that
+ * are dead. What messages mean is the store's business.
+ */
+
+import { Backoff } from './backoff.ts'
+import type { Link, OpenLink } from './link.ts'
+import { type Json, page, told } from './types.ts'
+
+const OPEN_MS = 10_000
+const PROBE_MS = 5_000
+/** Without a word about it in `hello`, and for event streams, whose comments come every 15 seconds. */
+const PING_MS = 20_000
+
+export type Token = string | (() => string | undefined | Promise<string | undefined>)
+
+export interface Carried {
+  connected(): void
+  disconnected(): void
+  received(message: Json): void
+  /** `phase` or `reason` have changed. */
+  changed(): void
+}
+
+export class Connection {
+  phase: 'connecting' | 'open' | 'offline' = 'connecting'
+  reason = ''
+  readonly #url: URL
+  readonly #openers: readonly OpenLink[]
+  readonly #token: Token | undefined
+  readonly #carried: Carried
+  readonly #backoff: Backoff
+  #link: Link | undefined
+  #running = false
+  #attempt = 0
+  /** Failures since the last opened link, which choose the opener. */
+  #failures = 0
+  #retry: ReturnType<typeof setTimeout> | undefined
+  #watch: ReturnType<typeof setTimeout> | undefined
+  #heardAt = 0
+  #pingMs = PING_MS
+
+  /** `openers`: what to try, in turn, while nothing has opened. */
+  constructor(url: URL, openers: readonly OpenLink[], token: Token | undefined, carried: Carried, backoff = new Backoff()) {
+    this.#url = url
+    this.#openers = openers
+    this.#token = token
+    this.#carried = carried
+    this.#backoff = backoff
+  }
+
+  open(): void {
+    if (this.#running) return
+    this.#running = true
+    this.#listen('addEventListener')
+    void this.#connect()
+  }
+
+  close(): void {
+    if (!this.#running) return
+    this.#running = false
+    this.#listen('removeEventListener')
+    this.#drop()
+    this.#tell('offline', 'closed')
+  }
+
+  send(message: Json): void {
+    this.#link?.send(message)
+  }
+
+  async #connect(): Promise<void> {
+    clearTimeout(this.#retry)
+    this.#drop()
+    const attempt = this.#attempt
+    const current = () => this.#running && attempt === this.#attempt
+    this.#tell('connecting', this.reason)
+    this.#watch = setTimeout(() => current() && this.#lost(`no answer in ${OPEN_MS / 1000} seconds`), OPEN_MS)
+    try {
+      const token = await (typeof this.#token === 'function' ? this.#token() : this.#token)
+      if (!current()) return
+      // Twice the first, then the others in turn.
+      const opener = this.#openers[this.#failures < 2 ? 0 : (this.#failures - 1) % this.#openers.length]!
+      this.#link = opener(this.#url, token, {
+        opened: () => current() && this.#opened(),
+        heard: (message) => current() && this.#heard(message),
+        alive: () => this.#alive(),
+        lost: (reason) => current() && this.#lost(reason),
+      })
+    } catch (fault) {
+      if (current()) this.#lost(told(fault))
+    }
+  }
+
+  #opened(): void {
+    this.#alive()
+    this.#tell('open', '')
+    this.#expect(this.#pingMs, () => this.#ping(2 * this.#pingMs))
+    this.#carried.connected()
+  }
+
+  #heard(message: Json): void {
+    this.#alive()
+    this.#failures = 0
+    this.#backoff.succeeded()
+    if (message.t === 'hello') this.#pingMs = message.ping * 1000 || PING_MS
+    this.#carried.received(message)
+  }
+
+  #alive(): void {
+    this.#heardAt = Date.now()
+  }
+
+  /** Once nothing was heard for that long: `otherwise`. */
+  #expect(ms: number, otherwise: () => void, since = this.#heardAt): void {
+    clearTimeout(this.#watch)
+    this.#watch = setTimeout(() => {
+      if (this.#heardAt > since) this.#expect(this.#pingMs, () => this.#ping(2 * this.#pingMs))
+      else otherwise()
+    }, ms)
+  }
+
+  /** Ask for a sign of life, and take silence for death. */
+  #ping(ms: number): void {
+    this.send({ t: 'ping' })
+    this.#expect(ms, () => this.#lost('the server has gone silent'))
+  }
+
+  #lost(reason: string): void {
+    this.#drop()
+    this.#failures++
+    this.#tell('offline', reason)
+    this.#retry = setTimeout(() => void this.#connect(), this.#backoff.wait())
+  }
+
+  #drop(): void {
+    this.#attempt++
+    clearTimeout(this.#retry)
+    clearTimeout(this.#watch)
+    const link = this.#link
+    this.#link = undefined
+    link?.close()
+    if (this.phase === 'open') this.#carried.disconnected()
+  }
+
+  #tell(phase: Connection['phase'], reason: string): void {
+    if (phase === this.phase && reason === this.reason) return
+    this.phase = phase
+    this.reason = reason
+    this.#carried.changed()
+  }
+
+  #listen(how: 'addEventListener' | 'removeEventListener'): void {
+    for (const type of ['online', 'pageshow']) page[how]?.(type, this.#wake)
+    page[how]?.('offline', this.#sleep)
+    page.document?.[how]('visibilitychange', this.#wake)
+  }
+
+  /** The network or the page is back: try now, or see whether the connection still lives. */
+  readonly #wake = (): void => {
+    if (page.document?.visibilityState === 'hidden') return
+    if (this.phase === 'offline') void this.#connect()
+    else if (this.phase === 'open') this.#ping(PROBE_MS)
+  }
+
+  readonly #sleep = (): void => this.#lost('the network is gone')
+}

@@ -1,0 +1,10 @@
+/** The client for live state. `connect()`, then `client.group(...)` or `client.item(...)`. */
+
+export { Client, connect, type GroupOptions, type Options } from './client.ts'
+export type { Token } from './connection.ts'
+export type { Keep } from './keep.ts'
+export type { Change } from './optimistic.ts'
+export type { SocketClass, SocketLike } from './socket.ts'
+export { Stream } from './stream.ts'
+export { GroupSubscription, ItemSubscription, Subscription } from './subscription.ts'
+export type { Ended, Item, ItemOf, Json, Status, StreamEvent, Streams } from './types.ts'

@@ -1,0 +1,21 @@
+/** One connection, over whatever carries it. */
+
+import type { Json } from './types.ts'
+
+/** What a link tells; nothing after `lost`. */
+export interface Hearing {
+  /** Messages can be sent. */
+  opened(): void
+  heard(message: Json): void
+  /** Something arrived that is no message. */
+  alive(): void
+  lost(reason: string): void
+}
+
+export interface Link {
+  send(message: Json): void
+  close(): void
+}
+
+/** Opens a link to the server at `url` (http or https). */
+export type OpenLink = (url: URL, token: string | undefined, hearing: Hearing) => Link

@@ -1,0 +1,196 @@
+/** What a page holds: a subscription to a group or an item, with its listeners. */
+
+import type { Change } from './optimistic.ts'
+import type { Follower, Room } from './room.ts'
+import type { Wanted } from './store.ts'
+import type { Ended, Item, Json, Status, StreamEvent } from './types.ts'
+
+type Listener<View> = (state: View) => void
+type EventListener = (data: any) => void
+
+/** Where a subscription gets its room. */
+export interface House {
+  readonly status: Status
+  readonly reason: string
+  enter(wanted: Wanted, follower: Follower): Room
+  leave(room: Room, follower: Follower): void
+  peek(wanted: Wanted): Room | undefined
+  more(room: Room, limit: number): void
+  present(room: Room, state: Json): void
+}
+
+export abstract class Subscription<View, T extends Item = Item> implements Follower {
+  readonly wanted: Wanted
+  protected readonly house: House
+  #room: Room | undefined
+  #told = ''
+  #last: readonly Item[] | undefined
+  readonly #changes = new Set<Listener<View>>()
+  readonly #refreshes = new Set<() => void>()
+  readonly #events = new Map<string, Set<EventListener>>()
+  readonly #closings = new Set<() => void>()
+
+  constructor(house: House, wanted: Wanted) {
+    this.house = house
+    this.wanted = wanted
+  }
+
+  /** What is shown now. The same object until it changes. */
+  abstract getState(): View
+
+  /** Begin, or begin again after `close`. */
+  open(): this {
+    this.#room ??= this.house.enter(this.wanted, this)
+    return this
+  }
+
+  /** End it. The server hears of it when nobody else on this client follows the same. */
+  close(): void {
+    if (!this.#room) return
+    this.house.leave(this.#room, this)
+    this.#room = undefined
+    for (const listener of [...this.#closings]) listener()
+  }
+
+  /** Called with the state whenever it has changed. */
+  addChangeListener(listener: Listener<View>): void {
+    this.#changes.add(listener)
+  }
+
+  removeChangeListener(listener: Listener<View>): void {
+    this.#changes.delete(listener)
+  }
+
+  /** Called with the data of each ephemeral event of that type. */
+  onEvent(type: string, listener: EventListener): void {
+    this.#events.set(type, (this.#events.get(type) ?? new Set()).add(listener))
+  }
+
+  offEvent(type: string, listener: EventListener): void {
+    this.#events.get(type)?.delete(listener)
+  }
+
+  onClose(listener: () => void): void {
+    this.#closings.add(listener)
+  }
+
+  /** Called when state, status or error have changed. Answers the way to end it. */
+  subscribe(listener: () => void): () => void {
+    this.#refreshes.add(listener)
+    return () => this.#refreshes.delete(listener)
+  }
+
+  /** Whether a whole state has been seen; before that the state is empty. */
+  get ready(): boolean {
+    return !!this.room?.subscribed.state.whole
+  }
+
+  get status(): Status {
+    const { status } = this.house
+    if (this.error) return 'offline'
+    if (status !== 'live' && status !== 'behind') return status
+    return this.room?.subscribed.state.live ? 'live' : 'behind'
+  }
+
+  /** Why it is not live. */
+  get reason(): string {
+    return this.error?.message ?? this.house.reason
+  }
+
+  /** Why the server ended it. */
+  get error(): Ended | undefined {
+    return this.room?.subscribed.error
+  }
+
+  /** The group's version that the state is. */
+  get version(): number {
+    return this.room?.subscribed.state.version ?? 0
+  }
+
+  /**
+   * Show a change before the server has made it: `change` gets the item (undefined: there is none) and answers what it
+   * will be (undefined: deleted). `written` is the write on its way: when it fails the change is taken back; else it
+   * gives way to the server's state, at the group version that `written` resolves to, or when the item changes.
+   */
+  optimistic(id: string, change: Change<T>, written: Promise<unknown>): Promise<void> {
+    if (!this.#room) throw new Error('the subscription is closed')
+    return this.#room.overlay(id, change, written)
+  }
+
+  /** Change this client's presence state. */
+  setPresence(state: Json): void {
+    if (this.#room) this.house.present(this.#room, state)
+  }
+
+  refresh(): void {
+    const items = this.room?.items
+    const { status, reason, error } = this
+    const seen = JSON.stringify([status, reason, error, this.ready, this.#room?.subscribed.state.floor])
+    const changed = items !== this.#last
+    if (!changed && seen === this.#told) return
+    // The first whole state is a change, even when it is empty.
+    const first = this.ready && this.#last === undefined
+    if (this.ready) this.#last = items
+    this.#told = seen
+    if (first || (changed && this.ready)) for (const listener of [...this.#changes]) listener(this.getState())
+    for (const listener of [...this.#refreshes]) listener()
+  }
+
+  hear({ type, data }: StreamEvent): void {
+    for (const listener of [...(this.#events.get(type) ?? [])]) listener(data)
+  }
+
+  protected get room(): Room | undefined {
+    return this.#room ?? this.house.peek(this.wanted)
+  }
+}
+
+const NONE: readonly never[] = []
+
+/** A group: its items in creation order, or by `sortKey`. */
+export class GroupSubscription<T extends Item = Item> extends Subscription<readonly T[], T> {
+  readonly #sortKey: keyof T | undefined
+  #from: readonly Item[] = NONE
+  #sorted: readonly T[] = NONE
+
+  constructor(house: House, wanted: Wanted, sortKey?: keyof T) {
+    super(house, wanted)
+    this.#sortKey = sortKey
+  }
+
+  getState(): readonly T[] {
+    const items = (this.room?.items ?? NONE) as readonly T[]
+    const key = this.#sortKey
+    if (key === undefined) return items
+    if (items !== this.#from) {
+      this.#from = items
+      this.#sorted = [...items].sort((a, b) => compare(a[key], b[key]))
+    }
+    return this.#sorted
+  }
+
+  /** Whether there are older items than the window holds. */
+  get hasMore(): boolean {
+    return !!this.room?.subscribed.state.floor
+  }
+
+  /** Extend a window by older items; as many as it began with where not told. Resolves when they are here. */
+  loadMore(limit = this.wanted.limit ?? 0): Promise<void> {
+    const room = this.room
+    if (!room || !this.hasMore || limit <= 0) return Promise.resolve()
+    this.house.more(room, limit)
+    return room.whenMore()
+  }
+}
+
+/** One item; null while there is none. */
+export class ItemSubscription<T extends Item = Item> extends Subscription<T | null, T> {
+  getState(): T | null {
+    return (this.room?.items[0] as T | undefined) ?? null
+  }
+}
+
+function compare(a: unknown, b: unknown): number {
+  if (typeof a === 'number' && typeof b === 'number') return a - b
+  return a == null || b == null ? +(a == null) - +(b == null) : String(a).localeCompare(String(b))
+}

@@ -1,5 +1,5 @@
-"""Runs when a wheel is built: without what is built from TypeScript, the worker of TypeScript steps and the browser
-client, it is half a server."""
+"""Runs when a wheel is built. Without what is built from TypeScript, the worker of TypeScript steps and the
+browser client, it is half a server."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
+from starlette.types import ASGIApp
 from websockets.http11 import Request
 
 from headwater.clock import Stamps, SystemClock
@@ -24,6 +25,7 @@ from headwater.errors import HeadwaterError, InvalidInput, UnknownStream
 from headwater.model import GroupKey
 from headwater.protocol.v0 import V0Wire
 from headwater.protocol.v1 import SUBPROTOCOL
+from headwater.server import client_script
 from headwater.server.http import build_http_app
 from headwater.server.keepalive import keep
 from headwater.server.opening import SocketOpening
@@ -105,7 +107,9 @@ class Running:
         self.events = EventStreams(self.realms, high_water_bytes=settings.socket.high_water_bytes)
         prefix = settings.streams.prefix.rstrip("/")
         pages = StreamHttp(prefix, self.realms, self.gate, self.events)
-        self.http = build_http_app(settings, self.runtime, [(prefix, pages)] if prefix else [])
+        internal: list[tuple[str, ASGIApp]] = [(client_script.PATH, client_script.ClientScript())]
+        internal += [(prefix, pages)] if prefix else []
+        self.http = build_http_app(settings, self.runtime, internal)
         self.server = HttpServer(self.http, settings.server, cast(Any, self.opening.protocol))
         self._v0 = V0Wire(stamps)
         self.runtime.on_project(self._take)

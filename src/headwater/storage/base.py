@@ -160,8 +160,8 @@ class Store(Protocol):
         """Age out tombstones and keys older than `tombstone_age` seconds; forget groups that hold nothing
         more.
 
-        `now` is wall time in seconds. The floor of a group rises to the last delete that went. Answers how
-        many deletes went; a full `limit` means: call again.
+        `now` is wall time in seconds. The floor of a group rises to the last delete that went. At most
+        `limit` of each go. Answers how many did, of whichever were more; a full `limit` means: call again.
 
         :raises StoreUnavailable: the store cannot be written.
         """

@@ -38,9 +38,15 @@ def check_names(write: Write) -> None:
 
     :raises InvalidInput: one of them has a lone surrogate.
     """
-    for what, name in (("stream", write.group.stream), ("group", write.group.group), ("item", write.id)):
-        if not is_text(name):
-            raise InvalidInput(f"The {what} id {name!r} is no valid Unicode text.", hint="Send it as UTF-8.")
+    named = (
+        ("stream", write.group.stream),
+        ("group", write.group.group),
+        ("item", write.id),
+        ("key", write.key),
+    )
+    for what, name in named:
+        if name is not None and not is_text(name):
+            raise InvalidInput(f"The {what} {name!r} is no valid Unicode text.", hint="Send it as UTF-8.")
 
 
 def is_text(name: str) -> bool:

@@ -167,9 +167,11 @@ class MemoryStore:
         while swept < limit and self._deletes and self._deletes[0].at <= now - tombstone_age:
             self._age_out(self._deletes.popleft())
             swept += 1
-        while self._used and self._used[0][0] <= now - tombstone_age:
+        keys = 0
+        while keys < limit and self._used and self._used[0][0] <= now - tombstone_age:
             del self._keys[self._used.popleft()[1]]
-        return swept
+            keys += 1
+        return max(swept, keys)
 
     async def close(self) -> None:
         """See Store.close. What was stored is gone."""

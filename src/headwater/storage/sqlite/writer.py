@@ -6,6 +6,7 @@ store goes on by itself once the cause is gone; what is in memory changes only a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,10 @@ PRUNE_ROWS = 1_024
 """Log rows dropped at once, as part of a commit: under a millisecond."""
 
 _GROUP = f"SELECT stream, name, {COLUMNS} FROM groups WHERE gid = ?"  # noqa: S608
+_OLD_KEYS = "SELECT count(*) FROM (SELECT 1 FROM keys WHERE stamp <= ? LIMIT ?)"
+_DROP_KEYS = (
+    "DELETE FROM keys WHERE (gid, key) IN (SELECT gid, key FROM keys WHERE stamp <= ? ORDER BY stamp LIMIT ?)"
+)
 _LAST = "SELECT seq, stamp FROM log ORDER BY seq DESC LIMIT 1"
 
 
@@ -51,6 +56,7 @@ class Writer:
         self._db: Database | None = None
         self._seq = 0
         self._log_start = 0
+        self._identity: tuple[int, int] | None = None
         self.known: KnownGroups
         self.checkpoints = Checkpoints(file)
 
@@ -67,6 +73,7 @@ class Writer:
             self._seq, stamp = db.execute(_LAST).get or (0, 0.0)
             self._log_start = db.execute("SELECT ifnull(min(seq), 1) FROM log").get
             self.checkpoints.watch(db)
+            self._identity = self._identify()
             return Opened(epoch, max(stamp, meta(db, "stamp") or 0.0))
 
     def reader(self) -> Reader:
@@ -94,7 +101,7 @@ class Writer:
             return outcomes
 
     def sweep(self, now: float, tombstone_age: float, limit: int) -> int:
-        """Age out deletes and forget empty groups; answers how many deletes went.
+        """Age out deletes and keys and forget empty groups; answers how many went, of whichever were more.
 
         :raises StoreUnavailable: (or a subclass) nothing was changed.
         """
@@ -107,8 +114,10 @@ class Writer:
             aged = [(seq, gid, version) for seq, gid, version, stamp in oldest if stamp <= cut]
             if aged:
                 self._age_out(db, aged)
-            db.execute("DELETE FROM keys WHERE stamp <= ?", (cut,))
-            return len(aged)
+            keys: int = db.execute(_OLD_KEYS, (cut, limit)).get
+            if keys:
+                db.execute(_DROP_KEYS, (cut, limit))
+            return max(len(aged), keys)
 
     def restart_log(self) -> None:
         """Let the write-ahead log begin anew, between two commits."""
@@ -181,12 +190,26 @@ class Writer:
         return row
 
     def _connection(self) -> Database:
+        if self._identify() != self._identity:
+            raise StoreUnavailable(
+                f"{self._file} was removed or replaced while the server used it.",
+                hint="Restart the server; it then goes on with what is at that path.",
+                file=str(self._file),
+            )
         if self._db is None:
             db = connect(self._file)
             db.execute(f"PRAGMA synchronous={self._synchronous}")
             self.checkpoints.watch(db)
             self._db = db
         return self._db
+
+    def _identify(self) -> tuple[int, int] | None:
+        """Which file is at the path. SQLite would go on writing one that was removed, for nobody to find."""
+        try:
+            found = os.stat(self._file)  # noqa: PTH116 (on the path of every commit)
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
 
     @contextmanager
     def _translated(self) -> Generator[None]:

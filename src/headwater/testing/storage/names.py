@@ -95,9 +95,11 @@ async def a_name_that_is_no_text_is_rejected_alone(place: Place) -> None:
         put(SURROGATE),
         put("a", group=GroupKey("room", SURROGATE)),
         put("a", group=GroupKey(SURROGATE, "b")),
+        put("a")._replace(key=SURROGATE),
+        drop(SURROGATE),
     )
-    outcomes = await place.commit(put("a"), *bad, drop(SURROGATE), put("b"))
-    assert kinds(outcomes) == ["create", *["INVALID_INPUT"] * 4, "create"]
+    outcomes = await place.commit(put("a"), *bad, put("b"))
+    assert kinds(outcomes) == ["create", *["INVALID_INPUT"] * len(bad), "create"]
 
 
 async def a_name_that_is_no_text_is_not_found(place: Place) -> None:

@@ -76,6 +76,12 @@ async def keys_age_out(place: Place) -> None:
     assert not isinstance(fresh, Repeated)
 
 
+async def keys_age_out_a_limit_at_a_time(place: Place) -> None:
+    store = await place.store()
+    await store.commit([put("a")._replace(key=f"k{number}") for number in range(25)], stamp=1_000.0)
+    assert [await store.sweep(now=99.0, tombstone_age=5.0, limit=10) for _ in range(4)] == [10, 10, 5, 0]
+
+
 async def _due(place: Place, now: float) -> list[tuple[str, int]]:
     return [(due.id, due.version) for due in await (await place.store()).due(now=now)]
 
@@ -89,4 +95,5 @@ CHECKS: tuple[Check, ...] = (
     a_key_counts_in_its_group_alone_and_within_one_commit,
     a_rejected_write_and_a_delete_of_nothing_keep_no_key,
     keys_age_out,
+    keys_age_out_a_limit_at_a_time,
 )

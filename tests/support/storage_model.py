@@ -1,0 +1,104 @@
+"""The storage contract once more, as naively as it can be said: what any store must agree with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from headwater.errors import HeadwaterError
+from headwater.model import Change, GroupKey, Head, Item, Tombstone, Write
+
+
+@dataclass
+class Entry:
+    """What one id is: an item, or what is left of it (`data` None)."""
+
+    version: int
+    created: int
+    data: bytes | None
+
+
+@dataclass
+class GroupModel:
+    version: int
+    floor: int
+    entries: dict[str, Entry] = field(default_factory=dict)
+
+
+@dataclass
+class StoreModel:
+    """Groups, the deletes in the order of time, and the base."""
+
+    groups: dict[GroupKey, GroupModel] = field(default_factory=dict)
+    deletes: list[tuple[float, GroupKey, str, int]] = field(default_factory=list)
+    base: int = 0
+
+    def commit(self, writes: Sequence[Write], stamp: float) -> list[tuple[str, int]]:
+        """Kind or error code, and version, of each write."""
+        return [self._write(write, stamp) for write in writes]
+
+    def head(self, key: GroupKey) -> Head:
+        group = self.groups.get(key)
+        return Head(group.version, group.floor) if group else Head(self.base, self.base)
+
+    def items(self, key: GroupKey, after: int = 0, through: int = 1 << 60) -> list[Item]:
+        return [
+            Item(item_id, entry.data, entry.version, entry.created)
+            for item_id, entry in self._range(key, after, through)
+            if entry.data is not None
+        ]
+
+    def tombstones(self, key: GroupKey, after: int, through: int) -> list[Tombstone]:
+        gone = (found for found in self._range(key, after, through) if found[1].data is None)
+        return [Tombstone(item_id, entry.version) for item_id, entry in gone]
+
+    def sweep(self, now: float, age: float, limit: int) -> int:
+        aged = [delete for delete in self.deletes[:limit] if delete[0] <= (now - age) * 1000.0]
+        for _, key, item_id, version in aged:
+            group = self.groups[key]
+            group.floor = version
+            entry = group.entries[item_id]
+            if entry.data is None and entry.version == version:
+                del group.entries[item_id]
+            if not group.entries:
+                self.base = max(self.base, group.version)
+                del self.groups[key]
+        del self.deletes[: len(aged)]
+        return len(aged)
+
+    def _range(self, key: GroupKey, after: int, through: int) -> Iterator[tuple[str, Entry]]:
+        group = self.groups.get(key)
+        entries = group.entries.items() if group else ()
+        found = [(item_id, entry) for item_id, entry in entries if after < entry.version <= through]
+        return iter(sorted(found, key=lambda pair: pair[1].version))
+
+    def _write(self, write: Write, stamp: float) -> tuple[str, int]:
+        group = self.groups.get(write.group)
+        entry = group.entries.get(write.id) if group else None
+        current = entry if entry and entry.data is not None else None
+        if write.if_version is not None and write.if_version != (current.version if current else 0):
+            return ("CONFLICT", current.version if current else 0)
+        if write.kind == "delete" and current is None:
+            return ("nothing", 0)
+        data = None if write.kind == "delete" else write.data
+        if write.apply is not None:
+            try:
+                data = write.apply(current.data if current else None)
+            except HeadwaterError as error:
+                return (error.code, 0)
+        group = self.groups.setdefault(write.group, GroupModel(self.base, self.base))
+        group.version += 1
+        group.entries[write.id] = Entry(group.version, current.created if current else group.version, data)
+        if data is None:
+            self.deletes.append((stamp, write.group, write.id, group.version))
+            return ("delete", group.version)
+        return ("update" if current else "create", group.version)
+
+
+def described(outcome: Change | HeadwaterError | None) -> tuple[str, int]:
+    """A store's outcome as the model says it."""
+    if outcome is None:
+        return ("nothing", 0)
+    if isinstance(outcome, Change):
+        return (outcome.kind, outcome.version)
+    return (outcome.code, outcome.details.get("version", 0))

@@ -7,7 +7,7 @@ are made once per write or per change are NamedTuples, because a frozen dataclas
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 ChangeKind = Literal["create", "update", "delete"]
 WriteKind = Literal["set", "update", "delete"]
@@ -129,4 +129,20 @@ class Subscriber(Protocol):
         Answers False when nothing was taken because the subscriber already holds as many unsent bytes as it
         may: the feed then sets it behind, and it asks for a catch-up itself once it has drained.
         """
+        ...
+
+
+@runtime_checkable
+class DirectSubscriber(Subscriber, Protocol):
+    """A Subscriber that says itself when it is full, so that a feed need not ask at each delivery.
+
+    `write` takes frames always. Whoever owns the subscriber tells the hub when `is_full` becomes true, and
+    nothing is written from then on until it has told that it is false again.
+    """
+
+    write: Callable[[bytes], None]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it holds as many unsent bytes as it may."""
         ...

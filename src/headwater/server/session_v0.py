@@ -75,6 +75,12 @@ class V0Session:
         except HeadwaterError as error:
             self._tell(room.group, room.item, error)
 
+    def filled(self) -> None:
+        """Let the hub know that nothing can be taken now."""
+        for entry in self._entries.values():
+            if entry.subscription is not None:
+                self._hub.filled(entry.subscription)
+
     def drained(self) -> None:
         """Let everything that fell behind catch up."""
         for entry in self._entries.values():

@@ -69,6 +69,11 @@ class V1Session:
         elif asked is not None:
             self._do(asked)
 
+    def filled(self) -> None:
+        """Let the hub know that nothing can be taken now."""
+        for subscription in self._subscriptions.values():
+            self._realms.filled(subscription)
+
     def drained(self) -> None:
         """Say what could not be said, then let everything that fell behind catch up."""
         unsaid, self._unsaid = self._unsaid, []

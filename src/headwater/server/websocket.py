@@ -38,8 +38,12 @@ class Session(Protocol):
         """A whole text message came."""
         ...
 
+    def filled(self) -> None:
+        """The socket takes no frames from now on."""
+        ...
+
     def drained(self) -> None:
-        """The socket can take frames again after `offer` has refused some."""
+        """The socket can take frames again."""
         ...
 
     def closed(self) -> None:
@@ -67,7 +71,7 @@ class Opening(Protocol):
 
 
 class WebSocket(asyncio.Protocol):
-    """One socket. It is a Subscriber: feeds offer frames to it."""
+    """One socket. It is a DirectSubscriber: feeds offer frames to it, or write them."""
 
     __slots__ = (
         "_deadline",
@@ -75,11 +79,11 @@ class WebSocket(asyncio.Protocol):
         "_opening",
         "_server_connections",
         "_session",
-        "_write",
         "full_since",
         "heard",
         "pinged",
         "transport",
+        "write",
     )
 
     def __init__(self, opening: Opening, server_connections: set[Any]) -> None:
@@ -103,7 +107,7 @@ class WebSocket(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take over the transport of an upgraded request."""
         self.transport = cast(asyncio.Transport, transport)
-        self._write: Callable[[bytes], None] = self.transport.write
+        self.write: Callable[[bytes], None] = self.transport.write
         high = self._opening.settings.high_water_bytes
         self.transport.set_write_buffer_limits(high=high, low=high // 4)
         self._server_connections.add(self)
@@ -137,6 +141,8 @@ class WebSocket(asyncio.Protocol):
         self.full_since = asyncio.get_running_loop().time()
         if self._deadline is None and not self.transport.is_closing():
             self.transport.pause_reading()
+        if self._session is not None:
+            self._session.filled()
 
     def resume_writing(self) -> None:
         """The buffer has drained."""
@@ -155,11 +161,16 @@ class WebSocket(asyncio.Protocol):
 
     # --- the server's side ----------------------------------------------------------------------------------
 
+    @property
+    def is_full(self) -> bool:
+        """Whether it takes no frames now."""
+        return self.full_since is not None
+
     def offer(self, frames: bytes) -> bool:
         """Take frames unless the client is slow; see Subscriber."""
         if self.full_since is not None:
             return False
-        self._write(frames)
+        self.write(frames)
         return True
 
     def ping(self, now: float) -> None:
@@ -201,7 +212,7 @@ class WebSocket(asyncio.Protocol):
     def _answer(self, library: ServerProtocol) -> None:
         for data in library.data_to_send():
             if data:
-                self._write(data)
+                self.write(data)
             else:
                 self._finish_writing()
 
@@ -233,7 +244,7 @@ class WebSocket(asyncio.Protocol):
 
     def _control(self, opcode: Opcode, payload: bytes) -> None:
         if not self.transport.is_closing():
-            self._write(Frame(opcode, payload).serialize(mask=False))
+            self.write(Frame(opcode, payload).serialize(mask=False))
 
     def _finish_writing(self) -> None:
         if self.transport.can_write_eof() and not self.transport.is_closing():

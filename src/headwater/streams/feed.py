@@ -110,6 +110,18 @@ class Feed:
         self._ring = None
         return lost
 
+    def filled(self, subscription: Subscription) -> None:
+        """A live subscription's subscriber is full."""
+        lane = self._lanes.get(subscription.wire)
+        if lane is not None:
+            lane.filled(subscription)
+
+    def drained(self, subscription: Subscription) -> None:
+        """A live subscription's subscriber has drained."""
+        lane = self._lanes.get(subscription.wire)
+        if lane is not None:
+            lane.drained(subscription)
+
     def set_behind(self, subscription: Subscription) -> None:
         """Take a live subscription out of its lane, at what it has been sent."""
         lane = self._lanes.get(subscription.wire)

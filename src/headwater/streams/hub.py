@@ -124,6 +124,12 @@ class Hub:
         else:
             self.resume(subscription)
 
+    def filled(self, subscription: Subscription) -> None:
+        """A subscriber is full: its subscription gets nothing until it is resumed."""
+        feed = self._feeds.get(subscription.group)
+        if feed is not None and subscription.live:
+            feed.filled(subscription)
+
     def more(self, subscription: Subscription, limit: int) -> None:
         """Extend a subscription's window by older items. It is behind until it has them."""
         subscription.older += limit
@@ -135,6 +141,10 @@ class Hub:
     def resume(self, subscription: Subscription) -> None:
         """Let a subscription that is behind catch up, unless it is at it already: its subscriber can take
         more."""
+        if subscription.live:
+            feed = self._feeds.get(subscription.group)
+            if feed is not None:
+                feed.drained(subscription)
         if subscription.live or subscription.working or subscription.closed:
             return
         subscription.working = True

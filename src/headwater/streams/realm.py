@@ -81,6 +81,10 @@ class Realms:
         """See Hub.resume."""
         self.of(subscription.group.stream).hub.resume(subscription)
 
+    def filled(self, subscription: Subscription) -> None:
+        """See Hub.filled."""
+        self.of(subscription.group.stream).hub.filled(subscription)
+
     def more(self, subscription: Subscription, limit: int) -> None:
         """See Hub.more."""
         self.of(subscription.group.stream).hub.more(subscription, limit)

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from headwater.errors import SchemaMismatch
 from headwater.model import GroupKey, Write
-from headwater.storage.base import ENTRY_BYTES, Page, Store
+from headwater.storage.base import ENTRY_BYTES, Due, Page, Store
 from headwater.storage.memory import MemoryStore
 from headwater.storage.sqlite import SqliteStore
 from support.storage_model import StoreModel, described
@@ -58,19 +58,23 @@ def _refuse(data: bytes | None) -> bytes:
 keys = st.sampled_from([KEYS[0], KEYS[0], KEYS[0], *KEYS])
 
 writes = st.builds(
-    lambda key, item_id, what, data, if_version: Write(
+    lambda key, item_id, what, data, if_version, expires, once: Write(
         key,
         item_id,
         "update" if callable(what) else what,
         data,
         apply=what if callable(what) else None,
         if_version=if_version,
+        expires=expires,
+        key=once,
     ),
     key=keys,
     item_id=st.sampled_from(IDS),
     what=st.sampled_from(["set", "set", "delete", _append, _refuse]),
     data=st.binary(max_size=60),
     if_version=st.one_of(st.none(), st.none(), st.none(), st.integers(0, 30)),
+    expires=st.one_of(st.none(), st.none(), st.floats(1000, 1500)),
+    once=st.one_of(st.none(), st.none(), st.none(), st.sampled_from(["k", "l", "m"])),
 )
 
 
@@ -157,9 +161,26 @@ class Histories(RuleBasedStateMachine):
     @rule(seconds=st.floats(0, 60), limit=st.sampled_from([1, 3, 1000]))
     def sweep(self, seconds: float, limit: int) -> None:
         now = self.stamp / 1000 + seconds
-        expected = self.model.sweep(now, 30.0, limit)
+        self.model.sweep(now, 30.0)
+        for _, store in self.stores:
+            while self.do(store.sweep(now=now, tombstone_age=30.0, limit=limit)) == limit:
+                pass
+
+    @rule(key=keys, before=st.integers(1, 60), limit=st.integers(1, 6))
+    def look_through_a_window(self, key: GroupKey, before: int, limit: int) -> None:
+        expected = self.model.window(key, before, limit)
+        older = self.model.window(key, expected[0].created, 1) if expected else []
         for name, store in self.stores:
-            assert self.do(store.sweep(now=now, tombstone_age=30.0, limit=limit)) == expected, name
+            page = self.do(store.window(key, before=before, limit=limit))
+            head = self.model.head(key)
+            assert page == Page(expected, [], head.version, not older, head), name
+
+    @rule(now=st.floats(1000, 1600))
+    def ask_what_is_due(self, now: float) -> None:
+        expected = self.model.due(now)
+        for name, store in self.stores:
+            found = self.do(store.due(now=now))
+            assert sorted(found) == sorted(Due(*due[1:]) for due in expected), name
 
     @rule()
     def reopen(self) -> None:
@@ -198,10 +219,12 @@ class Histories(RuleBasedStateMachine):
         assert page.complete == (page.through >= head.version), name
         assert page.items == self.model.items(key, after, page.through), name
         gone = self.model.tombstones(key, after, page.through) if after else []
-        assert page.tombstones == gone, name
+        assert [stone for stone in page.tombstones if stone in gone] == gone, name
+        later = {stone.id for stone in self.model.tombstones(key, page.through, head.version)}
+        assert all(stone.id in later for stone in page.tombstones if stone not in gone), name
         entries = [*page.items, *page.tombstones]
         assert entries or page.complete, name
-        sizes = [ENTRY_BYTES + len(item.data) for item in page.items] + [ENTRY_BYTES] * len(gone)
+        sizes = [ENTRY_BYTES + len(item.data) for item in page.items] + [ENTRY_BYTES] * len(page.tombstones)
         last_first = sorted(zip(entries, sizes, strict=True), key=lambda pair: -pair[0].version)
         assert sum(size for _, size in last_first[1:]) <= limit, name
 

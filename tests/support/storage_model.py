@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from headwater.errors import HeadwaterError
 from headwater.model import Change, GroupKey, Head, Item, Tombstone, Write
+from headwater.storage.base import Outcome, Repeated
 
 
 @dataclass
@@ -16,6 +17,7 @@ class Entry:
     version: int
     created: int
     data: bytes | None
+    expires: float | None = None
 
 
 @dataclass
@@ -23,6 +25,7 @@ class GroupModel:
     version: int
     floor: int
     entries: dict[str, Entry] = field(default_factory=dict)
+    keys: dict[str, tuple[float, int]] = field(default_factory=dict)
 
 
 @dataclass
@@ -52,8 +55,22 @@ class StoreModel:
         gone = (found for found in self._range(key, after, through) if found[1].data is None)
         return [Tombstone(item_id, entry.version) for item_id, entry in gone]
 
-    def sweep(self, now: float, age: float, limit: int) -> int:
-        aged = [delete for delete in self.deletes[:limit] if delete[0] <= (now - age) * 1000.0]
+    def window(self, key: GroupKey, before: int, limit: int) -> list[Item]:
+        items = sorted(self.items(key), key=lambda item: item.created)
+        return [item for item in items if item.created < before][-limit:]
+
+    def due(self, now: float) -> list[tuple[float, GroupKey, str, int]]:
+        return sorted(
+            (entry.expires, key, item_id, entry.version)
+            for key, group in self.groups.items()
+            for item_id, entry in group.entries.items()
+            if entry.expires is not None and entry.expires <= now
+        )
+
+    def sweep(self, now: float, age: float) -> None:
+        """Until nothing more goes."""
+        cut = (now - age) * 1000.0
+        aged = [delete for delete in self.deletes if delete[0] <= cut]
         for _, key, item_id, version in aged:
             group = self.groups[key]
             group.floor = version
@@ -64,7 +81,8 @@ class StoreModel:
                 self.base = max(self.base, group.version)
                 del self.groups[key]
         del self.deletes[: len(aged)]
-        return len(aged)
+        for group in self.groups.values():
+            group.keys = {name: kept for name, kept in group.keys.items() if kept[0] > cut}
 
     def _range(self, key: GroupKey, after: int, through: int) -> Iterator[tuple[str, Entry]]:
         group = self.groups.get(key)
@@ -74,6 +92,8 @@ class StoreModel:
 
     def _write(self, write: Write, stamp: float) -> tuple[str, int]:
         group = self.groups.get(write.group)
+        if group and write.key in group.keys:
+            return ("repeated", group.keys[write.key][1])
         entry = group.entries.get(write.id) if group else None
         current = entry if entry and entry.data is not None else None
         if write.if_version is not None and write.if_version != (current.version if current else 0):
@@ -88,17 +108,23 @@ class StoreModel:
                 return (error.code, 0)
         group = self.groups.setdefault(write.group, GroupModel(self.base, self.base))
         group.version += 1
-        group.entries[write.id] = Entry(group.version, current.created if current else group.version, data)
+        created = current.created if current else group.version
+        expires = current.expires if current and write.kind == "update" else write.expires
+        group.entries[write.id] = Entry(group.version, created, data, None if data is None else expires)
+        if write.key is not None:
+            group.keys[write.key] = (stamp, group.version)
         if data is None:
             self.deletes.append((stamp, write.group, write.id, group.version))
             return ("delete", group.version)
         return ("update" if current else "create", group.version)
 
 
-def described(outcome: Change | HeadwaterError | None) -> tuple[str, int]:
+def described(outcome: Outcome) -> tuple[str, int]:
     """A store's outcome as the model says it."""
     if outcome is None:
         return ("nothing", 0)
     if isinstance(outcome, Change):
         return (outcome.kind, outcome.version)
+    if isinstance(outcome, Repeated):
+        return ("repeated", outcome.change.version)
     return (outcome.code, outcome.details.get("version", 0))

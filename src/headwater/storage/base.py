@@ -61,7 +61,8 @@ class Page(NamedTuple):
     are left out: a snapshot.
 
     An id appears once in a page, as what it is now: an item written twice with its last version, a deleted
-    one as its tombstone, a deleted one that was set again as an item.
+    one as its tombstone, a deleted one that was set again as an item. (One that was deleted, set and deleted
+    again while a reader pages may come as the first tombstone, and as the last in a later page.)
     """
 
     items: list[Item]

@@ -38,7 +38,7 @@ class _Group:
     the id's earlier entry behind, stale: an entry counts only while it is the id's present version.
     """
 
-    __slots__ = ("floor", "gone", "held", "ids", "version", "versions")
+    __slots__ = ("floor", "gone", "held", "ids", "keys", "version", "versions")
 
     def __init__(self, base: int) -> None:
         self.version = self.floor = base
@@ -46,6 +46,7 @@ class _Group:
         self.gone: dict[str, Tombstone] = {}
         self.versions: list[int] = []
         self.ids: list[str] = []
+        self.keys: dict[str, Change] = {}
 
     def present(self, item_id: str) -> Item | Tombstone | None:
         return self.held.get(item_id) or self.gone.get(item_id)
@@ -75,8 +76,7 @@ class MemoryStore:
         self._groups: dict[GroupKey, _Group] = {}
         self._deletes: deque[_Delete] = deque()
         self._expires: dict[tuple[GroupKey, str], float] = {}
-        self._keys: dict[tuple[GroupKey, str], Change] = {}
-        self._used: deque[tuple[float, tuple[GroupKey, str]]] = deque()
+        self._used: deque[tuple[float, _Group, str]] = deque()
         self._base = 0
         self._closed = False
 
@@ -169,7 +169,8 @@ class MemoryStore:
             swept += 1
         keys = 0
         while keys < limit and self._used and self._used[0][0] <= now - tombstone_age:
-            del self._keys[self._used.popleft()[1]]
+            _, group, key = self._used.popleft()
+            del group.keys[key]
             keys += 1
         return max(swept, keys)
 
@@ -186,9 +187,10 @@ class MemoryStore:
     def _outcome(self, write: Write, at: float) -> Outcome:
         try:
             check_names(write)
-            if write.key is not None and (first := self._keys.get((write.group, write.key))) is not None:
-                return Repeated(first)
             known = self._groups.get(write.group)
+            first = known.keys.get(write.key) if known and write.key is not None else None
+            if first is not None:
+                return Repeated(first)
             before = known.held.get(write.id) if known else None
             data = data_after(write, before.version if before else 0, before.data if before else None)
         except HeadwaterError as rejection:
@@ -209,8 +211,9 @@ class MemoryStore:
             if write.expires is not None and write.kind != "delete":
                 self._expires[where] = write.expires
         if write.key is not None:
-            self._keys[write.group, write.key] = change
-            self._used.append((at, (write.group, write.key)))
+            group = self._groups[write.group]
+            group.keys[write.key] = change
+            self._used.append((at, group, write.key))
 
     def _put(self, write: Write, before: Item | None, data: bytes) -> Change:
         group = self._groups.get(write.group)

@@ -1,0 +1,58 @@
+"""A process that writes as fast as it can and says what was acknowledged, to be killed in the middle.
+
+Run as `python -m support.storage_storm FILE SEED`. After `open EPOCH` it prints one line for each
+acknowledged write, `GROUP VERSION KIND ID NONCE`, and only then begins the next batch.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from random import Random
+
+import uvloop
+
+from headwater.clock import Stamps, SystemClock
+from headwater.model import Change, GroupKey, Write
+from headwater.storage.sqlite import SqliteStore
+
+STREAM = "storm"
+GROUPS = 5
+IDS = 40
+
+
+async def storm(file: Path, seed: int) -> None:
+    random = Random(seed)
+    store = await SqliteStore.open(file)
+    stamps = Stamps(SystemClock(), store.stamp)
+    say(f"open {store.epoch}\n")
+    while True:
+        batch = [some_write(random) for _ in range(random.choice((1, 2, 64)))]
+        outcomes = await store.commit(batch, stamp=stamps.next())
+        if random.random() < 0.02:
+            await store.sweep(now=time.time(), tombstone_age=3600)
+        say("".join(line(outcome) for outcome in outcomes if isinstance(outcome, Change)))
+
+
+def some_write(random: Random) -> Write:
+    key = GroupKey(STREAM, f"g{random.randrange(GROUPS)}")
+    item_id = f"i{random.randrange(IDS)}"
+    if random.random() < 0.2:
+        return Write(key, item_id, "delete")
+    size = random.choice((0, 0, 200, 6000))
+    return Write(key, item_id, "set", b"%d %s" % (random.getrandbits(60), b"x" * size))
+
+
+def line(change: Change) -> str:
+    nonce = change.data.split(b" ")[0].decode()
+    return f"{change.group.group} {change.version} {change.kind} {change.id} {nonce}\n"
+
+
+def say(text: str) -> None:
+    os.write(1, text.encode())
+
+
+if __name__ == "__main__":
+    uvloop.run(storm(Path(sys.argv[1]), int(sys.argv[2])))

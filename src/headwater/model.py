@@ -132,15 +132,26 @@ class Subscriber(Protocol):
         ...
 
 
+class Outlet(Protocol):
+    """Something that takes bytes always, as an asyncio transport does."""
+
+    def write(self, data: bytes) -> None:
+        """Take bytes, without waiting."""
+        ...
+
+
 @runtime_checkable
 class DirectSubscriber(Subscriber, Protocol):
     """A Subscriber that says itself when it is full, so that a feed need not ask at each delivery.
 
-    `write` takes frames always. Whoever owns the subscriber tells the hub when `is_full` becomes true, and
+    Frames go to its `outlet`. Whoever owns the subscriber tells the hub when `is_full` becomes true, and
     nothing is written from then on until it has told that it is false again.
     """
 
-    write: Callable[[bytes], None]
+    @property
+    def outlet(self) -> Outlet:
+        """Where frames go."""
+        ...
 
     @property
     def is_full(self) -> bool:

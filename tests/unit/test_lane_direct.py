@@ -24,8 +24,12 @@ class Direct:
         self.is_full = False
         self.then = then
 
-    def write(self, frames: bytes) -> None:
-        self.written.append(frames)
+    @property
+    def outlet(self) -> Direct:
+        return self
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
         self.then()
 
     def offer(self, frames: bytes) -> bool:

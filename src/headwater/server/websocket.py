@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, Protocol, cast
 
@@ -83,7 +83,6 @@ class WebSocket(asyncio.Protocol):
         "heard",
         "pinged",
         "transport",
-        "write",
     )
 
     def __init__(self, opening: Opening, server_connections: set[Any]) -> None:
@@ -107,7 +106,6 @@ class WebSocket(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take over the transport of an upgraded request."""
         self.transport = cast(asyncio.Transport, transport)
-        self.write: Callable[[bytes], None] = self.transport.write
         high = self._opening.settings.high_water_bytes
         self.transport.set_write_buffer_limits(high=high, low=high // 4)
         self._server_connections.add(self)
@@ -162,6 +160,11 @@ class WebSocket(asyncio.Protocol):
     # --- the server's side ----------------------------------------------------------------------------------
 
     @property
+    def outlet(self) -> asyncio.Transport:
+        """Where frames go."""
+        return self.transport
+
+    @property
     def is_full(self) -> bool:
         """Whether it takes no frames now."""
         return self.full_since is not None
@@ -170,7 +173,7 @@ class WebSocket(asyncio.Protocol):
         """Take frames unless the client is slow; see Subscriber."""
         if self.full_since is not None:
             return False
-        self.write(frames)
+        self.transport.write(frames)
         return True
 
     def ping(self, now: float) -> None:
@@ -212,7 +215,7 @@ class WebSocket(asyncio.Protocol):
     def _answer(self, library: ServerProtocol) -> None:
         for data in library.data_to_send():
             if data:
-                self.write(data)
+                self.transport.write(data)
             else:
                 self._finish_writing()
 
@@ -244,7 +247,7 @@ class WebSocket(asyncio.Protocol):
 
     def _control(self, opcode: Opcode, payload: bytes) -> None:
         if not self.transport.is_closing():
-            self.write(Frame(opcode, payload).serialize(mask=False))
+            self.transport.write(Frame(opcode, payload).serialize(mask=False))
 
     def _finish_writing(self) -> None:
         if self.transport.can_write_eof() and not self.transport.is_closing():

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from headwater.model import DirectSubscriber
+from headwater.model import DirectSubscriber, Outlet
 from headwater.protocol.frames import Advance, Wire
 from headwater.streams.commits import Event
 from headwater.streams.rollup import merge
@@ -50,6 +50,7 @@ class Lane:
         "_feed",
         "_full",
         "_items",
+        "_outlets",
         "_pending",
         "_room",
         "_size",
@@ -71,8 +72,10 @@ class Lane:
         self.sent = head
         self.head = head
         self._room: Room = {}
-        self._direct: dict[Subscription, Callable[[bytes], None]] = {}
+        self._direct: dict[Subscription, Outlet] = {}
         """Those of the room whose subscribers say themselves when they are full."""
+        self._outlets: list[Outlet] | None = []
+        """Their outlets, side by side in memory; None when the list has to be made anew."""
         self._full: set[Subscription] = set()
         """Those of them that have said so since the last flush."""
         self._items: dict[str | None, Room] = {}
@@ -128,7 +131,8 @@ class Lane:
         subscriber = subscription.subscriber
         self._size += 1
         if shares and isinstance(subscriber, DirectSubscriber):
-            self._direct[subscription] = subscriber.write
+            self._direct[subscription] = subscriber.outlet
+            self._outlets = None
             if subscriber.is_full:
                 self._full.add(subscription)
             return
@@ -149,6 +153,7 @@ class Lane:
         """Take a subscription out, if it is here."""
         subscription.live = False
         if self._direct.pop(subscription, None) is not None:
+            self._outlets = None
             self._full.discard(subscription)
             self._size -= 1
             return
@@ -228,11 +233,13 @@ class Lane:
 
     def _write(self, frames: bytes) -> None:
         """Write to all direct subscribers; one that fails is left to its own end, and the others go on."""
-        writes = iter(self._direct.values())
+        if self._outlets is None:
+            self._outlets = list(self._direct.values())
+        outlets = iter(self._outlets)
         while True:
             try:
-                for write in writes:
-                    write(frames)
+                for outlet in outlets:
+                    outlet.write(frames)
                 return
             except Exception:
                 log.exception("A subscriber failed to take frames")

@@ -2,15 +2,16 @@
 
 A checkpoint copies the log's pages into the file and syncs it, which takes long and may run beside commits
 (PASSIVE). But the log begins anew only when nothing of it is left to copy, which under a storm of writes
-never happens by itself. So once the log is over its bound, two PASSIVE rounds copy nearly all, and the
-writer does the small rest between two commits (RESTART).
+never happens by itself. So once the log is over its bound, PASSIVE rounds copy nearly all, and the writer
+does the small rest between two commits (RESTART).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Event, Thread
+from time import monotonic
 
 import apsw
 
@@ -20,8 +21,14 @@ PASSIVE_PAGES = 1_024
 """Pages in the log (of 4 KiB) since the last checkpoint at which the next one begins: 4 MiB."""
 RESTART_PAGES = 6_144
 """Pages in the log at which it has to begin anew: 24 MiB."""
-RESTART_WAIT_MS = 50
-"""How long the writer waits for readers to leave the log; if they do not, the next round tries again."""
+RESTART_REST_PAGES = 256
+"""Pages that may be left for the writer to copy; more are copied beside it first, if that keeps up."""
+MAX_ROUNDS = 4
+"""How often that is tried."""
+RESTART_WAIT_MS = 20
+"""How long the writer waits for readers to leave the log."""
+RETRY_SECONDS = 1.0
+"""When to try again if they did not, or the disk failed."""
 
 
 class Checkpoints:
@@ -32,10 +39,10 @@ class Checkpoints:
         self._pages = 0
         self._copied = 0
         self._due = Event()
+        self._restarted = Event()
+        self._retry_at = 0.0
         self._closed = False
-        self._busy = Lock()
         self._db: Database | None = None
-        self._restart_pending = False
         self._post_restart: Callable[[], None] = lambda: None
         self._thread: Thread | None = None
 
@@ -49,6 +56,7 @@ class Checkpoints:
         """End the thread; returns when it has ended."""
         self._closed = True
         self._due.set()
+        self._restarted.set()
         if self._thread is not None:
             self._thread.join()
 
@@ -56,17 +64,18 @@ class Checkpoints:
         """Learn the log's length from each commit of the writer's connection."""
         db.set_wal_hook(self._committed)
 
-    def restart(self, db: Database) -> None:
+    def restart(self, db: Database | None) -> None:
         """Copy the rest and let the log begin anew; on the writer's thread, between two commits."""
-        with self._busy:
-            db.set_busy_timeout(RESTART_WAIT_MS)
-            try:
+        try:
+            if db is not None:
+                db.set_busy_timeout(RESTART_WAIT_MS)
                 _, self._copied = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
-            except apsw.Error:
-                pass  # A reader is in the way, or the disk fails: the next round tries again.
-            finally:
+        except apsw.Error:
+            self._retry_at = monotonic() + RETRY_SECONDS
+        finally:
+            if db is not None:
                 db.set_busy_timeout(BUSY_MS)
-                self._restart_pending = False
+            self._restarted.set()
 
     def _committed(self, _db: Database, _name: str, pages: int) -> int:
         if pages < self._pages:
@@ -80,7 +89,7 @@ class Checkpoints:
         while not self._closed:
             self._due.wait()
             self._due.clear()
-            if not self._closed:
+            if not self._closed and monotonic() >= self._retry_at:
                 self._round()
         if self._db is not None:
             self._db.close()
@@ -88,15 +97,22 @@ class Checkpoints:
     def _round(self) -> None:
         try:
             self._passive()
-            if self._pages >= RESTART_PAGES and not self._restart_pending:
-                self._passive()
-                self._restart_pending = True
+            if self._pages >= RESTART_PAGES:
+                self._approach()
+                self._restarted.clear()
                 self._post_restart()
+                self._restarted.wait()
         except apsw.Error:
-            return  # The disk fails: the next commit tells, and the next round tries again.
+            self._retry_at = monotonic() + RETRY_SECONDS  # The commits tell that the disk fails.
+
+    def _approach(self) -> None:
+        """Copy until little is left."""
+        for _ in range(MAX_ROUNDS):
+            if self._pages - self._copied <= RESTART_REST_PAGES:
+                return
+            self._passive()
 
     def _passive(self) -> None:
         if self._db is None:
             self._db = connect(self._file)
-        with self._busy:
-            _, self._copied = self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        _, self._copied = self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)

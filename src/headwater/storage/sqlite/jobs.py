@@ -6,6 +6,7 @@ The hand-over is on the path of every write, so it is bare: one C queue in, one 
 from __future__ import annotations
 
 import asyncio
+import logging
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -13,6 +14,8 @@ from threading import Thread
 from typing import Any, NamedTuple, TypeVar
 
 from headwater.errors import StoreUnavailable
+
+log = logging.getLogger("headwater.storage")
 
 Result = TypeVar("Result")
 
@@ -47,7 +50,7 @@ class JobThread:
         return future
 
     def post(self, work: Callable[[], None]) -> None:
-        """Do the work after the jobs given before, unless the thread has ended. It must not raise."""
+        """Do the work after the jobs given before, unless the thread has ended. An error is logged."""
         if not self._closed:
             self._jobs.put(_Job(work, None, None))
 
@@ -64,7 +67,10 @@ class JobThread:
     @staticmethod
     def _do(job: _Job) -> None:
         if job.loop is None or job.future is None:
-            job.work()
+            try:
+                job.work()
+            except Exception:
+                log.exception("A job that answers to nobody failed")
             return
         try:
             answer, value = _resolve, job.work()

@@ -121,8 +121,7 @@ class Writer:
 
     def restart_log(self) -> None:
         """Let the write-ahead log begin anew, between two commits."""
-        if self._db is not None:
-            self.checkpoints.restart(self._db)
+        self.checkpoints.restart(self._db)
 
     def close(self) -> None:
         """Settle everything and mark the file as cleanly closed.

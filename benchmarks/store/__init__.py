@@ -1,0 +1,1 @@
+"""Durable writes into small and large stores."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from headwater.errors import StoreUnavailable
 from headwater.model import GroupKey, Origin, Write
 from headwater.protocol.v1 import V1Wire
+from headwater.streams import catchup as catchup_module
 from headwater.streams import hub as hub_module
 from headwater.streams.lane import SLICE
 from headwater.streams.subscription import Subscription
@@ -262,6 +264,39 @@ class TestFallingBehind:
         await turns(50)
         assert [item["id"] for item in synced(one)] == ["a", "b", "c"]
         await stage.close()
+
+
+class TestAFeedThatLags:
+    async def test_since_its_group_was_forgotten_does_not_keep_anybody_waiting(
+        self, stage: StreamStage
+    ) -> None:
+        """A group that the store does not know goes on from the store's base, which rises without a change to
+        the group."""
+        first, item = await stage.live(), await stage.live("a")
+        other = GroupKey("chat", "other")
+        await stage.set("x", group=other)
+        await stage.delete("x", group=other)
+        while await stage.store.sweep(now=1e12, tombstone_age=0):
+            pass
+        second = await stage.live()
+        await turns()
+        await stage.set("a", n=1)
+        await turns()
+        assert (first.live, item.live, second.live) == (True, True, True)
+        for one in (first, item, second):
+            assert kinds(one)[-1] == "create"
+
+    async def test_since_a_notice_was_lost_is_set_right_in_the_end(
+        self, stage: StreamStage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(catchup_module, "AHEAD_SECONDS", 0.01)
+        first = await stage.live()
+        await stage.store.inner.commit([write("lost")], stamp=stage.stamps.next())
+        second = stage.subscribe()
+        async with asyncio.timeout(10):
+            while not (first.live and second.live and synced(first) == synced(second)):
+                await asyncio.sleep(0.001)
+        assert synced(first) == [{"id": "lost"}]
 
 
 class TestAStoreThatFails:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
-from headwater.errors import HeadwaterError, StoreUnavailable
+from headwater.errors import HeadwaterError
 from headwater.model import GroupKey
 from headwater.protocol.frames import CatchUpEncoder, Stretch
 from headwater.storage.base import Page, Store
@@ -21,7 +22,9 @@ log = logging.getLogger("headwater.streams")
 
 AHEAD_SECONDS = 10.0
 """How long a notice may take that the store was read ahead of. It is in this process already, as the answer
-of the commit under way; one that takes longer is lost, and the subscription reads again later."""
+of the commit under way; one that takes longer is lost, and the feed is set right without it."""
+
+Resume = Callable[[Subscription], None]
 
 _ReadKey = tuple[Feed, int, str | None]
 
@@ -72,11 +75,12 @@ class PageReader:
             del self._running[key]
 
 
-async def catch_up(subscription: Subscription, feed: Feed, reader: PageReader) -> None:
+async def catch_up(subscription: Subscription, feed: Feed, reader: PageReader, resume: Resume) -> None:
     """Bring a subscription from behind to live.
 
     Returns early when it was closed or its subscriber is full: it stays behind then, and whoever drains it
-    asks again.
+    asks again. Where the feed turns out to lag behind the store, its live subscriptions are set behind and
+    given to `resume`.
 
     :raises StoreUnavailable: the store cannot be read.
     """
@@ -90,7 +94,7 @@ async def catch_up(subscription: Subscription, feed: Feed, reader: PageReader) -
     if feed.covers(subscription.cursor):
         here = Stretch((), (), subscription.cursor, feed.head or 0)
         encoder.stretch(here)
-        if await _join(subscription, feed, encoder, here) != "uncovered":
+        if await _join(subscription, feed, encoder, here, resume) != "uncovered":
             return
     floor = 0
     while not subscription.closed:
@@ -109,7 +113,11 @@ async def catch_up(subscription: Subscription, feed: Feed, reader: PageReader) -
         if frames and not subscription.subscriber.offer(frames):
             return
         subscription.advance(page.through)
-        if page.complete and await _join(subscription, feed, encoder, stretch) != "uncovered":
+        if not page.complete:
+            continue
+        if feed.head is not None and page.head.floor > feed.head:
+            _set_right(feed, resume)
+        if await _join(subscription, feed, encoder, stretch, resume) != "uncovered":
             return
 
 
@@ -162,19 +170,24 @@ def _start_over(subscription: Subscription, encoder: CatchUpEncoder, reason: str
     return True
 
 
-async def _join(subscription: Subscription, feed: Feed, encoder: CatchUpEncoder, stretch: Stretch) -> Joined:
-    """Join, waiting for notices that the read was ahead of.
+def _set_right(feed: Feed, resume: Resume) -> None:
+    """Let a feed begin anew from the store. What it lacks is gone, or no notice told of it: a group that was
+    forgotten goes on from the store's base, without a change."""
+    for lost in feed.lose():
+        resume(lost)
 
-    :raises StoreUnavailable: they did not come.
-    """
+
+async def _join(
+    subscription: Subscription, feed: Feed, encoder: CatchUpEncoder, stretch: Stretch, resume: Resume
+) -> Joined:
+    """Join, waiting for notices that the read was ahead of."""
     joined = feed.join(subscription, encoder, stretch)
     while joined == "ahead":
         try:
             await asyncio.wait_for(feed.advanced(subscription.wire), AHEAD_SECONDS)
         except TimeoutError:
-            raise StoreUnavailable(
-                f"A commit that can be read has not been reported for {AHEAD_SECONDS:g} seconds."
-            ) from None
+            log.warning("%s was read ahead of what was reported; its feed begins anew", feed.group)
+            _set_right(feed, resume)
         if subscription.closed:
             break
         joined = feed.join(subscription, encoder, stretch)

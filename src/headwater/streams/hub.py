@@ -156,7 +156,7 @@ class Hub:
         feed = self._feeds.get(subscription.group)
         try:
             if feed is not None:
-                await catch_up(subscription, feed, self._reader)
+                await catch_up(subscription, feed, self._reader, self.resume)
             subscription.retry = 0
         except HeadwaterError as error:
             report(subscription, error)

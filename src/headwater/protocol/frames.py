@@ -107,6 +107,10 @@ class Wire(Protocol):
         """The frame that tells a subscription, which lives on, what went wrong with it."""
         ...
 
+    def behind(self, of: CatchUpOf) -> bytes:
+        """The frame that tells a subscription to take no live frames before it is whole again, or nothing."""
+        ...
+
     def catch_up(self, of: CatchUpOf) -> CatchUpEncoder:
         """An encoder for one catch-up of a subscription."""
         ...

@@ -96,6 +96,10 @@ class V0Wire:
         body = {"type": "event", "event": {"type": "error", "data": error.to_dict()}}
         return self._frame(group, item, orjson.dumps(body, default=str))
 
+    def behind(self, of: CatchUpOf) -> bytes:
+        """Nothing: a page takes the next `sync` as it comes."""
+        return b""
+
     def catch_up(self, of: CatchUpOf) -> V0CatchUp:
         """A catch-up that ends in one `sync`."""
         return V0CatchUp(self, of.group, of.item)

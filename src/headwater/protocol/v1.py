@@ -247,9 +247,9 @@ class V1Wire:
         """`reset`."""
         return self._message({"t": "reset", "sub": sub, "reason": reason, "epoch": self.epoch})
 
-    def behind(self, sub: int) -> bytes:
+    def behind(self, of: CatchUpOf) -> bytes:
         """`behind`."""
-        return self._message({"t": "behind", "sub": sub})
+        return self._message({"t": "behind", "sub": of.label})
 
 
 def _entry(item: Item) -> bytes:

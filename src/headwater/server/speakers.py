@@ -26,6 +26,8 @@ class Speakers:
             for one in among:
                 one.whole = subscription
         among.append(subscription)
+        if subscription.wire.resumes:
+            subscription.siblings = among
 
     def remove(self, subscription: Subscription) -> None:
         """Forget an ended subscription; if it spoke for others, the next one to the whole group does now."""

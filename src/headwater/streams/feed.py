@@ -152,8 +152,12 @@ class Feed:
             return "uncovered"
         missed = self._ring.between(read.through, lane.sent)
         since = _stretch_of((advance.change for advance in missed), subscription.item, lane.sent)
-        if not subscription.subscriber.offer(encoder.stretch(since) + encoder.complete()):
+        misled = [one for one in subscription.siblings if one.shown and not one.live]
+        told = b"".join([one.wire.behind(one) for one in misled if one is not subscription])
+        if not subscription.subscriber.offer(told + encoder.stretch(since) + encoder.complete()):
             return "refused"
+        for one in misled:
+            one.shown = False
         lane.enter(subscription)
         return "live"
 

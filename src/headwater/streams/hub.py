@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 
 from headwater.errors import HeadwaterError
@@ -29,11 +29,14 @@ MAX_RETRY_SECONDS = 30.0
 class Hub:
     """All feeds of the process."""
 
-    def __init__(self, store: Store, *, ring_bytes: int, page_bytes: int) -> None:
+    def __init__(
+        self, store: Store, *, ring_bytes: int, page_bytes: int, numbers: Iterator[int] | None = None
+    ) -> None:
+        """`numbers` name the feeds; hubs whose subscribers share a socket must share them."""
         self._reader = PageReader(store, page_bytes)
         self._ring_bytes = ring_bytes
         self._feeds: dict[GroupKey, Feed] = {}
-        self._numbers = count(1)
+        self._numbers = count(1) if numbers is None else numbers
         self._dirty: set[Feed] = set()
         self._withheld: set[Feed] = set()
         self._rollups: Mapping[str, float] = {}

@@ -41,6 +41,15 @@ class _Frame(NamedTuple):
     bytes: bytes
 
 
+def _wanted(subscription: Subscription, pending: list[_Frame]) -> bytes:
+    """What any of a subscription's live siblings wants, in order and once: what one is sent moves the others
+    on, so they must not miss what came before."""
+    live = [one for one in subscription.siblings if one.live]
+    return b"".join(
+        [frame.bytes for frame in pending if any(one.wants(frame.item, frame.created) for one in live)]
+    )
+
+
 class Lane:
     """Live subscriptions of one feed that speak one wire. `sent` is the version up to which all have been
     sent."""
@@ -125,18 +134,18 @@ class Lane:
 
     def enter(self, subscription: Subscription) -> None:
         """Make a subscription live. It must have been sent everything up to `sent`."""
-        subscription.live = True
+        subscription.live = subscription.shown = True
         subscription.since = self._turn
-        shares = subscription.item is None and subscription.whole is None and not subscription.floor
+        plain = subscription.item is None and subscription.whole is None and subscription.limit is None
         subscriber = subscription.subscriber
         self._size += 1
-        if shares and isinstance(subscriber, DirectSubscriber):
+        if plain and isinstance(subscriber, DirectSubscriber):
             self._direct[subscription] = subscriber.outlet
             self._outlets = None
             if subscriber.is_full:
                 self._full.add(subscription)
             return
-        room = self._room if shares else self._items.setdefault(subscription.item, {})
+        room = self._room if plain else self._items.setdefault(subscription.item, {})
         room[subscription] = subscriber.offer
 
     def filled(self, subscription: Subscription) -> None:
@@ -202,15 +211,26 @@ class Lane:
         if self._size <= SLICE:
             self._send_room(pending)
             if self._items:
-                self._send_items(pending)
+                for delivery in list(self._item_deliveries(pending)):
+                    self._deliver(*delivery)
         else:
             self._slicing = self._deliveries(pending)
             self._send_slice()
 
     def set_behind(self, subscription: Subscription) -> None:
-        """Take a live subscription out and let it need what follows what it has been sent."""
-        self.leave(subscription)
-        subscription.fall_behind(self.sent if self._slicing is None else self._started)
+        """Take a live subscription out and let it need what follows what it has been sent.
+
+        Frames of its siblings are not for it from now on, so the client is told; where it cannot be, the
+        siblings fall behind too.
+        """
+        cursor = self.sent if self._slicing is None else self._started
+        self._fall(subscription, cursor)
+        if not subscription.shares:
+            return
+        if subscription.subscriber.offer(self.wire.behind(subscription)):
+            subscription.shown = False
+        else:
+            self._fall_together(subscription, cursor)
 
     def _encode(self, one: Advance | Event) -> _Frame:
         """What travels of a change or an event, and whom it concerns."""
@@ -244,12 +264,8 @@ class Lane:
             except Exception:
                 log.exception("A subscriber failed to take frames")
 
-    def _send_items(self, pending: list[_Frame]) -> None:
-        for subscription, offer, frames in list(self._item_deliveries(pending)):
-            if not subscription.silent and not offer(frames):
-                self._refuse(subscription)
-
     def _item_deliveries(self, pending: list[_Frame]) -> Iterator[Delivery]:
+        sharing: dict[int, Subscription] = {}
         by_item: dict[str, list[bytes]] = {}
         for frame in pending:
             if frame.item is not None and frame.item in self._items:
@@ -257,16 +273,26 @@ class Lane:
         for item, frames in by_item.items():
             joined = b"".join(frames)
             for subscription, offer in self._items[item].items():
-                yield subscription, offer, joined
+                if subscription.shares:
+                    sharing[id(subscription.siblings)] = subscription
+                else:
+                    yield subscription, offer, joined
         if None in self._items:
-            yield from self._window_deliveries(self._items[None], pending)
+            yield from self._window_deliveries(self._items[None], pending, sharing)
+        for subscription in sharing.values():
+            yield subscription, subscription.subscriber.offer, _wanted(subscription, pending)
 
-    def _window_deliveries(self, room: Room, pending: list[_Frame]) -> Iterator[Delivery]:
-        """The same bytes for all, unless something is below a window's floor."""
+    def _window_deliveries(
+        self, room: Room, pending: list[_Frame], sharing: dict[int, Subscription]
+    ) -> Iterator[Delivery]:
+        """The same bytes for all, unless something is below a window's floor. Who shares with siblings is
+        noted instead."""
         joined = b"".join([frame.bytes for frame in pending])
         oldest = min(frame.created for frame in pending)
         for subscription, offer in room.items():
-            if subscription.floor <= oldest:
+            if subscription.shares:
+                sharing[id(subscription.siblings)] = subscription
+            elif subscription.floor <= oldest:
                 yield subscription, offer, joined
             elif mine := b"".join([frame.bytes for frame in pending if frame.created >= subscription.floor]):
                 yield subscription, offer, mine
@@ -293,13 +319,22 @@ class Lane:
         asyncio.get_running_loop().call_soon(self._send_slice)
 
     def _deliver(self, subscription: Subscription, offer: Offer, frames: bytes) -> None:
-        """One delivery of a sliced flush. Who left the lane meanwhile is passed over, and so is who left and
-        came back: its catch-up has sent it these frames."""
-        passed = (
-            not subscription.live or subscription.since == self._turn or self._is_spoken_for(subscription)
+        """One delivery. Who left the lane meanwhile is passed over, and so is who left and came back: its
+        catch-up has sent it these frames."""
+        due = self._is_due(subscription) or any(
+            self._is_due(one) and not self._is_plain(one) for one in subscription.siblings
         )
-        if not passed and not offer(frames):
+        if due and frames and not offer(frames):
             self._refuse(subscription)
+
+    def _is_plain(self, subscription: Subscription) -> bool:
+        """Whether it is in the room, which gets every frame."""
+        return subscription in self._direct or subscription in self._room
+
+    def _is_due(self, subscription: Subscription) -> bool:
+        return (
+            subscription.live and subscription.since != self._turn and not self._is_spoken_for(subscription)
+        )
 
     def _is_spoken_for(self, subscription: Subscription) -> bool:
         """Whether its whole group's subscription brings these frames: not if that one came after they were
@@ -309,5 +344,16 @@ class Lane:
         )
 
     def _refuse(self, subscription: Subscription) -> None:
+        self._fall(subscription, self._started)
+        self._fall_together(subscription, self._started)
+
+    def _fall_together(self, subscription: Subscription, cursor: int) -> None:
+        """Set its siblings behind too. The client takes a frame for all of them that it believes live, so
+        none may be sent one as long as it does not know that another has missed something."""
+        for one in subscription.siblings:
+            if one.live:
+                self._fall(one, cursor)
+
+    def _fall(self, subscription: Subscription, cursor: int) -> None:
         self.leave(subscription)
-        subscription.fall_behind(self._started)
+        subscription.fall_behind(cursor)

@@ -8,6 +8,7 @@ which realm.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 
 from headwater.clock import Clock, Stamps
 from headwater.config import Settings
@@ -24,12 +25,19 @@ PRESENCE = ".presence"
 """What the name of a stream's sister ends with, whose items are those who are there."""
 
 
+_FEED_NUMBERS = count(1)
+"""Feeds of all realms are numbered together: a socket has subscriptions in both."""
+
+
 class Realm:
     """One store, its hub and its commit queue."""
 
     def __init__(self, store: Store, stamps: Stamps, settings: Settings, clock: Clock) -> None:
         self.store = store
-        self.hub = Hub(store, ring_bytes=settings.streams.ring_bytes, page_bytes=settings.streams.page_bytes)
+        streams = settings.streams
+        self.hub = Hub(
+            store, ring_bytes=streams.ring_bytes, page_bytes=streams.page_bytes, numbers=_FEED_NUMBERS
+        )
         self.queue = CommitQueue(
             store, stamps, self._publish, max_pending_bytes=settings.storage.max_pending_bytes
         )

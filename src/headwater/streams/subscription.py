@@ -7,6 +7,8 @@ catch-up leads there, and whatever goes wrong sets it behind.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from headwater.model import GroupKey, Subscriber
 from headwater.protocol.frames import Wire
 
@@ -28,6 +30,8 @@ class Subscription:
         "older",
         "reading",
         "retry",
+        "shown",
+        "siblings",
         "since",
         "subscriber",
         "whole",
@@ -64,6 +68,11 @@ class Subscription:
         """It was asked to start over while a catch-up was under way."""
         self.retry = 0
         """Catch-ups that failed in a row because the store could not be read."""
+        self.siblings: Sequence[Subscription] = ()
+        """All subscriptions of its subscriber to this group, itself among them, where the wire lets them
+        share frames: what reaches one reaches all."""
+        self.shown = False
+        """The client takes live frames for it, until it is told that it is behind."""
         self.whole: Subscription | None = None
         """The same subscriber's subscription to the whole group, if any: while that one is live, this one
         stays silent, so that a socket gets one frame per change."""
@@ -79,6 +88,15 @@ class Subscription:
         self.reading = through
         if self.wire.resumes:
             self.cursor = through
+
+    @property
+    def shares(self) -> bool:
+        """Whether its frames are shared with siblings."""
+        return len(self.siblings) > 1
+
+    def wants(self, item: str | None, created: int) -> bool:
+        """Whether a frame about an item (None: the group) created at a version is for it."""
+        return created >= self.floor if self.item is None else self.item == item
 
     @property
     def silent(self) -> bool:

@@ -1,0 +1,476 @@
+"""Whatever happens, a client of protocol v1 ends with the store's state, in order, once.
+
+Any schedule of writes, deletes, updates, expiry, joins, leaves, windows that grow, lost connections, slow and
+silent clients, lost notices, swept deletes, rolled-up streams, restarts and lost stores, over a store whose
+commits and reads take effect and answer in any order that a busy machine allows. The clients are the
+reference store; each judges every frame and every state that it publishes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+import time
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+
+from headwater.clock import Stamps
+from headwater.config import Settings, SocketSettings, StreamSettings
+from headwater.errors import StoreUnavailable
+from headwater.model import GroupKey, Origin, Terms, Write
+from headwater.server.session_v1 import V1Session
+from headwater.server.websocket import Session
+from headwater.storage.base import Outcome, Store
+from headwater.storage.memory import MemoryStore
+from headwater.storage.sqlite import SqliteStore
+from headwater.streams import lane
+from headwater.streams.commits import Published
+from headwater.streams.presence import Presence
+from headwater.streams.realm import Realm, Realms
+from headwater.streams.writer import Writer
+from support.socket_server import OpenGate
+from support.stream_clock import HandClock
+from support.stream_store import HeldStore, turns
+from support.v1_client import HandSocket, JudgedClient, Recorded
+
+NOBODY = Origin()
+GROUPS = [GroupKey("chat", "a"), GroupKey("chat", "ab"), GroupKey("news", "a")]
+ITEMS = ["u", "v", "w", "x", "y", "z"]
+MOSTLY_ROOM = st.sampled_from([GROUPS[0]] * 4 + GROUPS)
+"""One group sees most of what happens, so that things happen at the same time."""
+WISHES = st.tuples(
+    MOSTLY_ROOM,
+    st.sampled_from([(None, None), (None, None), (None, 1), (None, 3), ("x", None), ("y", None)]),
+)
+KINDS = ["set", "set", "grow", "append", "member", "delete", "delete", "send", "expiring"]
+WRITES = st.lists(
+    st.tuples(st.sampled_from(KINDS), MOSTLY_ROOM, st.sampled_from(ITEMS)), min_size=1, max_size=6
+)
+SETTINGS = Settings(
+    streams=StreamSettings(ring_bytes=3000, page_bytes=150), socket=SocketSettings(max_subscriptions=50)
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quiet() -> Generator[None]:
+    """Faults that the machines make on purpose are logged with their traces."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+class HandLoop(asyncio.SelectorEventLoop):
+    """A loop whose time moves by hand: what waits for seconds waits for the test."""
+
+    hand = 1000.0
+
+    def time(self) -> float:
+        return self.hand
+
+
+class V1Machine(RuleBasedStateMachine):
+    """The machine over memory; the clients outlive restarts of the server's rooms."""
+
+    clients = Bundle("clients")
+    high_water = 1500
+    rolled: ClassVar[Mapping[str, float]] = {}
+    slice = 1000
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner(loop_factory=HandLoop)
+        self.clock = HandClock()
+        self.number = 0
+        self.all: list[JudgedClient] = []
+        self.writes: list[asyncio.Future[Any]] = []
+        self.lose_notices = 0
+        self.states: Any = {}
+        self.slice_before, lane.SLICE = lane.SLICE, self.slice
+        self.run(self.start())
+
+    def run(self, what: Any) -> Any:
+        return self.runner.run(what)
+
+    async def open_store(self) -> Store:
+        return LastingMemory()
+
+    async def start(self, inner: Store | None = None) -> None:
+        self.recorded = Recorded(inner or await self.open_store(), self.states)
+        self.store = HeldStore(self.recorded)  # pyright: ignore[reportArgumentType]
+        stamps = Stamps(self.clock, self.store.stamp)
+        self.realm = Realm(self.store, stamps, SETTINGS, self.clock)
+        fleeting = Realm(MemoryStore(), stamps, SETTINGS, self.clock)
+        self.realms = Realms(self.realm, fleeting)
+        self.presence = Presence(fleeting.queue, max_state_bytes=1000)
+        self.writer = Writer(
+            self.store, self.realm.queue, max_item_bytes=1_000_000, max_id_bytes=100, clock=self.clock
+        )
+        self.writer.declare({"chat": None, "news": None})
+        self.realm.hub.declare(self.rolled)
+        publish = self.realm.hub.publish
+
+        def perhaps(published: Sequence[Published]) -> None:
+            if self.lose_notices:
+                self.lose_notices -= 1
+                raise RuntimeError("the notice is lost")
+            publish(published)
+
+        self.realm.hub.publish = perhaps  # pyright: ignore[reportAttributeAccessIssue]
+
+    def open(self, socket: HandSocket) -> Session:
+        return V1Session(socket, self.realms, self.presence, OpenGate(), SETTINGS.socket)
+
+    # --- clients ---
+
+    @initialize(target=clients, wishes=st.lists(WISHES, min_size=1, max_size=3))
+    def begin_with_a_client(self, wishes: list[Any]) -> JudgedClient:
+        client = self.open_client(wishes)
+        self.run(turns(20))
+        return client
+
+    @rule(target=clients, wishes=st.lists(WISHES, min_size=1, max_size=3))
+    def open_client(self, wishes: list[Any]) -> JudgedClient:
+        client = JudgedClient(self, self.high_water)
+        self.all.append(client)
+        self.run(self.step(client.connect))
+        for wish in wishes:
+            self.subscribe(client, wish)
+        return client
+
+    @rule(client=clients, wish=WISHES)
+    def subscribe(self, client: JudgedClient, wish: Any) -> None:
+        group, (item, limit) = wish
+        self.run(self.step(client.subscribe, group, item, limit))
+
+    @rule(client=clients, index=st.integers(0, 5))
+    def unsubscribe(self, client: JudgedClient, index: int) -> None:
+        if client.subscriptions:
+            one = client.subscriptions[index % len(client.subscriptions)]
+            self.run(self.step(client.unsubscribe, one))
+
+    @rule(client=clients, index=st.integers(0, 5), limit=st.integers(1, 3))
+    def more(self, client: JudgedClient, index: int, limit: int) -> None:
+        windows = [one for one in client.subscriptions if one.limit is not None]
+        if windows:
+            self.run(self.step(client.more, windows[index % len(windows)], limit))
+
+    @rule(client=clients)
+    def lose_or_find_connection(self, client: JudgedClient) -> None:
+        self.run(self.step(client.disconnect if client.socket else client.connect))
+
+    @rule(client=clients)
+    def reconnect(self, client: JudgedClient) -> None:
+        self.run(self.step(client.disconnect))
+        self.run(self.step(client.connect))
+
+    @rule(client=consumes(clients))
+    def close_client(self, client: JudgedClient) -> None:
+        self.all.remove(client)
+        self.run(self.step(client.disconnect))
+
+    @rule(client=clients)
+    def stop_or_start_reading(self, client: JudgedClient) -> None:
+        client.reads = not client.reads
+
+    @rule(client=clients, most=st.integers(1, 4))
+    def read_a_little(self, client: JudgedClient, most: int) -> None:
+        client.reads = False
+        self.run(self.step(client.read, most))
+
+    @rule(client=clients)
+    def stop_or_start_talking(self, client: JudgedClient) -> None:
+        client.talks = not client.talks
+        self.run(self.step(client.talk))
+
+    # --- writes ---
+
+    @rule(writes=WRITES, size=st.sampled_from([0, 0, 400]), gap=st.integers(0, 3))
+    def write(self, writes: list[tuple[str, GroupKey, str]], size: int, gap: int) -> None:
+        self.run(self.write_all(writes, size, gap))
+
+    @rule(seconds=st.sampled_from([0.5, 5.0]))
+    def expire(self, seconds: float) -> None:
+        self.clock.time += seconds
+        self.run(self.begin(self.realm.expiry.once()))
+
+    # --- time and the store ---
+
+    @rule(number=st.integers(1, 20))
+    def let_run(self, number: int) -> None:
+        self.run(turns(number))
+
+    @rule(verb=st.sampled_from(["commit", "read"]))
+    def hold(self, verb: Any) -> None:
+        self.store.holds.add(verb)
+
+    @rule()
+    def release(self) -> None:
+        self.run(self.store.release())
+        self.run(turns(5))
+
+    @rule(index=st.integers(0, 10))
+    def perform_a_call(self, index: int) -> None:
+        calls = [call for call in self.store.waiting() if not call.performed]
+        if calls:
+            self.run(calls[index % len(calls)].perform())
+
+    @rule(index=st.integers(0, 10))
+    def finish_a_call(self, index: int) -> None:
+        calls = self.store.waiting()
+        if calls:
+            self.run(calls[index % len(calls)].finish())
+
+    @rule(index=st.integers(0, 10))
+    def fail_a_call(self, index: int) -> None:
+        calls = [call for call in self.store.waiting() if not call.performed]
+        if calls:
+            call = calls[index % len(calls)]
+            call.fault = StoreUnavailable("The disk is gone.")
+            self.run(call.finish())
+
+    @rule()
+    def lose_a_notice(self) -> None:
+        self.lose_notices = 1
+
+    @rule()
+    def sweep(self) -> None:
+        self.run(self.sweep_all())
+
+    @rule(seconds=st.sampled_from([0.01, 0.06, 3.0]))
+    def let_time_pass(self, seconds: float) -> None:
+        self.pass_time(seconds)
+        self.run(turns(3))
+
+    @rule()
+    def restart(self) -> None:
+        self.run(self.restart_server())
+
+    # --- what holds ---
+
+    @rule()
+    def settle(self) -> None:
+        """Let everything come to rest; then every subscription holds what the store holds."""
+        self.run(self.come_to_rest())
+        for client in self.all:
+            assert not client.errors or all(one["code"] == "STORE_UNAVAILABLE" for one in client.errors)
+            for one in client.subscriptions:
+                assert one.state.live, f"{one.stream}/{one.group} is not live"
+                stored = self.run(self.stored(one))
+                assert one.state.items() == stored, (
+                    f"{one.stream}/{one.group}/{one.item} floor {one.state.floor}"
+                )
+
+    @invariant()
+    def clients_read(self) -> None:
+        for client in self.all:
+            if client.reads:
+                self.run(self.step(client.read))
+
+    def teardown(self) -> None:
+        try:
+            self.settle()
+        finally:
+            lane.SLICE = self.slice_before
+            self.run(self.end())
+            self.runner.close()
+
+    async def end(self) -> None:
+        await self.store.release()
+        await self.realms.close()
+        await self.store.close()
+
+    async def step(self, do: Any, *arguments: Any) -> None:
+        do(*arguments)
+        await asyncio.sleep(0)
+
+    async def begin(self, what: Any) -> None:
+        task = asyncio.ensure_future(what)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self.writes.append(task)
+        await turns(3)
+
+    async def write_all(self, writes: list[tuple[str, GroupKey, str]], size: int, gap: int) -> None:
+        for kind, group, item in writes:
+            self.number += 1
+            writing = self.begin_write(kind, group, item, size)
+            writing.add_done_callback(lambda done: done.exception())
+            self.writes.append(writing)
+            await turns(gap)
+
+    def begin_write(self, kind: str, group: GroupKey, item: str, size: int) -> asyncio.Future[Any]:
+        writer = self.writer
+        base: dict[str, Any] = {"g": list(group)}
+        match kind:
+            case "set" | "expiring":
+                data = base | {"n": self.number, "text": "x" * size}
+                terms = Terms(ttl=3.0) if kind == "expiring" else Terms()
+                return writer.set(*group, item, orjson.dumps(data), terms=terms, origin=NOBODY)
+            case "grow":
+                data = base | {"text": "x" * (200 + self.number), "list": list(range(self.number % 20))}
+                return writer.set(*group, item, orjson.dumps(data), origin=NOBODY)
+            case "append" | "member":
+                changed: list[dict[str, Any]] = [{"type": "set", "path": "g", "value": list(group)}]
+                if kind == "append":
+                    changed.append({"type": "append", "path": "grown", "value": f"{self.number} "})
+                else:
+                    changed.append({"type": "set", "path": "n", "value": self.number})
+                return writer.update(*group, item, orjson.dumps(changed), origin=NOBODY)
+            case "delete":
+                return writer.delete(*group, item, origin=NOBODY)
+            case _:
+                return writer.send(*group, item, b'{"type":"t"}', origin=NOBODY)
+
+    async def sweep_all(self) -> None:
+        while await self.store.sweep(now=1e13, tombstone_age=0):
+            pass
+
+    async def restart_server(self) -> None:
+        """The server ends and begins again; its clients lose their connections and come back."""
+        connected = [client for client in self.all if client.socket is not None]
+        for client in connected:
+            client.disconnect()
+        await self.store.release()
+        await self.realms.close()
+        self.lose_notices = 0
+        await self.reopen()
+        for client in connected:
+            client.connect()
+
+    async def reopen(self) -> None:
+        await self.start(self.recorded.inner)
+
+    async def come_to_rest(self) -> None:
+        await self.store.release()
+        lost, self.lose_notices = self.lose_notices, 0
+        for client in self.all:
+            client.reads = client.talks = True
+            if client.socket is None:
+                client.connect()
+        del lost
+        for group in GROUPS:  # A last notice that was lost shows with the next one.
+            self.writes.append(self.begin_write("set", group, "z", 0))
+        for _ in range(2000):
+            if await self.at_rest():
+                return
+            self.pass_time(5.0)
+            await self.breathe()
+        raise AssertionError("the server does not come to rest")
+
+    async def at_rest(self) -> bool:
+        await turns(10)
+        while pending := [one for one in self.writes if not one.done()]:
+            await asyncio.wait(pending)
+        self.writes.clear()
+        for client in self.all:
+            client.talk()
+            client.read()
+        hub = self.realm.hub
+        feeds = [hub._feeds[group] for group in hub.groups]  # pyright: ignore[reportPrivateUsage]
+        behind = any(not one.live for feed in feeds for one in feed.subscriptions)
+        pending = any(feed.withheld(asyncio.get_running_loop().time()) for feed in feeds)
+        slicing = any(one._slicing for feed in feeds for one in feed._lanes.values())  # pyright: ignore[reportPrivateUsage]
+        resting = all(client.idle for client in self.all)
+        return resting and not slicing and not behind and not pending and not self.realm.queue.pending_bytes
+
+    def pass_time(self, seconds: float) -> None:
+        loop = self.runner.get_loop()
+        assert isinstance(loop, HandLoop)
+        loop.hand += seconds
+
+    async def breathe(self) -> None:
+        """Give threads a moment, where the store has some."""
+
+    async def stored(self, one: Any) -> list[dict[str, Any]]:
+        items = await self.writer.get_group(one.stream, one.group)
+        return [
+            orjson.loads(item.data)
+            for item in items
+            if one.item in (None, item.id) and item.created >= one.state.floor
+        ]
+
+
+class LastingMemory(MemoryStore):
+    """A memory store that outlives a restart of the rooms above it, and so keeps stamps as a file does."""
+
+    last = 0.0
+
+    @property
+    def stamp(self) -> float:
+        return self.last
+
+    async def commit(self, writes: Sequence[Write], *, stamp: float) -> list[Outcome]:
+        outcomes = await super().commit(writes, stamp=stamp)
+        self.last = stamp
+        return outcomes
+
+
+class MemoryMachine(V1Machine):
+    """The same, where the store may be lost altogether: an epoch ends."""
+
+    @rule()
+    def lose_the_store(self) -> None:
+        self.recorded.inner = LastingMemory()
+        self.run(self.restart_server())
+
+
+class SlicedMachine(V1Machine):
+    """The same where each flush leaves in slices."""
+
+    slice = 1
+
+
+class RollupMachine(V1Machine):
+    """The same where one stream holds its changes back for a moment and merges them."""
+
+    rolled: ClassVar[Mapping[str, float]] = {"chat": 0.05}
+
+
+class SqliteMachine(V1Machine):
+    """The same over a file, closed and opened again at each restart."""
+
+    folder: tempfile.TemporaryDirectory[str]
+
+    async def open_store(self) -> Store:
+        self.folder = tempfile.TemporaryDirectory()
+        return await self.open_file()
+
+    async def open_file(self) -> Store:
+        return await SqliteStore.open(Path(self.folder.name) / "data.db", synchronous="normal")
+
+    async def breathe(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(None, time.sleep, 0.001)
+
+    async def reopen(self) -> None:
+        await self.recorded.inner.close()
+        await self.start(await self.open_file())
+
+    def teardown(self) -> None:
+        try:
+            super().teardown()
+        finally:
+            self.folder.cleanup()
+
+
+TestMemory = MemoryMachine.TestCase
+TestMemory.settings = settings(
+    max_examples=100,
+    stateful_step_count=60,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    report_multiple_bugs=False,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+)
+TestSlices = SlicedMachine.TestCase
+TestSlices.settings = settings(TestMemory.settings, max_examples=50)
+TestRollups = RollupMachine.TestCase
+TestRollups.settings = settings(TestMemory.settings, max_examples=50)
+TestSqlite = SqliteMachine.TestCase
+TestSqlite.settings = settings(TestMemory.settings, max_examples=20)

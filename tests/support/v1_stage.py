@@ -1,0 +1,100 @@
+"""The streams of one process behind sessions of protocol v1, put together as the server does, on hand-made
+sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import orjson
+
+from headwater.clock import Stamps
+from headwater.config import Settings, SocketSettings, StreamSettings
+from headwater.model import GroupKey, Item, Origin, Terms
+from headwater.server.gate import Gate
+from headwater.server.session_v1 import V1Session
+from headwater.server.websocket import Session
+from headwater.storage.base import Store
+from headwater.storage.memory import MemoryStore
+from headwater.streams.presence import Presence
+from headwater.streams.realm import PRESENCE, Realm, Realms
+from headwater.streams.writer import Writer
+from support.socket_server import OpenGate
+from support.stream_clock import HandClock
+from support.stream_store import HeldStore, turns
+from support.v1_client import HandSocket, JudgedClient, Recorded
+
+ROOM = GroupKey("chat", "room")
+
+
+class PresenceGate(OpenGate):
+    """Lets everybody into the streams there are, and into those who say who is there."""
+
+    def admit(self, group: GroupKey, item: str | None, auth: Any) -> Any:
+        return super().admit(group._replace(stream=group.stream.removesuffix(PRESENCE)), item, auth)
+
+
+class V1Stage:
+    """All between a write and a client of protocol v1. `chat` has presence."""
+
+    rolled: ClassVar[Mapping[str, float]] = {}
+
+    def __init__(
+        self,
+        inner: Store | None = None,
+        *,
+        gate: Gate | None = None,
+        socket: SocketSettings | None = None,
+        streams: StreamSettings | None = None,
+    ) -> None:
+        self.clock = HandClock()
+        self.settings = Settings(socket=socket or SocketSettings(), streams=streams or StreamSettings())
+        self.recorded = Recorded(inner or MemoryStore())
+        self.store = HeldStore(self.recorded)  # pyright: ignore[reportArgumentType]
+        stamps = Stamps(self.clock)
+        self.durable = Realm(self.store, stamps, self.settings, self.clock)
+        self.fleeting = Realm(MemoryStore(), stamps, self.settings, self.clock)
+        self.realms = Realms(self.durable, self.fleeting)
+        self.presence = Presence(self.fleeting.queue, max_state_bytes=self.settings.socket.max_state_bytes)
+        self.presence.declare(["chat"])
+        self.gate = gate or PresenceGate()
+        self.writer = Writer(self.store, self.durable.queue, max_item_bytes=10_000_000, clock=self.clock)
+        self.writer.declare({"chat": None, "news": None})
+
+    def open(self, socket: HandSocket) -> Session:
+        """The session of a new socket."""
+        return V1Session(socket, self.realms, self.presence, self.gate, self.settings.socket)
+
+    def connect(self, high_water: int = 1_000_000) -> JudgedClient:
+        """A client that is connected."""
+        client = JudgedClient(self, high_water)
+        client.connect()
+        return client
+
+    async def set(
+        self, item: str, group: GroupKey = ROOM, *, terms: Terms | None = None, **members: Any
+    ) -> Item:
+        """Write an item and wait for the commit and the flush."""
+        data = orjson.dumps({"g": list(group), **members})
+        written = await self.writer.set(*group, item, data, terms=terms or Terms(), origin=Origin())
+        await turns()
+        return written
+
+    async def delete(self, item: str, group: GroupKey = ROOM) -> Item | None:
+        """Delete an item and wait for the commit and the flush."""
+        gone = await self.writer.delete(*group, item, origin=Origin())
+        await turns()
+        return gone
+
+    async def exchange(self, *clients: JudgedClient) -> None:
+        """Let the clients and the server say all that they have to say."""
+        for _ in range(10):
+            await turns()
+            for client in clients:
+                client.read()
+
+    async def close(self) -> None:
+        """End it as the server does."""
+        await self.store.release()
+        await self.realms.close()
+        await self.store.close()

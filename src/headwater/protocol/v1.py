@@ -261,12 +261,15 @@ def _patch(advance: Advance) -> bytes:
     change, before = advance.change, advance.before
     if before is None or max(len(before), len(change.data)) > MAX_DIFF_BYTES:
         return b""
-    operations = operations_between(orjson.loads(before), orjson.loads(change.data))
+    try:
+        operations = orjson.dumps(operations_between(orjson.loads(before), orjson.loads(change.data)))
+    except orjson.JSONEncodeError:
+        return b""  # Operations nest deeper than the item, which may be at the encoder's limit already.
     body = b'{"t":"patch","f":%d,"v":%d,"i":%b,"o":%b}' % (
         advance.feed,
         change.version,
         orjson.dumps(change.id),
-        orjson.dumps(operations),
+        operations,
     )
     return body if len(body) < len(change.data) else b""
 

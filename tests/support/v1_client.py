@@ -152,7 +152,7 @@ class JudgedClient:
     def read(self, most: int = 1_000_000) -> None:
         if self.socket is not None:
             for payload in self.socket.read(most):
-                self._take(orjson.loads(payload))
+                self._take(orjson.loads(payload), payload)
             self.talk()
 
     @property
@@ -183,7 +183,7 @@ class JudgedClient:
 
     # --- the rules ---
 
-    def _take(self, message: dict[str, Any]) -> None:
+    def _take(self, message: dict[str, Any], payload: bytes) -> None:
         kind = message["t"]
         if kind == "subscribed":
             one = next((known for known in self.subscriptions if known.number == message["sub"]), None)
@@ -196,7 +196,7 @@ class JudgedClient:
         if kind == "page":
             self._judge_page(message)
         before = {one: one.state.version for one in self.subscriptions if one.state.live}
-        self.store.received(orjson.dumps(message))
+        self.store.received(payload)
         for one in self.subscriptions:
             if one.state.live and before.get(one) != one.state.version:
                 self._judge_state(one, message)

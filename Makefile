@@ -71,7 +71,14 @@ bench: setup ## Run the benchmarks. BENCH_FLAGS= is passed on.
 # The packages of the npm registry: those of the TypeScript workspace, and those that the tests drive.
 NPM_LOCKS := $(wildcard package-lock.json tests/npm/package-lock.json)
 
-npm: setup $(patsubst %package-lock.json,%node_modules/.installed,$(NPM_LOCKS)) ## Install what the npm lock files pin.
+# The React package, which examples and tests use built.
+REACT := clients/react/dist/index.js
+
+$(REACT): $(CLIENT) clients/react/build.mjs $(wildcard clients/react/src/*.ts)
+	$(BIN)/python tests/support/node.py node clients/react/build.mjs
+	touch $@
+
+npm: setup $(REACT) $(patsubst %package-lock.json,%node_modules/.installed,$(NPM_LOCKS)) ## Install what the npm lock files pin.
 
 define npm_ci
 $(BIN)/python tests/support/node.py npm ci --prefix $(1) --no-audit --no-fund

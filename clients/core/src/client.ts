@@ -46,7 +46,7 @@ export class Client implements House {
   readonly #keep: Keep | undefined
   readonly #name: string
   #kept = new Map<string, any>()
-  #told = ''
+  #told = 'connecting '
 
   constructor(address?: string | URL, options: Options = {}) {
     const url = httpUrl(address)
@@ -121,7 +121,8 @@ export class Client implements House {
   enter(wanted: Wanted, follower: Follower): Room {
     this.open()
     const key = keyOf(wanted)
-    let room = this.#rooms.get(key)
+    // Who is there is there once for each who said so.
+    let room = wanted.state ? undefined : this.#rooms.get(key)
     if (!room || room.subscribed.error) {
       const kept = this.#kept.get(key)
       this.#kept.delete(key)

@@ -94,7 +94,7 @@ export class Connection {
   #opened(): void {
     this.#alive()
     this.#tell('open', '')
-    this.#expect(this.#pingMs, () => this.#ping(2 * this.#pingMs))
+    this.#listenOn()
     this.#carried.connected()
   }
 
@@ -103,6 +103,7 @@ export class Connection {
     this.#failures = 0
     this.#backoff.succeeded()
     if (message.t === 'hello') this.#pingMs = message.ping * 1000 || PING_MS
+    if (message.t === 'hello' || message.t === 'pong') this.#listenOn()
     this.#carried.received(message)
   }
 
@@ -114,9 +115,13 @@ export class Connection {
   #expect(ms: number, otherwise: () => void, since = this.#heardAt): void {
     clearTimeout(this.#watch)
     this.#watch = setTimeout(() => {
-      if (this.#heardAt > since) this.#expect(this.#pingMs, () => this.#ping(2 * this.#pingMs))
+      if (this.#heardAt > since) this.#listenOn()
       else otherwise()
     }, ms)
+  }
+
+  #listenOn(): void {
+    this.#expect(this.#pingMs, () => this.#ping(2 * this.#pingMs))
   }
 
   /** Ask for a sign of life, and take silence for death. */

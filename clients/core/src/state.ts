@@ -27,6 +27,7 @@ export class State {
   #draft: Map<string, Held> | undefined
   #items = NONE
   #dirty = false
+  #completed = 0
 
   constructor(only?: string) {
     this.#only = only
@@ -69,6 +70,12 @@ export class State {
     this.live = false
   }
 
+  /** A frame was lost, nobody knows which: what came since the last `complete` must be asked for again. */
+  lose(): void {
+    this.live = false
+    this.version = this.#completed
+  }
+
   reset(epoch: string): void {
     this.live = false
     this.#draft = new Map()
@@ -99,7 +106,7 @@ export class State {
       this.#draft = undefined
       this.#dirty = true
     }
-    this.version = version
+    this.version = this.#completed = version
     this.epoch = epoch
     this.floor = floor
     this.live = this.whole = true

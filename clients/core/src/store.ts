@@ -180,7 +180,7 @@ export class Store {
     this.unsubscribe(subscription)
     subscription.number = ++this.#numbers
     subscription.asked = false
-    subscription.state.fallBehind()
+    subscription.state.lose()
     this.#open.set(subscription.number, subscription)
     this.#ask(subscription)
     this.#watch(subscription, 'behind')

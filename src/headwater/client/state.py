@@ -27,7 +27,7 @@ class Held(NamedTuple):
 class State:
     """The items of one subscription, by id."""
 
-    __slots__ = ("_draft", "_item", "epoch", "floor", "held", "live", "version", "windowed")
+    __slots__ = ("_completed", "_draft", "_item", "epoch", "floor", "held", "live", "version", "windowed")
 
     def __init__(self, item: str | None, *, windowed: bool = False) -> None:
         self._item = item
@@ -41,6 +41,7 @@ class State:
         self.floor = 0
         """The creating version of the window's oldest item; 0 when everything is held."""
         self.live = False
+        self._completed = 0
 
     def items(self) -> list[dict[str, Any]]:
         """The items in creation order."""
@@ -55,6 +56,11 @@ class State:
     def fall_behind(self) -> None:
         """Live frames are not for this subscription until the next `complete`."""
         self.live = False
+
+    def lose(self) -> None:
+        """A frame was lost, nobody knows which: what came since the last `complete` is asked for again."""
+        self.live = False
+        self.version = self._completed
 
     def reset(self, epoch: str) -> None:
         """All of it follows."""
@@ -82,6 +88,7 @@ class State:
         if self._draft is not None:
             self.held, self._draft = self._draft, None
         self.version, self.epoch, self.floor, self.live = version, epoch, floor or 0, True
+        self._completed = version
 
     def set(self, version: int, created: int, data: dict[str, Any]) -> bool:
         """A live create or replacement. False when it is not for this subscription."""

@@ -142,7 +142,7 @@ class ClientStore:
 
     def _catch_up(self, subscription: Subscription, message: dict[str, Any]) -> None:
         state = subscription.state
-        match message["t"]:
+        match message.get("t"):
             case "subscribed":
                 self._detach(subscription)
                 state.begin()
@@ -173,7 +173,7 @@ class ClientStore:
 
     def _apply(self, subscription: Subscription, message: dict[str, Any]) -> None:
         state, changed = subscription.state, False
-        match message["t"]:
+        match message.get("t"):
             case "set":
                 changed = state.set(message["v"], message["c"], message["d"])
             case "patch":
@@ -195,7 +195,7 @@ class ClientStore:
         del self._subscriptions[subscription.number]
         self._numbers += 1
         subscription.number = self._numbers
-        subscription.state.fall_behind()
+        subscription.state.lose()
         self._subscriptions[subscription.number] = subscription
         self._send(subscription.request())
 

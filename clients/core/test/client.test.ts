@@ -1,0 +1,466 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+
+import { Client, connect, type Item, type Options, Stream } from '../src/index.ts'
+import { peer, type PeerSocket } from './peer.ts'
+
+interface Todo extends Item {
+  text: string
+}
+
+const A: [number, number, Todo] = [1, 1, { id: 'a', text: 'one' }]
+const B: [number, number, Todo] = [2, 2, { id: 'b', text: 'two' }]
+
+let server: ReturnType<typeof peer>
+let clients: Client[] = []
+
+function open(options: Options = {}): Client {
+  const client = connect('http://server', { WebSocket: server.WebSocket, ...options })
+  clients.push(client)
+  return client
+}
+
+/** Lets promises settle and timers that are due run. */
+const pass = (ms = 1) => vi.advanceTimersByTimeAsync(ms)
+
+async function accepted(ping?: number): Promise<PeerSocket> {
+  await pass()
+  return server.last.accept(ping)
+}
+
+beforeEach(() => {
+  server = peer()
+  vi.useFakeTimers()
+})
+
+afterEach(() => {
+  for (const client of clients.splice(0)) client.close()
+  vi.useRealTimers()
+  vi.unstubAllGlobals()
+})
+
+describe('state', () => {
+  test('a group is empty, then whole, then live; listeners hear of each burst once', async () => {
+    const group = open().group<Todo>('todo', 'g')
+    const heard: (readonly Todo[])[] = []
+    group.addChangeListener((state) => heard.push(state))
+    expect([group.getState(), group.ready, group.status]).toEqual([[], false, 'connecting'])
+    const socket = await accepted()
+    expect(group.status).toBe('behind')
+    socket.fill(1, [A, B])
+    await pass()
+    expect([heard, group.ready, group.status]).toEqual([[[A[2], B[2]]], true, 'live'])
+    socket.say({ t: 'gone', f: 101, v: 3, i: 'a' }, { t: 'gone', f: 101, v: 4, i: 'b' })
+    await pass()
+    expect(heard.slice(1)).toEqual([[]])
+  })
+
+  test('an empty group is told of too', async () => {
+    const heard = vi.fn()
+    open().group('todo', 'g').addChangeListener(heard)
+    ;(await accepted()).fill(1, [])
+    await pass()
+    expect(heard.mock.calls).toEqual([[[]]])
+  })
+
+  test('an unchanged item keeps its identity over changes, catch-ups and resets; so does the list', async () => {
+    const group = open().group<Todo>('todo', 'g')
+    const socket = await accepted()
+    socket.fill(1, [A, B])
+    const [a, b] = group.getState()
+    expect(group.getState()).toBe(group.getState())
+    socket.say({ t: 'set', f: 101, v: 3, c: 1, d: { id: 'a', text: 'new', deep: { same: 1 } } })
+    expect(group.getState()[0]).not.toBe(a)
+    expect(group.getState()[1]).toBe(b)
+    const before = group.getState()
+    socket.say({ t: 'behind', sub: 1 }, { t: 'complete', sub: 1, v: 3 })
+    expect(group.getState()).toBe(before)
+    socket.say(
+      { t: 'reset', sub: 1, reason: 'epoch', epoch: 'other' },
+      { t: 'page', sub: 1, v: 2, items: [[1, 1, structuredClone(before[0])], [2, 2, structuredClone(before[1])]] },
+      { t: 'complete', sub: 1, v: 2 },
+    )
+    expect(group.getState()).toBe(before)
+  })
+
+  test('what did not change inside an item stays the same object', async () => {
+    const item = open().item<any>('todo', 'g', 'a')
+    const socket = await accepted()
+    socket.fill(1, [[1, 1, { id: 'a', left: { n: 1 }, right: { n: 1 } }]])
+    const before = item.getState()
+    socket.say({ t: 'patch', f: 101, v: 2, i: 'a', o: [['s', ['left', 'n'], 2]] })
+    expect(item.getState().right).toBe(before.right)
+    socket.say({ t: 'set', f: 101, v: 3, c: 1, d: { id: 'a', left: { n: 2 }, right: { n: 3 } } })
+    expect(item.getState().left).toEqual({ n: 2 })
+    expect(before).toEqual({ id: 'a', left: { n: 1 }, right: { n: 1 } })
+  })
+
+  test('a sort key sorts, numbers by size, without touching what others see', async () => {
+    const client = open()
+    const sorted = client.group<any>('todo', 'g', { sortKey: 'n' })
+    const plain = client.group<any>('todo', 'g')
+    ;(await accepted()).fill(1, [[1, 1, { id: 'a', n: 10 }], [2, 2, { id: 'b', n: 9 }], [3, 3, { id: 'c' }]])
+    expect(sorted.getState().map(({ id }) => id)).toEqual(['b', 'a', 'c'])
+    expect(plain.getState().map(({ id }) => id)).toEqual(['a', 'b', 'c'])
+    expect(sorted.getState()).toBe(sorted.getState())
+  })
+
+  test('an event comes after the change that it follows', async () => {
+    const group = open().group<Todo>('todo', 'g')
+    const heard: string[] = []
+    group.addChangeListener((state) => heard.push(`state ${state.length}`))
+    const wave = (data: unknown) => heard.push(`wave ${data}`)
+    group.onEvent('wave', wave)
+    const socket = await accepted()
+    socket.fill(1, [A])
+    socket.say({ t: 'event', f: 101, e: { type: 'wave', data: 1 } }, { t: 'event', f: 101, e: { type: 'other', data: 2 } })
+    group.offEvent('wave', wave)
+    socket.say({ t: 'event', f: 101, e: { type: 'wave', data: 3 } })
+    await pass()
+    expect(heard).toEqual(['state 1', 'wave 1'])
+  })
+
+  test('a window loads older items, also when it is asked too early', async () => {
+    const group = open().group<Todo>('todo', 'g', { limit: 1 })
+    const socket = await accepted()
+    socket.fill(1, [B], 2, { floor: 2 })
+    socket.say({ t: 'behind', sub: 1 })
+    const loading = group.loadMore(5)
+    expect(socket.of('more')).toEqual([])
+    socket.say({ t: 'complete', sub: 1, v: 2, floor: 2 })
+    expect(socket.of('more')).toEqual([{ t: 'more', sub: 1, limit: 5 }])
+    socket.say({ t: 'page', sub: 1, v: 2, items: [A], older: true }, { t: 'complete', sub: 1, v: 2, floor: 0 })
+    await pass()
+    await loading
+    expect([group.getState(), group.hasMore]).toEqual([[A[2], B[2]], false])
+    await group.loadMore()
+    expect(socket.of('more')).toHaveLength(1)
+  })
+})
+
+describe('sharing', () => {
+  test('who asks for the same shares one subscription; the last one ends it', async () => {
+    const client = open()
+    const first = client.group('todo', 'g')
+    const second = client.group('todo', 'g')
+    const socket = await accepted()
+    expect(socket.of('sub')).toHaveLength(1)
+    first.close()
+    await pass()
+    expect(socket.of('unsub')).toEqual([])
+    second.close()
+    second.open().close()
+    await pass()
+    expect(socket.of('unsub')).toEqual([{ t: 'unsub', sub: 1 }])
+  })
+
+  test('whoever gives a presence state has a subscription of its own, and leaves at once', async () => {
+    const client = open()
+    client.group('room', 'g')
+    const ada = client.group('room', 'g', { state: { name: 'ada' } })
+    const socket = await accepted()
+    expect(socket.of('sub').map(({ state }) => state)).toEqual([undefined, { name: 'ada' }])
+    ada.setPresence({ name: 'ada', typing: true })
+    ada.close()
+    expect(socket.sent.slice(2)).toEqual([{ t: 'state', sub: 2, state: { name: 'ada', typing: true } }, { t: 'unsub', sub: 2 }])
+  })
+
+  test('a listener may end its own subscription and others', async () => {
+    const client = open()
+    const group = client.group('todo', 'g')
+    const other = client.group('todo', 'g')
+    group.addChangeListener(() => (group.close(), other.close()))
+    ;(await accepted()).fill(1, [A])
+    await pass()
+    expect(server.last.of('unsub')).toHaveLength(1)
+  })
+})
+
+describe('optimistic changes', () => {
+  async function todo() {
+    const group = open().group<Todo>('todo', 'g')
+    const socket = await accepted()
+    socket.fill(1, [A, B])
+    return { group, socket, texts: () => group.getState().map(({ text }) => text) }
+  }
+  const shout = (item?: Todo): Todo => ({ id: '', ...item, text: `${item?.text}!` })
+
+  test('are shown at once, and give way to the item when it comes', async () => {
+    const { group, socket, texts } = await todo()
+    let resolve = () => {}
+    void group.optimistic('a', shout, new Promise<void>((done) => (resolve = done)))
+    expect(texts()).toEqual(['one!', 'two'])
+    socket.say({ t: 'set', f: 101, v: 3, c: 2, d: { id: 'b', text: 'zwei' } })
+    expect(texts()).toEqual(['one!', 'zwei'])
+    resolve()
+    await pass()
+    expect(texts()).toEqual(['one!', 'zwei'])
+    socket.say({ t: 'set', f: 101, v: 4, c: 1, d: { id: 'a', text: 'eins' } })
+    await pass()
+    expect(texts()).toEqual(['eins', 'zwei'])
+  })
+
+  test('stay over changes by others until the version of the write is here', async () => {
+    const { group, socket, texts } = await todo()
+    void group.optimistic('a', shout, Promise.resolve(5))
+    await pass()
+    socket.say({ t: 'set', f: 101, v: 4, c: 1, d: { id: 'a', text: 'by another' } })
+    await pass()
+    expect(texts()).toEqual(['by another!', 'two'])
+    socket.say({ t: 'set', f: 101, v: 5, c: 1, d: { id: 'a', text: 'mine' } })
+    await pass()
+    expect(texts()).toEqual(['mine', 'two'])
+  })
+
+  test('are taken back when the write fails', async () => {
+    const { group, texts } = await todo()
+    const heard: unknown[] = []
+    group.addChangeListener((state) => heard.push(state.length))
+    const done = group.optimistic('a', () => undefined, Promise.reject(new Error('no')))
+    expect(texts()).toEqual(['two'])
+    await done
+    expect(texts()).toEqual(['one', 'two'])
+    expect(heard).toEqual([1, 2])
+  })
+
+  test('create and delete, and leave in the end whatever the server does', async () => {
+    const { group, texts } = await todo()
+    void group.optimistic('c', () => ({ id: 'c', text: 'three' }), Promise.resolve())
+    void group.optimistic('b', () => undefined, Promise.resolve(99))
+    expect(texts()).toEqual(['one', 'three'])
+    await pass(11_000)
+    expect(texts()).toEqual(['one', 'two'])
+  })
+})
+
+describe('the connection', () => {
+  test('its status is told with its reason', async () => {
+    const client = open()
+    const told: string[] = []
+    client.onStatus((status, reason) => told.push(`${status} ${reason}`.trim()))
+    client.group('todo', 'g')
+    const socket = await accepted()
+    socket.fill(1, [A])
+    socket.say({ t: 'behind', sub: 1 }, { t: 'complete', sub: 1, v: 1 })
+    socket.break(1012)
+    expect(told).toEqual(['connecting', 'behind', 'live', 'behind', 'live', 'offline the connection was closed (1012)'])
+  })
+
+  test('it comes back by itself and resumes; what was held is shown meanwhile', async () => {
+    const group = open().group<Todo>('todo', 'g')
+    ;(await accepted()).fill(1, [A, B]).break()
+    expect([group.getState().length, group.status]).toEqual([2, 'offline'])
+    await pass(300)
+    const again = await accepted()
+    expect(again.of('sub')).toEqual([{ t: 'sub', sub: 1, stream: 'todo', group: 'g', from: { epoch: 'e', v: 2 } }])
+    again.say({ t: 'subscribed', sub: 1, f: 1, epoch: 'e' }, { t: 'complete', sub: 1, v: 2 })
+    expect([group.getState().length, group.status]).toEqual([2, 'live'])
+  })
+
+  test('waits double up to a limit, with chance', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(1)
+    open({ transport: 'websocket' })
+    await pass()
+    const waits: number[] = []
+    for (let attempt = 0; attempt < 9; attempt += 1) {
+      server.last.break()
+      const known = server.sockets.length
+      const from = Date.now()
+      while (server.sockets.length === known) await pass(10)
+      waits.push(Math.round((Date.now() - from) / 250) * 250)
+    }
+    expect(waits).toEqual([250, 500, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000])
+    vi.restoreAllMocks()
+  })
+
+  test('a socket that does not open in ten seconds is given up', async () => {
+    const client = open()
+    await pass(10_001)
+    expect(server.sockets[0]!.closed).toBe(true)
+    expect(client.reason).toMatch('no answer')
+  })
+
+  test('silence is asked about, and then taken for death', async () => {
+    const client = open()
+    const socket = await accepted(10)
+    await pass(10_001)
+    expect(socket.of('ping')).toHaveLength(1)
+    socket.say({ t: 'pong' })
+    await pass(20_001)
+    expect([socket.of('ping').length, client.status]).toEqual([2, 'live'])
+    await pass(21_000)
+    expect(socket.closed).toBe(true)
+    expect(server.sockets.length).toBeGreaterThan(1)
+  })
+
+  test('the token is asked for before each attempt; what cannot be a subprotocol goes into the address', async () => {
+    let calls = 0
+    open({ token: async () => (calls += 1) === 1 ? 'abc.def-1' : 'mit Leerzeichen' })
+    ;(await accepted()).break()
+    await pass(300)
+    expect(server.sockets[0]!.protocols).toEqual(['headwater.v1', 'headwater.token.abc.def-1'])
+    expect(server.last.protocols).toEqual(['headwater.v1'])
+    expect(new URL(server.last.url).searchParams.get('authToken')).toBe('mit Leerzeichen')
+  })
+
+  test('a token that cannot be had is a reason to be offline, and is asked for again', async () => {
+    const token = vi.fn(async () => {
+      throw new Error('please sign in')
+    })
+    const client = open({ token })
+    await pass()
+    expect([client.status, client.reason]).toEqual(['offline', 'please sign in'])
+    await pass(1000)
+    expect(token.mock.calls.length).toBeGreaterThan(1)
+    expect(server.sockets).toHaveLength(0)
+  })
+
+  test('the network or the page coming back means a try at once, and a look at an open socket', async () => {
+    const page = new EventTarget()
+    const document = Object.assign(new EventTarget(), { visibilityState: 'visible' })
+    vi.stubGlobal('addEventListener', page.addEventListener.bind(page))
+    vi.stubGlobal('removeEventListener', page.removeEventListener.bind(page))
+    vi.stubGlobal('document', document)
+    vi.spyOn(Math, 'random').mockReturnValue(1)
+    const client = open()
+    const socket = await accepted()
+    page.dispatchEvent(new Event('offline'))
+    expect([client.status, client.reason, socket.closed]).toEqual(['offline', 'the network is gone', true])
+    page.dispatchEvent(new Event('online'))
+    await pass()
+    expect(server.sockets).toHaveLength(2)
+    const second = server.last.accept()
+    document.dispatchEvent(new Event('visibilitychange'))
+    expect(second.of('ping')).toHaveLength(1)
+    await pass(5001)
+    expect(second.closed).toBe(true)
+    vi.restoreAllMocks()
+  })
+
+  test('a message that is no JSON ends the socket', async () => {
+    const client = open()
+    ;(await accepted()).onmessage!({ data: '{' })
+    expect(client.reason).toMatch('could not be read')
+    expect(server.last.closed).toBe(true)
+  })
+
+  test('close ends it for good, open goes on', async () => {
+    const client = open()
+    const group = client.group('todo', 'g')
+    ;(await accepted()).fill(1, [A])
+    client.close()
+    await pass(60_000)
+    expect([server.sockets.length, client.status, group.getState().length]).toEqual([1, 'offline', 1])
+    client.open()
+    expect((await accepted()).of('sub')[0]!.from).toEqual({ epoch: 'e', v: 1 })
+  })
+
+  test('a lazy client connects with its first subscription', async () => {
+    const client = open({ lazy: true })
+    await pass(1000)
+    expect(server.sockets).toHaveLength(0)
+    client.group('todo', 'g')
+    await pass()
+    expect(server.sockets).toHaveLength(1)
+  })
+
+  test('where there is no WebSocket that is the reason told', async () => {
+    vi.stubGlobal('WebSocket', undefined)
+    const client = new Client('http://server', { transport: 'websocket' })
+    clients.push(client)
+    await pass()
+    expect(client.reason).toMatch('give one as the option WebSocket')
+  })
+
+  test('a subscription that the server ended is not asked for again, but can be begun anew', async () => {
+    const client = open()
+    const group = client.group('todo', 'g')
+    const socket = await accepted()
+    socket.say({ t: 'error', sub: 1, code: 'STREAM_ACCESS_DENIED', message: 'no', hint: 'sign in', ended: true })
+    expect([group.status, group.error]).toEqual(['offline', { code: 'STREAM_ACCESS_DENIED', message: 'no', hint: 'sign in' }])
+    group.close()
+    await pass()
+    group.open()
+    expect(socket.of('sub')).toHaveLength(2)
+  })
+})
+
+describe('keeping over a refresh', () => {
+  function storage(most = Infinity) {
+    const kept = new Map<string, string>()
+    return {
+      kept,
+      getItem: (name: string) => kept.get(name) ?? null,
+      removeItem: (name: string) => void kept.delete(name),
+      setItem: (name: string, text: string) => {
+        if (text.length > most) throw new DOMException('full', 'QuotaExceededError')
+        kept.set(name, text)
+      },
+    }
+  }
+  let page: EventTarget
+  beforeEach(() => {
+    page = new EventTarget()
+    vi.stubGlobal('addEventListener', page.addEventListener.bind(page))
+    vi.stubGlobal('removeEventListener', page.removeEventListener.bind(page))
+  })
+
+  test('a page shows at once what it showed, and asks only for what came since', async () => {
+    const keep = storage()
+    open({ keep }).group<Todo>('todo', 'g')
+    ;(await accepted()).fill(1, [A, B])
+    page.dispatchEvent(new Event('pagehide'))
+    const group = open({ keep }).group<Todo>('todo', 'g')
+    expect([group.getState(), group.ready, group.status]).toEqual([[A[2], B[2]], true, 'connecting'])
+    const socket = await accepted()
+    expect(socket.of('sub')[0]!.from).toEqual({ epoch: 'e', v: 2 })
+    socket.say(
+      { t: 'subscribed', sub: 1, f: 1, epoch: 'e' },
+      { t: 'page', sub: 1, v: 3, gone: [[3, 'a']] },
+      { t: 'complete', sub: 1, v: 3 },
+    )
+    expect(group.getState()).toEqual([B[2]])
+  })
+
+  test('a full storage, one that refuses, and one that holds something else cost nothing', async () => {
+    const full = storage(10)
+    const refuses = { getItem: () => thrown(), setItem: () => thrown(), removeItem: () => thrown() }
+    const other = storage()
+    for (const text of ['{', '[2,[]]', 'null', '[1,5]']) {
+      other.kept.set('headwater http://server/', text)
+      for (const keep of [full, refuses, other]) {
+        const client = open({ keep })
+        const group = client.group('todo', 'g')
+        expect(group.getState()).toEqual([])
+        ;(await accepted()).fill(1, [A])
+        page.dispatchEvent(new Event('pagehide'))
+        expect(group.getState()).toHaveLength(1)
+        client.close()
+      }
+    }
+  })
+})
+
+function thrown(): never {
+  throw new DOMException('denied', 'SecurityError')
+}
+
+test('the older library’s names do what they did', async () => {
+  const stream = new Stream('ws://server', { WebSocket: server.WebSocket })
+  clients.push(stream)
+  const group = stream.subscribeGroup<Todo>('todo', 'g', 'text')
+  const item = stream.subscribeItem<Todo>('todo', 'g', 'a')
+  const socket = await accepted()
+  expect(new URL(socket.url).href).toBe('ws://server/')
+  expect([group.getState(), item.getState()]).toEqual([[], null])
+  const heard = vi.fn()
+  group.addChangeListener(heard)
+  const closed = vi.fn()
+  item.onClose(closed)
+  socket.fill(1, [A, B]).fill(2, [A])
+  await pass()
+  expect(heard).toHaveBeenCalledWith([A[2], B[2]])
+  expect(item.getState()).toEqual(A[2])
+  group.removeChangeListener(heard)
+  item.close()
+  expect(closed).toHaveBeenCalledOnce()
+})

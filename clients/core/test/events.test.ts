@@ -1,0 +1,109 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+import { afterEach, expect, test, vi } from 'vitest'
+
+import { Client, type Item, type Options } from '../src/index.ts'
+
+const closing: (() => void)[] = []
+afterEach(() => {
+  for (const close of closing.splice(0)) close()
+})
+
+/** A server that speaks event streams alone, as seen through a proxy that knows no WebSocket. */
+async function serving(answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<string> {
+  const server = createServer(answer).listen(0, '127.0.0.1')
+  await new Promise((resolve) => server.once('listening', resolve))
+  closing.push(() => (server.closeAllConnections(), server.close()))
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+function open(url: string, options: Options): Client {
+  const client = new Client(url, options)
+  closing.push(() => client.close())
+  return client
+}
+
+const head = { 'content-type': 'text/event-stream' }
+const event = (message: object) => `id: e.1\ndata: ${JSON.stringify(message)}\n\n`
+
+test('each subscription is a stream of its own, resumed by its cursor', async () => {
+  const asked: string[] = []
+  const url = await serving((request, response) => {
+    asked.push(request.url!)
+    response.writeHead(200, head)
+    response.write(event({ t: 'subscribed', sub: 0, f: 7, epoch: 'e' }))
+    const whole = event({ t: 'page', sub: 0, v: 1, items: [[1, 1, { id: 'a', text: 'ä☃' }]] })
+    // Cut inside a character and inside a line.
+    const bytes = Buffer.from(`: a comment\n\n${whole}`)
+    response.write(bytes.subarray(0, 60))
+    setTimeout(() => {
+      response.write(bytes.subarray(60))
+      response.write(event({ t: 'complete', sub: 0, v: 1 }) + event({ t: 'event', f: 7, e: { type: 'wave', data: 1 } }))
+      if (asked.length < 3) response.end()
+    }, 5)
+  })
+  const client = open(url, { transport: 'sse', token: 'secret' })
+  const heard = vi.fn()
+  const group = client.group<Item>('room', 'a/b')
+  group.onEvent('wave', heard)
+  await vi.waitFor(() => expect(asked.length).toBeGreaterThan(2), 5000)
+  expect(new URLSearchParams(asked[0]!.split('?')[1]).toString()).toBe('stream=room&group=a%2Fb&authToken=secret')
+  expect(asked[1]).toContain('from=e.1')
+  await vi.waitFor(() => expect(client.status).toBe('live'))
+  expect(group.getState()).toEqual([{ id: 'a', text: 'ä☃' }])
+  expect(heard.mock.calls.length).toBe(3)
+})
+
+test('a group and its item do not hear an event twice', async () => {
+  const url = await serving((_, response) => {
+    response.writeHead(200, head)
+    response.write(event({ t: 'subscribed', sub: 0, f: 7, epoch: 'e' }) + event({ t: 'complete', sub: 0, v: 0 }))
+    setTimeout(() => response.write(event({ t: 'event', f: 7, i: 'a', e: { type: 'wave', data: 1 } })), 20)
+  })
+  const client = open(url, { transport: 'sse' })
+  const [group, item] = [vi.fn(), vi.fn()]
+  client.group('room', 'g').onEvent('wave', group)
+  client.item('room', 'g', 'a').onEvent('wave', item)
+  await vi.waitFor(() => expect([group.mock.calls.length, item.mock.calls.length]).toEqual([1, 1]))
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  expect([group.mock.calls.length, item.mock.calls.length]).toEqual([1, 1])
+})
+
+test('what the server refuses is an error of the subscription, not of the connection', async () => {
+  const url = await serving((request, response) => {
+    const denied = request.url!.includes('secret')
+    response.writeHead(denied ? 403 : 200, denied ? {} : head)
+    if (denied) response.end(JSON.stringify({ code: 'STREAM_ACCESS_DENIED', detail: 'not for you' }))
+    else response.write(event({ t: 'subscribed', sub: 0, f: 7, epoch: 'e' }) + event({ t: 'complete', sub: 0, v: 0 }))
+  })
+  const client = open(url, { transport: 'sse' })
+  const secret = client.group('room', 'secret')
+  const group = client.group('room', 'g')
+  await vi.waitFor(() => expect(secret.error).toEqual({ code: 'STREAM_ACCESS_DENIED', message: 'not for you' }))
+  await vi.waitFor(() => expect(group.status).toBe('live'))
+})
+
+test('where WebSockets do not open, event streams are tried', async () => {
+  const url = await serving((_, response) => {
+    response.writeHead(200, head)
+    response.write(event({ t: 'subscribed', sub: 0, f: 7, epoch: 'e' }) + event({ t: 'complete', sub: 0, v: 0 }))
+  })
+  let attempts = 0
+  class Blocked {
+    onopen = null
+    onmessage = null
+    onclose: ((event: any) => void) | null = null
+    onerror = null
+    constructor() {
+      attempts += 1
+      queueMicrotask(() => this.onclose?.({ code: 1006, reason: '' }))
+    }
+    send() {}
+    close() {}
+  }
+  const client = open(url, { WebSocket: Blocked })
+  client.group('room', 'g')
+  await vi.waitFor(() => expect(client.status).toBe('live'), 5000)
+  expect(attempts).toBe(2)
+})

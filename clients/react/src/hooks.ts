@@ -1,0 +1,116 @@
+/** Streams as hooks. Components that ask for the same group or item share one subscription. */
+
+import { type DependencyList, useEffect, useMemo, useRef, useSyncExternalStore } from 'react'
+
+import type { GroupSubscription, Item, ItemOf, ItemSubscription, Json, Stream, Streams, Subscription } from 'headwater/client'
+
+import { useHeadwater } from './provider.ts'
+import { Reader, type View } from './view.ts'
+
+export interface StreamGroupArgs<T extends Item, Name extends string = string> {
+  streamName: Name
+  groupId: string
+  /** Sort by this member instead of by creation. */
+  sortKey?: keyof T
+  /** A window: only the newest so many items at first. */
+  limit?: number
+  /** This client's own presence state, where the stream has presence. */
+  state?: Json
+}
+
+export interface StreamItemArgs<Name extends string = string> {
+  streamName: Name
+  groupId: string
+  /** Nothing is asked for while there is none. */
+  id?: string | undefined
+}
+
+export type StreamGroup<Data, T extends Item> = View<Data> & {
+  /** For `useStreamEventHandler`. */
+  event: GroupSubscription<T> | null
+  /** Extends a window by older items; resolves when they are here. */
+  loadMore(count?: number): Promise<void>
+}
+
+export type StreamItem<Data, T extends Item> = Omit<View<Data>, 'hasMore'> & {
+  /** For `useStreamEventHandler`. */
+  event: ItemSubscription<T> | null
+}
+
+const NO_ITEMS: never[] = []
+
+/**
+ * The items of a group, live. Left out arguments ask for nothing yet. With `select` the data is what it makes of the
+ * items, and the component renders again only when that is different.
+ */
+export function useStreamGroup<S extends keyof Streams & string>(args?: StreamGroupArgs<ItemOf<S>, S>): StreamGroup<ItemOf<S>[], ItemOf<S>>
+export function useStreamGroup<T extends Item>(args?: StreamGroupArgs<T>): StreamGroup<T[], T>
+export function useStreamGroup<T extends Item, Selected>(
+  args: (StreamGroupArgs<T> & { select: (items: readonly T[]) => Selected }) | undefined,
+): StreamGroup<Selected, T>
+export function useStreamGroup(args?: StreamGroupArgs<any> & { select?: (items: readonly any[]) => unknown }): StreamGroup<any, any> {
+  const { streamName = '', groupId = '', sortKey, limit, state, select } = args ?? {}
+  const make = (stream: Stream) => {
+    const options = { sortKey, limit, state, closed: true }
+    for (const [name, value] of Object.entries(options)) if (value === undefined) delete options[name as keyof typeof options]
+    return stream.group<any>(streamName, groupId, options as { closed: true })
+  }
+  const wanted = !!streamName && !!groupId
+  const [view, subscription] = useSubscription(wanted, make, [streamName, groupId, sortKey, limit, !!state], NO_ITEMS, select)
+  const presence = JSON.stringify(state)
+  useEffect(() => {
+    if (subscription && presence) subscription.setPresence(JSON.parse(presence))
+  }, [subscription, presence])
+  return view as unknown as StreamGroup<any, any>
+}
+
+/** One item, live; null while there is none. With `select` the data is what it makes of the item. */
+export function useStreamItem<S extends keyof Streams & string>(args?: StreamItemArgs<S>): StreamItem<ItemOf<S> | null, ItemOf<S>>
+export function useStreamItem<T extends Item>(args?: StreamItemArgs): StreamItem<T | null, T>
+export function useStreamItem<T extends Item, Selected>(
+  args: (StreamItemArgs & { select: (item: T | null) => Selected }) | undefined,
+): StreamItem<Selected, T>
+export function useStreamItem(args?: StreamItemArgs & { select?: (item: any) => unknown }): StreamItem<any, any> {
+  const { streamName = '', groupId = '', id = '', select } = args ?? {}
+  const make = (stream: Stream) => stream.item<any>(streamName, groupId, id, { closed: true })
+  const wanted = !!streamName && !!groupId && !!id
+  const [view] = useSubscription(wanted, make, [streamName, groupId, id], null, select)
+  return view as unknown as StreamItem<any, any>
+}
+
+/** Calls `listener` with the data of each ephemeral event of a type. Its latest version is called, whatever it closes over. */
+export function useStreamEventHandler(
+  { event, type, listener }: { event: Subscription<any> | null; type: string; listener: (data: any) => void },
+  _dependencies?: DependencyList,
+): void {
+  const latest = useRef(listener)
+  useEffect(() => {
+    latest.current = listener
+  })
+  useEffect(() => {
+    const call = (data: unknown) => latest.current(data)
+    event?.onEvent(type, call)
+    return () => event?.offEvent(type, call)
+  }, [event, type])
+}
+
+function useSubscription<S extends GroupSubscription<any> | ItemSubscription<any>>(
+  wanted: boolean,
+  make: (stream: Stream) => S,
+  key: DependencyList,
+  empty: unknown,
+  select: ((state: any) => unknown) | undefined,
+): [View<any>, S | null] {
+  const { stream } = useHeadwater()
+  const [reader, subscription, more] = useMemo(() => {
+    const subscription = stream && wanted ? make(stream) : null
+    const loadMore = async (count?: number) => (subscription as GroupSubscription | null)?.loadMore(count)
+    return [new Reader(subscription, empty), subscription, { event: subscription, loadMore }]
+  }, [stream, wanted, ...key])
+  const view = useSyncExternalStore(
+    reader.subscribe,
+    () => reader.read(select),
+    () => reader.readOnServer(select),
+  )
+  return [reader.noted(view, more), subscription]
+}

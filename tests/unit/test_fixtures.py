@@ -1,0 +1,86 @@
+"""The golden frames of protocol v1: what the Python client makes of them, and that the server reads what
+clients send."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from headwater.client.store import ClientStore, Subscription
+from headwater.protocol.v1 import parse_request
+
+FIXTURES = Path(__file__).parents[2] / "spec" / "fixtures"
+STORE = json.loads((FIXTURES / "v1-store.json").read_text())
+CLIENT = json.loads((FIXTURES / "v1-client.json").read_text())
+
+
+def subscribe(store: ClientStore, wanted: dict[str, Any]) -> Subscription:
+    return store.subscribe(
+        wanted["stream"],
+        wanted["group"],
+        wanted.get("id"),
+        limit=wanted.get("limit"),
+        state=wanted.get("state"),
+    )
+
+
+@pytest.mark.parametrize("case", STORE, ids=lambda case: case["name"])
+def test_what_is_received_becomes_the_state(case: dict[str, Any]) -> None:
+    events: list[Any] = []
+
+    def told(_: Subscription, what: str, value: Any) -> None:
+        if what == "event":
+            events.append(value)
+
+    store = ClientStore(told)
+    store.connected()
+    subscription = subscribe(store, case["subscription"])
+    for message in case["received"]:
+        store.received(orjson.dumps(message))
+    state = subscription.state
+    assert state.items() == case["items"]
+    assert state.live == case["live"]
+    assert state.version == case.get("version", state.version)
+    assert state.floor == case.get("floor", state.floor)
+    assert events == case.get("events", [])
+    assert (subscription.error or {}).get("code") == case.get("error")
+    if "sent" in case:
+        assert [orjson.loads(text) for text in store.outbox] == case["sent"]
+
+
+@pytest.mark.parametrize("case", CLIENT, ids=lambda case: case["name"])
+def test_a_client_sends(case: dict[str, Any]) -> None:
+    store = ClientStore()
+    store.connected()
+    sent: list[Any] = []
+    subscription = None
+    for verb, *arguments in case["do"]:
+        if verb == "subscribe":
+            subscription = subscribe(store, arguments[0])
+        elif verb == "received":
+            store.received(orjson.dumps(arguments[0]))
+        elif verb == "more":
+            assert subscription
+            store.more(subscription, arguments[0])
+        elif verb == "state":
+            assert subscription
+            store.set_state(subscription, arguments[0])
+        elif verb == "unsubscribe":
+            assert subscription
+            store.unsubscribe(subscription)
+        else:
+            getattr(store, verb)()
+        sent += [orjson.loads(text) for text in store.outbox]
+        store.outbox.clear()
+    assert sent == case["sent"]
+
+
+@pytest.mark.parametrize("case", CLIENT, ids=lambda case: case["name"])
+def test_the_server_reads_what_clients_send(case: dict[str, Any]) -> None:
+    for message in case["sent"]:
+        request = parse_request(json.dumps(message), max_id_bytes=1000)
+        assert request.sub == message["sub"]  # type: ignore[union-attr]

@@ -254,3 +254,25 @@ def test_stamps_rise_over_sync_and_changes_in_the_order_of_sending() -> None:
     stage.feed.flush()
     stamps = [message["timestamp"] for message in recorder_of(joiner).messages]
     assert stamps == sorted(set(stamps))
+
+
+def test_a_read_from_before_a_loss_does_not_pass_for_the_present() -> None:
+    stage = Stage()
+    stage.live()
+    read = stage.read()
+    stage.feed.change(stage.history.set("a"))
+    stage.feed.lose()
+    late = stage.subscription()
+    assert stage.join(late, read) == "uncovered"
+    assert stage.join(late, stage.read()) == "live"
+
+
+def test_a_feed_that_begins_anew_waits_for_a_read_as_new_as_what_is_known() -> None:
+    stage = Stage()
+    stage.live()
+    stale = stage.read()
+    stage.history.set("a")
+    stage.feed.lose(stage.history.version)
+    late = stage.subscription()
+    assert stage.join(late, stale) == "uncovered"
+    assert stage.join(late, stage.read()) == "live"

@@ -92,7 +92,7 @@ async def catch_up(subscription: Subscription, feed: Feed, reader: PageReader, r
     if not await _fill_window(subscription, encoder, reader):
         return
     if feed.covers(subscription.cursor):
-        here = Stretch((), (), subscription.cursor, feed.head or 0)
+        here = Stretch((), (), subscription.cursor, max(feed.head or 0, subscription.seen))
         encoder.stretch(here)
         if await _join(subscription, feed, encoder, here, resume) != "uncovered":
             return
@@ -108,7 +108,8 @@ async def catch_up(subscription: Subscription, feed: Feed, reader: PageReader, r
             if not restarted or not await _fill_window(subscription, encoder, reader):
                 return
             continue
-        stretch = Stretch(page.items, page.tombstones, page.through, page.head.version)
+        head = max(page.head.version, subscription.seen)
+        stretch = Stretch(page.items, page.tombstones, page.through, head)
         frames = encoder.stretch(stretch)
         if frames and not subscription.subscriber.offer(frames):
             return
@@ -116,7 +117,7 @@ async def catch_up(subscription: Subscription, feed: Feed, reader: PageReader, r
         if not page.complete:
             continue
         if feed.head is not None and page.head.floor > feed.head:
-            _set_right(feed, resume)
+            _set_right(feed, page.head.floor, resume)
         if await _join(subscription, feed, encoder, stretch, resume) != "uncovered":
             return
 
@@ -144,6 +145,7 @@ async def _fill_window(subscription: Subscription, encoder: CatchUpEncoder, read
         if subscription.closed or (frames and not subscription.subscriber.offer(frames)):
             return False
         subscription.floor = 0 if page.complete else page.items[0].created
+        subscription.seen = page.through
         subscription.older -= asked
     else:
         subscription.older = 0
@@ -166,14 +168,14 @@ def _start_over(subscription: Subscription, encoder: CatchUpEncoder, reason: str
     frames = encoder.reset(reason)
     if frames and not subscription.subscriber.offer(frames):
         return False
-    subscription.cursor = subscription.reading = subscription.floor = 0
+    subscription.cursor = subscription.reading = subscription.floor = subscription.seen = 0
     return True
 
 
-def _set_right(feed: Feed, resume: Resume) -> None:
-    """Let a feed begin anew from the store. What it lacks is gone, or no notice told of it: a group that was
-    forgotten goes on from the store's base, without a change."""
-    for lost in feed.lose():
+def _set_right(feed: Feed, known: int, resume: Resume) -> None:
+    """Let a feed begin anew from the store, which has reached `known`. What the feed lacks is gone, or
+    no notice told of it: a group that was forgotten goes on from the store's base, without a change."""
+    for lost in feed.lose(known):
         resume(lost)
 
 
@@ -187,7 +189,7 @@ async def _join(
             await asyncio.wait_for(feed.advanced(subscription.wire), AHEAD_SECONDS)
         except TimeoutError:
             log.warning("%s was read ahead of what was reported; its feed begins anew", feed.group)
-            _set_right(feed, resume)
+            _set_right(feed, stretch.through, resume)
         if subscription.closed:
             break
         joined = feed.join(subscription, encoder, stretch)

@@ -27,6 +27,7 @@ class Feed:
 
     __slots__ = (
         "_flushed",
+        "_known",
         "_lanes",
         "_ring",
         "_ring_bytes",
@@ -49,6 +50,9 @@ class Feed:
         self._ring_bytes = ring_bytes
         self._ring: Ring | None = None
         """None until the group's version is known: by its next change, or by the first catch-up."""
+        self._known = 0
+        """While the ring is None: the version that a catch-up must have reached at least. A read that began
+        earlier may be older than what those who were set behind have been sent."""
         self._lanes: dict[Wire, Lane] = {}
 
     @property
@@ -101,12 +105,14 @@ class Feed:
             return done
         return lane.advanced()
 
-    def lose(self) -> list[Subscription]:
-        """Set everyone behind at what they have been sent. Answers them."""
+    def lose(self, known: int = 0) -> list[Subscription]:
+        """Set everyone behind at what they have been sent, and begin anew from the store, which is known to
+        have reached `known`. Answers them."""
         lost: list[Subscription] = []
         for lane in self._lanes.values():
             lost += lane.lose()
         self._lanes.clear()
+        self._known = max(self._known, known, self.head or 0)
         self._ring = None
         return lost
 
@@ -143,10 +149,12 @@ class Feed:
         yet; join again after they are.
         """
         if self._ring is None:
+            if read.through < self._known:
+                return "uncovered"
             self._ring = Ring(self.number, self._ring_bytes, read.through)
         lane = self._lane(subscription.wire, self._ring.head)
         lane.flush()
-        if read.through > lane.sent:
+        if read.head > lane.sent:
             return "ahead"
         if not self._ring.covers(read.through):
             return "uncovered"

@@ -78,6 +78,12 @@ export class Calls {
    * here: what is wrong with the values fails the call, as what the server refuses does.
    */
   begin(invocation: Invocation, subject: Subject, data?: () => string): Call {
+    let call!: Call
+    this.#channel.timed(() => (call = this.#begin(invocation, subject, data)))
+    return call
+  }
+
+  #begin(invocation: Invocation, subject: Subject, data?: () => string): Call {
     const counted = invocation.callBegins()
     let settle!: Pick<Pending, 'resolve' | 'reject'>
     const call = new Call((resolve, reject) => (settle = { resolve, reject }))

@@ -3,7 +3,9 @@
  * with each; whether a config makes sense is for the server to judge.
  */
 
+import { ACCESS_NAMES, accessOf, configOf, DeclarationFault, member, middlewareOf } from './exports.ts'
 import { describe, locationsOf, tracebackOf } from './faults.ts'
+import { ProcessExit } from './loop.ts'
 import type { Namespace } from './project/externals.ts'
 import type { Project } from './project/project.ts'
 import { SourceFault } from './project/transform.ts'
@@ -19,46 +21,10 @@ const CONFIG_LINE = /^\s*(?:export\s+)?(?:(?:const|let|var)\s+config\b|(?:module
 /** Step types that need a handler. */
 const RUNNABLE: ReadonlySet<unknown> = new Set(['api', 'event', 'cron'])
 
-const ACCESS_NAMES = ['canAccess', 'can_access'] as const
-
-export type Handler = (...values: unknown[]) => unknown
-
-/** What a file lacks or has wrong; `code` is one of the protocol's. */
-class DeclarationFault extends Error {
-  readonly code: string
-  readonly hint: string
-
-  constructor(code: string, message: string, hint = '') {
-    super(message)
-    this.code = code
-    this.hint = hint
-  }
-}
-
 export interface Manifest {
   readonly steps: JsonObject[]
   readonly streams: JsonObject[]
   readonly problems: JsonObject[]
-}
-
-/** The functions to run for a file: middleware in order, the handler last. */
-export function chainOf(module: Namespace): readonly Handler[] {
-  const handler = member(module, 'handler')
-  return typeof handler === 'function' ? [...middlewareOf(configOf(module)), handler as Handler] : []
-}
-
-/** The access function of a stream's file. One that is no function is an error: never open what is closed. */
-export function accessOf(module: Namespace): Handler | undefined {
-  const config = configOf(module)
-  for (const name of ACCESS_NAMES) {
-    for (const given of [config[name], member(module, name)]) {
-      if (typeof given === 'function') return given as Handler
-      if (given !== undefined && given !== null) {
-        throw new ConfigFault('CONFIG_NOT_JSON', `${name} is a ${nameOf(given)}, not a function.`)
-      }
-    }
-  }
-  return undefined
 }
 
 /** Import every declaring file in turn; a broken one becomes a problem and the rest goes on. */
@@ -192,31 +158,6 @@ function configLine(source: string): number | undefined {
   return source.slice(0, found.index + skipped).split('\n').length
 }
 
-/** A member of what a file exports, by name or on its default. */
-function member(module: Namespace, name: string): unknown {
-  if (module[name] !== undefined) return module[name]
-  const whole = module['default']
-  return typeof whole === 'object' && whole !== null ? (whole as Namespace)[name] : undefined
-}
-
-function configOf(module: Namespace): JsonObject {
-  const config = member(module, 'config')
-  if (typeof config === 'object' && config !== null && !Array.isArray(config)) return config as JsonObject
-  const said = config === undefined ? 'is missing' : `is a ${nameOf(config)}, not an object`
-  throw new DeclarationFault('CONFIG_MISSING', `The file's config ${said}.`, 'Write `export const config = { name: ... }`.')
-}
-
-function middlewareOf(config: JsonObject): Handler[] {
-  const given = config['middleware']
-  if (given === undefined || given === null) return []
-  if (!Array.isArray(given)) throw new ConfigFault('CONFIG_NOT_JSON', 'config.middleware must be a list of functions.')
-  for (const [index, one] of given.entries()) {
-    if (typeof one === 'function') continue
-    throw new ConfigFault('CONFIG_NOT_JSON', `config.middleware[${index}] is a ${nameOf(one)}, not a function.`)
-  }
-  return given as Handler[]
-}
-
 function noHandler(handler: unknown): DeclarationFault {
   const said = handler === undefined ? 'exports no function named handler' : `has a ${nameOf(handler)} as its handler`
   return new DeclarationFault('HANDLER_MISSING', `The file ${said}.`, 'Write `export const handler = async (...) => { ... }`.')
@@ -230,12 +171,4 @@ function hintOf(error: unknown): JsonObject {
   const name = /Cannot find (?:package|module) '([^'./][^']*)'/.exec(String(error))?.[1]
   if (name !== undefined) return { hint: `If "${name}" is a package, install it in the project: npm install ${name}` }
   return error instanceof ProcessExit ? { hint: 'Nothing may end the process while a file is imported.' } : {}
-}
-
-/** Thrown in place of `process.exit` where that would take other invocations down. */
-export class ProcessExit extends Error {
-  constructor(status: unknown) {
-    super(`process.exit(${status === undefined ? '' : String(status)}) was called.`)
-    this.name = 'ProcessExit'
-  }
 }

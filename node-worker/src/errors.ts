@@ -24,7 +24,7 @@ export class HeadwaterError extends Error {
   readonly #members: ErrorMembers
 
   constructor(members: ErrorMembers) {
-    super([members.message, ...faultLines(members['faults']), ...(members.hint ? [members.hint] : [])].join('\n'))
+    super([`${members.message} ${members.hint ?? ''}`.trimEnd(), ...faultLines(members['faults'])].join('\n'))
     const { code, message: _, hint = '', ...details } = members
     this.name = 'HeadwaterError'
     this.code = code

@@ -13,7 +13,7 @@ loop.load(parts.load)
 if (parts.streams !== null) loop.take({ header: { t: 'streams', names: parts.streams }, sections: [], slot: -1 })
 
 parentPort?.on('message', (message: ToLoop) => {
-  if (message.kind === 'posts') for (const post of message.posts) loop.take(post)
+  if (message.kind === 'post') loop.take(message.post)
   // The thread ends by itself once nothing that user code left running needs it.
   else if (message.kind === 'end') parentPort?.close()
 })

@@ -112,7 +112,7 @@ export class Lanes {
 }
 
 function send(lane: Lane, post: Post): void {
-  lane.thread.postMessage({ kind: 'posts', posts: [post] } satisfies ToLoop)
+  lane.thread.postMessage({ kind: 'post', post } satisfies ToLoop)
 }
 
 function firstFree(lanes: ReadonlyMap<number, Lane>): number | undefined {

@@ -10,7 +10,6 @@ import { fileURLToPath } from 'node:url'
 import { Channel } from './channel.ts'
 import { forwardConsole } from './console.ts'
 import { sendLog } from './context.ts'
-import { ProcessExit } from './declaring.ts'
 import { describe, tracebackOf } from './faults.ts'
 import { current } from './invocation.ts'
 import { Project } from './project/project.ts'
@@ -80,12 +79,23 @@ export class Loop {
 
   /** Keep the other threads informed of who holds this loop. */
   showHolder(): void {
-    createHook({ before: () => this.shared.hold(current.getStore()?.post.slot ?? -1) }).enable()
+    createHook({
+      before: () => this.shared.hold(current.getStore()?.post.slot ?? -1),
+      after: () => this.shared.hold(-1),
+    }).enable()
   }
 
   #sayUncaught(what: string, error: unknown): void {
     const fields = { traceback: tracebackOf(error, this.#project?.root ?? '') }
     sendLog(this.channel, 'error', `${what}: ${describe(error)}`, fields, current.getStore())
+  }
+}
+
+/** Thrown in place of `process.exit` where that would take other invocations down. */
+export class ProcessExit extends Error {
+  constructor(status: unknown) {
+    super(`process.exit(${status === undefined ? '' : String(status)}) was called.`)
+    this.name = 'ProcessExit'
   }
 }
 

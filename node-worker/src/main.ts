@@ -50,8 +50,9 @@ function main(): void {
 
 function take(loop: Loop, message: ToLoop): void {
   switch (message.kind) {
-    case 'posts':
-      for (const post of message.posts) post.header.t === 'load' ? void load(loop, post) : loop.take(post)
+    case 'post':
+      if (message.post.header.t === 'load') void load(loop, message.post)
+      else loop.take(message.post)
       break
     case 'probe':
       loop.shared.answerProbe(message.probe)

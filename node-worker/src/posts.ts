@@ -9,9 +9,12 @@ export interface Post {
   readonly slot: number
 }
 
-/** From the reader to a thread: messages of the server, or one of its own wishes. */
+/**
+ * From the reader to a thread: a message of the server, or one of its own wishes. One at a time, so that all which
+ * one has made ready has run before the next begins.
+ */
 export type ToLoop =
-  | { readonly kind: 'posts'; readonly posts: readonly Post[] }
+  | { readonly kind: 'post'; readonly post: Post }
   | { readonly kind: 'probe'; readonly probe: number }
   | { readonly kind: 'end'; readonly status: number }
 

@@ -44,11 +44,13 @@ function sayBlocked(slot: number, seconds: number): void {
   reply({ t: 'blocked', id: invocation.id, step: invocation.step, seconds })
 }
 
-/** Messages for the main thread that one chunk of bytes has completed. */
-let posts: Post[] = []
-
 function tellMain(message: ToLoop, transfer: ArrayBuffer[] = []): void {
   parentPort?.postMessage(message, transfer)
+}
+
+function giveMain(post: Post): void {
+  const buffers = post.sections.map((section) => section.buffer)
+  tellMain({ kind: 'post', post }, buffers.filter((buffer) => buffer instanceof ArrayBuffer))
 }
 
 // --- messages ---
@@ -57,17 +59,17 @@ const TAKERS: Record<string, (frame: Frame) => void> = {
   load(frame) {
     const post = { header: frame.header, sections: frame.sections.map(sharedCopy), slot: -1 }
     lanes.load = post
-    posts.push(post)
+    giveMain(post)
   },
   streams(frame) {
     lanes.streams = frame.header['names'] as string[]
     lanes.tellAll(post(frame))
-    posts.push(post(frame))
+    giveMain(post(frame))
   },
   invoke: takeInvocation,
   result(frame) {
     const lane = (frame.header['id'] as number) % LANES
-    if (lane === 0) posts.push(post(frame))
+    if (lane === 0) giveMain(post(frame))
     else lanes.tell(lane, post(frame))
   },
   withdraw(frame) {
@@ -77,7 +79,7 @@ const TAKERS: Record<string, (frame: Frame) => void> = {
     reply({ t: 'withdrawn', id: frame.header['id'], ok: given })
   },
   cancel: takeCancel,
-  ping: (frame) => posts.push(post(frame)),
+  ping: (frame) => giveMain(post(frame)),
   drain: () => drain(),
 }
 
@@ -91,7 +93,7 @@ function takeInvocation(frame: Frame): void {
     lanes.give(post(frame, slot))
   } else {
     watchdog.wake()
-    posts.push(post(frame, slot))
+    giveMain(post(frame, slot))
   }
 }
 
@@ -104,7 +106,7 @@ function takeCancel(frame: Frame): void {
     const message = 'It was cancelled before it started.'
     reply({ t: 'result', id, ok: false, error: { code: 'HANDLER_FAILED', message, cancelled: true } })
   } else if (shared.isRunning(slot) && !lanes.cancel(slot, post(frame, slot))) {
-    posts.push(post(frame, slot))
+    giveMain(post(frame, slot))
   }
 }
 
@@ -125,12 +127,6 @@ function sharedCopy(section: Buffer): Uint8Array {
   const bytes = new Uint8Array(new SharedArrayBuffer(section.length))
   bytes.set(section)
   return bytes
-}
-
-function transferable(sent: readonly Post[]): ArrayBuffer[] {
-  return sent.flatMap((one) =>
-    one.sections.map((section) => section.buffer).filter((buffer) => buffer instanceof ArrayBuffer),
-  )
 }
 
 // --- replies ---
@@ -173,10 +169,6 @@ socket.on('data', (chunk: Buffer) => {
     process.stderr.write(`headwater worker: ${said}\n`)
     socket.destroy()
     end(1)
-  }
-  if (posts.length > 0) {
-    tellMain({ kind: 'posts', posts }, transferable(posts))
-    posts = []
   }
 })
 socket.on('end', die)

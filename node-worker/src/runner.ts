@@ -6,8 +6,8 @@
 import { Calls, type Call } from './calls.ts'
 import type { Channel } from './channel.ts'
 import { makeContext, sendLog } from './context.ts'
-import { accessOf, chainOf, type Handler } from './declaring.ts'
 import { HeadwaterError, invalidInput, type ErrorMembers } from './errors.ts'
+import { accessOf, chainOf, type Handler } from './exports.ts'
 import { cancelled, failureOf, locationsOf } from './faults.ts'
 import type { Header } from './frames.ts'
 import { current, Invocation } from './invocation.ts'
@@ -52,31 +52,41 @@ export class Runner {
     this.#running.get(id)?.cancel()
   }
 
-  /** Run something now, unless it was taken back. */
+  /**
+   * Run something, unless it was taken back. Where its file is imported already, user code begins within this
+   * call: what comes behind it in the queue has not started while this blocks.
+   */
   invoke(post: Post): void {
-    const { shared } = this.#parts
-    if (!shared.start(post.slot)) {
+    const { project } = this.#parts
+    const target = post.header['target'] as string
+    const module = project.imported(target)
+    if (module !== undefined || !project.has(target)) this.#begin(post, () => module)
+    else project.import(target).then((found) => this.#begin(post, () => found), (error: unknown) => this.#begin(post, () => raise(error)))
+  }
+
+  #begin(post: Post, module: () => Namespace | undefined): void {
+    if (!this.#parts.shared.start(post.slot)) {
       this.#parts.onEnded(post.slot)
       return
     }
     const invocation = new Invocation(post)
     this.#running.set(invocation.header.id, invocation)
     this.#parts.channel.send({ t: 'started', id: invocation.header.id })
-    void current.run(invocation, () => this.#run(invocation))
+    void current.run(invocation, () => this.#run(invocation, module))
   }
 
-  async #run(invocation: Invocation): Promise<void> {
-    const [header, sections] = await this.#outcome(invocation)
+  async #run(invocation: Invocation, module: () => Namespace | undefined): Promise<void> {
+    const [header, sections] = await this.#outcome(invocation, module)
     await invocation.end()
     this.#finish(invocation, header, sections)
   }
 
   /** What user code makes of it, or the word that it was cancelled, whichever comes first. */
-  #outcome(invocation: Invocation): Promise<Outcome> {
+  #outcome(invocation: Invocation, module: () => Namespace | undefined): Promise<Outcome> {
     const { id, step } = invocation.header
     return new Promise((resolve) => {
       invocation.onCancel(() => resolve([failure(id, cancelled(step)), []]))
-      this.#result(invocation).then(resolve, (error: unknown) => resolve(this.#failed(invocation, error)))
+      this.#result(invocation, module).then(resolve, (error: unknown) => resolve(this.#failed(invocation, error)))
     })
   }
 
@@ -86,12 +96,12 @@ export class Runner {
     return [failure(id, stopped ? cancelled(step) : failureOf(error, step, this.#parts.project.root)), []]
   }
 
-  async #result(invocation: Invocation): Promise<Outcome> {
+  async #result(invocation: Invocation, module: () => Namespace | undefined): Promise<Outcome> {
     const { id, kind, target } = invocation.header
     if (kind !== 'api' && kind !== 'access') {
       return [failure(id, { code: 'NOT_SUPPORTED_YET', message: `A worker cannot run "${kind}" invocations yet.` }), []]
     }
-    const chain = await this.#chain(kind, target)
+    const chain = chainFor(kind, module())
     if (chain.length === 0) return [failure(id, undeclared(target)), []]
     const returned = await this.#runChain(chain, invocation)
     if (kind === 'access') return [{ t: 'result', id, ok: true, allowed: returned === true }, []]
@@ -119,15 +129,6 @@ export class Runner {
   /** Tell the watchdog whose work the main thread's loop does; -1 says nobody's. */
   #hold(slot: number): void {
     if (this.#parts.lane === 0) this.#parts.shared.hold(slot)
-  }
-
-  async #chain(kind: 'api' | 'access', target: string): Promise<readonly Handler[]> {
-    const { project } = this.#parts
-    if (project.sources.relative(project.sources.absolute(target)) === undefined) return []
-    const module: Namespace = await project.import(target)
-    if (kind === 'api') return chainOf(module)
-    const access = accessOf(module)
-    return access === undefined ? [] : [access]
   }
 
   #finish(invocation: Invocation, header: Header, sections: readonly Uint8Array[]): void {
@@ -165,6 +166,18 @@ export class Runner {
 function membersOf(error: Error | undefined): ErrorMembers {
   if (error instanceof HeadwaterError) return HeadwaterError.membersOf(error)
   return { code: 'INTERNAL', message: String(error) }
+}
+
+/** The functions to run; none where the file declares none. */
+function chainFor(kind: 'api' | 'access', module: Namespace | undefined): readonly Handler[] {
+  if (module === undefined) return []
+  if (kind === 'api') return chainOf(module)
+  const access = accessOf(module)
+  return access === undefined ? [] : [access]
+}
+
+function raise(error: unknown): never {
+  throw error
 }
 
 function failure(id: number, error: ErrorMembers): Header {

@@ -66,7 +66,10 @@ export class Watchdog {
     } else if (this.#shared.isSending()) {
       // It may wait until the server reads, which is nobody's blocking.
       this.#beginMeasuring()
-    } else if (!this.#told && holder >= 0) {
+    } else if (holder !== this.#suspect) {
+      // Whoever blocks the loop is there at every look.
+      this.#suspect = -1
+    } else if (!this.#told) {
       const held = performance.now() - this.#askedAt - this.#sentSince()
       if (held < this.#limit) return
       this.#told = true

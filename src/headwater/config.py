@@ -147,6 +147,15 @@ class WorkerSettings:
         5.0, "Seconds an access function may take; after that the answer is no.", least=MOMENT
     )
     max_frame_bytes: int = _setting(64 * MIB, "Largest frame between server and worker, in bytes.", least=KIB)
+    node: str = _setting(
+        "node",
+        'The program that runs TypeScript and JavaScript steps; "node" is looked for on PATH, then in the '
+        "extra headwater[node].",
+    )
+    node_size: int = _setting(
+        1, "Warm Node workers; none is started for a project without TypeScript or JavaScript.", least=1
+    )
+    node_max_size: int = _setting(0, "Most Node workers; 0 means 4 more than `node_size`.")
 
 
 @dataclass(frozen=True, slots=True)

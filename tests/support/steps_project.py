@@ -66,7 +66,7 @@ class Site:
 
     @property
     def pool(self) -> Any:
-        return self.runtime._current.pool  # pyright: ignore
+        return self.runtime._current.pools["python"]  # pyright: ignore
 
 
 def write(root: Path, files: dict[str, str]) -> None:

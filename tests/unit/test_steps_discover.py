@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from headwater.steps.declare import ApiStep, CronStep, EventStep, NoopStep, Project
-from headwater.steps.discover import project_of
+from headwater.steps.discover import merged, project_of
 from headwater.steps.sources import Sources
 from headwater.steps.triggers.cron import expression_fault
 
@@ -260,13 +260,27 @@ def test_a_wrong_stream_config_is_named_and_leaves_the_stream_out(change: dict[s
     assert says in text
 
 
-def test_files_of_languages_without_a_worker_are_named_each() -> None:
-    found = project(sources=Sources({}, ("steps/a.step.ts", "steps/b.step.js", "steps/c_step.py")))
+def test_the_manifests_of_all_languages_are_one_project() -> None:
+    python = {"steps": [], "streams": [stream("steps/a_stream.py", {**STREAM, "name": "a"})], "problems": []}
+    node = {"streams": [stream("steps/b.stream.ts", {**STREAM, "name": "b"})], "problems": "nonsense"}
 
-    assert [(problem.code, problem.file) for problem in found.problems] == [
-        ("NOT_SUPPORTED_YET", "steps/a.step.ts"),
-        ("NOT_SUPPORTED_YET", "steps/b.step.js"),
-    ]
+    found = project_of(1, merged([python, node]), Sources())
+
+    assert [one.name for one in found.streams] == ["a", "b"]
+    assert found.problems == ()
+
+
+def test_a_worker_may_report_what_is_no_error() -> None:
+    reported = {
+        "file": "steps/a.step.ts",
+        "level": "warning",
+        "code": "SCHEMA_NOT_CONVERTIBLE",
+        "message": "!",
+    }
+
+    (problem,) = project_of(1, {"problems": [reported]}, Sources()).problems
+
+    assert (problem.level, problem.code) == ("warning", "SCHEMA_NOT_CONVERTIBLE")
 
 
 def test_what_a_worker_reports_is_kept_whole() -> None:

@@ -72,13 +72,34 @@ def test_languages_are_told_by_suffix() -> None:
 
 
 def test_a_snapshot_holds_all_python_files_and_names_those_that_declare(tmp_path: Path) -> None:
-    write(tmp_path, "steps/b_step.py", "steps/a.stream.py", "lib/helper.py", "main.py", "steps/c.step.ts")
+    write(tmp_path, "steps/b_step.py", "steps/a.stream.py", "lib/helper.py", "main.py", "web/page.ts")
 
     taken = snapshot(tmp_path, StepSettings())
 
-    assert list(taken.python) == ["lib/helper.py", "main.py", "steps/a.stream.py", "steps/b_step.py"]
-    assert taken.declaring == ("steps/a.stream.py", "steps/b_step.py", "steps/c.step.ts")
-    assert taken.of_language("node") == ("steps/c.step.ts",)
+    assert list(taken.files) == ["lib/helper.py", "main.py", "steps/a.stream.py", "steps/b_step.py"]
+    assert taken.declaring == ("steps/a.stream.py", "steps/b_step.py")
+    assert taken.languages == ("python",)
+
+
+def test_files_of_node_are_read_where_one_declares_something(tmp_path: Path) -> None:
+    write(tmp_path, "steps/a.step.ts", "steps/b_step.py", "lib/view.tsx", "lib/data.json", "steps/words.json")
+    write(tmp_path, "tsconfig.base.json", "package.json", "package-lock.json", "notes.md", "public/page.js")
+
+    taken = snapshot(tmp_path, StepSettings())
+
+    assert taken.languages == ("node", "python")
+    assert list(taken.files_for("python")) == ["steps/b_step.py"]
+    assert list(taken.files_for("node")) == [
+        "lib/view.tsx", "package.json", "steps/a.step.ts", "steps/words.json", "tsconfig.base.json",
+    ]  # fmt: skip
+
+
+def test_what_node_finds_on_the_disk_is_left_out_without_a_word(tmp_path: Path) -> None:
+    write(tmp_path, "steps/a.step.ts", "steps/help.ts", "web/one.ts", "web/two.ts")
+
+    taken = snapshot(tmp_path, StepSettings(max_files=2))
+
+    assert list(taken.files) == ["steps/a.step.ts", "steps/help.ts"]
     assert taken.problems == ()
 
 
@@ -111,10 +132,10 @@ def test_too_many_files_leave_out_helpers_before_steps(tmp_path: Path) -> None:
 
     taken = snapshot(tmp_path, StepSettings(max_files=2))
 
-    assert list(taken.python) == ["a.py", "steps/z_step.py"]
+    assert list(taken.files) == ["a.py", "steps/z_step.py"]
     (problem,) = taken.problems
     assert (problem.code, problem.file) == ("TOO_MANY_SOURCES", "b.py")
-    assert "1 Python files are left out" in problem.message
+    assert "1 source files are left out" in problem.message
 
 
 def test_too_much_source_is_a_problem_and_small_files_still_fit(tmp_path: Path) -> None:
@@ -123,7 +144,7 @@ def test_too_much_source_is_a_problem_and_small_files_still_fit(tmp_path: Path) 
 
     taken = snapshot(tmp_path, StepSettings(max_source_bytes=500))
 
-    assert list(taken.python) == ["steps/b_step.py"]
+    assert list(taken.files) == ["steps/b_step.py"]
     assert [problem.file for problem in taken.problems] == ["steps/a_step.py"]
 
 
@@ -133,7 +154,7 @@ def test_a_file_that_cannot_be_read_is_a_problem_of_its_own(tmp_path: Path) -> N
 
     taken = snapshot(tmp_path, StepSettings())
 
-    assert list(taken.python) == ["steps/a_step.py"]
+    assert list(taken.files) == ["steps/a_step.py"]
     assert [(problem.code, problem.file) for problem in taken.problems] == [
         ("FILE_UNREADABLE", "steps/gone_step.py")
     ]
@@ -156,5 +177,5 @@ def test_files_can_be_put_back_as_they_were() -> None:
 
     mixed = after.with_files_of(before, ["steps/a_step.py", "h.py", "never.py"])
 
-    assert dict(mixed.python) == {"h.py": b"good", "n.py": b"new", "steps/a_step.py": b"good"}
+    assert dict(mixed.files) == {"h.py": b"good", "n.py": b"new", "steps/a_step.py": b"good"}
     assert mixed.declaring == ("steps/a_step.py",)

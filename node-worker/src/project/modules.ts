@@ -89,6 +89,12 @@ export class Modules {
     return module.namespace
   }
 
+  /** What a file exports that was imported whole before; undefined for any other. */
+  imported(file: string): Namespace | undefined {
+    const module = this.#modules.get(file)
+    return module?.state === 'done' ? module.namespace : undefined
+  }
+
   /** The files through which the error of a file that cannot be imported came, itself first. */
   wayOf(file: string): readonly string[] {
     return this.#module(file).way

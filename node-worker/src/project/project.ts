@@ -41,6 +41,16 @@ export class Project {
     return this.#modules.import(this.sources.absolute(path))
   }
 
+  /** What a file exports that was imported before; undefined for any other. */
+  imported(path: string): Namespace | undefined {
+    return this.#modules.imported(this.sources.absolute(path))
+  }
+
+  /** Whether the generation has such a file. */
+  has(path: string): boolean {
+    return this.sources.relative(this.sources.absolute(path)) !== undefined
+  }
+
   /** The files through which the error of a file came, as relative paths, itself first. */
   wayOf(path: string): string[] {
     const way = this.#modules.wayOf(this.sources.absolute(path))

@@ -31,13 +31,21 @@ def project_of(generation: int, manifest: Mapping[str, Any], sources: Sources) -
     steps = [step for raw in _listed(manifest, "steps") if (step := found.step(_entry(raw)))]
     streams = [stream for raw in _listed(manifest, "streams") if (stream := found.stream(_entry(raw), raw))]
     found.reported(_listed(manifest, "problems"))
-    found.unsupported()
     return Project(
         generation,
         tuple(found.apart(_by_file(steps), _route, "DUPLICATE_ROUTE")),
         tuple(found.apart(_by_file(streams), _stream_name, "DUPLICATE_STREAM")),
         tuple(sorted([*sources.problems, *found.problems], key=lambda one: (one.file, one.line))),
     )
+
+
+def merged(manifests: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """One manifest of those of several languages."""
+    parts = list(manifests)
+    return {
+        name: [one for part in parts for one in _listed(part, name)]
+        for name in ("steps", "streams", "problems")
+    }
 
 
 def _listed(manifest: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
@@ -108,7 +116,7 @@ class _Findings:
             involved = raw.get("involved")
             self.problems.append(
                 Problem(
-                    "error",
+                    "warning" if raw.get("level") == "warning" else "error",
                     str(raw.get("code", "IMPORT_FAILED")),
                     str(raw.get("message", "")),
                     file=str(raw.get("file", "")),
@@ -118,19 +126,6 @@ class _Findings:
                     involved=tuple(map(str, cast("list[Any]", involved)))
                     if isinstance(involved, list)
                     else (),
-                )
-            )
-
-    def unsupported(self) -> None:
-        """Name the files of languages that this version has no worker for."""
-        for path in self._sources.of_language("node"):
-            self.problems.append(
-                Problem(
-                    "error",
-                    "NOT_SUPPORTED_YET",
-                    "TypeScript and JavaScript files are found, but this version has no worker to run them",
-                    file=path,
-                    hint="Python step and stream files run today.",
                 )
             )
 
@@ -167,7 +162,7 @@ class _Findings:
 
     def _line(self, entry: Entry, key: str) -> int:
         """Where a key stands in the file; where the config begins when it cannot be seen there."""
-        source = self._sources.python.get(entry.file, b"").decode("utf-8", "replace")
+        source = self._sources.files.get(entry.file, b"").decode("utf-8", "replace")
         name = re.escape(key.rpartition(".")[2])
         lines = source.splitlines()[max(entry.line - 1, 0) :]
         written = re.compile(rf"""["']{name}["']\s*:|\b{name}\s*[:=]|\[["']{name}["']\]\s*=|^\s*{name}\s*:""")

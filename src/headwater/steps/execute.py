@@ -84,10 +84,11 @@ class _Failure(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """The exception in one line, which ends the traceback; the message where there is none."""
+        """The exception in one line, which ends a traceback or, in other languages, begins it; the message
+        where there is none."""
         lines = self.traceback.splitlines()
         last = max((number for number, line in enumerate(lines) if line.startswith(" ")), default=-1)
-        return next((line for line in lines[last + 1 :] if line), self.message)
+        return next((line for line in (*lines[last + 1 :], *lines[:1]) if line), self.message)
 
 
 class Executor:

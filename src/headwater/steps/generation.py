@@ -6,6 +6,7 @@ changed files on its import path, and shows its error. When a generation takes o
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,8 +17,9 @@ from headwater.protocol import worker as protocol
 from headwater.protocol.worker import Message, Source
 from headwater.steps.crew import Parts
 from headwater.steps.declare import Problem, Project
-from headwater.steps.discover import project_of
+from headwater.steps.discover import merged, project_of
 from headwater.steps.execute import Executor
+from headwater.steps.languages import parts_for
 from headwater.steps.pool import Pool
 from headwater.steps.sources import Sources
 
@@ -27,13 +29,14 @@ MOST_ROUNDS = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Generation:
-    """A load of the project that can serve. `sources` are the bytes that its workers hold."""
+    """A load of the project that can serve. `sources` are the bytes that its workers hold; there is one pool,
+    and one executor on it, for each language that the project uses."""
 
     number: int
     sources: Sources
     project: Project
-    pool: Pool | None
-    executor: Executor | None
+    pools: Mapping[str, Pool]
+    executors: Mapping[str, Executor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ async def make(workshop: Workshop, number: int, sources: Sources, before: Genera
 
     :raises NotLoaded: no worker could load it, or what worked before cannot be kept working.
     """
-    fresh = await _load(workshop, number, sources)
+    fresh = await _load(workshop, number, sources, before)
     held: frozenset[str] = frozenset()
     latest = fresh
     for _ in range(MOST_ROUNDS):
@@ -69,43 +72,96 @@ async def make(workshop: Workshop, number: int, sources: Sources, before: Genera
         await _discard(latest)
         held |= more
         assert before is not None
-        latest = await _load(workshop, number, sources.with_files_of(before.sources, held))
+        latest = await _load(workshop, number, sources.with_files_of(before.sources, held), before)
     await _discard(latest)
     raise NotLoaded(fresh.project.problems)
 
 
-async def _load(workshop: Workshop, number: int, sources: Sources) -> Generation:
-    """One load of exactly these sources, in a first worker."""
-    if not sources.of_language("python"):
-        return Generation(number, sources, project_of(number, {}, sources), None, None)
-    pool = Pool(workshop.parts, _load_message(workshop.settings, number, sources))
+async def _load(
+    workshop: Workshop, number: int, sources: Sources, before: Generation | None = None
+) -> Generation:
+    """One load of exactly these sources, in a first worker of each language."""
+    loads = {language: _Load(workshop, number, sources, language) for language in sources.languages}
     try:
-        manifest: Mapping[str, Any] = await pool.start()
-    except HeadwaterError as fault:
-        raise NotLoaded([*sources.problems, _as_problem(fault)]) from fault
-    executor = Executor(pool, workshop.settings, workshop.parts.calls)
-    return Generation(number, sources, project_of(number, manifest, sources), pool, executor)
+        # Not a group: the other loads go on when one fails, so that none is left half started.
+        await asyncio.gather(*(load.run() for load in loads.values()))
+        _see_that_some_loaded(loads, sources, before)
+    except BaseException:
+        await asyncio.gather(*(load.give_up() for load in loads.values()))
+        raise
+    pools = {language: load.pool for language, load in loads.items() if load.pool is not None}
+    executors = {
+        language: Executor(pool, workshop.settings, workshop.parts.calls) for language, pool in pools.items()
+    }
+    manifest = merged([load.manifest for load in loads.values()])
+    return Generation(number, sources, project_of(number, manifest, sources), pools, executors)
 
 
-def _load_message(settings: Settings, number: int, sources: Sources) -> Message:
-    files = [Source(path, content) for path, content in sources.python.items()]
-    return protocol.load(number, str(settings.project.resolve()), settings.steps.folders, files)
+def _see_that_some_loaded(loads: Mapping[str, _Load], sources: Sources, before: Generation | None) -> None:
+    """A language that cannot be run leaves its files out, unless it ran before or is the only one.
+
+    :raises NotLoaded: it is; the running generation had better stay.
+    """
+    failed = {language: load.fault for language, load in loads.items() if load.fault is not None}
+    needed = set(before.pools) if before is not None else set[str]()
+    if failed and (needed & failed.keys() or len(failed) == len(loads)):
+        raise NotLoaded([*sources.problems, *map(_as_problem, failed.values())])
+
+
+class _Load:
+    """The load of one language's files. `run` it, then look at `pool` and `manifest`, or at `fault`."""
+
+    def __init__(self, workshop: Workshop, number: int, sources: Sources, language: str) -> None:
+        self.pool: Pool | None = None
+        self.manifest: Mapping[str, Any] = {}
+        self.fault: HeadwaterError | None = None
+        self._workshop = workshop
+        self._number = number
+        self._sources = sources
+        self._language = language
+
+    async def run(self) -> None:
+        """Start the first worker. Raises nothing but its own cancellation."""
+        try:
+            parts = await asyncio.to_thread(parts_for, self._language, self._workshop.parts)
+            pool = Pool(parts, self._message())
+            self.manifest = await pool.start()
+            self.pool = pool
+        except HeadwaterError as fault:
+            self.fault = fault
+            files = self._sources.declaring_in(self._language)
+            self.manifest = {"problems": [_as_entry(fault, file) for file in files]}
+
+    async def give_up(self) -> None:
+        """End what was started."""
+        if self.pool is not None:
+            await self.pool.kill("its load was given up")
+
+    def _message(self) -> Message:
+        settings = self._workshop.settings
+        files = [Source(path, content) for path, content in self._sources.files_for(self._language).items()]
+        return protocol.load(self._number, str(settings.project.resolve()), settings.steps.folders, files)
 
 
 async def _discard(generation: Generation) -> None:
-    if generation.pool is not None:
-        await generation.pool.kill("its load was given up")
+    await asyncio.gather(*(pool.kill("its load was given up") for pool in generation.pools.values()))
 
 
 def _opened(generation: Generation, problems: tuple[Problem, ...]) -> Generation:
-    if generation.pool is not None:
-        generation.pool.open([stream.name for stream in generation.project.streams])
+    for pool in generation.pools.values():
+        pool.open([stream.name for stream in generation.project.streams])
     return replace(generation, project=replace(generation.project, problems=problems))
 
 
 def _as_problem(fault: HeadwaterError) -> Problem:
     output = str(fault.details.get("output", ""))
     return Problem("error", fault.code, fault.message, hint=fault.hint, traceback=output)
+
+
+def _as_entry(fault: HeadwaterError, file: str) -> dict[str, Any]:
+    """What a manifest would report of a file that no worker could load."""
+    told = {"file": file, "code": fault.code, "message": fault.message, "hint": fault.hint}
+    return {**told, "traceback": str(fault.details.get("output", "")), "involved": [file]}
 
 
 # --- keeping what worked ---
@@ -128,7 +184,7 @@ def _to_hold_back(
     broken = (_declared(before.project) & set(sources.declaring)) - _declared(latest.project)
     if not broken:
         return frozenset()
-    changed = sources.changed_since(before.sources) & before.sources.python.keys()
+    changed = sources.changed_since(before.sources) & before.sources.files.keys()
     named = {path for one in latest.project.problems if one.file in broken or broken & {*one.involved}
              for path in (one.file, *one.involved)}  # fmt: skip
     more = (named | broken) & changed - held

@@ -7,7 +7,6 @@ worker itself was built before it came here (`node-worker/`), so nothing is fetc
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import shutil
 import subprocess
@@ -17,6 +16,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from headwater.errors import NodeMissing
+
+LOOK = "node"
+"""The name that means: look for one."""
 
 LEAST_MAJOR = 20
 """The oldest Node that runs the worker."""
@@ -31,7 +33,7 @@ _VERSION_PATIENCE = 30.0
 """Seconds that `node --version` may take."""
 
 
-def node_command(node: str = "") -> Sequence[str]:
+def node_command(node: str = LOOK) -> Sequence[str]:
     """The command of a worker; `node` names the program instead of looking for one. Blocks on the disk.
 
     :raises NodeMissing: there is no Node that is new enough, or the worker was not built.
@@ -46,19 +48,19 @@ def node_command(node: str = "") -> Sequence[str]:
 
 
 @lru_cache(maxsize=8)
-def find_node(node: str = "") -> Path:
+def find_node(node: str = LOOK) -> Path:
     """The Node to use.
 
     :raises NodeMissing: there is none; the message names those that are too old.
     """
     too_old: list[str] = []
-    for candidate in (Path(node),) if node else _candidates():
+    for candidate in _candidates() if node == LOOK else (Path(node),):
         version = _version(candidate)
         if version is not None and version[0] >= LEAST_MAJOR:
             return candidate
         if version is not None:
             too_old.append(f"{candidate} is version {'.'.join(map(str, version))}")
-        elif node:
+        elif node != LOOK:
             too_old.append(f"{candidate} cannot be run")
     found = f" ({'; '.join(too_old)})" if too_old else ""
     raise NodeMissing(
@@ -86,7 +88,6 @@ def _version(program: Path) -> tuple[int, ...] | None:
             text=True,
             timeout=_VERSION_PATIENCE,
             check=True,
-            env={name: value for name, value in os.environ.items() if name != "NODE_OPTIONS"},
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return None

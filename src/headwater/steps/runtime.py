@@ -43,7 +43,7 @@ class StepRuntime:
     def __init__(self, settings: Settings, streams: StreamService, clock: Clock | None = None) -> None:
         self._settings = settings
         self._workshop = _workshop(settings, streams, clock or SystemClock())
-        self._current = Generation(0, Sources(), Project(0), None, None)
+        self._current = Generation(0, Sources(), Project(0), {}, {})
         self._project = self._current.project
         self._routes: dict[str, ApiStep] = {}
         self._listeners: list[OnProject] = []
@@ -80,11 +80,11 @@ class StepRuntime:
         """
         if not isinstance(step, ApiStep):
             raise _only_listed(step)
-        current = self._current
         found = self._routes.get(step.file)
-        if current.executor is None or found is None:
+        executor = self._current.executors.get(found.language) if found is not None else None
+        if executor is None or found is None:
             raise UnknownStep(f'The step "{step.name}" is no longer part of the project.', file=step.file)
-        return await current.executor.run_api(found, request)
+        return await executor.run_api(found, request)
 
     async def access(self, stream: str, group: str, item: str | None, auth: Any) -> bool:
         """Whether a subscription is allowed; `item` None asks for the whole group.
@@ -98,9 +98,8 @@ class StepRuntime:
             return False
         if not declaration.access:
             return True
-        if current.executor is None:
-            return False
-        return await current.executor.run_access(declaration, group, item, auth)
+        executor = current.executors.get(declaration.language)
+        return executor is not None and await executor.run_access(declaration, group, item, auth)
 
     async def reload(self) -> None:
         """Load the project as it is on the disk now; returns once that has been served or has failed.
@@ -192,13 +191,11 @@ class StepRuntime:
 
     def _end(self, generation: Generation, successor: Generation | None) -> None:
         """Let a generation's invocations end; what has not started goes on in the successor."""
-        pool = generation.pool
-        if pool is None:
+        if not generation.pools:
             return
         workers = self._settings.workers
-        next_pool = successor.pool if successor is not None else None
         seconds = workers.drain_timeout if successor else self._settings.server.shutdown_timeout
-        task = asyncio.create_task(pool.drain(seconds, next_pool.take if next_pool is not None else None))
+        task = asyncio.create_task(_drain(generation, successor, seconds))
         self._ending[generation] = task
         task.add_done_callback(lambda _: self._ending.pop(generation, None))
         while len(self._ending) > MOST_ENDING:
@@ -210,6 +207,14 @@ class StepRuntime:
         task = asyncio.create_task(self.reload())
         self._reloads.add(task)
         task.add_done_callback(self._reloads.discard)
+
+
+async def _drain(generation: Generation, successor: Generation | None, seconds: float) -> None:
+    """Drain all pools of a generation; each hands on to the pool of its language in the successor."""
+    async with asyncio.TaskGroup() as group:
+        for language, pool in generation.pools.items():
+            heir = successor.pools.get(language) if successor is not None else None
+            group.create_task(pool.drain(seconds, heir.take if heir is not None else None))
 
 
 def _workshop(settings: Settings, streams: StreamService, clock: Clock) -> Workshop:

@@ -7,6 +7,7 @@ nothing of what the files declare (`discover.py`) and imports none of them.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -21,11 +22,19 @@ LANGUAGES: Mapping[str, str] = {
     ".py": "python",
     ".ts": "node",
     ".mts": "node",
+    ".cts": "node",
     ".js": "node",
     ".mjs": "node",
     ".cjs": "node",
 }
 """Which language a file is written in, by its suffix."""
+
+_ALSO_READ: Mapping[str, str] = {".tsx": "node", ".jsx": "node", ".json": "node"}
+"""Files that declare nothing and that sources of a language may import."""
+_AT_THE_TOP = re.compile(r"(?:package|[jt]sconfig(?:\.[\w.-]+)?)\.json\Z")
+"""Of the JSON files outside the folders of steps, those that tell how to read the sources."""
+MAX_JSON_BYTES = 1024 * 1024
+"""The largest JSON file that counts as a source; larger ones are data, read from the disk when imported."""
 
 _KINDS = ("step", "stream")
 
@@ -34,34 +43,53 @@ _KINDS = ("step", "stream")
 class Sources:
     """One snapshot. Paths are relative to the project, with `/`, in path order.
 
-    `python` holds the bytes of every Python file; `declaring` the paths of the files whose names make them
-    step or stream files, of any language; `problems` what could not be read or was left out.
+    `files` holds the bytes of every source file; `declaring` the paths of the files whose names make them
+    step or stream files; `problems` what could not be read or was left out.
     """
 
-    python: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     declaring: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 
-    def of_language(self, language: str) -> tuple[str, ...]:
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages of the step and stream files."""
+        return tuple(sorted({language_of(path) for path in self.declaring}))
+
+    def declaring_in(self, language: str) -> tuple[str, ...]:
         """The step and stream files of one language."""
         return tuple(path for path in self.declaring if language_of(path) == language)
 
+    def files_for(self, language: str) -> Mapping[str, bytes]:
+        """The files that workers of one language may import."""
+        return {path: content for path, content in self.files.items() if _reader_of(path) == language}
+
     def with_files_of(self, before: Sources, paths: Iterable[str]) -> Sources:
-        """The same snapshot with some Python files as they were in an earlier one."""
-        back = {path: before.python[path] for path in paths if path in before.python}
+        """The same snapshot with some files as they were in an earlier one."""
+        back = {path: before.files[path] for path in paths if path in before.files}
         declaring = {*self.declaring, *(path for path in before.declaring if path in back)}
-        python = dict(sorted({**self.python, **back}.items()))
-        return Sources(python, tuple(sorted(declaring)), self.problems)
+        files = dict(sorted({**self.files, **back}.items()))
+        return Sources(files, tuple(sorted(declaring)), self.problems)
 
     def changed_since(self, before: Sources) -> frozenset[str]:
-        """The Python files whose bytes are not those of an earlier snapshot, the deleted ones among them."""
-        paths = self.python.keys() | before.python.keys()
-        return frozenset(path for path in paths if self.python.get(path) != before.python.get(path))
+        """The files whose bytes are not those of an earlier snapshot, the deleted ones among them."""
+        paths = self.files.keys() | before.files.keys()
+        return frozenset(path for path in paths if self.files.get(path) != before.files.get(path))
 
 
 def language_of(path: str) -> str:
     """ "python", "node", or "" for a file that no worker runs."""
     return LANGUAGES.get(PurePosixPath(path).suffix, "")
+
+
+def is_source(name: str) -> bool:
+    """Whether a file of this name may be read by workers."""
+    return bool(_reader_of(name))
+
+
+def _reader_of(path: str) -> str:
+    """The language whose workers get a file."""
+    return language_of(path) or _ALSO_READ.get(PurePosixPath(path).suffix, "")
 
 
 def declares(path: str, folders: Iterable[str]) -> bool:
@@ -72,8 +100,14 @@ def declares(path: str, folders: Iterable[str]) -> bool:
 
 
 def _inside(path: str, folder: str) -> bool:
+    clean = _clean(folder)
+    return not clean or path.startswith(f"{clean}/")
+
+
+def _clean(folder: str) -> str:
+    """A folder without dots and slashes around it; "" for the project itself."""
     clean = PurePosixPath(folder).as_posix().strip("/")
-    return clean in ("", ".") or path.startswith(f"{clean}/")
+    return "" if clean == "." else clean
 
 
 def is_ignored(name: str) -> bool:
@@ -86,43 +120,71 @@ def snapshot(root: Path, settings: StepSettings) -> Sources:
 
     Never raises for what it finds: a file that cannot be read, or is one too many, becomes a problem.
     """
-    paths = sorted(_walk(root))
+    public = _clean(settings.public)
+    paths = sorted(path for path in _walk(root) if not (public and path.startswith(f"{public}/")))
     declaring = tuple(path for path in paths if declares(path, settings.folders))
-    python, problems = _read(root, _by_need(paths, declaring), settings)
-    return Sources(dict(sorted(python.items())), declaring, tuple(problems))
+    return _Reading(root, settings).read(_by_need(paths, declaring, settings), declaring)
 
 
-def _by_need(paths: list[str], declaring: tuple[str, ...]) -> list[str]:
-    """The Python files, those that declare something first, so that a limit cuts the others."""
+def _by_need(paths: list[str], declaring: tuple[str, ...], settings: StepSettings) -> list[str]:
+    """The files to read, those that declare something first, so that a limit cuts the others.
+
+    Files of Node only where Node is needed: a page brings many that no step imports.
+    """
     wanted = set(declaring)
-    return sorted(
-        (path for path in paths if path.endswith(".py")), key=lambda path: (path not in wanted, path)
-    )
+    languages = {"python", *(language_of(path) for path in declaring)}
+    read = (path for path in paths if _reader_of(path) in languages and _counts(path, settings))
+    return sorted(read, key=lambda path: (path not in wanted, not _is_required(path, settings), path))
 
 
-def _read(root: Path, paths: list[str], settings: StepSettings) -> tuple[dict[str, bytes], list[Problem]]:
-    python: dict[str, bytes] = {}
-    problems: list[Problem] = []
-    left_out: list[str] = []
-    room = settings.max_source_bytes
-    for path in paths:
-        if len(python) >= settings.max_files:
-            left_out.append(path)
-            continue
-        try:
-            size = (root / path).stat().st_size
-            data = (root / path).read_bytes() if size <= room else None
-        except OSError as fault:
-            problems.append(_unreadable(path, fault))
-            continue
-        if data is None or len(data) > room:
-            left_out.append(path)
-            continue
-        room -= len(data)
-        python[path] = data
-    if left_out:
-        problems.append(_too_much(left_out, settings))
-    return python, problems
+def _counts(path: str, settings: StepSettings) -> bool:
+    """Whether a file is a source, and not data."""
+    return not path.endswith(".json") or bool(_AT_THE_TOP.match(path)) or _is_in_folders(path, settings)
+
+
+def _is_required(path: str, settings: StepSettings) -> bool:
+    """Whether leaving a file out is a fault. Other files of Node are found on the disk."""
+    return path.endswith(".py") or (bool(language_of(path)) and _is_in_folders(path, settings))
+
+
+def _is_in_folders(path: str, settings: StepSettings) -> bool:
+    return any(_inside(path, folder) for folder in settings.folders)
+
+
+class _Reading:
+    """Reads files within the limits, and notes what was left out."""
+
+    def __init__(self, root: Path, settings: StepSettings) -> None:
+        self._root = root
+        self._settings = settings
+        self._room = settings.max_source_bytes
+        self._files: dict[str, bytes] = {}
+        self._problems: list[Problem] = []
+        self._left_out: list[str] = []
+
+    def read(self, paths: list[str], declaring: tuple[str, ...]) -> Sources:
+        """Read all that fits, in the order given."""
+        for path in paths:
+            try:
+                self._read(path)
+            except OSError as fault:
+                self._problems.append(_unreadable(path, fault))
+        if self._left_out:
+            self._problems.append(_too_much(self._left_out, self._settings))
+        return Sources(dict(sorted(self._files.items())), declaring, tuple(self._problems))
+
+    def _read(self, path: str) -> None:
+        file = self._root / path
+        full = len(self._files) >= self._settings.max_files
+        size = 0 if full else file.stat().st_size
+        if path.endswith(".json") and size > MAX_JSON_BYTES:
+            return
+        data = None if full or size > self._room else file.read_bytes()
+        if data is not None and len(data) <= self._room:
+            self._room -= len(data)
+            self._files[path] = data
+        elif _is_required(path, self._settings):
+            self._left_out.append(path)
 
 
 def _unreadable(path: str, fault: OSError) -> Problem:
@@ -135,7 +197,7 @@ def _too_much(paths: list[str], settings: StepSettings) -> Problem:
     return Problem(
         "error",
         "TOO_MANY_SOURCES",
-        f"{len(paths)} Python files are left out: a project may have {settings.max_files} of them, "
+        f"{len(paths)} source files are left out: a project may have {settings.max_files} of them, "
         f"{mib:g} MiB together",
         file=paths[0],
         hint="Move what is no source of this project elsewhere or into a hidden folder, or raise "
@@ -164,7 +226,7 @@ def _walk(root: Path) -> Iterator[str]:
             if _is_folder(entry):
                 if not is_ignored(entry.name):
                     waiting.append(path)
-            elif language_of(entry.name) and not entry.name.startswith("."):
+            elif is_source(entry.name) and not entry.name.startswith("."):
                 yield path
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]
 
-from headwater.steps.sources import is_ignored, language_of
+from headwater.steps.sources import is_ignored, is_source
 
 log = logging.getLogger("headwater.steps")
 
@@ -74,7 +74,7 @@ class _Watch:
                 log.warning("%s has changed; restart the server to use it", SETTINGS_FILE)
             if _folders(self._root) != self._folders:
                 self._stop.set()
-            elif any(language_of(path.name) for path in paths):
+            elif any(is_source(path.name) for path in paths):
                 self._on_change()
 
     async def _watch_folders(self) -> None:
@@ -85,7 +85,7 @@ class _Watch:
     def _may_matter(self, path: Path) -> bool:
         """Whether a changed path is a source, or a folder that may hold some."""
         inside = path.relative_to(self._root).parts if path.is_relative_to(self._root) else (path.name,)
-        return not any(map(is_ignored, inside)) and bool(language_of(path.name) or not path.suffix)
+        return not any(map(is_ignored, inside)) and (is_source(path.name) or not path.suffix)
 
     async def _changes(self, paths: Sequence[Path], *, recursive: bool) -> AsyncIterator[set[Path]]:
         found = awatch(

@@ -11,7 +11,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -26,12 +25,6 @@ from headwater.protocol.worker import Message
 log = logging.getLogger("headwater.steps")
 user_log = logging.getLogger("headwater.user")
 
-COMMANDS: Mapping[str, Sequence[str]] = {
-    # -P: a file of the project named like a library must not shadow it inside the worker itself.
-    "python": (sys.executable, "-P", "-m", "headwater.worker"),
-}
-"""How the worker of a language is started. A new language is one line here."""
-
 MAX_LINE_BYTES = 16 * 1024
 """The longest line of a worker's output that is logged as one."""
 KEPT_LINES = 20
@@ -42,12 +35,13 @@ EXIT_GRACE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What every worker of a pool is started with. `frame_limit` is in bytes."""
+    """What every worker of a pool is started with. `frame_limit` is in bytes, `command` a program with its
+    arguments."""
 
     root: Path
     frame_limit: int
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
-    language: str = "python"
+    command: Sequence[str] = ()
 
 
 class WorkerProcess:
@@ -118,7 +112,7 @@ class WorkerProcess:
         }
         child, _ = await asyncio.get_running_loop().subprocess_exec(
             lambda: _Output(self),
-            *COMMANDS[launch.language],
+            *launch.command,
             stdin=asyncio.subprocess.DEVNULL,
             pass_fds=(theirs.fileno(),),
             env=environment,

@@ -1,0 +1,71 @@
+/**
+ * What a step or stream file exports: its config, the functions to run. Owns finding them, by name or on the
+ * default export, and refusing what is no function.
+ */
+
+import type { Namespace } from './project/externals.ts'
+import { nameOf } from './values.ts'
+
+export type Handler = (...values: unknown[]) => unknown
+
+export type Config = Record<string, unknown>
+
+export const ACCESS_NAMES = ['canAccess', 'can_access'] as const
+
+/** What a file lacks or has wrong; `code` is one of the protocol's. */
+export class DeclarationFault extends Error {
+  readonly code: string
+  readonly hint: string
+
+  constructor(code: string, message: string, hint = '') {
+    super(message)
+    this.code = code
+    this.hint = hint
+  }
+}
+
+/** The functions to run for a file: middleware in order, the handler last. */
+export function chainOf(module: Namespace): readonly Handler[] {
+  const handler = member(module, 'handler')
+  return typeof handler === 'function' ? [...middlewareOf(configOf(module)), handler as Handler] : []
+}
+
+/** The access function of a stream's file. One that is no function is an error: never open what is closed. */
+export function accessOf(module: Namespace): Handler | undefined {
+  const config = configOf(module)
+  for (const name of ACCESS_NAMES) {
+    for (const given of [config[name], member(module, name)]) {
+      if (typeof given === 'function') return given as Handler
+      if (given !== undefined && given !== null) {
+        throw new DeclarationFault('CONFIG_NOT_JSON', `${name} is a ${nameOf(given)}, not a function.`)
+      }
+    }
+  }
+  return undefined
+}
+
+/** A member of what a file exports, by name or on its default. */
+export function member(module: Namespace, name: string): unknown {
+  if (module[name] !== undefined) return module[name]
+  const whole = module['default']
+  return typeof whole === 'object' && whole !== null ? (whole as Namespace)[name] : undefined
+}
+
+export function configOf(module: Namespace): Config {
+  const config = member(module, 'config')
+  if (typeof config === 'object' && config !== null && !Array.isArray(config)) return config as Config
+  const said = config === undefined ? 'is missing' : `is a ${nameOf(config)}, not an object`
+  throw new DeclarationFault('CONFIG_MISSING', `The file's config ${said}.`, 'Write `export const config = { name: ... }`.')
+}
+
+export function middlewareOf(config: Config): Handler[] {
+  const given = config['middleware']
+  if (given === undefined || given === null) return []
+  if (!Array.isArray(given)) throw new DeclarationFault('CONFIG_NOT_JSON', 'config.middleware must be a list of functions.')
+  for (const [index, one] of given.entries()) {
+    if (typeof one === 'function') continue
+    throw new DeclarationFault('CONFIG_NOT_JSON', `config.middleware[${index}] is a ${nameOf(one)}, not a function.`)
+  }
+  return given as Handler[]
+}
+

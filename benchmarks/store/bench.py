@@ -181,7 +181,7 @@ async def _all(work: list[Coroutine[Any, Any, None]]) -> None:
 
 
 def open_peer(file: Path) -> apsw.Connection:
-    """A table of the same items and nothing else. It stays open, as its log is slow until it was full once."""
+    """A table of the same items and nothing else. It stays open: its log is slow until it was full once."""
     db = apsw.Connection(str(file))
     db.execute("PRAGMA journal_mode=WAL").fetchall()
     db.execute("PRAGMA synchronous=FULL")

@@ -93,7 +93,7 @@ class Writer:
                 return []
             db.execute("BEGIN IMMEDIATE")
             batch = Batch(db, self.known, self._seq, stamp)
-            outcomes = [batch.apply(write) for write in writes]
+            outcomes = batch.run(writes)
             if batch.seq == self._seq:
                 db.execute("ROLLBACK")
             else:

@@ -64,9 +64,13 @@ class Expiry:
         """
         while due := await self._store.due(now=self._clock.now(), limit=AT_ONCE):
             await self._delete([(one.group, one.id, one.version) for one in due])
-        grown, self._grown = self._grown, set()
-        for group in grown:
-            await self._trim(group)
+        for group in list(self._grown):
+            self._grown.discard(group)
+            try:
+                await self._trim(group)
+            except HeadwaterError:
+                self._grown.add(group)
+                raise
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""

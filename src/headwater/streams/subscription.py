@@ -30,6 +30,7 @@ class Subscription:
         "older",
         "reading",
         "retry",
+        "seen",
         "shown",
         "siblings",
         "since",
@@ -60,6 +61,8 @@ class Subscription:
         """Behind: the version after which changes are needed. Live: meaningless."""
         self.reading = 0
         """Behind: the version from which a catch-up under way reads on."""
+        self.seen = 0
+        """Behind: the version as of which older items were sent; it is not whole below that."""
         self.since = 0
         """Live: the lane's turn at which it became live."""
         self.working = False

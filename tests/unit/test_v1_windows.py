@@ -1,0 +1,111 @@
+"""Windows: the newest items of a group, and older ones from there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import orjson
+import pytest
+
+from headwater.model import Origin
+from support.stream_store import turns
+from support.v1_client import JudgedClient
+from support.v1_stage import ROOM, V1Stage
+
+
+@pytest.fixture
+async def stage() -> AsyncGenerator[V1Stage]:
+    stage = V1Stage()
+    for number in range(6):
+        await stage.set(str(number), n=number)
+    yield stage
+    await stage.close()
+
+
+async def window(stage: V1Stage, limit: int) -> JudgedClient:
+    client = stage.connect()
+    client.subscribe(ROOM, None, limit)
+    await stage.exchange(client)
+    return client
+
+
+def ids(client: JudgedClient) -> list[str]:
+    return [item["id"] for item in client.subscriptions[0].state.items()]
+
+
+async def test_it_holds_the_newest(stage: V1Stage) -> None:
+    client = await window(stage, 2)
+
+    assert ids(client) == ["4", "5"]
+    assert client.subscriptions[0].state.floor == 5
+
+
+async def test_it_grows_by_what_is_older_until_nothing_is(stage: V1Stage) -> None:
+    client = await window(stage, 2)
+    for expected in (["2", "3", "4", "5"], ["0", "1", "2", "3", "4", "5"]):
+        client.more(client.subscriptions[0], 2)
+        await stage.exchange(client)
+        assert ids(client) == expected
+    assert client.subscriptions[0].state.floor == 0
+
+
+async def test_changes_below_its_floor_are_not_sent(stage: V1Stage) -> None:
+    client = await window(stage, 2)
+    await stage.set("0", n=10)
+    assert client.socket is not None
+    assert client.socket.waiting == []
+
+
+async def test_it_grows_only_with_what_its_cursor_has_reached(stage: V1Stage) -> None:
+    """Older items are read while a commit can be read that has not been told of yet."""
+    client = await window(stage, 2)
+    stage.store.holds.add("commit")
+    stage.writer.set(*ROOM, "1", orjson.dumps({"g": list(ROOM), "n": 11}), origin=Origin())
+    await turns()
+    (commit,) = stage.store.waiting("commit")
+    await commit.perform()
+
+    client.more(client.subscriptions[0], 4)
+    await stage.exchange(client)
+    assert ids(client) == ["4", "5"]
+
+    await commit.finish()
+    await stage.exchange(client)
+    assert ids(client) == ["0", "1", "2", "3", "4", "5"]
+    assert client.subscriptions[0].state.version == 7
+
+
+async def test_it_resumes_as_wide_as_it_was(stage: V1Stage) -> None:
+    client = await window(stage, 2)
+    client.more(client.subscriptions[0], 2)
+    await stage.exchange(client)
+    client.disconnect()
+    await stage.set("6")
+    await stage.set("0", n=10)
+    await stage.delete("4")
+
+    client.connect()
+    await stage.exchange(client)
+
+    assert ids(client) == ["2", "3", "5", "6"]
+    assert client.resets == {}
+
+
+async def test_asked_for_while_it_opens_it_grows_afterwards(stage: V1Stage) -> None:
+    client = stage.connect()
+    one = client.subscribe(ROOM, None, 2)
+    client.more(one, 2)
+    await stage.exchange(client)
+
+    assert ids(client) in (["4", "5"], ["2", "3", "4", "5"])
+    assert one.state.live
+
+
+async def test_more_of_what_is_no_window_is_refused(stage: V1Stage) -> None:
+    client = stage.connect()
+    one = client.subscribe(ROOM, None, None)
+    client.more(one, 2)
+    await stage.exchange(client)
+
+    assert [error["code"] for error in client.errors] == ["INVALID_INPUT"]
+    assert one.state.live

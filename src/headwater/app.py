@@ -181,7 +181,9 @@ async def _serving(server: Running) -> AsyncGenerator[None]:
         await server.server.start()
         tasks.append(asyncio.create_task(server.realms.durable.expiry.run()))
         tasks.append(asyncio.create_task(keep(server.opening.sockets, server.settings.socket)))
-        tasks.append(asyncio.create_task(_sweep(server.store, server.settings.storage.tombstone_age)))
+        age = server.settings.storage.tombstone_age
+        tasks.append(asyncio.create_task(_sweep(server.store, age)))
+        tasks.append(asyncio.create_task(_sweep(server.realms.fleeting.store, age)))
         tasks.append(asyncio.create_task(_keep_stamps(server.realms.durable.queue)))
         yield
     finally:

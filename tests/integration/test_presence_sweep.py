@@ -1,0 +1,31 @@
+"""What presences leave behind in memory goes, as deletes of streams that last do."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from headwater import app
+from headwater.config import ServerSettings, Settings, StorageSettings
+from headwater.model import GroupKey
+
+SISTER = GroupKey("chat.presence", "room")
+
+
+async def test_a_presence_that_left_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "SWEEP_SECONDS", 0.01)
+    settings = Settings(
+        project=tmp_path,
+        server=ServerSettings(port=0),
+        storage=StorageSettings(url="memory:", tombstone_age=0),
+    )
+    async with app.running(settings) as server:
+        server.presence.declare(["chat"])
+        there = server.presence.enter(GroupKey("chat", "room"), {})
+        server.presence.leave(GroupKey("chat", "room"), there)
+        store = server.realms.fleeting.store
+        async with asyncio.timeout(20):
+            while (await store.heads([SISTER]))[0].floor < 2:
+                await asyncio.sleep(0.01)

@@ -276,19 +276,20 @@ async def test_every_request_is_logged_once(dev: bool, level: int, caplog: pytes
     assert facts["fields"]["ms"] >= 0
 
 
-async def test_internal_applications_are_asked_before_the_steps() -> None:
+async def test_internal_applications_are_asked_where_no_step_has_the_path() -> None:
     async def app(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
         body = orjson.dumps({"raw": scope["raw_path"].decode(), "trace": scope["headwater.trace"]})
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": body})
 
     async with serving(
-        {"GET /streams/:a": tell, "GET /streamsx": tell}, internal=[("/streams", app)]
+        {"GET /streams/mine": tell, "GET /streamsx": tell}, internal=[("/streams", app)]
     ) as site:
         response = await site.client.get("/streams/a%2Fb")
         assert response.json() == {"raw": "/streams/a%2Fb", "trace": response.headers["x-trace-id"]}
         assert (await site.client.get("/streams")).json()["raw"] == "/streams"
         assert (await site.client.get("/streamsx")).json()["method"] == "GET"
+        assert (await site.client.get("/streams/mine")).json()["method"] == "GET"
 
 
 async def test_an_internal_application_may_raise_before_it_answers() -> None:

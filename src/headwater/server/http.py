@@ -1,6 +1,6 @@
 """Room 1: a request arrives, the router picks a step, the answer goes out. One plain ASGI callable.
 
-Owns the order in which a path is looked up (internal prefixes, steps, files) and the promise that every
+Owns the order in which a path is looked up (steps, internal prefixes, files) and the promise that every
 request gets exactly one answer, errors as `application/problem+json`. Knows no worker: steps are run by an
 `ApiExecutor`.
 """
@@ -99,16 +99,16 @@ class HttpApp:
 
     async def _respond(self, exchange: Exchange) -> ApiResponse | None:
         """The answer, or None when it has been sent already."""
+        match = self._router.find(exchange.method, exchange.path)
+        if match is not None:
+            return await self._run(exchange, match)
         if self._prefixes and exchange.path.startswith(self._prefixes):
             app = self._internal_app(exchange.path)
             if app is not None:
                 if self._cors.is_preflight(exchange.method, exchange.headers):
                     return self._cors.preflight(exchange.headers)
                 return await exchange.hand_over(app, self._cors)
-        match = self._router.find(exchange.method, exchange.path)
-        if match is None:
-            return await self._without_step(exchange)
-        return await self._run(exchange, match)
+        return await self._without_step(exchange)
 
     def _internal_app(self, path: str) -> ASGIApp | None:
         for prefix, app in self._internal:
@@ -185,7 +185,7 @@ def build_http_app(
 ) -> HttpApp:
     """The HTTP side of the server, without routes until `set_project` is called.
 
-    `internal` lists applications by path prefix ("/streams"); they are asked before the steps, see the path
-    as it came in, and may raise HeadwaterError before they answer.
+    `internal` lists applications by path prefix ("/streams"); they are asked where no step has the path,
+    see it as it came in, and may raise HeadwaterError before they answer.
     """
     return HttpApp(settings, executor, tuple(internal))

@@ -14,6 +14,10 @@ MAX_WINDOW = 1000
 """Items in one answer with `limit`; who wants more pages on."""
 
 
+_VERSION_DIGITS = 16
+"""Of the largest version that JSON can tell, 2**53; a longer one is none that this server gave."""
+
+
 class Target(NamedTuple):
     """What a request is about: a group, or one item of it."""
 
@@ -68,7 +72,7 @@ def one_value(query: Values, name: str) -> str:
 def read_cursor(text: str) -> Cursor | None:
     """A cursor as `EPOCH.VERSION`; what is none is taken as none, as a browser may send any last id."""
     epoch, dot, version = text.rpartition(".")
-    if not dot or not epoch or not version.isdecimal():
+    if not dot or not epoch or not version.isdecimal() or len(version) > _VERSION_DIGITS:
         return None
     return Cursor(epoch, int(version))
 

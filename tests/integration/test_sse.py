@@ -1,0 +1,133 @@
+"""A live stream over plain HTTP, read as curl would."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from headwater.config import Settings, SocketSettings
+from headwater.model import Origin
+from headwater.server import sse
+from support.v1_site import V1Site, v1_site
+from support.v1_stage import ROOM
+
+PATH = "/streams/chat/room"
+
+
+@pytest.fixture
+async def site() -> AsyncGenerator[V1Site]:
+    async with v1_site() as running:
+        yield running
+
+
+async def test_it_begins_with_the_state_and_goes_on_with_changes(site: V1Site) -> None:
+    await site.set("a", n=1)
+    stream = await site.listen(PATH)
+    assert stream.head.headers["content-type"] == "text/event-stream; charset=utf-8"
+    begun = await stream.until("complete")
+    assert [event.data["t"] for event in begun] == ["subscribed", "page", "complete"]
+    assert begun[-1].id == f"{site.store.epoch}.1"
+
+    await site.set("b", n=2)
+    await site.delete("a")
+    await site.writer.send(*ROOM, None, b'{"type":"typing"}', origin=Origin())
+
+    created, gone, event = [await stream.event() for _ in range(3)]
+    assert (created.data["t"], created.data["d"]["n"]) == ("set", 2)
+    assert (gone.data["t"], gone.id) == ("gone", f"{site.store.epoch}.3")
+    assert (event.data["e"]["type"], event.id) == ("typing", None)
+
+
+@pytest.mark.parametrize("way", ["header", "query"])
+async def test_a_cursor_resumes(site: V1Site, way: str) -> None:
+    await site.set("a", n=1)
+    first = await site.listen(PATH)
+    cursor = (await first.until("complete"))[-1].id
+    assert cursor is not None
+    first.close()
+    await site.set("b", n=2)
+
+    headers = {"Last-Event-ID": cursor} if way == "header" else {}
+    again = await site.listen(PATH if way == "header" else f"{PATH}?from={cursor}", headers)
+    missed = await again.until("complete")
+
+    assert [event.data["t"] for event in missed] == ["subscribed", "page", "complete"]
+    assert [item["id"] for _, _, item in missed[1].data["items"]] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("cursor", "reasons"),
+    [("other.1", ["epoch"]), ("{epoch}.99", ["ahead"]), ("{epoch}.9007199254740993", ["ahead"]),
+     ("nonsense", []), ("{epoch}." + "9" * 5000, []), ("{epoch}.-1", []), ("{epoch}.\u00b2", [])],
+)  # fmt: skip
+async def test_a_cursor_that_cannot_be_continued_starts_over(
+    site: V1Site, cursor: str, reasons: list[str]
+) -> None:
+    await site.set("a", n=1)
+    stream = await site.listen(PATH, {"Last-Event-ID": cursor.format(epoch=site.store.epoch)})
+    assert stream.head.status == 200
+    begun = await stream.until("complete")
+
+    assert [event.data["reason"] for event in begun if event.data["t"] == "reset"] == reasons
+    assert [item["id"] for event in begun for _, _, item in event.data.get("items", [])] == ["a"]
+
+
+async def test_one_item_can_be_followed(site: V1Site) -> None:
+    stream = await site.listen(f"{PATH}/a")
+    await stream.until("complete")
+    await site.set("b", n=1)
+    await site.set("a", n=2)
+
+    assert (await stream.event()).data["d"]["n"] == 2
+
+
+async def test_a_silent_stream_is_kept_open_by_comments(
+    site: V1Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sse, "COMMENT_SECONDS", 0.01)
+    stream = await site.listen(PATH)
+    await stream.until("complete")
+
+    assert (await asyncio.wait_for(stream.block(), 20)).startswith(b":")
+
+
+async def test_a_client_that_goes_is_forgotten(site: V1Site) -> None:
+    stream = await site.listen(PATH)
+    await stream.until("complete")
+    assert site.durable.hub.groups == [ROOM]
+
+    stream.close()
+
+    async with asyncio.timeout(20):
+        while site.durable.hub.groups:
+            await asyncio.sleep(0.01)
+
+
+async def test_the_server_ends_its_streams_when_it_stops() -> None:
+    async with v1_site() as site:
+        stream = await site.listen(PATH)
+        await stream.until("complete")
+    async with asyncio.timeout(5):
+        while not stream.ended:
+            await stream.block()
+
+
+async def test_who_reads_slowly_falls_behind_and_catches_up() -> None:
+    async with v1_site(Settings(socket=SocketSettings(high_water_bytes=20_000))) as site:
+        stream = await site.listen(PATH)
+        await stream.until("complete")
+        stream.pause()
+        rounds, text = 400, "x" * 50_000
+        for number in range(rounds):
+            await site.set("a", text=f"{number}{text}")
+        (outlet,) = site.events._outlets  # pyright: ignore[reportPrivateUsage]
+        assert outlet._bytes < 200_000  # pyright: ignore[reportPrivateUsage]
+
+        stream.go_on()
+        read = version = 0
+        while version < rounds:
+            event = await stream.event()
+            read, version = read + 1, event.data.get("v", 0)
+        assert read < rounds

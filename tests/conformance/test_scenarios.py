@@ -25,16 +25,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module", params=["python", "browser"])
-def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
-    driver = Driver([str(node.find().node), str(BROWSER_DRIVER)]) if request.param == "browser" else Driver()
-    yield driver
+def driver(request: pytest.FixtureRequest) -> Iterator[tuple[str, Driver]]:
+    commands = {"browser": [str(node.find().node), str(BROWSER_DRIVER)]}
+    driver = Driver(*[commands[request.param]] if request.param in commands else [])
+    yield request.param, driver
     driver.close()
 
 
 @pytest.mark.parametrize("file", SCENARIOS, ids=lambda file: file.stem)
-def test_scenario(file: Path, server: Server, driver: Driver) -> None:
+def test_scenario(file: Path, server: Server, driver: tuple[str, Driver]) -> None:
     scenario = yaml.safe_load(file.read_text())
-    Scenario(file.stem, server, driver).run(scenario["steps"])
+    name, program = driver
+    Scenario(f"{name}:{file.stem}", server, program).run(scenario["steps"])
 
 
 def test_there_are_scenarios_for_every_part_of_the_protocol() -> None:

@@ -1,9 +1,9 @@
-// The page of the chat. It joins one channel over a WebSocket, shows what the server tells, and posts what you
+import { connect } from '/headwater/client.js'
+
+// The page of the chat. It follows one channel, shows what the server tells, and posts what you
 // write. What it shows comes only from the stream: your own message too, so every window shows the same.
 
 const MOST_SHOWN = 500 // messages kept on the page; older ones stay on the server
-const FIRST_RETRY_MS = 500
-const LONGEST_RETRY_MS = 15_000
 const SEND_TIMEOUT_MS = 10_000
 const NEAR_END_PX = 80
 
@@ -13,128 +13,37 @@ const page = Object.fromEntries(
   ),
 )
 
-// --- the connection: joins, and joins again after every break
-
-class Channel {
-  #socket = null
-  #retries = 0
-  #timer = 0
-  #subscription = 0
-
-  constructor(stream, onEvent, onStatus) {
-    this.stream = stream
-    this.group = ''
-    this.onEvent = onEvent
-    this.onStatus = onStatus
-    addEventListener('online', () => this.connect())
-    addEventListener('offline', () => this.#lost('offline'))
-    document.addEventListener('visibilitychange', () => {
-      if (!document.hidden && !this.#socket) this.connect()
-    })
-  }
-
-  join(group) {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#tell('leave')
-    this.group = group
-    this.#subscription += 1
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#tell('join')
-    else if (!this.#socket) this.connect()
-  }
-
-  connect() {
-    clearTimeout(this.#timer)
-    this.#drop()
-    this.onStatus(this.#retries ? 'reconnecting' : 'connecting')
-    const address = new URL('/', location.href)
-    address.protocol = address.protocol.replace('http', 'ws')
-    const socket = (this.#socket = new WebSocket(address))
-    socket.onopen = () => this.#tell('join')
-    socket.onmessage = ({ data }) => this.#heard(JSON.parse(data))
-    socket.onclose = () => this.#lost(navigator.onLine ? 'reconnecting' : 'offline')
-  }
-
-  #tell(type) {
-    const data = { streamName: this.stream, groupId: this.group, subscriptionId: `chat-${this.#subscription}` }
-    this.#socket.send(JSON.stringify({ type, data }))
-  }
-
-  #heard({ streamName, groupId, event }) {
-    if (streamName !== this.stream || groupId !== this.group) return
-    if (event.type === 'sync') {
-      this.#retries = 0
-      this.onStatus('live')
-    }
-    this.onEvent(event)
-  }
-
-  #lost(status) {
-    this.#drop()
-    this.onStatus(status)
-    const longest = Math.min(FIRST_RETRY_MS * 2 ** this.#retries, LONGEST_RETRY_MS)
-    this.#retries += 1
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.connect(), longest * (0.5 + Math.random() / 2))
-  }
-
-  #drop() {
-    if (!this.#socket) return
-    this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null
-    this.#socket.close()
-    this.#socket = null
-  }
-}
-
 // --- the list: one element per message, in the order of the stream
 
-const shown = new Map() // id of a message -> its element
+const shown = new Map() // id of a message -> { item, element }
 
-function apply(event) {
+// An item that has not changed is the same object as before, so its element may stay.
+function show(items) {
   const follows = isAtEnd()
-  if (event.type === 'event') return refused(event.event)
-  if (event.type === 'sync') replaceAll(event.data)
-  else if (event.type === 'delete') remove(event.data.id)
-  else if (event.type === 'create' || event.type === 'update') put(event.data)
-  page.empty.hidden = shown.size > 0
-  if (follows || event.type === 'sync') toEnd()
-  else if (event.type === 'create') page.latest.hidden = false
-}
-
-function replaceAll(items) {
-  page.messages.setAttribute('aria-busy', 'true')
-  const wanted = new Set(items.map((item) => item.id))
-  for (const id of [...shown.keys()]) if (!wanted.has(id)) remove(id)
   const newest = items.slice(-MOST_SHOWN)
-  newest.forEach(put)
-  if ([...shown.keys()].some((id, place) => id !== newest[place].id)) sort(newest)
-  page.messages.removeAttribute('aria-busy')
-}
-
-// A message that was deleted and set again while we were away has a new place.
-function sort(items) {
-  const elements = items.map(({ id }) => [id, shown.get(id)])
-  shown.clear()
-  for (const [id, element] of elements) {
-    shown.set(id, element)
-    page.messages.append(element)
+  const wanted = new Set(newest.map(({ id }) => id))
+  const grown = newest.length > 0 && !shown.has(newest.at(-1).id)
+  for (const [id, { element }] of shown) {
+    if (wanted.has(id)) continue
+    element.remove()
+    shown.delete(id)
   }
-}
-
-function refused({ type, data }) {
-  if (type === 'error') tell(data.message)
-}
-
-function put(item) {
-  const element = render(item)
-  const before = shown.get(item.id)
-  shown.set(item.id, element)
-  if (before) before.replaceWith(element)
-  else page.messages.append(element)
-  if (shown.size > MOST_SHOWN) remove(shown.keys().next().value)
-}
-
-function remove(id) {
-  shown.get(id)?.remove()
-  shown.delete(id)
+  let place = page.messages.firstElementChild
+  for (const item of newest) {
+    let known = shown.get(item.id)
+    if (known?.item !== item) {
+      const element = render(item)
+      if (known?.element === place) place = element
+      known?.element.replaceWith(element)
+      known = { item, element }
+      shown.set(item.id, known)
+    }
+    if (known.element === place) place = place.nextElementSibling
+    else page.messages.insertBefore(known.element, place)
+  }
+  page.empty.hidden = !channel.ready || newest.length > 0
+  if (follows) toEnd()
+  else if (grown) page.latest.hidden = false
 }
 
 function render({ user_id: user, message, timestamp }) {
@@ -183,7 +92,7 @@ async function send() {
   if (!message || !page['message-form'].reportValidity()) return
   page.text.value = ''
   grow()
-  const body = { channel_id: channel.group, message, user_id: user }
+  const body = { channel_id: channel.wanted.group, message, user_id: user }
   const sent = sending.then(() => post(body))
   sending = sent.catch(() => {})
   try {
@@ -221,6 +130,12 @@ function grow() {
 }
 
 // Some browsers refuse storage, in private windows for example: the chat works without.
+function storage(name) {
+  try {
+    return window[name]
+  } catch {}
+}
+
 function remember(name, value) {
   try {
     localStorage.setItem(`chat-${name}`, value)
@@ -228,11 +143,7 @@ function remember(name, value) {
 }
 
 function recall(name) {
-  try {
-    return localStorage.getItem(`chat-${name}`)
-  } catch {
-    return null
-  }
+  return storage('localStorage')?.getItem(`chat-${name}`)
 }
 
 // --- the page
@@ -245,20 +156,27 @@ function channelOfAddress() {
   }
 }
 
+// What a channel held is kept over a refresh of the page, which then asks only for what is new.
+const client = connect('/', { keep: storage('sessionStorage') })
+let channel = null
+
 function enter(name) {
   page.channel.value = name
   document.title = `${name} · Chat`
-  replaceAll([])
-  page.empty.hidden = true
-  channel.join(name)
+  channel?.close()
+  channel = client.group('chatMessage', name, { limit: MOST_SHOWN })
+  channel.addChangeListener(show)
+  channel.onEvent('error', ({ message }) => tell(message))
+  shown.clear()
+  page.messages.replaceChildren()
+  show(channel.getState())
+  toEnd()
 }
 
-function showStatus(status) {
+client.onStatus((status) => {
   page.status.textContent = status
   page.status.dataset.state = status
-}
-
-const channel = new Channel('chatMessage', apply, showStatus)
+})
 
 page.user.value = recall('user') ?? `guest-${Math.floor(1000 + Math.random() * 9000)}`
 remember('user', page.user.value)
@@ -274,7 +192,7 @@ page.channel.addEventListener('change', () => page['channel-form'].requestSubmit
 page.user.addEventListener('change', () => {
   const user = page.user.value.trim()
   remember('user', user)
-  for (const element of shown.values()) element.classList.toggle('own', element.dataset.user === user)
+  for (const { element } of shown.values()) element.classList.toggle('own', element.dataset.user === user)
 })
 page.text.addEventListener('input', grow)
 page.text.addEventListener('keydown', (event) => {

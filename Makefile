@@ -13,8 +13,9 @@ UV := UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 PYTEST_FLAGS ?=
 TESTS ?=
 BENCH_FLAGS ?=
+SOAK_FLAGS ?=
 
-.PHONY: help setup demo test check format docs bench npm browser lock build clean
+.PHONY: help setup demo test check format docs bench soak npm browser lock build clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
@@ -67,6 +68,9 @@ docs: setup ## Write the generated pages under docs/ anew.
 
 bench: setup ## Run the benchmarks. BENCH_FLAGS= is passed on.
 	$(BIN)/python -m benchmarks $(BENCH_FLAGS)
+
+soak: setup ## Kill and burden a server under hundreds of clients. SOAK_FLAGS="--seconds 120 --clients 400".
+	PYTHONPATH=src:tests $(BIN)/python -m soak $(SOAK_FLAGS)
 
 # The packages of the npm registry: those of the TypeScript workspace, and those that the tests drive.
 NPM_LOCKS := $(wildcard package-lock.json tests/npm/package-lock.json)

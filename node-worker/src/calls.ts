@@ -28,8 +28,7 @@ export class Call extends Promise<unknown> {
   isObserved = false
   error: Error | undefined
   subject!: Subject
-  /** The stack of the caller. */
-  place!: { stack?: string }
+  place!: CallPlace
 
   static override get [Symbol.species](): PromiseConstructor {
     return Promise
@@ -42,6 +41,11 @@ export class Call extends Promise<unknown> {
     this.isObserved = true
     return super.then(onValue, onError)
   }
+}
+
+/** The stack of whoever made a call. */
+interface CallPlace {
+  stack?: string
 }
 
 interface Pending {
@@ -74,21 +78,23 @@ export class Calls {
   }
 
   /**
-   * Begin a call: when this returns it is on the socket. `data` makes the JSON text to send. Nothing throws
-   * here: what is wrong with the values fails the call, as what the server refuses does.
+   * Begin a call: when this returns it is on the socket. `data` makes the JSON text to send, `below` is the
+   * function that user code has called. Nothing throws here: what is wrong with the values fails the call, as
+   * what the server refuses does.
    */
-  begin(invocation: Invocation, subject: Subject, data?: () => string): Call {
+  begin(invocation: Invocation, subject: Subject, below: Function, data?: () => string): Call {
+    const place = placeOf(below)
     let call!: Call
-    this.#channel.timed(() => (call = this.#begin(invocation, subject, data)))
+    this.#channel.timed(() => (call = this.#begin(invocation, subject, place, data)))
     return call
   }
 
-  #begin(invocation: Invocation, subject: Subject, data?: () => string): Call {
+  #begin(invocation: Invocation, subject: Subject, place: CallPlace, data?: () => string): Call {
     const counted = invocation.callBegins()
     let settle!: Pick<Pending, 'resolve' | 'reject'>
     const call = new Call((resolve, reject) => (settle = { resolve, reject }))
     call.subject = subject
-    call.place = placeOf(this.begin)
+    call.place = place
     Promise.prototype.then.call(call, undefined, nothing)
     const number = ++this.#count * LANES + this.#lane
     this.#pending.set(number, { call, invocation, counted, ...settle })
@@ -143,8 +149,7 @@ export class Calls {
 function valueOf(post: Post): unknown {
   const section = post.header['value_section']
   if (section === undefined) return post.header['value'] ?? null
-  const bytes = post.sections[section as number] as Uint8Array
-  return fromJson(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'))
+  return fromJson(post.sections[section as number] as string)
 }
 
 /** Keep wrong types on this side: the server would rightly take them for a broken worker. */
@@ -156,14 +161,20 @@ function check(subject: Subject): void {
   if (version !== undefined && !Number.isInteger(version)) throw invalidInput('ifVersion is a whole number.')
 }
 
+/** Frames that are kept of the way to a call: each costs time, on every call. */
+const PLACE_FRAMES = 5
+
 /** Where user code is now. Formatted only if somebody looks. */
-function placeOf(below: Function): { stack?: string } {
-  const place: { stack?: string } = {}
+function placeOf(below: Function): CallPlace {
+  const place: CallPlace = {}
+  const limit = Error.stackTraceLimit
+  Error.stackTraceLimit = PLACE_FRAMES
   Error.captureStackTrace(place, below)
+  Error.stackTraceLimit = limit
   return place
 }
 
-function stackOf(place: { stack?: string }): string {
+function stackOf(place: CallPlace): string {
   const stack = place.stack ?? ''
   const at = stack.indexOf('\n')
   return at < 0 ? '' : stack.slice(at)

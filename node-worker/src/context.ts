@@ -114,6 +114,8 @@ export function makeContext(parts: ContextParts, invocation: Invocation): object
     trace_id: trace,
     flows: [...flows],
     step,
-    signal: invocation.signal,
+    get signal(): AbortSignal {
+      return invocation.signal
+    },
   }
 }

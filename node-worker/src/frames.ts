@@ -15,9 +15,10 @@ export interface Header {
   readonly [member: string]: unknown
 }
 
-/** One frame from the server: the JSON text of its header, the header itself, its sections. */
+/** One frame from the server: its header, also as the JSON text that came, and its sections. */
 export interface Frame {
   readonly header: Header
+  readonly text: string
   readonly sections: readonly Buffer[]
 }
 
@@ -151,10 +152,11 @@ export class Decoder {
 function parse(bytes: Buffer): Frame {
   const head = bytes.readUInt32BE(0)
   if (4 + head > bytes.length) throw new ProtocolFault("a frame's header is longer than the frame")
-  const header = parseHeader(bytes.toString('utf8', 4, 4 + head))
+  const text = bytes.toString('utf8', 4, 4 + head)
+  const header = parseHeader(text)
   const sections = cut(bytes.subarray(4 + head), header['sections'])
   check(header, sections.length)
-  return { header, sections }
+  return { header, text, sections }
 }
 
 function parseHeader(text: string): Header {

@@ -32,7 +32,7 @@ export class Invocation {
   readonly failures: Call[] = []
   moreFailures = 0
   isCancelled = false
-  readonly #abort = new AbortController()
+  #abort: AbortController | undefined
   #open = 0
   #ended = false
   #onSettled: (() => void) | undefined
@@ -43,7 +43,12 @@ export class Invocation {
     this.header = post.header as unknown as InvokeHeader
   }
 
+  /** Told when the invocation is cancelled. */
   get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController()
+      if (this.isCancelled) this.#abort.abort(cancelReason())
+    }
     return this.#abort.signal
   }
 
@@ -82,7 +87,7 @@ export class Invocation {
   cancel(): void {
     if (this.isCancelled) return
     this.isCancelled = true
-    this.#abort.abort(new DOMException('The invocation was cancelled.', 'AbortError'))
+    this.#abort?.abort(cancelReason())
     // Code that listens to the signal gets to say its last word.
     setImmediate(() => this.#onCancel?.())
   }
@@ -90,6 +95,10 @@ export class Invocation {
   onCancel(listener: () => void): void {
     this.#onCancel = listener
   }
+}
+
+function cancelReason(): DOMException {
+  return new DOMException('The invocation was cancelled.', 'AbortError')
 }
 
 /** The invocation that the running code belongs to, wherever it has come from by now. */

@@ -3,17 +3,17 @@
 import { parentPort, workerData } from 'node:worker_threads'
 
 import { Loop } from './loop.ts'
-import type { FromLane, LaneParts, ToLoop } from './posts.ts'
+import { isPacked, unpack, type FromLane, type LaneParts, type ToLoop } from './posts.ts'
 
 const parts = workerData as LaneParts
 const loop = new Loop(parts, parts.lane, (slot) => parentPort?.postMessage({ kind: 'done', slot } satisfies FromLane))
 
 loop.settle()
-loop.load(parts.load)
+loop.load(unpack(parts.load))
 if (parts.streams !== null) loop.take({ header: { t: 'streams', names: parts.streams }, sections: [], slot: -1 })
 
 parentPort?.on('message', (message: ToLoop) => {
-  if (message.kind === 'post') loop.take(message.post)
+  if (isPacked(message)) loop.take(unpack(message))
   // The thread ends by itself once nothing that user code left running needs it.
   else if (message.kind === 'end') parentPort?.close()
 })

@@ -7,7 +7,7 @@
 import { Worker } from 'node:worker_threads'
 
 import type { ErrorMembers } from './errors.ts'
-import { LANES, type FromLane, type LaneParts, type Post, type ThreadParts, type ToLoop } from './posts.ts'
+import { LANES, type FromLane, type LaneParts, type Packed, type ThreadParts, type ToLoop } from './posts.ts'
 
 /** How long a lane waits for work before it ends, in milliseconds. */
 const IDLE_AFTER = 60_000
@@ -24,12 +24,12 @@ interface Lane {
 
 export class Lanes {
   /** The sources, once they are loaded; lanes import from them what they run. */
-  load: Post | undefined
+  load: Packed | undefined
   streams: readonly string[] | null = null
   readonly #parts: ThreadParts
   readonly #onLost: (slot: number, error: ErrorMembers) => void
   readonly #lanes = new Map<number, Lane>()
-  #waiting: Post[] = []
+  #waiting: Packed[] = []
 
   /** `onLost` hears of an invocation whose thread has ended. */
   constructor(parts: ThreadParts, onLost: (slot: number, error: ErrorMembers) => void) {
@@ -38,7 +38,7 @@ export class Lanes {
   }
 
   /** Run an invocation in a lane, as soon as one is free. */
-  give(post: Post): void {
+  give(post: Packed): void {
     const lane = this.#idleLane() ?? this.#newLane()
     if (lane === undefined) this.#waiting.push(post)
     else this.#run(lane, post)
@@ -46,22 +46,22 @@ export class Lanes {
 
   /** An invocation that waits has been taken back. */
   forget(slot: number): void {
-    this.#waiting = this.#waiting.filter((post) => post.slot !== slot)
+    this.#waiting = this.#waiting.filter((post) => post[0] !== slot)
   }
 
   /** Pass a cancel on to the lane that runs the slot; false if none does. */
-  cancel(slot: number, post: Post): boolean {
+  cancel(slot: number, post: Packed): boolean {
     const lane = [...this.#lanes.values()].find((one) => one.slot === slot)
     if (lane !== undefined) send(lane, post)
     return lane !== undefined
   }
 
-  tell(number: number, post: Post): void {
+  tell(number: number, post: Packed): void {
     const lane = this.#lanes.get(number)
     if (lane !== undefined) send(lane, post)
   }
 
-  tellAll(post: Post): void {
+  tellAll(post: Packed): void {
     for (const lane of this.#lanes.values()) send(lane, post)
   }
 
@@ -83,9 +83,9 @@ export class Lanes {
     return lane
   }
 
-  #run(lane: Lane, post: Post): void {
+  #run(lane: Lane, post: Packed): void {
     clearTimeout(lane.rest)
-    lane.slot = post.slot
+    lane.slot = post[0]
     send(lane, post)
   }
 
@@ -111,8 +111,8 @@ export class Lanes {
   }
 }
 
-function send(lane: Lane, post: Post): void {
-  lane.thread.postMessage({ kind: 'post', post } satisfies ToLoop)
+function send(lane: Lane, post: Packed): void {
+  lane.thread.postMessage(post satisfies ToLoop)
 }
 
 function firstFree(lanes: ReadonlyMap<number, Lane>): number | undefined {

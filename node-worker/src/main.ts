@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads'
 import { DEFAULT_LIMIT } from './frames.ts'
 import { declare, LANGUAGE } from './declaring.ts'
 import { Loop } from './loop.ts'
-import type { Post, ReaderParts, ToLoop } from './posts.ts'
+import { isPacked, unpack, type Post, type ReaderParts, type ToLoop } from './posts.ts'
 import { Shared } from './shared.ts'
 
 const FD = 'HEADWATER_WORKER_FD'
@@ -49,16 +49,14 @@ function main(): void {
 }
 
 function take(loop: Loop, message: ToLoop): void {
-  switch (message.kind) {
-    case 'post':
-      if (message.post.header.t === 'load') void load(loop, message.post)
-      else loop.take(message.post)
-      break
-    case 'probe':
-      loop.shared.answerProbe(message.probe)
-      break
-    case 'end':
-      exit(message.status)
+  if (isPacked(message)) {
+    const post = unpack(message)
+    if (post.header.t === 'load') void load(loop, post)
+    else loop.take(post)
+  } else if (message.kind === 'probe') {
+    loop.shared.answerProbe(message.probe)
+  } else {
+    exit(message.status)
   }
 }
 

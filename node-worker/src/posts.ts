@@ -2,11 +2,24 @@
 
 import type { Header } from './frames.ts'
 
-/** A message of the server on its way to a thread; `slot` is where an invocation's state is, else -1. */
+/** A section: text where it is UTF-8, else bytes. */
+export type Section = string | Uint8Array
+
+/**
+ * A message of the server on its way to a thread: where an invocation's state is (-1 for any other message), the
+ * text of its header, its sections. Threads hand texts over for less than objects.
+ */
+export type Packed = readonly [slot: number, header: string, ...sections: Section[]]
+
+/** A message of the server, as the thread sees it. */
 export interface Post {
   readonly header: Header
-  readonly sections: readonly Uint8Array[]
+  readonly sections: readonly Section[]
   readonly slot: number
+}
+
+export function unpack([slot, header, ...sections]: Packed): Post {
+  return { header: JSON.parse(header) as Header, sections, slot }
 }
 
 /**
@@ -14,12 +27,16 @@ export interface Post {
  * one has made ready has run before the next begins.
  */
 export type ToLoop =
-  | { readonly kind: 'post'; readonly post: Post }
+  | Packed
   | { readonly kind: 'probe'; readonly probe: number }
   | { readonly kind: 'end'; readonly status: number }
 
 /** From a thread of user code to the reader. */
 export type FromLane = { readonly kind: 'done'; readonly slot: number }
+
+export function isPacked(message: ToLoop): message is Packed {
+  return Array.isArray(message)
+}
 
 /** What every thread is started with. */
 export interface ThreadParts {
@@ -36,7 +53,7 @@ export interface ReaderParts extends ThreadParts {
 export interface LaneParts extends ThreadParts {
   /** The lane's number, from 1 on; 0 is the main thread. */
   readonly lane: number
-  readonly load: Post
+  readonly load: Packed
   readonly streams: readonly string[] | null
 }
 

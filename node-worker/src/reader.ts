@@ -3,13 +3,14 @@
  * process's death at end of file. It runs no user code and never waits for a thread that does.
  */
 
+import { isUtf8 } from 'node:buffer'
 import { Socket } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
 
 import { Channel, die } from './channel.ts'
 import { Decoder, ProtocolFault, type Frame, type Header } from './frames.ts'
 import { Lanes } from './lanes.ts'
-import { LANES, type Post, type ReaderParts, type ToLoop } from './posts.ts'
+import { LANES, type Packed, type ReaderParts, type Section, type ToLoop } from './posts.ts'
 import { Shared } from './shared.ts'
 import { Slots, type Owner } from './slots.ts'
 import { Watchdog } from './watchdog.ts'
@@ -44,33 +45,27 @@ function sayBlocked(slot: number, seconds: number): void {
   reply({ t: 'blocked', id: invocation.id, step: invocation.step, seconds })
 }
 
-function tellMain(message: ToLoop, transfer: ArrayBuffer[] = []): void {
-  parentPort?.postMessage(message, transfer)
-}
-
-function giveMain(post: Post): void {
-  const buffers = post.sections.map((section) => section.buffer)
-  tellMain({ kind: 'post', post }, buffers.filter((buffer) => buffer instanceof ArrayBuffer))
+function tellMain(message: ToLoop): void {
+  parentPort?.postMessage(message)
 }
 
 // --- messages ---
 
 const TAKERS: Record<string, (frame: Frame) => void> = {
   load(frame) {
-    const post = { header: frame.header, sections: frame.sections.map(sharedCopy), slot: -1 }
-    lanes.load = post
-    giveMain(post)
+    lanes.load = [-1, frame.text, ...frame.sections.map(sharedCopy)]
+    tellMain(lanes.load)
   },
   streams(frame) {
     lanes.streams = frame.header['names'] as string[]
-    lanes.tellAll(post(frame))
-    giveMain(post(frame))
+    lanes.tellAll(pack(frame))
+    tellMain(pack(frame))
   },
   invoke: takeInvocation,
   result(frame) {
     const lane = (frame.header['id'] as number) % LANES
-    if (lane === 0) giveMain(post(frame))
-    else lanes.tell(lane, post(frame))
+    if (lane === 0) tellMain(pack(frame))
+    else lanes.tell(lane, pack(frame))
   },
   withdraw(frame) {
     const slot = slots.slotOf(frame.header['id'] as number)
@@ -79,7 +74,7 @@ const TAKERS: Record<string, (frame: Frame) => void> = {
     reply({ t: 'withdrawn', id: frame.header['id'], ok: given })
   },
   cancel: takeCancel,
-  ping: (frame) => giveMain(post(frame)),
+  ping: (frame) => tellMain(pack(frame)),
   drain: () => drain(),
 }
 
@@ -90,10 +85,10 @@ function takeInvocation(frame: Frame): void {
     const error = { code: 'OVERLOADED', message: 'The worker holds as many invocations as it can.' }
     reply({ t: 'result', id, ok: false, error })
   } else if (thread) {
-    lanes.give(post(frame, slot))
+    lanes.give(pack(frame, slot))
   } else {
     watchdog.wake()
-    giveMain(post(frame, slot))
+    tellMain(pack(frame, slot))
   }
 }
 
@@ -105,8 +100,8 @@ function takeCancel(frame: Frame): void {
     lanes.forget(slot)
     const message = 'It was cancelled before it started.'
     reply({ t: 'result', id, ok: false, error: { code: 'HANDLER_FAILED', message, cancelled: true } })
-  } else if (shared.isRunning(slot) && !lanes.cancel(slot, post(frame, slot))) {
-    giveMain(post(frame, slot))
+  } else if (shared.isRunning(slot) && !lanes.cancel(slot, pack(frame, slot))) {
+    tellMain(pack(frame, slot))
   }
 }
 
@@ -118,8 +113,13 @@ function drain(): void {
   }, RETRY_AFTER)
 }
 
-function post(frame: Frame, slot = -1): Post {
-  return { header: frame.header, sections: frame.sections.map((section) => new Uint8Array(section)), slot }
+function pack(frame: Frame, slot = -1): Packed {
+  return [slot, frame.text, ...frame.sections.map(packSection)]
+}
+
+/** Bytes are copied: else the whole chunk that they came in would go with them. */
+function packSection(section: Buffer): Section {
+  return isUtf8(section) ? section.toString('utf8') : new Uint8Array(section)
 }
 
 /** Sources are kept for every lane to come: all threads look at the same bytes. */

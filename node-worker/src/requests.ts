@@ -1,7 +1,5 @@
 /** An `invoke` of kind `api` -> `req`, the first argument of handlers. Owns its shape. */
 
-import { isUtf8 } from 'node:buffer'
-
 import type { Post } from './posts.ts'
 import { fromJson } from './values.ts'
 
@@ -28,10 +26,8 @@ export function requestOf(post: Post): Record<string, unknown> {
 
 /** Text where the bytes are UTF-8, else the bytes. */
 function rawOf(post: Post): string | Buffer {
-  const section = post.sections[0]
-  if (section === undefined) return ''
-  const bytes = Buffer.from(section.buffer, section.byteOffset, section.byteLength)
-  return isUtf8(bytes) ? bytes.toString('utf8') : bytes
+  const section = post.sections[0] ?? ''
+  return typeof section === 'string' ? section : Buffer.from(section.buffer, section.byteOffset, section.byteLength)
 }
 
 function bodyOf(request: RequestMembers, raw: string | Buffer): unknown {

@@ -32,37 +32,39 @@ export class Stream {
   }
 
   get(groupId: string, id: string): Call {
-    return this.#begin('get', groupId, { item: text(id) })
+    return this.#begin('get', this.get, groupId, { item: text(id) })
   }
 
   getGroup(groupId: string): Call {
-    return this.#begin('get_group', groupId, {})
+    return this.#begin('get_group', this.getGroup, groupId, {})
   }
 
   get_group(groupId: string): Call {
-    return this.#begin('get_group', groupId, {})
+    return this.#begin('get_group', this.get_group, groupId, {})
   }
 
   set(groupId: string, id: string, data: unknown, options?: WriteOptions): Call {
-    return this.#begin('set', groupId, itemOf(id, options), () => toJson(withoutOld(data)))
+    return this.#begin('set', this.set, groupId, itemOf(id, options), () => toJson(withoutOld(data)))
   }
 
   update(groupId: string, id: string, operations: unknown, options?: WriteOptions): Call {
-    return this.#begin('update', groupId, itemOf(id, options), () => toJson(operations, 'ops'))
+    return this.#begin('update', this.update, groupId, itemOf(id, options), () => toJson(operations, 'ops'))
   }
 
   delete(groupId: string, id: string, options?: WriteOptions): Call {
-    return this.#begin('delete', groupId, itemOf(id, options))
+    return this.#begin('delete', this.delete, groupId, itemOf(id, options))
   }
 
   send(channel: Channel, event: unknown): Call {
     const { groupId, group_id: group = groupId, id } = channel ?? {}
-    return this.#begin('send', group, { item: text(id) ?? null }, () => toJson(event, 'event'))
+    return this.#begin('send', this.send, group, { item: text(id) ?? null }, () => toJson(event, 'event'))
   }
 
-  #begin(method: string, group: unknown, members: Partial<Subject>, data?: () => string): Call {
+  #begin(
+    method: string, below: Function, group: unknown, members: Partial<Subject>, data?: () => string,
+  ): Call {
     const subject = { method, stream: this.#name, group: text(group), ...members }
-    return this.#calls.begin(this.#invocation, subject, data)
+    return this.#calls.begin(this.#invocation, subject, below, data)
   }
 }
 

@@ -1,0 +1,1 @@
+"""The same round trip through a TypeScript step and a Python step of one server."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from benchmarks.measure.disk import Disk
 from benchmarks.measure.fan import V0_JOIN
 from benchmarks.measure.peers import PeerMissing, old_framework, starlette
 from benchmarks.measure.product import headwater
@@ -25,7 +26,7 @@ class Course:
     """One server's requests: `batch` of them at a time, in turn with the others' batches."""
 
     name: str
-    client: Client
+    client: Client | Disk
     batch: int
     trips: list[RoundTrip]
 
@@ -58,6 +59,7 @@ def _product(rounds: int, batch: int) -> tuple[list[Row], list[str]]:
         courses = [
             Course("headwater", Client(product.port, "/say", JOIN), batch, []),
             Course("bare starlette", Client(bare.port, "/say"), batch, []),
+            Course("the disk alone: one fdatasync", Disk(), batch, []),
         ]
         for course in courses:
             for _ in range(WARM_UP):

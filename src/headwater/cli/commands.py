@@ -86,6 +86,28 @@ def start(
 
 
 @app.command()
+def watch(
+    stream: Annotated[str, typer.Argument(metavar="STREAM", help="The stream.")],
+    group: Annotated[str, typer.Argument(metavar="GROUP", help="The group.")],
+    item: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="Only this item.", show_default=False)
+    ] = None,
+    url: Annotated[str, typer.Option(metavar="URL", help="The server.")] = "http://127.0.0.1:3000",
+    token: Annotated[
+        str | None,
+        typer.Option(metavar="TOKEN", envvar="HEADWATER_TOKEN", help="A token, where it asks for one."),
+    ] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show a group or an item of a running server, live."""
+    from headwater.cli.watch import Watched
+    from headwater.cli.watch import watch as run_watch
+
+    run_watch(Watched(url, token, stream, group, item), json=json)
+
+
+@app.command()
 def create(name: Annotated[str, typer.Argument(metavar="NAME", help="The folder to create.")]) -> None:
     """Write a new project that runs at once: a chat."""
     from headwater.cli.create import create_project

@@ -1,4 +1,4 @@
-"""Runs a real server under load and misfortune for a while, and says whether every client ended with its state.
+"""Runs a real server under load and misfortune for a while; says whether every client ended with its state.
 
 A process on SQLite, hundreds of clients of both protocols, writers; meanwhile SIGKILL and clean restarts, hot
 reloads, clients that stop reading, clients that are cut off. In the end all is let go, and every client must
@@ -218,9 +218,7 @@ class Soak:
         for fault in (self.faults + wrong)[:20]:
             print("WRONG:", fault)
         equal = len(self.pages) - len(wrong)
-        print(
-            f"{equal} of {len(self.pages)} clients equal the store; {len(self.faults)} faults seen on the way."
-        )
+        print(f"{equal} of {len(self.pages)} clients equal the store; {len(self.faults)} faults on the way.")
 
 
 def main() -> int:

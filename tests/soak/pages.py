@@ -1,4 +1,4 @@
-"""Clients of a soak: stores over real sockets that come back for as long as it lasts, and judge what they see."""
+"""Clients of a soak: stores over real sockets that come back as long as it lasts, and judge what they see."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -25,7 +26,7 @@ Stored = dict[tuple[str, str], list[dict[str, Any]]]
 class Page:
     """A connection that is opened again whenever it is lost, and can stop reading."""
 
-    protocols: list[Subprotocol] | None = None
+    protocols: Sequence[Subprotocol] | None = None
 
     def __init__(self, url: str, counts: Counter[str], faults: list[str]) -> None:
         self.url = url.replace("http", "ws", 1)
@@ -75,7 +76,7 @@ class Page:
 class V1Page(Page):
     """A client of protocol v1: whole groups, items and windows."""
 
-    protocols = [Subprotocol(SUBPROTOCOL)]
+    protocols = (Subprotocol(SUBPROTOCOL),)
 
     def __init__(
         self, url: str, counts: Counter[str], faults: list[str], groups: list[tuple[str, str]]

@@ -119,10 +119,8 @@ class Reader:
 
     def heads(self, keys: Sequence[GroupKey]) -> list[Head]:
         """See Store.heads."""
-        with self._translated() as db, self._fence:
-            states = [self._known.get(key) or load(db, key) for key in keys]
-            base = Head(self._known.base, self._known.base)
-            return [Head(state.version, state.floor) if state else base for state in states]
+        with self._moment(keys) as (_, states, base):
+            return [Head(state.version, state.floor) if state else Head(base, base) for state in states]
 
     def groups(self, stream: str, after: str, limit: int) -> list[GroupInfo]:
         """See Store.groups."""
@@ -164,13 +162,19 @@ class Reader:
 
     @contextmanager
     def _snapshot(self, key: GroupKey) -> Generator[_Snapshot]:
+        with self._moment([key]) as (db, (state,), base):
+            yield _Snapshot(db, state, base)
+
+    @contextmanager
+    def _moment(self, keys: Sequence[GroupKey]) -> Generator[tuple[Database, list[GroupState | None], int]]:
+        """One moment: the file as a transaction sees it, the state of each group, and the base."""
         with self._translated() as db:
             with self._fence:
                 db.execute("BEGIN")
                 db.execute("SELECT 1 FROM meta WHERE name = 'epoch'").fetchall()  # Fixes the moment.
-                state, base = self._known.get(key), self._known.base
+                known, base = [self._known.get(key) for key in keys], self._known.base
             try:
-                yield _Snapshot(db, state or load(db, key), base)
+                yield db, [state or load(db, key) for key, state in zip(keys, known, strict=True)], base
             finally:
                 db.execute("COMMIT")
 

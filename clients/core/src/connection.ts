@@ -33,8 +33,9 @@ export class Connection {
   #link: Link | undefined
   #running = false
   #attempt = 0
-  /** Failures since the last opened link, which choose the opener. */
+  /** Failures since the last message, which choose the opener until the first one has worked. */
   #failures = 0
+  #works = false
   #retry: ReturnType<typeof setTimeout> | undefined
   #watch: ReturnType<typeof setTimeout> | undefined
   #heardAt = 0
@@ -78,10 +79,15 @@ export class Connection {
     try {
       const token = await (typeof this.#token === 'function' ? this.#token() : this.#token)
       if (!current()) return
-      // Twice the first, then the others in turn.
-      const opener = this.#openers[this.#failures < 2 ? 0 : (this.#failures - 1) % this.#openers.length]!
+      // Twice the first, then all in turn; where the first has worked it is not what is wrong.
+      const choice = this.#works || this.#failures < 2 ? 0 : (this.#failures - 1) % this.#openers.length
+      const opener = this.#openers[choice]!
       this.#link = opener(this.#url, token, {
-        opened: () => current() && this.#opened(),
+        opened: () => {
+          if (!current()) return
+          this.#works ||= choice === 0
+          this.#opened()
+        },
         heard: (message) => current() && this.#heard(message),
         alive: () => this.#alive(),
         lost: (reason) => current() && this.#lost(reason),

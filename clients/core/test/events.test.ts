@@ -107,3 +107,30 @@ test('where WebSockets do not open, event streams are tried', async () => {
   await vi.waitFor(() => expect(client.status).toBe('live'), 5000)
   expect(attempts).toBe(2)
 })
+
+test('who had a WebSocket is not moved to event streams by a server that is away for long', async () => {
+  vi.spyOn(Math, 'random').mockReturnValue(0)
+  let streams = 0
+  const url = await serving((_, response) => {
+    streams += 1
+    response.writeHead(200, head)
+  })
+  let attempts = 0
+  class OnceOpen {
+    onopen: ((event: any) => void) | null = null
+    onmessage = null
+    onclose: ((event: any) => void) | null = null
+    onerror = null
+    constructor() {
+      attempts += 1
+      if (attempts === 1) queueMicrotask(() => this.onopen?.({}))
+      setTimeout(() => this.onclose?.({ code: 1006, reason: '' }), 1)
+    }
+    send() {}
+    close() {}
+  }
+  open(url, { WebSocket: OnceOpen }).group('room', 'g')
+  await vi.waitFor(() => expect(attempts).toBeGreaterThan(6), 5000)
+  expect(streams).toBe(0)
+  vi.restoreAllMocks()
+})

@@ -1,0 +1,1 @@
+"""The browser clients: size, reconnect, rendering and memory."""

@@ -24,6 +24,8 @@ help: ## List the targets.
 NODE_WORKER := src/headwater/node/dist/main.mjs
 # The browser client, served to pages.
 CLIENT := src/headwater/browser/dist/client.js
+# The React package, which examples and tests use built.
+REACT := clients/react/dist/index.js
 
 setup: $(VENV)/.synced $(NODE_WORKER) $(CLIENT) ## Install what the server needs; leaves .venv/bin/headwater.
 
@@ -50,7 +52,7 @@ demo: setup ## Run the example chat and print its address.
 test: setup npm browser ## Run every test. TESTS= narrows, PYTEST_FLAGS= adds flags.
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(TESTS)
 
-check: setup ## Formatting, lint, types, layers.
+check: setup $(REACT) ## Formatting, lint, types, layers.
 	@failed=; \
 	$(BIN)/ruff format --check . || failed="$$failed format"; \
 	$(BIN)/ruff check . || failed="$$failed lint"; \
@@ -74,9 +76,6 @@ soak: setup ## Kill and burden a server under hundreds of clients. SOAK_FLAGS="-
 
 # The packages of the npm registry: those of the TypeScript workspace, and those that the tests drive.
 NPM_LOCKS := $(wildcard package-lock.json tests/npm/package-lock.json)
-
-# The React package, which examples and tests use built.
-REACT := clients/react/dist/index.js
 
 $(REACT): $(CLIENT) clients/react/build.mjs $(wildcard clients/react/src/*.ts)
 	$(BIN)/python tests/support/node.py node clients/react/build.mjs
@@ -105,6 +104,7 @@ build: setup ## Build the wheel and the sdist into dist/.
 	$(UV) build --out-dir dist
 
 clean: ## Remove everything that was made.
+	rm -rf src/headwater/*/dist clients/*/dist examples/*/public/build
 	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache node_modules tests/npm/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find . -name .headwater -type d -prune -exec rm -rf {} +

@@ -18,6 +18,8 @@ export interface Subject {
   readonly group: unknown
   readonly item?: unknown
   readonly if_version?: unknown
+  readonly ttl?: unknown
+  readonly key?: unknown
 }
 
 /**
@@ -154,11 +156,13 @@ function valueOf(post: Post): unknown {
 
 /** Keep wrong types on this side: the server would rightly take them for a broken worker. */
 function check(subject: Subject): void {
-  const { group, item, method, if_version: version } = subject
+  const { group, item, method, if_version: version, ttl, key } = subject
   if (typeof group !== 'string') throw invalidInput(`A group id is text, not ${nameOf(group)}.`)
   const needsItem = method !== 'get_group' && !(method === 'send' && item === null)
   if (needsItem && typeof item !== 'string') throw invalidInput(`An item id is text, not ${nameOf(item)}.`)
   if (version !== undefined && !Number.isInteger(version)) throw invalidInput('ifVersion is a whole number.')
+  if (ttl !== undefined && typeof ttl !== 'number') throw invalidInput('ttl is a number of seconds.')
+  if (key !== undefined && typeof key !== 'string') throw invalidInput('key is a text.')
 }
 
 /** Frames that are kept of the way to a call: each costs time, on every call. */

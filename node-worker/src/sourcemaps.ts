@@ -95,12 +95,15 @@ export function installStacks(maps: SourceMaps, own: string): void {
     const lines = [headOf(error)]
     for (const site of sites) {
       const file = site.getFileName()
-      if (file?.includes(own)) continue
-      lines.push(`    at ${frameOf(maps, site, file ?? '')}`)
+      const frame = frameOf(maps, site, file ?? '')
+      if (!file?.includes(own) && !DRIVEN.test(frame)) lines.push(`    at ${frame}`)
     }
     return lines.join('\n')
   }
 }
+
+/** The worker evaluates modules by generators, whose frames have no file. */
+const DRIVEN = /^#\w+\.next \(<anonymous>\)$/
 
 function headOf(error: Error): string {
   try {

@@ -9,8 +9,13 @@ import { toJson } from './values.ts'
 const OLD_KEY = '__motia'
 
 export interface WriteOptions {
+  /** Only if the item's version is this one; 0 says that there must be none. */
   readonly ifVersion?: number
   readonly if_version?: number
+  /** Seconds after which the item expires; `set` alone takes it. */
+  readonly ttl?: number
+  /** A repeated write with the same key does nothing and gives the first one's result. */
+  readonly key?: string
 }
 
 interface Channel {
@@ -72,9 +77,14 @@ function text(value: unknown): unknown {
   return typeof value === 'number' || typeof value === 'bigint' ? String(value) : value
 }
 
-function itemOf(id: unknown, options: WriteOptions | undefined): Partial<Subject> {
-  const version = options?.ifVersion ?? options?.if_version
-  return version === undefined ? { item: text(id) } : { item: text(id), if_version: version }
+function itemOf(id: unknown, options: WriteOptions = {}): Partial<Subject> {
+  const { ifVersion, if_version = ifVersion, ttl, key } = options ?? {}
+  return {
+    item: text(id),
+    ...(if_version === undefined ? {} : { if_version }),
+    ...(ttl === undefined ? {} : { ttl }),
+    ...(key === undefined ? {} : { key }),
+  }
 }
 
 function withoutOld(data: unknown): unknown {

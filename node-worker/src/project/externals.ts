@@ -81,7 +81,7 @@ export function namespaceOf(native: Namespace): Namespace {
   const whole = native['default']
   const seen: Namespace = Object.create(null) as Namespace
   Object.defineProperty(seen, '__esModule', { value: true })
-  for (const name of Object.keys(native)) define(seen, name, () => native[name])
+  for (const name of Object.keys(native)) if (!MARKS.has(name)) define(seen, name, () => native[name])
   if (isObject(whole) && isCommonJs(native, whole)) adopt(seen, whole)
   return seen
 }
@@ -91,9 +91,12 @@ export function namespaceOfExports(exported: unknown): Namespace {
   return namespaceOf({ default: exported })
 }
 
+/** Names that tell what a module is, and are no members of it. */
+const MARKS: ReadonlySet<string> = new Set(['__esModule', 'module.exports'])
+
 function adopt(seen: Namespace, whole: Namespace): void {
   for (const name of Object.keys(whole)) {
-    if (name !== 'default' && !(name in seen)) define(seen, name, () => whole[name])
+    if (name !== 'default' && !MARKS.has(name) && !(name in seen)) define(seen, name, () => whole[name])
   }
   if (whole['__esModule'] === true && 'default' in whole) define(seen, 'default', () => whole['default'])
 }

@@ -182,7 +182,7 @@ export class Modules {
     const source = sources.read(module.file)
     if (module.file.endsWith('.json')) {
       const value = JSON.parse(source) as unknown
-      Object.assign(module.namespace, isKey(value) ? value : {}, { default: value })
+      module.export({ ...(isKey(value) ? value : {}), default: value })
       module.commonJs.exports = value
       return
     }

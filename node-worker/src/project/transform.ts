@@ -123,7 +123,7 @@ const VERSION = typeof SWC_VERSION === 'string' ? SWC_VERSION : 'dev'
 
 function loadTransformer(): Transformer {
   const require = createRequire(import.meta.url)
-  return require(process.env['HEADWATER_SWC'] ?? './swc/wasm.js') as Transformer
+  return require('./swc/wasm.js') as Transformer
 }
 
 const MODULE_SYNTAX = /^\s*(?:import|export)\b|\bimport\s*\(|\bimport\.meta\b/m

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+
+import { HeadwaterError } from '../src/errors.ts'
+import { toJson } from '../src/values.ts'
+
+class Point {
+  x = 1
+  #hidden = 2
+  y = this.#hidden
+  length(): number {
+    return this.x + this.y
+  }
+}
+
+const CASES: [string, unknown, string][] = [
+  ['plain values', { a: [1, 'é', null, true] }, '{"a":[1,"é",null,true]}'],
+  ['NaN and infinities', [NaN, Infinity, -Infinity], '[null,null,null]'],
+  ['dates', { at: new Date(0) }, '{"at":"1970-01-01T00:00:00.000Z"}'],
+  ['sets and maps', { s: new Set([1, 2]), m: new Map([[1, 'a']]) }, '{"s":[1,2],"m":{"1":"a"}}'],
+  ['integers of any size', { n: 12345678901234567890n, m: { k: [1n] } }, '{"n":12345678901234567890,"m":{"k":[1]}}'],
+  ['objects of a class', new Point(), '{"x":1,"y":2}'],
+  ['what is undefined', { a: undefined, b: [undefined, 1] }, '{"b":[null,1]}'],
+  ['objects that say their JSON form', { u: new URL('http://a/b') }, '{"u":"http://a/b"}'],
+  ['objects without a prototype', Object.assign(Object.create(null) as object, { a: 1 }), '{"a":1}'],
+  ['lone surrogates beside values that need care', { a: '\ud800', b: 1n }, '{"a":"\ufffd","b":1}'],
+  ['boxed values', { a: Object('x') as unknown, b: Object(1) as unknown }, '{"a":"x","b":1}'],
+]
+
+for (const [name, value, text] of CASES) test(`JSON of ${name}`, () => assert.equal(toJson(value), text))
+
+const circle: { self?: object } = {}
+circle.self = circle
+
+const REFUSED: [string, unknown, RegExp][] = [
+  ['a function', { list: [{ deep: () => 1 }] }, /data\.list\[0\]\.deep is a function/],
+  ['a symbol', { a: Symbol('x') }, /data\.a is a symbol/],
+  ['bytes', { a: Buffer.from('x') }, /data\.a is a Buffer.*Decode it to text/],
+  ['a promise', { a: Promise.resolve(1) }, /data\.a is a Promise.*An `await` is missing/],
+  ['an error', [new Error('x')], /data\[0\] is a Error/],
+  ['a regular expression', { a: /x/ }, /data\.a is a RegExp/],
+  ['undefined', undefined, /data is a undefined/],
+  ['what holds itself', circle, /nested more than 250 deep, or holds itself/],
+  ['a key that is no text', { m: new Map([[{}, 1]]) }, /data\.m has a key of type Object/],
+  ['an object whose JSON form fails', { a: { toJSON: () => { throw new Error('no') } } }, /data\.a .*cannot be turned/],
+]
+
+for (const [name, value, said] of REFUSED) {
+  test(`${name} has no JSON form, and the path is named`, () => {
+    assert.throws(
+      () => toJson(value),
+      (error) => error instanceof HeadwaterError && error.code === 'INVALID_INPUT' && said.test(error.message),
+    )
+  })
+}

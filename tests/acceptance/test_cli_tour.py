@@ -33,7 +33,7 @@ def test_the_tour_runs_as_printed(project: Path) -> None:
         connect(server.url.replace("http", "ws")) as page,
     ):
         assert "Problems" not in server.out.text
-        assert "new WebSocket" in httpx.get(server.url).text
+        assert "/headwater/client.js" in httpx.get(server.url).text
         data = {"streamName": "todos", "groupId": "home", "subscriptionId": "1"}
         page.send(json.dumps({"type": "join", "data": data}))
         assert json.loads(page.recv(10))["event"] == {"type": "sync", "data": []}

@@ -39,12 +39,16 @@ export const openEvents =
             else hearing.alive()
           })
         } else if (answer.status >= 400 && answer.status < 500 && answer.status !== 429) {
-          const { code = `HTTP_${answer.status}`, title, detail } = await answer.json().catch(() => ({}))
-          open.delete(sub)
-          hearing.heard({ t: 'error', sub, code, message: detail || title || 'The server refused it.', ended: true })
-          return
+          // Only the server itself refuses for good; what stands between may be mended.
+          const { code, title, detail } = await answer.json().catch(() => ({}))
+          if (open.get(sub) !== abort) return
+          if (code) {
+            open.delete(sub)
+            hearing.heard({ t: 'error', sub, code, message: detail || title || code, ended: true })
+            return
+          }
         }
-        if (open.get(sub) === abort) end(`the stream ended (${answer.status})`)
+        if (open.get(sub) === abort) end(`the event stream ended (${answer.status})`)
       } catch (fault) {
         if (open.get(sub) === abort) end(told(fault))
       }

@@ -134,3 +134,16 @@ test('who had a WebSocket is not moved to event streams by a server that is away
   expect(streams).toBe(0)
   vi.restoreAllMocks()
 })
+
+test('a refusal by something in between is tried again', async () => {
+  let asked = 0
+  const url = await serving((_, response) => {
+    asked += 1
+    response.writeHead(asked < 3 ? 404 : 200, head)
+    if (asked < 3) response.end('<h1>Nothing here yet</h1>')
+    else response.write(event({ t: 'subscribed', sub: 0, f: 7, epoch: 'e' }) + event({ t: 'complete', sub: 0, v: 0 }))
+  })
+  const group = open(url, { transport: 'sse' }).group('room', 'g')
+  await vi.waitFor(() => expect(group.status).toBe('live'), 5000)
+  expect(group.error).toBeUndefined()
+})

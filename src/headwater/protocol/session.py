@@ -7,7 +7,7 @@ send.
 
 from __future__ import annotations
 
-from headwater.errors import HeadwaterError, InvalidInput, TooMany
+from headwater.errors import HeadwaterError, InvalidInput, ProtocolFault, TooMany
 from headwater.protocol.v1 import (
     More,
     Ping,
@@ -41,7 +41,9 @@ class SessionRules:
             request = parse_request(text, max_id_bytes=self._max_id_bytes)
             return self._judge(request)
         except HeadwaterError as error:
-            return self._wire.fault(error)
+            sub = error.details.get("sub")
+            never_began = isinstance(error, ProtocolFault) and sub is not None and sub not in self._open
+            return self._wire.fault(error, ended=never_began)
 
     def refused(self, sub: int, error: HeadwaterError) -> bytes:
         """A subscription was not admitted: it is over, and this is what the client is told."""

@@ -91,7 +91,12 @@ def parse_request(text: str, *, max_id_bytes: int) -> Request:
         raise ProtocolFault(
             f'There is no message of type {kind!r}; "t" is one of {", ".join(_PARSERS)}.', field="t"
         )
-    return parse(message, max_id_bytes)
+    try:
+        return parse(message, max_id_bytes)
+    except ProtocolFault as fault:
+        if kind == "sub" and type(message.get("sub")) is int:
+            fault.details["sub"] = message["sub"]  # So that whoever waits for its answer learns of it.
+        raise
 
 
 def _subscribe(message: dict[str, Any], max_id_bytes: int) -> Subscribe:

@@ -1,0 +1,156 @@
+"""What a client of protocol v1 may say, and when."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from headwater.errors import AccessDenied
+from headwater.protocol.session import SessionRules
+from headwater.protocol.v1 import Cursor, More, SetState, Subscribe, Unsubscribe, V1Wire
+from support.stream_frames import messages
+
+
+@pytest.fixture
+def rules() -> SessionRules:
+    return SessionRules(V1Wire("e"), max_subscriptions=3, max_id_bytes=10)
+
+
+def say(rules: SessionRules, **members: Any) -> Any:
+    return rules.receive(orjson.dumps(members).decode())
+
+
+def subscribe(rules: SessionRules, sub: Any = 1, **more: Any) -> Any:
+    return say(rules, **({"t": "sub", "sub": sub, "stream": "chat", "group": "room"} | more))
+
+
+def error(answer: Any) -> dict[str, Any]:
+    assert isinstance(answer, bytes), answer
+    (message,) = messages(answer)
+    assert message["t"] == "error"
+    assert message["message"]
+    return message
+
+
+def test_a_subscription_tells_all_that_was_asked(rules: SessionRules) -> None:
+    asked = subscribe(rules, **{"from": {"epoch": "e", "v": 7}}, limit=5, floor=3, state={"n": 1})
+
+    assert asked == Subscribe(1, ("chat", "room"), None, Cursor("e", 7), 5, 3, {"n": 1})
+
+
+def test_members_of_null_count_as_left_out(rules: SessionRules) -> None:
+    asked = subscribe(rules, id=None, limit=None, floor=None, state=None, **{"from": None})
+
+    assert asked == Subscribe(1, ("chat", "room"), None, None, None, 0, None)
+
+
+def test_members_that_are_not_known_are_ignored(rules: SessionRules) -> None:
+    assert isinstance(subscribe(rules, later="x"), Subscribe)
+
+
+def test_an_open_subscription_can_be_spoken_of(rules: SessionRules) -> None:
+    subscribe(rules)
+
+    assert say(rules, t="more", sub=1, limit=5) == More(1, 5)
+    assert say(rules, t="state", sub=1, state={}) == SetState(1, {})
+    assert say(rules, t="unsub", sub=1) == Unsubscribe(1)
+
+
+@pytest.mark.parametrize("message", [{"t": "more", "limit": 1}, {"t": "state", "state": {}}])
+def test_one_that_is_not_open_cannot(rules: SessionRules, message: dict[str, Any]) -> None:
+    told = error(say(rules, sub=4, **message))
+
+    assert (told["code"], told["sub"]) == ("INVALID_INPUT", 4)
+    assert "ended" not in told
+
+
+def test_to_end_what_is_not_open_is_settled_already(rules: SessionRules) -> None:
+    assert say(rules, t="unsub", sub=4) is None
+
+
+def test_a_number_is_used_once_at_a_time(rules: SessionRules) -> None:
+    subscribe(rules)
+    told = error(subscribe(rules))
+    assert told["code"] == "INVALID_INPUT"
+    assert "ended" not in told, "the open one lives on"
+
+    say(rules, t="unsub", sub=1)
+    assert isinstance(subscribe(rules), Subscribe)
+
+
+def test_a_refused_subscription_is_over(rules: SessionRules) -> None:
+    subscribe(rules)
+
+    told = error(rules.refused(1, AccessDenied("No.")))
+
+    assert (told["code"], told["sub"], told["ended"]) == ("STREAM_ACCESS_DENIED", 1, True)
+    assert isinstance(subscribe(rules), Subscribe)
+
+
+def test_there_are_only_so_many(rules: SessionRules) -> None:
+    for sub in range(3):
+        subscribe(rules, sub)
+
+    told = error(subscribe(rules, 3))
+    assert (told["code"], told["sub"], told["ended"], told["limit"]) == ("TOO_MANY", 3, True, 3)
+
+    say(rules, t="unsub", sub=0)
+    assert isinstance(subscribe(rules, 3), Subscribe)
+
+
+def test_a_ping_is_answered(rules: SessionRules) -> None:
+    assert messages(say(rules, t="ping")) == [{"t": "pong"}]
+
+
+@pytest.mark.parametrize("kind", ["auth", "set", "update", "delete", "send", "cancel"])
+def test_what_is_reserved_is_refused_as_such(rules: SessionRules, kind: str) -> None:
+    assert error(say(rules, t=kind))["code"] == "NOT_SUPPORTED_YET"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "[]", "1", "null", '"sub"', '{"t":', "{}", '{"t":"none"}', '{"t":["sub"]}']
+)
+def test_what_is_no_message_is_a_fault(rules: SessionRules, text: str) -> None:
+    assert error(rules.receive(text))["code"] == "PROTOCOL_FAULT"
+
+
+@pytest.mark.parametrize(
+    ("members", "field"),
+    [
+        ({"stream": None}, "stream"),
+        ({"stream": ""}, "stream"),
+        ({"group": 7}, "group"),
+        ({"group": "é" * 6}, "group"),
+        ({"id": ""}, "id"),
+        ({"limit": 0}, "limit"),
+        ({"limit": 1.5}, "limit"),
+        ({"limit": True}, "limit"),
+        ({"floor": -1}, "floor"),
+        ({"state": []}, "state"),
+        ({"from": "e.1"}, "from"),
+        ({"from": {"epoch": 1, "v": 1}}, "from.epoch"),
+        ({"from": {"epoch": "e"}}, "from.v"),
+        ({"from": {"epoch": "e", "v": 2**53}}, "from.v"),
+    ],
+)
+def test_a_subscription_with_a_fault_names_the_field_and_is_over(
+    rules: SessionRules, members: dict[str, Any], field: str
+) -> None:
+    told = error(subscribe(rules, **members))
+
+    assert (told["code"], told["field"], told["sub"], told["ended"]) == ("PROTOCOL_FAULT", field, 1, True)
+    assert isinstance(subscribe(rules), Subscribe)
+
+
+def test_a_faulty_repeat_of_an_open_subscription_does_not_end_it(rules: SessionRules) -> None:
+    subscribe(rules)
+
+    assert "ended" not in error(subscribe(rules, limit=0))
+    assert isinstance(say(rules, t="unsub", sub=1), Unsubscribe)
+
+
+@pytest.mark.parametrize("sub", [None, "1", 1.0, True, -1, 2**53])
+def test_a_subscription_needs_a_number(rules: SessionRules, sub: Any) -> None:
+    assert error(subscribe(rules, sub))["field"] == "sub"

@@ -185,7 +185,8 @@ class RawSocket:
         self.writer.transport.resume_reading()  # type: ignore[attr-defined]
 
     async def end(self) -> None:
-        self.writer.close()
+        """Hang up, whatever is still unsent."""
+        self.writer.transport.abort()
         try:
             await self.writer.wait_closed()
         except ConnectionError:

@@ -27,6 +27,9 @@ export class State {
   #draft: Map<string, Held> | undefined
   #items = NONE
   #dirty = false
+  /** Whether the map, which keeps the order of insertion, is in creation order. */
+  #ordered = true
+  #newest = 0
   #completed = 0
 
   constructor(only?: string) {
@@ -37,8 +40,9 @@ export class State {
   get items(): readonly Item[] {
     if (!this.#dirty) return this.#items
     this.#dirty = false
-    this.#order()
-    const items = Array.from(this.#held.values(), (held) => held[2])
+    if (!this.#ordered) this.#order()
+    const items: Item[] = []
+    for (const held of this.#held.values()) items.push(held[2])
     const same = items.length === this.#items.length && items.every((item, at) => item === this.#items[at])
     return same ? this.#items : (this.#items = items)
   }
@@ -58,6 +62,7 @@ export class State {
     this.version = version
     this.floor = floor
     this.whole = this.#dirty = true
+    this.#ordered = false
   }
 
   /** A subscription has begun, from the cursor or from nothing; what an earlier one left unfinished is void. */
@@ -105,6 +110,7 @@ export class State {
       this.#held = this.#draft
       this.#draft = undefined
       this.#dirty = true
+      this.#ordered = false
     }
     this.version = this.#completed = version
     this.epoch = epoch
@@ -140,20 +146,20 @@ export class State {
   }
 
   #put(version: number, created: number, data: Item): void {
+    if (this.#held.get(data.id)?.[1] !== created) {
+      this.#held.delete(data.id)
+      this.#ordered &&= created > this.#newest
+      this.#newest = created
+    }
     this.#held.set(data.id, [version, created, data])
     this.#dirty = true
   }
 
-  /** The map keeps the order of insertion; items come in nearly the right one. */
   #order(): void {
-    let last = 0
-    for (const held of this.#held.values()) {
-      if (held[1] < last) {
-        this.#held = new Map([...this.#held].sort((a, b) => a[1][1] - b[1][1]))
-        return
-      }
-      last = held[1]
-    }
+    const sorted = [...this.#held].sort((a, b) => a[1][1] - b[1][1])
+    this.#held = new Map(sorted)
+    this.#newest = sorted.at(-1)?.[1][1] ?? 0
+    this.#ordered = true
   }
 
   /** Whether a live frame is for this subscription; moves the cursor if so. */

@@ -11,6 +11,7 @@ from typing import Any, cast
 from starlette.types import Receive, Scope, Send
 from websockets.http11 import Request
 
+from headwater.clock import Clock
 from headwater.config import ServerSettings, SocketSettings
 from headwater.errors import UnknownStream
 from headwater.model import GroupKey
@@ -19,8 +20,10 @@ from headwater.server.opening import SocketOpening
 from headwater.server.serve import HttpServer
 from headwater.server.session_v0 import V0Session
 from headwater.server.websocket import Session, WebSocket
+from headwater.storage.base import Store
 from support.socket_client import RawSocket
 from support.stream_stage import StreamStage
+from support.stream_store import HeldStore
 
 
 async def answer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,8 +44,14 @@ class OpenGate:
 class SocketStage(StreamStage):
     """A StreamStage with a port."""
 
-    def __init__(self, server: ServerSettings, settings: SocketSettings) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        server: ServerSettings,
+        settings: SocketSettings,
+        store: HeldStore | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(store, clock=clock)
         self.settings = settings
         self.requests: deque[Request] = deque(maxlen=10)
         self.clients: list[RawSocket] = []
@@ -83,11 +92,17 @@ class SocketStage(StreamStage):
 
 @asynccontextmanager
 async def socket_stage(
-    settings: SocketSettings | None = None, server: ServerSettings | None = None
+    settings: SocketSettings | None = None,
+    server: ServerSettings | None = None,
+    *,
+    store: Store | None = None,
+    clock: Clock | None = None,
+    port: int = 0,
 ) -> AsyncGenerator[SocketStage]:
-    """A running server on a free port."""
+    """A running server, on a free port unless one is given, over memory unless a store is given."""
     settings = settings or SocketSettings(max_frame_bytes=100_000)
-    stage = SocketStage(replace(server or ServerSettings(), port=0), settings)
+    held = None if store is None else HeldStore(store)
+    stage = SocketStage(replace(server or ServerSettings(), port=port), settings, held, clock)
     await stage.server.start()
     try:
         yield stage

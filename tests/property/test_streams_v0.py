@@ -73,19 +73,26 @@ class Page:
         self.session: V0Session | None = None
         self.buffer: list[bytes] = []
         self.reads = True
+        self.is_full = False
         self.newest: dict[tuple[str, Place, str], int] = {}
         self.joined: set[tuple[str, str]] = set()
         self.frames: dict[tuple[Any, ...], float] = {}
 
     def offer(self, frames: bytes) -> bool:
-        """As a socket does: whole or not at all, up to a high-water mark."""
-        if sum(map(len, self.buffer)) > self.machine.high_water:
-            self.refused = True
+        """As a socket does: whole or not at all."""
+        if self.is_full:
             return False
-        self.buffer.append(frames)
+        self.write(frames)
         return True
 
-    refused = False
+    def write(self, frames: bytes) -> None:
+        """As a transport does: always, and told when that is too much."""
+        assert not self.is_full, "written to a connection that had said it was full"
+        self.buffer.append(frames)
+        if sum(map(len, self.buffer)) > self.machine.high_water:
+            self.is_full = True
+            if self.session is not None:
+                self.session.filled()
 
     def connect(self) -> None:
         stage = self.machine.stage
@@ -102,7 +109,7 @@ class Page:
     def lose_connection(self) -> None:
         if self.session is not None:
             self.session.closed()
-        self.session, self.buffer, self.refused = None, [], False
+        self.session, self.buffer, self.is_full = None, [], False
 
     def read(self) -> None:
         """Take everything that was sent, and let the socket say that it has drained."""
@@ -110,8 +117,8 @@ class Page:
         for frames in taken:
             for message in messages(frames):
                 self.take(message)
-        if self.refused and self.session is not None:
-            self.refused = False
+        if self.is_full and self.session is not None:
+            self.is_full = False
             self.session.drained()
 
     def take(self, message: dict[str, Any]) -> None:
@@ -136,6 +143,14 @@ class Page:
             again = frame in self.frames and self.frames[frame]
             assert not again or (self.machine.slice == 1 and again == message["timestamp"]), "a frame twice"
             self.frames[frame] = message["timestamp"]
+
+
+class DirectPage(Page):
+    """A page whose connection says itself when it is full, as WebSockets do."""
+
+    @property
+    def outlet(self) -> Page:
+        return self
 
 
 class StreamMachine(RuleBasedStateMachine):
@@ -173,13 +188,13 @@ class StreamMachine(RuleBasedStateMachine):
 
     @initialize(target=pages, listened=st.lists(st.lists(PLACES, min_size=1, max_size=3), max_size=3))
     def begin_with_pages(self, listened: list[list[Place]]) -> Any:
-        opened = [self.open_page(places) for places in listened]
+        opened = [self.open_page(places, bool(number % 2)) for number, places in enumerate(listened)]
         self.run(turns(20))
         return multiple(*opened)
 
-    @rule(target=pages, places=st.lists(PLACES, min_size=1, max_size=3))
-    def open_page(self, places: list[Place]) -> Page:
-        page = Page(self)
+    @rule(target=pages, places=st.lists(PLACES, min_size=1, max_size=3), direct=st.booleans())
+    def open_page(self, places: list[Place], direct: bool) -> Page:
+        page = DirectPage(self) if direct else Page(self)
         self.all.append(page)
         self.run(self.step(page.connect))
         for place in places:
@@ -353,7 +368,7 @@ class StreamMachine(RuleBasedStateMachine):
             self.writes.clear()
         for page in self.all:
             page.read()
-        busy = any(page.buffer or page.refused for page in self.all)
+        busy = any(page.buffer or page.is_full for page in self.all)
         hub = self.stage.hub
         feeds = [hub._feeds[group] for group in hub.groups]  # pyright: ignore[reportPrivateUsage]
         behind = any(not one.live for feed in feeds for one in feed.subscriptions)

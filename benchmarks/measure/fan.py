@@ -20,16 +20,17 @@ V0_JOIN = '{"type":"join","data":{"streamName":"room","groupId":"g","subscriptio
 @dataclass(frozen=True)
 class Candidate:
     """A server that can fan out. `join` is what each subscriber sends, if anything; `order` is added to the
-    order that starts the run."""
+    order that starts the run, `options` to those of the load client."""
 
     name: str
     start: Callable[[], Server]
     join: str = ""
     order: Mapping[str, object] = field(default_factory=dict[str, object])
+    options: Mapping[str, object] = field(default_factory=dict[str, object])
 
     @property
     def client_options(self) -> dict[str, object]:
-        return {"join": self.join, "await_sync": 1} if self.join else {}
+        return {**({"join": self.join, "await_sync": 1} if self.join else {}), **self.options}
 
 
 @dataclass(frozen=True)

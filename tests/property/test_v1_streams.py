@@ -55,7 +55,7 @@ WRITES = st.lists(
     st.tuples(st.sampled_from(KINDS), MOSTLY_ROOM, st.sampled_from(ITEMS)), min_size=1, max_size=6
 )
 SETTINGS = Settings(
-    streams=StreamSettings(ring_bytes=3000, page_bytes=150), socket=SocketSettings(max_subscriptions=50)
+    streams=StreamSettings(ring_bytes=3000, page_bytes=150), socket=SocketSettings(max_subscriptions=1000)
 )
 
 

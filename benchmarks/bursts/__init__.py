@@ -1,0 +1,1 @@
+"""Ten changes a turn, protocol v1."""

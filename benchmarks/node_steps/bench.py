@@ -1,5 +1,5 @@
-"""POST, TypeScript handler, durable set, frame at a subscriber, one at a time; in turns with the Python step of
-the same server, and beside the very same file on the old framework."""
+"""POST, TypeScript handler, durable set, frame at a subscriber, one at a time; in turns with the Python step
+of the same server, and beside the very same file on the old framework."""
 
 from __future__ import annotations
 

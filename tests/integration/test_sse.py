@@ -131,3 +131,15 @@ async def test_who_reads_slowly_falls_behind_and_catches_up() -> None:
             event = await stream.event()
             read, version = read + 1, event.data.get("v", 0)
         assert read < rounds
+
+
+async def test_a_limit_makes_it_a_window(site: V1Site) -> None:
+    for n in range(5):
+        await site.set(f"i{n}", n=n)
+    stream = await site.listen(f"{PATH}?limit=2")
+    begun = await stream.until("complete")
+    assert [item["id"] for _, _, item in begun[1].data["items"]] == ["i3", "i4"]
+    assert begun[-1].data["floor"] == 4
+    await site.set("i0", n=9)
+    await site.set("i5", n=5)
+    assert (await stream.event()).data["d"]["id"] == "i5"

@@ -245,6 +245,7 @@ def test_two_event_steps_of_one_topic_do_not_clash() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
+        ({"name": "chat.presence"}, "sister"),
         ({"name": ""}, '"name" must be text'),
         ({"schema": {"type": "objekt"}}, '"schema" is no valid JSON Schema'),
         ({"schema": [1]}, '"schema" must be a JSON Schema object'),

@@ -11,8 +11,8 @@ import asyncio
 
 from starlette.types import Message, Receive, Send
 
-from headwater.model import GroupKey
 from headwater.protocol.v1 import Cursor
+from headwater.server.stream_target import Target
 from headwater.streams.realm import Realms
 from headwater.streams.subscription import Subscription
 
@@ -78,14 +78,17 @@ class EventStreams:
             outlet.end()
 
     async def serve(
-        self, group: GroupKey, item: str | None, cursor: Cursor | None, receive: Receive, send: Send
+        self, target: Target, cursor: Cursor | None, limit: int | None, receive: Receive, send: Send
     ) -> None:
-        """Answer with a live stream of a group or an item until the client or the server ends it."""
+        """Answer with a live stream of a group (the newest `limit` items of it, if given) or an item, until
+        the client or the server ends it."""
         outlet = Outlet(self._high_water)
-        wire = self._realms.of(group.stream).event_streams
-        subscription = Subscription(outlet, wire, group, item)
+        wire = self._realms.of(target.group.stream).event_streams
+        subscription = Subscription(outlet, wire, target.group, target.item)
         if cursor is not None:
             subscription.epoch, subscription.cursor = cursor
+        if target.item is None:
+            subscription.limit = limit
         self._outlets.add(outlet)
         gone = asyncio.create_task(_until_gone(receive, outlet))
         try:

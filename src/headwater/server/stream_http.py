@@ -48,7 +48,8 @@ class StreamHttp:
         await self._admit(target)
         if "text/event-stream" in headers.get("accept", "") and scope["method"] == "GET":
             cursor = read_cursor(headers.get("last-event-id") or one_value(query, "from"))
-            await self._events.serve(target.group, target.item, cursor, receive, send)
+            window = read_window(query)
+            await self._events.serve(target, cursor, window.limit if window else None, receive, send)
             return
         store = self._realms.of(target.group.stream).store
         await _answer(

@@ -18,6 +18,7 @@ from headwater.steps.sources import Sources
 from headwater.steps.stream_config import STREAM_KEYS, declare_stream
 from headwater.steps.triggers import TRIGGERS
 from headwater.steps.triggers.base import Entry
+from headwater.streams.realm import PRESENCE
 
 Declared = TypeVar("Declared", Step, StreamDeclaration)
 
@@ -103,6 +104,9 @@ class _Findings:
         """The stream of an entry, or None when its config is at fault."""
         config = _without_functions(entry.config)
         faults = check(config, STREAM_KEYS, of="A stream", elsewhere={})
+        if str(config.get("name", "")).endswith(PRESENCE):
+            hint = 'Set "presence": true in the config of the stream itself.'
+            faults.append(Fault("error", "name", f'A name that ends with "{PRESENCE}" is a sister\'s', hint))
         schema = config.get("schema")
         invalid = schema_fault("schema", schema) if isinstance(schema, dict) else None
         faults += [fault for fault in (invalid, _storage_fault(config.get("baseConfig"))) if fault]

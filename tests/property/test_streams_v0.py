@@ -157,7 +157,7 @@ class StreamMachine(RuleBasedStateMachine):
     """The machine over memory; the pages outlive restarts of the server's rooms."""
 
     pages = Bundle("pages")
-    high_water = 2000
+    high_water = 700
     rollup = 0.0
     slice = lane.SLICE
 

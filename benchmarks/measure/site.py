@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class Site(Server):
 
 
 @contextmanager
-def site(name: str) -> Iterator[Site]:
+def site(name: str) -> Generator[Site]:
     """A started server, stopped at the end."""
     folder = WORK / name
     shutil.rmtree(folder, ignore_errors=True)

@@ -25,6 +25,8 @@ ITEMS = 200
 CHANGED = 10
 """Items of each group that changed while the clients were away."""
 TEXT = "a line of a conversation, neither long nor short, such as people write " * 3
+MARK = b'"word":'
+"""Once in each item."""
 WRITERS = 16
 BATCH = 50
 """Writes in one request, one after the other."""
@@ -39,11 +41,13 @@ Cursor = tuple[str, int]
 
 
 class Returning(asyncio.Protocol):
-    """A client as cheap as can be: it looks at the few messages that say where it stands, and skips items."""
+    """A client as cheap as can be: it looks at the few messages that say where it stands, and only
+    counts items."""
 
     def __init__(self, group: str, cursor: Cursor | None) -> None:
         self.cursor = cursor
         self.resets = 0
+        self.items = 0
         self.bytes = 0
         self.live_at = 0.0
         self.live: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -89,7 +93,9 @@ class Returning(asyncio.Protocol):
             self._write(client_frame(bytes(self._data[begin:end]), PONG))
         if opcode != TEXT_FRAME:
             return
-        if self._data.startswith(b'{"t":"subscribed"', begin):
+        if self._data.startswith(b'{"t":"page"', begin):
+            self.items += self._data.count(MARK, begin, end)
+        elif self._data.startswith(b'{"t":"subscribed"', begin):
             self._epoch = _after(self._data[begin:end], b'"epoch":"').partition(b'"')[0].decode()
         elif self._data.startswith(b'{"t":"reset"', begin):
             self.resets += 1
@@ -115,9 +121,9 @@ def run(*, quick: bool) -> Result:
     count = min(1000 if quick else COUNT, allow_many_files() - SPARE_FILES)
     with site("reconnect") as server:
         _write(server, ITEMS, "first")
-        scratch, cursors = _storm("from scratch", server, [None] * count)
+        scratch, cursors = _storm("from scratch", server, [None] * count, ITEMS)
         _write(server, CHANGED, "meanwhile")
-        back, _ = _storm("with cursors", server, cursors)
+        back, _ = _storm("with cursors", server, cursors, CHANGED)
     rows = [scratch, back]
     share = float(back["MB received"]) / float(scratch["MB received"])
     return Result(
@@ -134,8 +140,13 @@ def run(*, quick: bool) -> Result:
     )  # fmt: skip
 
 
-def _storm(name: str, server: Site, cursors: Sequence[Cursor | None]) -> tuple[Row, list[Cursor | None]]:
-    """Restart, and let all in: what it took, and where they stand then."""
+def _storm(
+    name: str, server: Site, cursors: Sequence[Cursor | None], items: int
+) -> tuple[Row, list[Cursor | None]]:
+    """Restart, and let all in: what it took, and where they stand then.
+
+    :raises ClientFailed: a client was lost, did not get its `items`, or had to start over.
+    """
     server.stop()
     server.start()
     memory, before, own = server.peak(), server.cpu(), time.process_time()
@@ -153,6 +164,8 @@ def _storm(name: str, server: Site, cursors: Sequence[Cursor | None]) -> tuple[R
     }
     if len({(number % GROUPS, client.cursor) for number, client in enumerate(clients)}) != GROUPS:
         raise ClientFailed("clients of one group stand at different versions")
+    if wrong := [client.items for client in clients if client.items != items]:
+        raise ClientFailed(f"{len(wrong)} clients did not get {items} items; the first got {wrong[0]}")
     if resets := sum(client.resets for client, cursor in zip(clients, cursors, strict=True) if cursor):
         raise ClientFailed(f"{resets} clients were not resumed but started over")
     return row, [client.cursor for client in clients]

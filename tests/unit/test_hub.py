@@ -16,6 +16,7 @@ from headwater.streams import catchup as catchup_module
 from headwater.streams import hub as hub_module
 from headwater.streams.lane import SLICE
 from headwater.streams.subscription import Subscription
+from headwater.streams.turns import MOST_AT_ONCE
 from support.stream_changes import ROOM
 from support.stream_frames import Recorder
 from support.stream_stage import StreamStage, kinds, recorder
@@ -264,6 +265,77 @@ class TestFallingBehind:
         await turns(50)
         assert [item["id"] for item in synced(one)] == ["a", "b", "c"]
         await stage.close()
+
+
+class TestManyCatchUpsAtOnce:
+    def crowd(self, stage: StreamStage, subscriber: Recorder) -> list[Subscription]:
+        groups = [GroupKey("chat", f"group {number}") for number in range(50)]
+        return [stage.hub.subscribe(subscriber, stage.wire, group) for group in groups]
+
+    async def test_of_one_subscriber_run_a_few_at_a_time(self, stage: StreamStage) -> None:
+        stage.store.holds.add("read")
+        crowd = self.crowd(stage, Recorder())
+        await turns()
+        assert len(stage.store.waiting("read")) == MOST_AT_ONCE
+        await stage.store.waiting("read")[0].finish()
+        await turns()
+        assert crowd[0].live
+        assert len(stage.store.waiting("read")) == MOST_AT_ONCE
+        await stage.store.release()
+        await turns(200)
+        assert all(one.live for one in crowd)
+
+    async def test_keep_nobody_else_waiting(self, stage: StreamStage) -> None:
+        stage.store.holds.add("read")
+        self.crowd(stage, Recorder())
+        other = stage.subscribe()
+        await turns()
+        await stage.store.waiting("read")[-1].finish()
+        assert other.live
+
+    async def test_end_where_they_are_not_wanted_any_more(self, stage: StreamStage) -> None:
+        stage.store.holds.add("read")
+        subscriber = Recorder()
+        for one in self.crowd(stage, subscriber)[1:]:
+            stage.hub.unsubscribe(one)
+        await stage.store.release()
+        await turns(50)
+        assert len(subscriber.offers) == 1
+        assert stage.hub.groups == [GroupKey("chat", "group 0")]
+
+    async def test_read_nothing_for_one_that_is_full(self, stage: StreamStage) -> None:
+        class Full(Recorder):
+            full_at = 3
+
+            @property
+            def is_full(self) -> bool:
+                return len(self.offers) >= self.full_at
+
+            @property
+            def outlet(self) -> Any:
+                return self
+
+            def offer(self, frames: bytes) -> bool:
+                return not self.is_full and super().offer(frames)
+
+        subscriber, reads = Full(), 0
+        inner_read = stage.store.inner.read
+
+        async def read(*arguments: Any, **named: Any) -> Any:
+            nonlocal reads
+            reads += 1
+            return await inner_read(*arguments, **named)
+
+        stage.store.inner.read = read  # type: ignore[method-assign]
+        crowd = self.crowd(stage, subscriber)
+        await turns(100)
+        assert sum(one.live for one in crowd) == 3
+        assert reads <= 3 + MOST_AT_ONCE
+        subscriber.full_at = 1000
+        for one in crowd:
+            stage.hub.resume(one)
+        await turns(200)
+        assert all(one.live for one in crowd)
 
 
 class TestAFeedThatLags:

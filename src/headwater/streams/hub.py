@@ -18,6 +18,7 @@ from headwater.streams.catchup import PageReader, catch_up, report
 from headwater.streams.commits import Event, Published
 from headwater.streams.feed import Feed
 from headwater.streams.subscription import Subscription
+from headwater.streams.turns import Turns
 
 log = logging.getLogger("headwater.streams")
 
@@ -40,6 +41,7 @@ class Hub:
         self._dirty: set[Feed] = set()
         self._withheld: set[Feed] = set()
         self._rollups: Mapping[str, float] = {}
+        self._turns = Turns()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def declare(self, rollups: Mapping[str, float]) -> None:
@@ -107,6 +109,7 @@ class Hub:
     def unsubscribe(self, subscription: Subscription) -> None:
         """End a subscription. No frame is offered for it after this."""
         subscription.closed = True
+        self._turns.forget(subscription)
         feed = self._feeds.get(subscription.group)
         if feed is None:
             return
@@ -151,14 +154,19 @@ class Hub:
         if subscription.live or subscription.working or subscription.closed:
             return
         subscription.working = True
+        if self._turns.take(subscription):
+            self._start(subscription)
+
+    def _start(self, subscription: Subscription) -> None:
         task = asyncio.get_running_loop().create_task(self._catch_up(subscription))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _catch_up(self, subscription: Subscription) -> None:
         feed = self._feeds.get(subscription.group)
+        subscription.again = False
         try:
-            if feed is not None:
+            if feed is not None and not subscription.closed:
                 await catch_up(subscription, feed, self._reader, self.resume)
             subscription.retry = 0
         except HeadwaterError as error:
@@ -169,6 +177,9 @@ class Hub:
             self._retry_later(subscription)
         finally:
             subscription.working = False
+            following = self._turns.pass_on(subscription)
+            if following is not None:
+                self._start(following)
         if subscription.again:
             subscription.again = False
             self.restart(subscription)
@@ -182,6 +193,7 @@ class Hub:
 
     async def close(self) -> None:
         """Stop all catch-ups."""
+        self._turns.clear()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

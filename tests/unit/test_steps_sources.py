@@ -84,6 +84,7 @@ def test_a_snapshot_holds_all_python_files_and_names_those_that_declare(tmp_path
 def test_files_of_node_are_read_where_one_declares_something(tmp_path: Path) -> None:
     write(tmp_path, "steps/a.step.ts", "steps/b_step.py", "lib/view.tsx", "lib/data.json", "steps/words.json")
     write(tmp_path, "tsconfig.base.json", "package.json", "package-lock.json", "notes.md", "public/page.js")
+    write(tmp_path, "types.d.ts", "steps/more.d.mts")
 
     taken = snapshot(tmp_path, StepSettings())
 

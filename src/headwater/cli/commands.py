@@ -108,12 +108,17 @@ def watch(
 
 
 @app.command()
-def create(name: Annotated[str, typer.Argument(metavar="NAME", help="The folder to create.")]) -> None:
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The folder to create.")],
+    language: Annotated[
+        str, typer.Option(metavar="LANGUAGE", help="python, typescript, or mixed for both.")
+    ] = "python",
+) -> None:
     """Write a new project that runs at once: a chat."""
     from headwater.cli.create import create_project
     from headwater.cli.terminal import say
 
-    target = create_project(name, Path.cwd())
+    target = create_project(name, Path.cwd(), language)
     say(f"Created {target.name}: a chat, in one stream, one step and one page.")
     say()
     if target != Path.cwd():
@@ -142,6 +147,27 @@ def routes(project: Folder = Path(), set_: Set = None, json: Json = False, debug
 
         show_project(found)
     if any(problem.level == "error" for problem in found.problems):
+        raise typer.Exit(1)
+
+
+@app.command()
+def types(
+    project: Folder = Path(),
+    set_: Set = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; the exit code is 1 if a file is not up to date.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Write the project's types: types.d.ts and headwater_types.pyi.
+
+    They hold every step's request and response and every stream's items, of all languages. The exit code is 1
+    if a file of the project is at fault.
+    """
+    from headwater.cli.types_command import check_types, write_types
+
+    settings = _load(project, settings=set_).settings
+    if not (check_types if check else write_types)(settings):
         raise typer.Exit(1)
 
 

@@ -11,23 +11,39 @@ from headwater.errors import HeadwaterError, InvalidInput
 TEMPLATE = Path(__file__).with_name("template")
 """The example chat of the repository; a wheel carries it here."""
 
+LANGUAGES = ("python", "typescript", "mixed")
+"""What the steps of a new project may be written in; the first is meant where none is said."""
+
+_PAGE = "public"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _LEFT_OUT = shutil.ignore_patterns(".headwater", "__pycache__", "*.pyc")
 
 
-def create_project(name: str, parent: Path) -> Path:
+def create_project(name: str, parent: Path, language: str = LANGUAGES[0]) -> Path:
     """Write the example chat into the new folder `name` (a path from `parent`; "." is `parent` itself).
 
-    :raises InvalidInput: the name is no usable folder name, or something is there already.
+    :raises InvalidInput: the name is no usable folder name, something is there already, or there is no such
+        `language`.
     :raises HeadwaterError: the files cannot be written.
     """
+    template = _template(language)
     target = _target(name, parent)
     try:
         _refuse_occupied(target, name)
-        shutil.copytree(TEMPLATE, target, ignore=_LEFT_OUT, dirs_exist_ok=True)
+        shutil.copytree(template, target, ignore=_LEFT_OUT, dirs_exist_ok=True)
+        if template != TEMPLATE and not (target / _PAGE).exists():  # a wheel holds the shared page once
+            shutil.copytree(TEMPLATE / _PAGE, target / _PAGE, ignore=_LEFT_OUT)
     except OSError as error:
         raise HeadwaterError(f'"{name}" cannot be written: {error.strerror or error}.') from error
     return target
+
+
+def _template(language: str) -> Path:
+    if language not in LANGUAGES:
+        raise InvalidInput(
+            f'There is no language "{language}".', hint=f"Choose one of {', '.join(LANGUAGES)}."
+        )
+    return TEMPLATE if language == LANGUAGES[0] else TEMPLATE.with_name(f"template_{language}")
 
 
 def _target(name: str, parent: Path) -> Path:

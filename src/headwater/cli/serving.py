@@ -6,14 +6,16 @@ Owns the event loop and what is printed while a server runs; the server itself i
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import uvloop
 
 from headwater import __version__
-from headwater.app import Running, inspect_project, serve
+from headwater.app import OnProject, Running, inspect_project, serve
 from headwater.cli.logs import logging_to
 from headwater.cli.report import counts, show_project, show_reload
 from headwater.cli.terminal import say
+from headwater.cli.typegen.keeper import TypesKeeper
 from headwater.config import Settings
 from headwater.steps.declare import Project
 
@@ -28,14 +30,35 @@ def run_server(settings: Settings) -> None:
 
     :raises HeadwaterError: the server cannot start.
     """
+    keep = TypesKeeper(settings.project).keep if settings.dev else _keep_nothing
     if settings.log.format == "json":
         with logging_to(settings.log):
-            uvloop.run(serve(settings, on_ready=_log_ready))
+            uvloop.run(serve(settings, on_ready=_both(_log_ready, keep), on_project=keep))
         return
     told = _Printed(settings)
     with logging_to(settings.log, without=SHOWN):
-        uvloop.run(serve(settings, on_ready=told.ready, on_project=told.project))
+        uvloop.run(serve(settings, on_ready=_both(told.ready, keep), on_project=_each(told.project, keep)))
     say("Stopped.")
+
+
+def _both(ready: Callable[[Running], None], keep: OnProject) -> Callable[[Running], None]:
+    def on_ready(running: Running) -> None:
+        keep(running.project)
+        ready(running)
+
+    return on_ready
+
+
+def _each(*listeners: OnProject) -> OnProject:
+    def on_project(project: Project) -> None:
+        for listener in listeners:
+            listener(project)
+
+    return on_project
+
+
+def _keep_nothing(_project: Project) -> None:
+    """Types are a matter of `headwater dev`."""
 
 
 class _Printed:

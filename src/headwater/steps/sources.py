@@ -33,6 +33,7 @@ _ALSO_READ: Mapping[str, str] = {".tsx": "node", ".jsx": "node", ".json": "node"
 """Files that declare nothing and that sources of a language may import."""
 _AT_THE_TOP = re.compile(r"(?:package|[jt]sconfig(?:\.[\w.-]+)?)\.json\Z")
 """Of the JSON files outside the folders of steps, those that tell how to read the sources."""
+_TYPES = re.compile(r"\.d\.[cm]?ts\Z")
 MAX_JSON_BYTES = 1024 * 1024
 """The largest JSON file that counts as a source; larger ones are data, read from the disk when imported."""
 
@@ -88,7 +89,9 @@ def is_source(name: str) -> bool:
 
 
 def _reader_of(path: str) -> str:
-    """The language whose workers get a file."""
+    """The language whose workers get a file; files that only declare types are nobody's."""
+    if _TYPES.search(path):
+        return ""
     return language_of(path) or _ALSO_READ.get(PurePosixPath(path).suffix, "")
 
 

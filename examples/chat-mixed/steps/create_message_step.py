@@ -1,0 +1,44 @@
+"""POST /chat-messages: a Python step that writes the stream of `chat-messages.stream.ts`."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from headwater_types import Context, CreateChatMessageRequest
+
+config = {
+    "type": "api",
+    "name": "CreateChatMessage",
+    "method": "POST",
+    "path": "/chat-messages",
+    "bodySchema": {
+        "type": "object",
+        "properties": {
+            "channel_id": {"type": "string", "minLength": 1, "maxLength": 100},
+            "message": {"type": "string", "minLength": 1, "maxLength": 4000},
+            "user_id": {"type": "string", "minLength": 1, "maxLength": 40},
+        },
+        "required": ["channel_id", "message"],
+    },
+    "emits": [],
+}
+
+
+async def handler(req: CreateChatMessageRequest, context: Context):
+    body = req["body"]
+    message_id = str(uuid.uuid4())
+    chat_message = await context.streams.chatMessage.set(
+        body["channel_id"],
+        message_id,
+        {
+            "id": message_id,
+            # A real application takes the user from the request, in a middleware.
+            "user_id": body.get("user_id", "example-user-id"),
+            "message": body["message"],
+            "timestamp": datetime.now(UTC).isoformat(),
+        },
+    )
+    return {"status": 201, "body": chat_message}

@@ -1,0 +1,152 @@
+"""Types from schemas: what each language is told, and that both checkers accept any of them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, Field
+
+from headwater.cli.typegen.files import PYTHON, TYPESCRIPT, refresh, stale, write
+from headwater.cli.typegen.python import python
+from headwater.cli.typegen.typescript import typescript
+from headwater.steps.declare import ApiStep, CronStep, EventStep, Problem, Project, StreamDeclaration
+from support.typescript import compile_strictly
+
+
+class Author(BaseModel):
+    name: str
+    likes: dict[str, int] = {}
+
+
+class Comment(BaseModel):
+    id: str
+    author: Author
+    replies: list[Comment] = []
+    kind: str | None = Field(None, description='What "kind" it is: */ or """ or \\')
+
+
+ODD: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "with-dash": {"type": "string"},
+        "class": {"type": "integer"},
+        "1st": {"enum": ["a", "it's", 3, None, True]},
+        "ünïcode": {"type": ["string", "null"]},
+        "pair": {"type": "array", "prefixItems": [{"type": "string"}, {"type": "number"}], "maxItems": 2},
+        "many": {"type": "array", "items": {"anyOf": [{"type": "string"}, {"properties": {"x": {}}}]}},
+        "both": {"allOf": [{"properties": {"a": {"type": "string"}}}, {"properties": {"b": {"const": 1}}}]},
+        "never": False,
+        "lost": {"$ref": "#/$defs/nowhere"},
+        "away": {"$ref": "https://example.com/schema"},
+        "loop": {"$ref": "#"},
+        "nested": {"properties": {"deep": {"type": "object", "additionalProperties": {"type": "string"}}}},
+    },
+    "required": ["class"],
+}  # fmt: skip
+
+WITH_ID: dict[str, Any] = {"type": "object", "properties": {"id": {"type": "string"}}}
+COMMENT, AUTHOR = Comment.model_json_schema(), Author.model_json_schema()
+
+PROJECT = Project(
+    1,
+    steps=(
+        ApiStep(
+            "steps/a_step.py", "python", "Add comment", emits=("comment.added",), path="/a", method="POST",
+            body_schema=COMMENT, response_schemas={201: COMMENT, 404: ODD},
+        ),
+        ApiStep("steps/b.step.ts", "node", "plain", path="/b", method="GET"),
+        EventStep("steps/c_step.py", "python", "Tell", subscribes=("comment.added",), input_schema=AUTHOR),
+        CronStep("steps/d_step.py", "python", "Nightly", cron="0 3 * * *"),
+    ),
+    streams=(
+        StreamDeclaration("steps/c_stream.py", "python", "comments", COMMENT),
+        StreamDeclaration("steps/o.stream.ts", "node", "odd-stream", ODD),
+        StreamDeclaration("steps/f_stream.py", "python", "free"),
+        StreamDeclaration("steps/s_stream.py", "python", "Stream", WITH_ID),
+    ),
+)  # fmt: skip
+
+
+def test_each_stream_and_handler_is_declared_for_typescript() -> None:
+    text = typescript(PROJECT)
+    assert "comments: Stream<Comments>" in text
+    assert "'odd-stream': Stream<OddStream>" in text
+    assert "free: Stream<Free>" in text
+    assert "'Add comment': ApiRouteHandler<" in text
+    assert "Nightly: CronHandler<EmittedEvent>" in text
+    assert "{ topic: 'comment.added'; data: {" in text
+
+
+def test_each_stream_is_declared_for_python() -> None:
+    text = python(PROJECT)
+    assert "def comments(self) -> Stream[Comments, CommentsData]: ..." in text
+    assert "def __getitem__(self, name: Literal['odd-stream']) -> Stream[" in text
+    assert "class AddCommentRequest(TypedDict):" in text
+    assert "AddCommentResponse = AddCommentResponse201 | AddCommentResponse404" in text
+
+
+@pytest.mark.npm
+def test_typescript_accepts_the_file_whatever_the_schemas(tmp_path: Path) -> None:
+    write(PROJECT, tmp_path)
+    options = {"target": "es2022", "module": "esnext", "moduleResolution": "bundler", "types": ["node"]}
+    (tmp_path / "tsconfig.json").write_text(json.dumps({"compilerOptions": options, "include": ["*.ts"]}))
+    (tmp_path / "use.ts").write_text(
+        "import { Handlers, Streams, HeadwaterError, versionOf } from 'headwater'\n"
+        "import type { FlowContext, MotiaStream, ApiMiddleware } from 'motia'\n"
+        "export const handler: Handlers['Add comment'] = async (req, { streams, emit }) => {\n"
+        "  await emit({ topic: 'comment.added', data: { name: 'ada' } })\n"
+        "  const item = await streams.comments.set('g', '1', { author: { name: req.body.author.name } })\n"
+        "  await streams.comments.set('g', '1', item)\n"
+        "  return { status: 201, body: item, headers: { version: String(versionOf(item)) } }\n"
+        "}\n"
+        "export const nightly: Handlers['Nightly'] = (ctx) => ctx.emit({ topic: 'any', data: 1 })\n"
+        "export const around: ApiMiddleware = async (req, ctx, next) => { req.user = 1; return next() }\n"
+        "export const free = (streams: Streams) => streams.free.set('g', '1', { a: 1, b: [2] })\n"
+        "export const code = (error: unknown) => error instanceof HeadwaterError && error.code\n"
+        "export type Old = MotiaStream<FlowContext['flows']>\n"
+    )
+    assert compile_strictly(tmp_path, exactOptionalPropertyTypes=True, noUncheckedIndexedAccess=True) == []
+
+
+def test_pyright_accepts_the_file_whatever_the_schemas(tmp_path: Path) -> None:
+    write(PROJECT, tmp_path)
+    (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "standard", "pythonVersion": "3.11"}')
+    (tmp_path / "use.py").write_text(
+        "from __future__ import annotations\n"
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n"
+        "    from headwater_types import AddCommentRequest, AddCommentResponse, Context\n"
+        "async def handler(req: AddCommentRequest, ctx: Context) -> AddCommentResponse:\n"
+        "    author = req['body']['author']['name']\n"
+        "    item = await ctx.streams.comments.set('g', '1', {'author': {'name': author}})\n"
+        "    await ctx.streams['comments'].set('g', '1', item)\n"
+        "    ctx.streams.free.set('g', '1', {'a': 1})\n"
+        "    ctx.streams['odd-stream'].update('g', '1', [{'type': 'increment', 'path': 'class'}])\n"
+        "    return {'status': 201, 'body': item}\n"
+    )
+    command = [Path(sys.executable).with_name("basedpyright"), "--outputjson", "--level", "error", "."]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert [one["message"] for one in json.loads(ran.stdout)["generalDiagnostics"]] == []
+
+
+def test_only_what_has_changed_is_written(tmp_path: Path) -> None:
+    assert write(PROJECT, tmp_path) == [TYPESCRIPT, PYTHON]
+    assert stale(PROJECT, tmp_path) == []
+    assert write(PROJECT, tmp_path) == []
+    (tmp_path / PYTHON).write_bytes(b"\xff")
+    assert stale(PROJECT, tmp_path) == [PYTHON]
+
+
+def test_dev_writes_what_is_there_and_the_types_of_a_project_with_typescript(tmp_path: Path) -> None:
+    only_python = Project(1, streams=(StreamDeclaration("s_stream.py", "python", "s"),))
+    assert refresh(only_python, tmp_path) == []
+    assert refresh(PROJECT, tmp_path) == [TYPESCRIPT]
+    (tmp_path / PYTHON).touch()
+    assert refresh(PROJECT, tmp_path) == [PYTHON]
+    broken = Project(2, problems=(Problem("error", "SYNTAX_ERROR", "no"),))
+    assert refresh(broken, tmp_path) == []

@@ -11,16 +11,24 @@ import pytest
 from websockets.sync.client import connect
 
 from support.command import serving
+from support.node_worker import node_worker
 from support.tree import text
 
-BLOCK = re.compile(r"^```\w+\n(?:# |<!-- )([\w./]+)(?: -->)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```\w+\n(?:# |// |<!-- )([\w./-]+)(?: -->)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+TWICE = ("steps/add_todo_step.py", "steps/add-todo.step.ts")
+"""The step that the tour shows in both languages."""
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    blocks = BLOCK.findall(text(Path("README.md")))
-    assert len(blocks) == 4
-    for name, content in blocks:
+@pytest.fixture(params=TWICE)
+def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    blocks = dict(BLOCK.findall(text(Path("README.md"))))
+    assert len(blocks) == 5
+    if request.param.endswith(".ts"):
+        node_worker()
+    for left_out in set(TWICE) - {request.param}:
+        del blocks[left_out]
+    for name, content in blocks.items():
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(content)

@@ -88,9 +88,6 @@ class SocketSettings:
     stall_timeout: float = _setting(
         120.0, "Seconds a socket may stay undrained before it is closed.", least=MOMENT
     )
-    handshake_timeout: float = _setting(
-        10.0, "Seconds a client may take for the opening handshake.", least=MOMENT
-    )
 
 
 @dataclass(frozen=True, slots=True)

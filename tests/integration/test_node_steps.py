@@ -1,0 +1,365 @@
+"""What TypeScript and JavaScript steps do, on a whole server with a real Node."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import connect
+
+from support.node_site import NodeSite, node_site, step
+from support.node_worker import node_worker
+
+
+@pytest.fixture(autouse=True)
+def _needs_node() -> None:
+    node_worker()
+
+
+def problems(site: NodeSite) -> list[tuple[str, str, str]]:
+    return [(one.level, one.code, one.message) for one in site.server.project.problems]
+
+
+def user_lines(caplog: pytest.LogCaptureFixture) -> list[Any]:
+    return [record for record in caplog.records if record.name == "headwater.user"]
+
+
+async def logged(caplog: pytest.LogCaptureFixture, text: str) -> Any:
+    """The line of user code that holds the text, once it is there."""
+    async with asyncio.timeout(20):
+        while True:
+            for record in user_lines(caplog):
+                if text in record.getMessage():
+                    return record
+            await asyncio.sleep(0.01)
+
+
+# --- requests and responses ---
+
+
+async def test_bytes_come_in_and_go_out_as_buffers(tmp_path: Path) -> None:
+    body = "return { status: 200, body: Buffer.concat([req.rawBody, Buffer.from([255])]) }"
+    async with node_site(tmp_path, {"steps/a.step.ts": step("/a", body)}) as site:
+        sent = bytes(range(256))
+        answer = await site.client.post(
+            "/a", content=sent, headers={"content-type": "application/octet-stream"}
+        )
+        assert answer.content == sent + b"\xff"
+
+
+async def test_a_body_and_an_item_of_many_megabytes_pass(tmp_path: Path) -> None:
+    body = "const item = await ctx.streams.notes.set('g', '1', req.body); return { status: 200, body: item }"
+    async with node_site(tmp_path, {"steps/a.step.ts": step("/a", body)}) as site:
+        text = "é" * 10_000_000
+        assert (await site.post("/a", {"text": text})).json() == {"id": "1", "text": text}
+
+
+async def test_middleware_of_another_file_answers_and_passes_on(tmp_path: Path) -> None:
+    lib = """
+        import { ApiMiddleware } from 'motia'
+        export const auth: ApiMiddleware = async (req, ctx, next) => {
+          if (!req.headers.authorization) return { status: 401, body: { error: 'who?' } }
+          req.user = { name: req.headers.authorization }
+          const response = await next()
+          return { ...response, headers: { 'x-step': ctx.step } }
+        }"""
+    a = step(
+        "/a",
+        "return { status: 200, body: req.user.name }",
+        top="import { auth } from '../lib/auth'",
+        config="middleware: [auth]",
+    )
+    async with node_site(tmp_path, {"steps/a.step.ts": a, "lib/auth.ts": lib}) as site:
+        assert (await site.post("/a")).status_code == 401
+        answer = await site.client.post("/a", headers={"authorization": "ada"}, json={})
+        assert (answer.text, answer.headers["x-step"]) == ("ada", "a")
+
+
+# --- streams ---
+
+
+async def test_errors_of_streams_have_codes_and_name_the_fields(tmp_path: Path) -> None:
+    stream = "export const config = { name: 'strict', schema: z.object({ n: z.number() }) }"
+    body = """
+        const code = (work) => work.then(() => null, (error) => [error instanceof HeadwaterError, error.code])
+        const first = await ctx.streams.strict.set('g', '1', { n: 1 })
+        const codes = [
+          await code(ctx.streams.strict.set('g', '1', { n: 2 }, { ifVersion: 0 })),
+          await code(ctx.streams.strict.set('g', '1', { n: 'two' })),
+          await code(ctx.streams.strict.set('', '1', { n: 2 })),
+          await code(ctx.streams.strict.set(null, '1', { n: 2 })),
+          await code(ctx.streams.strict.set('g', '1', { n: 2 }, { ifVersion: first.version })),
+        ]
+        const faults = await ctx.streams.strict.set('g', '1', { n: 'x' }).catch((error) => error.faults)
+        return { status: 200, body: { codes, faults } }"""
+    files = {
+        "steps/strict.stream.ts": "import { z } from 'zod'\n" + stream,
+        "steps/a.step.ts": step("/a", body, top="import { HeadwaterError } from 'headwater'"),
+    }
+    async with node_site(tmp_path, files) as site:
+        answer = (await site.post("/a")).json()
+        assert answer["codes"] == [
+            [True, "CONFLICT"],
+            [True, "SCHEMA_MISMATCH"],
+            [True, "INVALID_INPUT"],
+            [True, "INVALID_INPUT"],
+            None,
+        ]
+        assert answer["faults"][0]["field"] == "n"
+
+
+async def test_an_item_can_be_changed_and_set_again(tmp_path: Path) -> None:
+    body = """
+        await ctx.streams.notes.set('g', '1', { n: 1, list: [1] })
+        const item = await ctx.streams.notes.get('g', '1')
+        const seen = [item.version, Object.keys(item).sort(), structuredClone(item)]
+        item.n += 1
+        item.list.push(2)
+        item.version = 'mine'
+        const after = await ctx.streams.notes.set('g', '1', item)
+        return { status: 200, body: { seen, after, all: await ctx.streams.notes.getGroup('g') } }"""
+    async with node_site(tmp_path, {"steps/a.step.ts": step("/a", body)}) as site:
+        answer = await site.post("/a")
+        item = {"id": "1", "n": 2, "list": [1, 2], "version": "mine"}
+        assert answer.json() == {
+            "seen": [1, ["id", "list", "n"], {"id": "1", "n": 1, "list": [1]}],
+            "after": item,
+            "all": [item],
+        }
+        assert answer.headers["x-headwater-items"] == "notes/g/1@2, notes/g/1@2"
+
+
+async def test_a_failed_call_that_nobody_awaits_is_logged_with_its_place(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = "ctx.streams.notes.set('g', '1', { at: () => 1 })\nreturn { status: 200, body: 'fine' }"
+    async with node_site(tmp_path, {"steps/a.step.ts": step("/a", body)}) as site:
+        assert (await site.post("/a")).text == "fine"
+        record = await logged(caplog, "nobody awaited")
+        assert "steps/a.step.ts:4" in record.getMessage()
+        assert (record.fields["code"], record.step) == ("INVALID_INPUT", "a")
+
+
+async def test_an_access_function_decides_who_may_subscribe(tmp_path: Path) -> None:
+    closed = (
+        "import { StreamConfig } from 'headwater'\n"
+        "export const config: StreamConfig = { name: 'closed', schema: null,\n"
+        "  canAccess: async ({ groupId, id }) => groupId === 'open' && id === undefined }\n"
+    )
+    async with node_site(tmp_path, {"steps/closed.stream.ts": closed}) as site:
+        runtime = site.server.runtime
+        assert await runtime.access("closed", "open", None, None) is True
+        assert await runtime.access("closed", "open", "1", None) is False
+        assert await runtime.access("closed", "shut", None, None) is False
+
+
+# --- logs and errors ---
+
+
+async def test_console_lines_carry_step_and_trace_wherever_they_are_printed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    body = """
+        console.log('at %s', 'once', { a: 1 })
+        await new Promise((wake) => setTimeout(() => { console.warn('in a timer'); wake() }, 5))
+        setTimeout(() => console.error('after the answer', new Error('inner')), 20)
+        return { status: 200, body: ctx.traceId }"""
+    async with node_site(tmp_path, {"steps/a.step.ts": step("/a", body)}) as site:
+        trace = (await site.post("/a")).text
+        first = await logged(caplog, "at once { a: 1 }")
+        second = await logged(caplog, "in a timer")
+        third = await logged(caplog, "after the answer")
+        assert [one.levelname for one in (first, second, third)] == ["INFO", "WARNING", "ERROR"]
+        assert {(one.step, one.trace) for one in (first, second, third)} == {("a", trace)}
+        assert "steps/a.step.ts:7" in third.getMessage()
+
+
+async def test_a_thrown_error_is_told_with_places_of_the_sources_first(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lib = """\
+interface Wide {
+  a: number
+}
+import { call } from 'pack'
+export const run = (w: Wide) => call(() => { throw new Error('deep') })
+"""
+    files = {
+        "steps/a.step.ts": step(
+            "/a", "await 1\nreturn run({ a: 1 })", top="import { run } from '../lib/run'"
+        ),
+        "lib/run.ts": lib,
+        "node_modules/pack/package.json": '{"name": "pack"}',
+        "node_modules/pack/index.js": "exports.call = (work) => work()\n",
+    }
+    async with node_site(tmp_path, files) as site:
+        answer = await site.post("/a")
+        assert answer.status_code == 500
+        assert answer.json()["error"] == "Error: deep"
+        (record,) = [one for one in caplog.records if getattr(one, "traceback", "").startswith("Error: deep")]
+        first, *frames = record.traceback.splitlines()
+        assert first == "Error: deep"
+        assert all(
+            place in frame
+            for place, frame in zip(("run.ts:5", "run.ts:5", "a.step.ts:5"), frames, strict=False)
+        )
+        assert "pack/index.js" in frames[3]
+        assert not any("node:internal" in frame or "/dist/" in frame for frame in frames)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("throw 'a text'", "a text"),
+        ("throw undefined", "undefined"),
+        ("throw Object.assign(new TypeError('odd'), { cause: new Error('why') })", "TypeError: odd"),
+        ("return Promise.reject(new RangeError('later'))", "RangeError: later"),
+        ("process.exit(3)", "process.exit(3) was called"),
+        ("null.x", "Cannot read properties of null"),
+    ],
+)
+async def test_whatever_is_thrown_is_a_failed_request_and_nothing_more(
+    tmp_path: Path, body: str, said: str
+) -> None:
+    files = {"steps/a.step.js": step("/a", body), "steps/b.step.ts": step("/b", "return { status: 204 }")}
+    async with node_site(tmp_path, files) as site:
+        answer = await site.post("/a")
+        assert answer.status_code == 500
+        assert said in answer.json()["error"]
+        assert (await site.post("/b")).status_code == 204
+
+
+async def test_errors_that_nothing_catches_are_logged_and_the_process_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = """
+        void Promise.reject(new Error('a lost promise'))
+        setTimeout(() => { throw new Error('a lost timer') }, 1)
+        return { status: 200, body: String(process.pid) }"""
+    async with node_site(tmp_path, {"steps/a.step.ts": step("/a", body)}) as site:
+        pid = (await site.post("/a")).text
+        for said in ("a lost promise", "a lost timer"):
+            record = await logged(caplog, said)
+            assert (record.levelname, record.step) == ("ERROR", "a")
+            assert "steps/a.step.ts" in record.fields["traceback"]
+        assert (await site.post("/a")).text == pid
+
+
+# --- cancelling ---
+
+
+async def test_a_caller_who_leaves_is_told_by_the_signal(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    body = """
+        ctx.signal.addEventListener('abort', () => ctx.logger.info('left alone'))
+        ctx.logger.info('begun')
+        await new Promise((_, stop) => ctx.signal.addEventListener('abort', () => stop(ctx.signal.reason)))"""
+    async with node_site(tmp_path, {"steps/a.step.ts": step("/a", body)}) as site:
+        waiting = asyncio.create_task(site.post("/a"))
+        await logged(caplog, "begun")
+        waiting.cancel()
+        await logged(caplog, "left alone")
+
+
+# --- packages, schemas, files ---
+
+
+async def test_packages_of_the_project_are_there_for_steps(tmp_path: Path) -> None:
+    files = {
+        "steps/a.step.ts": step(
+            "/a",
+            "return { status: 200, body: [old(), fresh, (await import('later')).default] }",
+            top="import old from 'old'\nimport { fresh } from 'fresh'",
+        ),
+        "node_modules/old/package.json": '{"name": "old", "main": "main.js"}',
+        "node_modules/old/main.js": "module.exports = () => 'commonjs'",
+        "node_modules/fresh/package.json": '{"name": "fresh", "type": "module", "exports": "./m.js"}',
+        "node_modules/fresh/m.js": "export const fresh = 'module'",
+        "node_modules/later/package.json": '{"name": "later"}',
+        "node_modules/later/index.js": "exports.default = 'later'; exports.__esModule = true",
+    }
+    async with node_site(tmp_path, files) as site:
+        assert (await site.post("/a")).json() == ["commonjs", "module", "later"]
+
+
+async def test_every_format_of_zod_is_a_schema_that_the_server_takes(tmp_path: Path) -> None:
+    formats = (
+        "email uuid guid url emoji nanoid cuid cuid2 ulid xid ksuid ipv4 ipv6 cidrv4 cidrv6 base64 base64url "
+        "e164 jwt"
+    )
+    fields = "".join(f"{name}: z.{name}().optional(), " for name in formats.split())
+    times = "d: z.iso.datetime(), a: z.iso.date(), t: z.iso.time(), u: z.iso.duration()"
+    schema = f"z.object({{ {fields} {times}, l: z.string().regex(/a(?!b)/) }})"
+    stream = f"import {{ z }} from 'zod'\nexport const config = {{ name: 's', schema: {schema} }}"
+    async with node_site(tmp_path, {"steps/s.stream.ts": stream}) as site:
+        assert problems(site) == []
+
+
+async def test_a_part_of_a_schema_that_json_cannot_say_is_a_warning_and_anything_passes(
+    tmp_path: Path,
+) -> None:
+    stream = (
+        "import { z } from 'zod'\nexport const config = { name: 's', schema: z.object({ at: z.date() }) }"
+    )
+    body = "return { status: 200, body: await ctx.streams.s.set('g', '1', { at: new Date(0) }) }"
+    async with node_site(
+        tmp_path, {"steps/s.stream.ts": stream, "steps/a.step.ts": step("/a", body)}
+    ) as site:
+        ((level, code, message),) = problems(site)
+        assert (level, code) == ("warning", "SCHEMA_NOT_CONVERTIBLE")
+        assert "at: z.date() has no JSON Schema" in message
+        assert (await site.post("/a")).json() == {"id": "1", "at": "1970-01-01T00:00:00.000Z"}
+
+
+# --- reload ---
+
+
+async def test_a_reload_leaves_sockets_open(tmp_path: Path) -> None:
+    def says(text: str) -> str:
+        return step(
+            "/a",
+            f"return {{ status: 200, body: await ctx.streams.notes.set('g', '1', {{ text: '{text}' }}) }}",
+        )
+
+    async with node_site(tmp_path, {"steps/a.step.ts": says("one")}) as site:
+        async with connect(site.server.url.replace("http", "ws")) as page:
+            await page.send(
+                json.dumps(
+                    {"type": "join", "data": {"streamName": "notes", "groupId": "g", "subscriptionId": "1"}}
+                )
+            )
+            assert json.loads(await page.recv())["event"]["type"] == "sync"
+            await site.post("/a")
+            assert json.loads(await page.recv())["event"]["data"]["text"] == "one"
+            site.write({"steps/a.step.ts": says("two")})
+            async with asyncio.timeout(20):
+                while (await site.post("/a")).json()["text"] != "two":
+                    pass
+            frames = [json.loads(await page.recv())["event"]["data"]["text"]]
+            while frames[-1] != "two":
+                frames.append(json.loads(await page.recv())["event"]["data"]["text"])
+            assert set(frames) <= {"one", "two"}
+
+
+async def test_a_change_of_the_tsconfig_is_a_reload(tmp_path: Path) -> None:
+    files = {
+        "steps/a.step.ts": step(
+            "/a", "return { status: 200, body: word }", top="import { word } from '@/word'"
+        ),
+        "lib/one/word.ts": "export const word = 'one'",
+        "lib/two/word.ts": "export const word = 'two'",
+        "tsconfig.json": '{"compilerOptions": {"paths": {"@/*": ["./lib/one/*"]}}}',
+    }
+    async with node_site(tmp_path, files) as site:
+        assert (await site.post("/a")).text == "one"
+        site.write({"tsconfig.json": files["tsconfig.json"].replace("one", "two")})
+        async with asyncio.timeout(20):
+            while (await site.post("/a")).text != "two":
+                await asyncio.sleep(0.05)

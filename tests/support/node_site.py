@@ -1,0 +1,50 @@
+"""A whole server in this process over a project of TypeScript files, with a store in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+
+from headwater.app import Running, running
+from headwater.config import ServerSettings, Settings, StorageSettings
+from support.steps_project import write
+
+
+class NodeSite:
+    """A running server and a client for it."""
+
+    def __init__(self, root: Path, server: Running, client: httpx.AsyncClient) -> None:
+        self.root = root
+        self.server = server
+        self.client = client
+
+    def write(self, files: dict[str, str]) -> None:
+        write(self.root, files)
+
+    async def post(self, path: str, body: object = None) -> httpx.Response:
+        return await self.client.post(path, json={} if body is None else body)
+
+
+def step(path: str, body: str, *, top: str = "", config: str = "") -> str:
+    """The source of a TypeScript API step; `body` is the body of its handler, `config` more of its config."""
+    name = path.strip("/").replace("/", "-").replace(":", "")
+    declared = f"type: 'api', name: '{name}', path: '{path}', method: 'POST', emits: [], {config}"
+    return f"{top}\nexport const config = {{ {declared} }}\nexport const handler = async (req, ctx) => {{\n{body}\n}}\n"
+
+
+STREAM = "export const config = { name: 'notes', schema: { type: 'object' } }\n"
+
+
+@asynccontextmanager
+async def node_site(root: Path, files: dict[str, str], *, dev: bool = True) -> AsyncIterator[NodeSite]:
+    write(root, {"steps/notes.stream.ts": STREAM, **files})
+    settings = Settings(
+        project=root, dev=dev, server=ServerSettings(port=0), storage=StorageSettings(url="memory:")
+    )
+    settings = replace(settings, workers=replace(settings.workers, drain_timeout=2.0))
+    async with running(settings) as server, httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+        yield NodeSite(root, server, client)

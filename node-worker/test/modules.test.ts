@@ -296,6 +296,16 @@ test('a name declared twice is a syntax error with its line in the source', asyn
   assert.equal(error.line, 6)
 })
 
+test('so is one at the top of a file, whatever else is there', async (t) => {
+  const top = "type T = 1\nimport { x } from './b'\nexport const a: T = 1\nawait x\nconsole.log(import.meta.url)\n"
+  for (const again of ['const a = 2', 'function a() {}', 'class a {}', 'let a']) {
+    const error = await fails(t, { 'steps/a.ts': `${top}${again}`, 'steps/b.ts': 'export const x = 1' })
+    assert(error instanceof SourceFault, again)
+    assert.match(error.message, /^Identifier 'a' has already been declared$/)
+    assert.equal(error.line, 6)
+  }
+})
+
 test('an error has a stack in terms of the sources', async (t) => {
   const files = {
     'steps/a.ts': "interface I {\n  a: 1\n}\nimport { fail } from './b'\n\nexport const a: I = fail()",

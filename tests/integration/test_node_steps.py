@@ -328,24 +328,23 @@ async def test_a_reload_leaves_sockets_open(tmp_path: Path) -> None:
             f"return {{ status: 200, body: await ctx.streams.notes.set('g', '1', {{ text: '{text}' }}) }}",
         )
 
-    async with node_site(tmp_path, {"steps/a.step.ts": says("one")}) as site:
-        async with connect(site.server.url.replace("http", "ws")) as page:
-            await page.send(
-                json.dumps(
-                    {"type": "join", "data": {"streamName": "notes", "groupId": "g", "subscriptionId": "1"}}
-                )
-            )
-            assert json.loads(await page.recv())["event"]["type"] == "sync"
-            await site.post("/a")
-            assert json.loads(await page.recv())["event"]["data"]["text"] == "one"
-            site.write({"steps/a.step.ts": says("two")})
-            async with asyncio.timeout(20):
-                while (await site.post("/a")).json()["text"] != "two":
-                    pass
-            frames = [json.loads(await page.recv())["event"]["data"]["text"]]
-            while frames[-1] != "two":
-                frames.append(json.loads(await page.recv())["event"]["data"]["text"])
-            assert set(frames) <= {"one", "two"}
+    join = {"type": "join", "data": {"streamName": "notes", "groupId": "g", "subscriptionId": "1"}}
+    async with (
+        node_site(tmp_path, {"steps/a.step.ts": says("one")}) as site,
+        connect(site.server.url.replace("http", "ws")) as page,
+    ):
+        await page.send(json.dumps(join))
+        assert json.loads(await page.recv())["event"]["type"] == "sync"
+        await site.post("/a")
+        assert json.loads(await page.recv())["event"]["data"]["text"] == "one"
+        site.write({"steps/a.step.ts": says("two")})
+        async with asyncio.timeout(20):
+            while (await site.post("/a")).json()["text"] != "two":
+                pass
+        frames = [json.loads(await page.recv())["event"]["data"]["text"]]
+        while frames[-1] != "two":
+            frames.append(json.loads(await page.recv())["event"]["data"]["text"])
+        assert set(frames) <= {"one", "two"}
 
 
 async def test_a_change_of_the_tsconfig_is_a_reload(tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ def step(path: str, body: str, *, top: str = "", config: str = "") -> str:
     """The source of a TypeScript API step; `body` is the body of its handler, `config` more of its config."""
     name = path.strip("/").replace("/", "-").replace(":", "")
     declared = f"type: 'api', name: '{name}', path: '{path}', method: 'POST', emits: [], {config}"
-    return f"{top}\nexport const config = {{ {declared} }}\nexport const handler = async (req, ctx) => {{\n{body}\n}}\n"
+    handler = f"export const handler = async (req, ctx) => {{\n{body}\n}}\n"
+    return f"{top}\nexport const config = {{ {declared} }}\n{handler}"
 
 
 STREAM = "export const config = { name: 'notes', schema: { type: 'object' } }\n"

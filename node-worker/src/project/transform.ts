@@ -7,6 +7,9 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { Script } from 'node:vm'
+
+import { decode, locate } from '../sourcemaps.ts'
 
 import type { CompilerOptions } from './tsconfig.ts'
 
@@ -33,8 +36,13 @@ export class SourceFault extends SyntaxError {
   }
 }
 
+interface Made {
+  readonly code: string
+  readonly map?: string
+}
+
 interface Transformer {
-  transformSync(source: string, options: object): { code: string; map?: string }
+  transformSync(source: string, options: object): Made
 }
 
 /** Raised when what is written into the cache changes. */
@@ -80,18 +88,14 @@ export class Transform {
 
   #made(key: string, file: string, source: string, options: object): Program {
     this.#transformer ??= loadTransformer()
-    let made: { code: string; map?: string }
-    try {
-      made = this.#transformer.transformSync(source, { ...options, filename: file })
-    } catch (error) {
-      throw faultOf(error, file)
-    }
+    const made = transform(this.#transformer, file, source, options)
+    refuseRedeclared(file, transform(this.#transformer, file, source, { ...options, ...AS_ONE_SCOPE }))
     this.#keep(key, made)
     return { kind: 'module', code: made.code, map: () => made.map }
   }
 
   /** Keeping is a favour to the next start: where it fails, nothing is lost. */
-  #keep(key: string, made: { code: string; map?: string }): void {
+  #keep(key: string, made: Made): void {
     try {
       mkdirSync(this.#folder, { recursive: true })
       prune(this.#folder)
@@ -101,6 +105,31 @@ export class Transform {
     } catch {
       return
     }
+  }
+}
+
+function transform(transformer: Transformer, file: string, source: string, options: object): Made {
+  try {
+    return transformer.transformSync(source, { ...options, filename: file })
+  } catch (error) {
+    throw faultOf(error, file)
+  }
+}
+
+/** A form in which what a module declares stays in one scope; in the form that runs it does not. */
+const AS_ONE_SCOPE = { module: { type: 'commonjs', ignoreDynamic: true } }
+
+/** A name that a module declares twice is for V8 to find, which says so of the generated code. */
+function refuseRedeclared(file: string, { code, map }: Made): void {
+  try {
+    new Script(`(async () => {${code}\n})`, { filename: file })
+  } catch (error) {
+    const line = /:(\d+)\n/.exec((error as Error).stack ?? '')?.[1]
+    if (!/has already been declared/.test(String(error)) || line === undefined) return
+    const [, text = '', marks = ''] = ((error as Error).stack ?? '').split('\n')
+    const place = { line: Number(line), column: Math.max(marks.indexOf('^'), 0) + 1 }
+    const original = map === undefined ? place : (locate(decode(map), place) ?? place)
+    throw new SourceFault((error as Error).message, file, original.line, `${file}:${original.line}\n${text}\n${marks}`)
   }
 }
 

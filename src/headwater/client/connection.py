@@ -67,6 +67,54 @@ class _Reader:
         self.fresh = False
         self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self.error: dict[str, Any] | None = None
+        self.changes: _Changes | None = None
+        """Set where each change counts, and not only the latest state."""
+
+
+class _Changes:
+    """The changes of one group that wait for a reader. One that is too slow gets their sum instead of
+    each."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[Changed] = deque()
+        self._known: dict[str, Item] = {}
+        self._given: dict[str, Item] = {}
+
+    def note(self, subscription: Subscription, touched: str | None) -> None:
+        """The state has changed: in one item, or (None) as a whole."""
+        if touched is None:
+            now = {item["id"]: item for item in subscription.state.items()}
+            self.waiting.extend(_differences(self._known, now))
+            self._known = now
+        else:
+            held = subscription.state.held.get(touched)
+            now = {} if held is None else {touched: held.data}
+            before = {touched: self._known[touched]} if touched in self._known else {}
+            self.waiting.extend(_differences(before, now))
+            self._known.pop(touched, None)
+            self._known.update(now)
+        if len(self.waiting) > EVENTS_KEPT:
+            self.waiting = deque(_differences(self._given, self._known))
+
+    def take(self) -> Changed:
+        """The next change."""
+        changed = self.waiting.popleft()
+        if changed.kind == "delete":
+            self._given.pop(changed.item["id"], None)
+        else:
+            self._given[changed.item["id"]] = changed.item
+        return changed
+
+
+def _differences(before: dict[str, Item], now: dict[str, Item]) -> list[Changed]:
+    """What leads from one state to the other, an item at most once."""
+    gone = [Changed("delete", item) for known, item in before.items() if known not in now]
+    made = [
+        Changed("update" if known in before else "create", item)
+        for known, item in now.items()
+        if before.get(known) is not item
+    ]
+    return gone + made
 
 
 class Client:
@@ -136,17 +184,12 @@ class Client:
 
         :raises SubscriptionEnded: the server refused it, or took it away.
         """
-        before: dict[str, Item] = {}
-        async for subscription in self._states(stream, group, None, None):
-            now = {item["id"]: item for item in subscription.state.items()}
-            for gone in [item for known, item in before.items() if known not in now]:
-                yield Changed("delete", gone)
-            for known, item in now.items():
-                if known not in before:
-                    yield Changed("create", item)
-                elif item is not before[known]:
-                    yield Changed("update", item)
-            before = now
+        async with self._reading(stream, group, None, None) as (_, reader):
+            changes = reader.changes = _Changes()
+            while True:
+                await self._next(reader)
+                while changes.waiting:
+                    yield changes.take()
 
     async def events(self, stream: str, group: str, item: str | None = None) -> AsyncGenerator[Event]:
         """The ephemeral events of a group or an item.
@@ -197,6 +240,8 @@ class Client:
             return
         if what == "state":
             reader.fresh = True
+            if reader.changes is not None:
+                reader.changes.note(subscription, value)
         elif what == "event":
             reader.events.append(Event(value["type"], value.get("data")))
         elif what == "error" and subscription.error is not None:

@@ -60,8 +60,8 @@ class Subscription:
 
 
 Watcher = Callable[[Subscription, str, Any], None]
-"""Told of each thing that a reader may see: the subscription, "state", "event", "behind" or "error", and its
-value."""
+"""Told of each thing that a reader may see: the subscription; "state", "event", "behind", "reset" or "error";
+and its value, for a state the id of the one item that has changed, or None."""
 
 
 class ClientStore:
@@ -186,7 +186,7 @@ class ClientStore:
             case _:
                 pass
         if changed:
-            self._watcher(subscription, "state", None)
+            self._watcher(subscription, "state", message["d"]["id"] if "d" in message else message["i"])
 
     def _again(self, subscription: Subscription) -> None:
         """Ask anew, under a new number, so that frames under way of the old one cannot be taken for it."""

@@ -18,6 +18,7 @@ JOIN = V0_JOIN.replace("%d", "1")
 STEP = PEERS / "motia" / "steps" / "say.step.ts"
 """The file that both servers run."""
 WARM_UP = 300
+TURN_WARM_UP = 20
 OLD_WARM_UP = 2
 OLD_SETTLE_SECONDS = 2.0
 
@@ -44,14 +45,11 @@ def _ours(rounds: int, batch: int) -> tuple[list[Row], float]:
     """The rows of both steps, and the median of the rounds' ratios of p50."""
     trips: dict[str, list[list[RoundTrip]]] = {"/say-ts": [], "/say": []}
     with headwater(also=[STEP]) as server:
-        clients = {path: Client(server.port, path, JOIN) for path in trips}
-        for client in clients.values():
-            _go(client, WARM_UP)
+        for path in trips:
+            _turn(server.port, path, WARM_UP)
         for number in range(rounds):
             for path in trips if number % 2 else reversed(trips):
-                trips[path].append(_go(clients[path], batch))
-        for client in clients.values():
-            client.close()
+                trips[path].append(_turn(server.port, path, batch))
     ratios = [_p50(ts) / _p50(py) for ts, py in zip(trips["/say-ts"], trips["/say"], strict=True)]
     names = {"/say-ts": "TypeScript step", "/say": "Python step"}
     rows = [_row(names[path], [trip for group in groups for trip in group]) for path, groups in trips.items()]
@@ -66,6 +64,15 @@ def _old(count: int) -> Row:
         row = _row("motia 0.8.2, the same file", _go(client, count))
         client.close()
     return row
+
+
+def _turn(port: int, path: str, count: int) -> list[RoundTrip]:
+    """Requests of a client of its own: both steps write one group, and a client hears of nothing else."""
+    client = Client(port, path, JOIN)
+    _go(client, TURN_WARM_UP)
+    trips = _go(client, count)
+    client.close()
+    return trips
 
 
 def _go(client: Client, count: int) -> list[RoundTrip]:

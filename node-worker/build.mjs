@@ -24,7 +24,7 @@ const common = { bundle: true, platform: 'node', target: 'node20', outdir: out, 
 
 await build({
   ...common,
-  entryPoints: ['main', 'reader', 'lane'].map((name) => join(here, `src/${name}.ts`)),
+  entryPoints: ['main', 'reader', 'lane', 'transformer'].map((name) => join(here, `src/${name}.ts`)),
   format: 'esm',
   splitting: true,
   outExtension: { '.js': '.mjs' },

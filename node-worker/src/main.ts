@@ -65,6 +65,7 @@ async function load(loop: Loop, post: Post): Promise<void> {
   process.chdir(root)
   const project = loop.load(post)
   const { steps, streams, problems } = await declare(project)
+  project.settle()
   loop.channel.send({ t: 'manifest', generation, steps, streams, problems })
 }
 

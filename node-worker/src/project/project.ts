@@ -19,6 +19,7 @@ interface LoadHeader {
 export class Project {
   readonly sources: Sources
   readonly #modules: Modules
+  readonly #transform: Transform
 
   /** `load` is the server's message of that name. */
   constructor(load: Post, maps: SourceMaps) {
@@ -27,7 +28,7 @@ export class Project {
     const sources = new Sources(root, folders, new Map(bytes))
     const resolver = new Resolver(sources)
     const cache = join(root, '.headwater', 'cache', 'node')
-    const transform = new Transform(cache, resolver.config.compiler)
+    const transform = (this.#transform = new Transform(cache, resolver.config.compiler))
     this.sources = sources
     this.#modules = new Modules({ sources, resolver, transform, maps })
   }
@@ -39,6 +40,11 @@ export class Project {
   /** What a file of the project exports; `path` is relative. Rejects with whatever the file throws. */
   import(path: string): Promise<Namespace> {
     return this.#modules.import(this.sources.absolute(path))
+  }
+
+  /** Whatever is imported from now on is rare. */
+  settle(): void {
+    this.#transform.release()
   }
 
   /** What a file exports that was imported before; undefined for any other. */

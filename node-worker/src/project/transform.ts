@@ -1,16 +1,16 @@
 /**
  * A source text -> what runs: a `System.register` program for whatever uses modules or types, the text itself
- * for plain CommonJS. Owns the transformer, which is loaded when the first file needs it, and its cache on disk.
+ * for plain CommonJS. Owns the options of the transformer, which runs when the first file needs it, and the cache.
  */
 
 import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { Script } from 'node:vm'
 
 import { decode, locate } from '../sourcemaps.ts'
 
+import { Transformer, type Made } from './transformer.ts'
 import type { CompilerOptions } from './tsconfig.ts'
 
 /** What runs; `map` gives the text of its source map where it has one. */
@@ -36,15 +36,6 @@ export class SourceFault extends SyntaxError {
   }
 }
 
-interface Made {
-  readonly code: string
-  readonly map?: string
-}
-
-interface Transformer {
-  transformSync(source: string, options: object): Made
-}
-
 /** Raised when what is written into the cache changes. */
 const FORMAT = 1
 
@@ -53,12 +44,17 @@ const MOST_CACHED = 4000
 export class Transform {
   readonly #folder: string
   readonly #options: CompilerOptions
-  #transformer: Transformer | undefined
+  readonly #transformer = new Transformer()
 
   /** `folder` is where results are kept. */
   constructor(folder: string, options: CompilerOptions) {
     this.#folder = folder
     this.#options = options
+  }
+
+  /** Let go of what only transforming needs, until the next source. */
+  release(): void {
+    this.#transformer.release()
   }
 
   /** Throws `SourceFault`. */
@@ -87,7 +83,6 @@ export class Transform {
   }
 
   #made(key: string, file: string, source: string, options: object): Program {
-    this.#transformer ??= loadTransformer()
     const made = transform(this.#transformer, file, source, options)
     refuseRedeclared(file, transform(this.#transformer, file, source, { ...options, ...AS_ONE_SCOPE }))
     this.#keep(key, made)
@@ -110,7 +105,7 @@ export class Transform {
 
 function transform(transformer: Transformer, file: string, source: string, options: object): Made {
   try {
-    return transformer.transformSync(source, { ...options, filename: file })
+    return transformer.run(source, { ...options, filename: file })
   } catch (error) {
     throw faultOf(error, file)
   }
@@ -149,11 +144,6 @@ function prune(folder: string): void {
 
 declare const SWC_VERSION: string
 const VERSION = typeof SWC_VERSION === 'string' ? SWC_VERSION : 'dev'
-
-function loadTransformer(): Transformer {
-  const require = createRequire(import.meta.url)
-  return require('./swc/wasm.js') as Transformer
-}
 
 const MODULE_SYNTAX = /^\s*(?:import|export)\b|\bimport\s*\(|\bimport\.meta\b/m
 
@@ -199,7 +189,7 @@ const ESCAPES = /\u001b\[[0-9;]*m/g
 
 /** The transformer throws a text: a message, then the place with its lines. */
 function faultOf(error: unknown, file: string): SourceFault {
-  const text = String((error as { message?: unknown } | null)?.message ?? error).replace(ESCAPES, '')
+  const text = (error as Error).message.replace(ESCAPES, '')
   const message = /^\s*[x×]\s*(.*)$/m.exec(text)?.[1] ?? text.trim().split('\n')[0] ?? 'It cannot be parsed'
   const line = Number(/\[[^\]]*?:(\d+):\d+\]/.exec(text)?.[1] ?? 1)
   return new SourceFault(message.trim(), file, line, text.split(/\n\n+Caused by:/)[0]?.trimEnd() ?? '')

@@ -1,0 +1,5 @@
+/** The thread that transforms sources. */
+
+import { answer } from './project/transformer.ts'
+
+answer()

@@ -163,6 +163,18 @@ async def test_a_killed_node_is_replaced(tmp_path: Path) -> None:
         assert await said(site, "/py") == "python"
 
 
+async def test_one_node_takes_work_and_one_is_in_reserve_unless_the_settings_say_otherwise(
+    tmp_path: Path,
+) -> None:
+    for settings, count in (({}, 2), ({"node_size": 2}, 3), ({"node_size": 1, "node_max_size": 1}, 1)):
+        async with serving(tmp_path, MIXED, **settings) as site:
+            async with asyncio.timeout(20):
+                while len(children("node")) < count:
+                    await asyncio.sleep(0.01)
+            assert await said(site, "/ts") == "node"
+            assert len(children("node")) == count
+
+
 async def test_a_handler_that_blocks_lets_the_requests_of_others_pass(tmp_path: Path) -> None:
     block = ts(
         "/block",

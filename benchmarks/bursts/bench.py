@@ -3,27 +3,18 @@ is counted are changes at subscribers, however many frames or writes they travel
 
 from __future__ import annotations
 
-from benchmarks.fanout.bench import BUN, HEADWATER
-from benchmarks.measure.fan import Candidate, Load, interleaved, medians
-from benchmarks.measure.place import PYTHON
+from benchmarks.fanout.bench import BUN, HEADWATER, HEADWATER_V0
+from benchmarks.measure.fan import Load, interleaved, medians
 from benchmarks.measure.report import Result, Target, ratio
-from benchmarks.measure.server import Server
 
 NAME = "bursts"
 TITLE = "Bursts: 1000 subscribers of one group, ten changes per turn of the loop"
-
-V1 = Candidate(
-    "headwater v1",
-    lambda: Server("headwater-v1", [PYTHON, "-m", "benchmarks.fanout.headwater_server"]),
-    join='{"t":"sub","sub":%d,"stream":"room","group":"g"}',
-    options={"protocol": "headwater.v1", "mark": '"f":1,"v":'},
-)
 
 
 def run(*, quick: bool) -> Result:
     """Measure and judge."""
     load = Load(subscribers=1000, changes=2_000 if quick else 10_000, burst=10)
-    rounds = interleaved([V1, HEADWATER, BUN], load, 3 if quick else 7)
+    rounds = interleaved([HEADWATER, HEADWATER_V0, BUN], load, 3 if quick else 7)
     rows = medians(rounds)
     for row in rows:
         row["rate of bun"] = ratio(rounds, str(row["candidate"]), BUN.name, "deliveries/s")
@@ -34,7 +25,7 @@ def run(*, quick: bool) -> Result:
         [
             Target(
                 "changes/s delivered by v1, of Bun's",
-                ratio(rounds, V1.name, BUN.name, "deliveries/s"),
+                ratio(rounds, HEADWATER.name, BUN.name, "deliveries/s"),
                 "at least",
                 0.9,
             )

@@ -4,7 +4,7 @@
  * It opens N connections, sends each one a join frame, and counts what comes back. It does not judge and does
  * not time the server: whoever starts it does, in step with two lines of JSON that it prints:
  *
- *   {"event":"ready",...}   every connection is open (and, with --await-sync, has had its first frame)
+ *   {"event":"ready",...}   every connection is open (and, with --joined, has had a message with that text)
  *   {"event":"done",...}    every connection has had --expect messages; or the time is up, or stdin has closed
  *
  * Times are CLOCK_MONOTONIC in nanoseconds, the clock of Python's time.monotonic_ns().
@@ -52,10 +52,10 @@ typedef struct {
 } Connection;
 
 static struct {
-    int port, count, groups, sources, await_sync;
+    int port, count, groups, sources;
     long expect;
     double timeout;
-    const char *path, *join, *protocol, *mark;
+    const char *path, *join, *joined, *protocol, *mark;
 } want = {.port = 8000, .count = 1, .groups = 1, .sources = 1, .timeout = 60, .path = "/"};
 
 static Connection *connections;
@@ -178,7 +178,7 @@ static long count_marks(const unsigned char *payload, size_t size) {
 
 static void on_message(Connection *c, const unsigned char *payload, size_t size) {
     if (!ready) {
-        settle(c);
+        if (want.joined && memmem(payload, size, want.joined, strlen(want.joined))) settle(c);
         return;
     }
     long before = c->messages, found = want.mark ? count_marks(payload, size) : 1;
@@ -221,7 +221,7 @@ static size_t take_handshake(int index, const unsigned char *p, size_t there) {
     c->state = OPEN;
     opening--;
     if (want.join) send_join(index);
-    if (!want.await_sync) settle(c);
+    if (!want.joined) settle(c);
     return (size_t)(end + 4 - p);
 }
 
@@ -344,7 +344,7 @@ static void allow_many_files(void) {
 
 static int usage(void) {
     fputs("usage: subscribers --port P --count N [--path /] [--join TEXT, %d: connection, %g: group] [--groups G]\n"
-          "         [--protocol SUBPROTOCOL] [--await-sync 1] [--expect MESSAGES_PER_CONNECTION]\n"
+          "         [--protocol SUBPROTOCOL] [--joined TEXT] [--expect MESSAGES_PER_CONNECTION]\n"
           "         [--mark TEXT: count its occurrences instead of messages] [--sources ADDRESSES] [--timeout S]\n",
           stderr);
     return 2;
@@ -357,7 +357,7 @@ static int read_option(const char *name, const char *value) {
     else if (!strcmp(name, "--join")) want.join = value;
     else if (!strcmp(name, "--groups")) want.groups = atoi(value);
     else if (!strcmp(name, "--protocol")) want.protocol = value;
-    else if (!strcmp(name, "--await-sync")) want.await_sync = atoi(value);
+    else if (!strcmp(name, "--joined")) want.joined = value;
     else if (!strcmp(name, "--expect")) want.expect = atol(value);
     else if (!strcmp(name, "--mark")) want.mark = value;
     else if (!strcmp(name, "--sources")) want.sources = atoi(value);

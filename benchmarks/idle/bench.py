@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from benchmarks.fanout.bench import BUN, HEADWATER, WS
+from benchmarks.fanout.bench import BUN, HEADWATER, HEADWATER_V0, WS
 from benchmarks.measure.fan import Candidate
 from benchmarks.measure.place import allow_many_files
 from benchmarks.measure.report import Result, Row, Target
@@ -24,13 +24,17 @@ SETTLE_SECONDS = 2.0
 def run(*, quick: bool) -> Result:
     """Measure and judge."""
     count = min(COUNT, allow_many_files() - SPARE_FILES)
-    candidates = [HEADWATER] if quick else [HEADWATER, BUN, WS]
+    ours = [HEADWATER, HEADWATER_V0]
+    candidates = ours if quick else [*ours, BUN, WS]
     rows = [measure(candidate, count) for candidate in candidates]
     notes = ["growth of the server's resident memory; what the kernel keeps for each socket is not in it"]
     if count < COUNT:
         notes.append(f"the limit of open files allows {count} only")
-    ours = float(rows[0]["KB each"])
-    return Result(NAME, TITLE, rows, [Target("KB for each subscriber", ours, "at most", 8)], notes)
+    targets = [
+        Target(f"KB for each subscriber, {candidate.name}", float(row["KB each"]), "at most", 8)
+        for candidate, row in zip(ours, rows, strict=False)
+    ]
+    return Result(NAME, TITLE, rows, targets, notes)
 
 
 def measure(candidate: Candidate, count: int) -> Row:

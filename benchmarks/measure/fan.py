@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from benchmarks.measure.dialect import Dialect
 from benchmarks.measure.report import Row, median
 from benchmarks.measure.server import Server
 from benchmarks.measure.subscribers import ClientFailed, Subscribers
@@ -13,24 +14,20 @@ from benchmarks.measure.subscribers import ClientFailed, Subscribers
 SETTLE_SECONDS = 0.3
 TIMEOUT_SECONDS = 60
 
-V0_JOIN = '{"type":"join","data":{"streamName":"room","groupId":"g","subscriptionId":"s%d"}}'
-"""What a subscriber sends; the load client puts its number for %d."""
-
 
 @dataclass(frozen=True)
 class Candidate:
-    """A server that can fan out. `join` is what each subscriber sends, if anything; `order` is added to the
-    order that starts the run, `options` to those of the load client."""
+    """A server that can fan out. `dialect` is what its subscribers speak; without one they say nothing.
+    `order` is added to the order that starts the run."""
 
     name: str
     start: Callable[[], Server]
-    join: str = ""
+    dialect: Dialect | None = None
     order: Mapping[str, object] = field(default_factory=dict[str, object])
-    options: Mapping[str, object] = field(default_factory=dict[str, object])
 
     @property
     def client_options(self) -> dict[str, object]:
-        return {**({"join": self.join, "await_sync": 1} if self.join else {}), **self.options}
+        return self.dialect.client_options if self.dialect else {}
 
 
 @dataclass(frozen=True)

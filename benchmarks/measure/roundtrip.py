@@ -6,17 +6,16 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import select
 import socket
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from benchmarks.measure.dialect import Dialect
+from benchmarks.measure.frames import client_frame, next_frame, opening
 
 TIMEOUT_SECONDS = 30.0
-OPENING = (
-    b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
+TEXT = 1
 HEADERS = {"Content-Type": "application/json"}
 
 
@@ -32,39 +31,32 @@ class NoAnswer(Exception):
 
 
 class Listener:
-    """A WebSocket that has joined and takes one small text frame after the other, each well under 64 KB."""
+    """A WebSocket that has joined and takes one text frame after the other."""
 
-    def __init__(self, port: int, join: str) -> None:
+    def __init__(self, port: int, dialect: Dialect) -> None:
+        self._dialect = dialect
         self.socket = socket.create_connection(("127.0.0.1", port), TIMEOUT_SECONDS)
-        self.socket.sendall(OPENING)
+        self.socket.sendall(opening(dialect.subprotocol))
         self._data = b""
         while b"\r\n\r\n" not in self._data:
             self._fill()
         self._data = self._data.partition(b"\r\n\r\n")[2]
-        self.socket.sendall(_masked(join.encode()))
-        self.frame()
+        self.socket.sendall(client_frame(dialect.join_of(1).encode()))
+        while dialect.joined.encode() not in self._text():
+            continue
 
-    def frame(self) -> bytes:
-        """The payload of the next text frame."""
+    def n(self) -> int | None:
+        """The number in the next message, if it has one."""
+        return self._dialect.n_of(json.loads(self._text()))
+
+    def _text(self) -> bytes:
         while True:
-            opcode, payload = self._next()
-            if opcode == 1:
+            while not (frame := next_frame(self._data, 0)):
+                self._fill()
+            opcode, begin, end = frame
+            payload, self._data = self._data[begin:end], self._data[end:]
+            if opcode == TEXT:
                 return payload
-
-    def _next(self) -> tuple[int, bytes]:
-        self._have(2)
-        size, head = self._data[1] & 127, 2
-        if size == 126:
-            self._have(4)
-            size, head = int.from_bytes(self._data[2:4], "big"), 4
-        self._have(head + size)
-        opcode, payload = self._data[0] & 15, self._data[head : head + size]
-        self._data = self._data[head + size :]
-        return opcode, payload
-
-    def _have(self, size: int) -> None:
-        while len(self._data) < size:
-            self._fill()
 
     def _fill(self) -> None:
         data = self.socket.recv(65536)
@@ -74,13 +66,13 @@ class Listener:
 
 
 class Client:
-    """A keep-alive connection that posts to `path`; with `join`, also a subscriber that sees the effect."""
+    """A keep-alive connection that posts to `path`; with a dialect, also a subscriber that sees it happen."""
 
-    def __init__(self, port: int, path: str, join: str = "") -> None:
+    def __init__(self, port: int, path: str, dialect: Dialect | None = None) -> None:
         self._path = path
         self._http = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
         self._http.connect()
-        self._listener = Listener(port, join) if join else None
+        self._listener = Listener(port, dialect) if dialect else None
         self._poll = select.poll()
         self._sent = 0
         for one in filter(None, (self._http.sock, self._listener and self._listener.socket)):
@@ -124,12 +116,4 @@ class Client:
 
     def _is_effect(self) -> bool:
         assert self._listener
-        message: dict[str, Any] = json.loads(self._listener.frame())
-        return message["event"].get("data", {}).get("n") == self._sent
-
-
-def _masked(payload: bytes) -> bytes:
-    """One client text frame of less than 64 KB."""
-    mask = os.urandom(4)
-    head = bytes((0x81, 0x80 | 126)) + len(payload).to_bytes(2, "big") + mask
-    return head + bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
+        return self._listener.n() == self._sent

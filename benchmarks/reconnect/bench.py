@@ -4,6 +4,7 @@ cursor it had, some changes having happened meanwhile. Beside it: the same clien
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,11 +12,12 @@ from typing import Any, cast
 
 import uvloop
 
+from benchmarks.measure.dialect import V1
+from benchmarks.measure.frames import client_frame, next_frame, opening
 from benchmarks.measure.place import allow_many_files
 from benchmarks.measure.report import Result, Row, Target
 from benchmarks.measure.site import Site, site
 from benchmarks.measure.subscribers import ClientFailed
-from benchmarks.measure.v1 import SUBPROTOCOL, client_frame, next_frame, opening, subscribe
 
 NAME = "reconnect"
 TITLE = "Everyone comes back at once after a restart, to 50 groups of 200 items"
@@ -35,7 +37,7 @@ SOURCES = 4
 """Loopback addresses to connect from, so that ports do not run out."""
 TIMEOUT_SECONDS = 60.0
 PING, PONG, TEXT_FRAME = 9, 10, 1
-_OPENING = opening(SUBPROTOCOL)
+_OPENING = opening(V1.subprotocol)
 
 Cursor = tuple[str, int]
 
@@ -51,7 +53,7 @@ class Returning(asyncio.Protocol):
         self.bytes = 0
         self.live_at = 0.0
         self.live: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._subscribe = subscribe("room", group, cursor)
+        self._subscribe = _subscribe(group, cursor)
         self._data = bytearray()
         self._open = False
         self._epoch = ""
@@ -210,3 +212,11 @@ def _write(server: Site, items: int, word: str) -> None:
 
 def _after(data: bytes | bytearray, mark: bytes) -> bytes:
     return bytes(data).partition(mark)[2]
+
+
+def _subscribe(group: str, cursor: Cursor | None) -> bytes:
+    """The frame that subscribes to a group, from where the client stands."""
+    message = json.loads(V1.join_of(1, group))
+    if cursor is not None:
+        message["from"] = {"epoch": cursor[0], "v": cursor[1]}
+    return client_frame(json.dumps(message).encode())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 
 from benchmarks.fanout.bench import WS
-from benchmarks.measure.fan import V0_JOIN, Candidate, Load, fan
+from benchmarks.measure.dialect import V0, V1
+from benchmarks.measure.fan import Candidate, Load, fan
 from benchmarks.measure.place import PYTHON, WORK
 from benchmarks.measure.report import Result, Row, Target, median, ratio
 from benchmarks.measure.server import Server
@@ -24,7 +25,10 @@ def start() -> Server:
     return Server("headwater-room", [PYTHON, "-m", "benchmarks.fanout.headwater_server", "--store", store])
 
 
-HEADWATER = Candidate("headwater v0, 64 writers", start, join=V0_JOIN, order={"writers": WRITERS})
+OURS = [
+    Candidate(f"headwater {dialect.name}, 64 writers", start, dialect, {"writers": WRITERS})
+    for dialect in (V1, V0)
+]
 
 
 def run(*, quick: bool) -> Result:
@@ -33,18 +37,19 @@ def run(*, quick: bool) -> Result:
     theirs = Load(subscribers=1000, changes=300 if quick else 1000)
     rounds: list[dict[str, Row]] = []
     for _ in range(3 if quick else 7):
-        rounds.append({HEADWATER.name: fan(HEADWATER, ours), WS.name: fan(WS, theirs)})
+        rounds.append({**{one.name: fan(one, ours) for one in OURS}, WS.name: fan(WS, theirs)})
     return Result(
         NAME,
         TITLE,
-        [_row(rounds, HEADWATER), _row(rounds, WS)],
+        [_row(rounds, one) for one in (*OURS, WS)],
         [
             Target(
-                "deliveries/s, of ws's",
-                ratio(rounds, HEADWATER.name, WS.name, "deliveries/s"),
+                f"deliveries/s, {one.name}, of ws's",
+                ratio(rounds, one.name, WS.name, "deliveries/s"),
                 "at least",
                 20,
             )
+            for one in OURS
         ],
         [
             f"{len(rounds)} rounds in turn, {ours.changes} sets against {theirs.changes} broadcasts; medians",

@@ -3,17 +3,16 @@ appends, at a subscriber of protocol v0, of v1 and of server-sent events."""
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.measure.fan import V0_JOIN
+from benchmarks.measure.dialect import V0, V1, Dialect
+from benchmarks.measure.frames import client_frame, opening
 from benchmarks.measure.report import Result, Row, Target
 from benchmarks.measure.site import Site, site
-from benchmarks.measure.v1 import SUBPROTOCOL, client_frame, opening, subscribe
 
 NAME = "wire"
 TITLE = "Bytes received of one answer: 2.5 KB of text in 500 changes"
@@ -36,14 +35,14 @@ class Speaker:
     mark: bytes
 
 
-def _v0(group: str) -> bytes:
-    join = json.loads(V0_JOIN % 1)
-    join["data"]["groupId"] = group
-    return client_frame(json.dumps(join).encode())
-
-
-def _v1(group: str) -> bytes:
-    return subscribe("room", group)
+def _socket(dialect: Dialect, mark: bytes) -> Speaker:
+    return Speaker(
+        dialect.name,
+        lambda _: opening(dialect.subprotocol),
+        lambda group: client_frame(dialect.join_of(1, group).encode()),
+        dialect.joined.encode(),
+        mark,
+    )
 
 
 def _event_stream(group: str) -> bytes:
@@ -53,8 +52,8 @@ def _event_stream(group: str) -> bytes:
 
 
 SPEAKERS = [
-    Speaker("v0", lambda _: opening(), _v0, b'"type":"sync"', b'"timestamp":'),
-    Speaker("v1", lambda _: opening(SUBPROTOCOL), _v1, b'"t":"complete"', b'"v":'),
+    _socket(V0, b'"timestamp":'),
+    _socket(V1, b'"v":'),
     Speaker("SSE", _event_stream, lambda _: b"", b'"t":"complete"', b'"v":'),
 ]
 

@@ -3,10 +3,6 @@ made as cheaply as RFC 6455 allows: the mask is zero, so that a payload travels 
 
 from __future__ import annotations
 
-import json
-
-SUBPROTOCOL = "headwater.v1"
-
 
 def opening(protocol: str = "") -> bytes:
     """The request that opens a WebSocket; without `protocol` the server speaks v0."""
@@ -23,14 +19,6 @@ def client_frame(payload: bytes, opcode: int = 1) -> bytes:
     if size < 126:
         return bytes((0x80 | opcode, 0x80 | size, 0, 0, 0, 0)) + payload
     return bytes((0x80 | opcode, 0x80 | 126)) + size.to_bytes(2, "big") + bytes(4) + payload
-
-
-def subscribe(stream: str, group: str, cursor: tuple[str, int] | None = None) -> bytes:
-    """The frame that subscribes to a group, with `cursor` from where a client stands: epoch and version."""
-    message: dict[str, object] = {"t": "sub", "sub": 1, "stream": stream, "group": group}
-    if cursor is not None:
-        message["from"] = {"epoch": cursor[0], "v": cursor[1]}
-    return client_frame(json.dumps(message).encode())
 
 
 def next_frame(data: bytes | bytearray, start: int) -> tuple[int, int, int] | None:

@@ -7,7 +7,7 @@ are made once per write or per change are NamedTuples, because a frozen dataclas
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol
 
 ChangeKind = Literal["create", "update", "delete"]
 WriteKind = Literal["set", "update", "delete"]
@@ -117,6 +117,14 @@ class Head(NamedTuple):
     floor: int
 
 
+class Outlet(Protocol):
+    """Something that takes bytes always, as an asyncio transport does."""
+
+    def write(self, data: bytes) -> None:
+        """Take bytes, without waiting."""
+        ...
+
+
 class Subscriber(Protocol):
     """Whoever frames are offered to: a WebSocket connection, an SSE response, a test.
 
@@ -126,34 +134,22 @@ class Subscriber(Protocol):
     def offer(self, frames: bytes) -> bool:
         """Take wire-ready frames, whole or not at all, without waiting.
 
-        Answers False when nothing was taken because the subscriber already holds as many unsent bytes as it
-        may: the feed then sets it behind, and it asks for a catch-up itself once it has drained.
+        Answers False when nothing was taken because the subscriber `is_full`: the feed then sets it behind,
+        and it asks for a catch-up itself once it has drained.
         """
-        ...
-
-
-class Outlet(Protocol):
-    """Something that takes bytes always, as an asyncio transport does."""
-
-    def write(self, data: bytes) -> None:
-        """Take bytes, without waiting."""
-        ...
-
-
-@runtime_checkable
-class DirectSubscriber(Subscriber, Protocol):
-    """A Subscriber that says itself when it is full, so that a feed need not ask at each delivery.
-
-    Frames go to its `outlet`. Whoever owns the subscriber tells the hub when `is_full` becomes true, and
-    nothing is written from then on until it has told that it is false again.
-    """
-
-    @property
-    def outlet(self) -> Outlet:
-        """Where frames go."""
         ...
 
     @property
     def is_full(self) -> bool:
         """Whether it holds as many unsent bytes as it may."""
+        ...
+
+    @property
+    def outlet(self) -> Outlet | None:
+        """Where live frames may be written without asking each time, for a subscriber that says itself when
+        it is full; None for one that wants to be asked.
+
+        Whoever owns a subscriber with an outlet tells the hub when `is_full` becomes true, and nothing is
+        written from then on until it has told that it is false again.
+        """
         ...

@@ -78,6 +78,11 @@ class Page:
         self.joined: set[tuple[str, str]] = set()
         self.frames: dict[tuple[Any, ...], float] = {}
 
+    @property
+    def outlet(self) -> Page | None:
+        """It wants to be asked each time."""
+        return None
+
     def offer(self, frames: bytes) -> bool:
         """As a socket does: whole or not at all."""
         if self.is_full:

@@ -32,9 +32,15 @@ def messages(frames: bytes) -> list[dict[str, Any]]:
 class Recorder:
     """A Subscriber that keeps what it is offered, and refuses while it is `full`."""
 
+    outlet: Any = None
+
     def __init__(self) -> None:
         self.offers: list[bytes] = []
         self.full = False
+
+    @property
+    def is_full(self) -> bool:
+        return self.full
 
     def offer(self, frames: bytes) -> bool:
         if self.full:

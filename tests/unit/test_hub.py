@@ -311,10 +311,6 @@ class TestManyCatchUpsAtOnce:
             def is_full(self) -> bool:
                 return len(self.offers) >= self.full_at
 
-            @property
-            def outlet(self) -> Any:
-                return self
-
             def offer(self, frames: bytes) -> bool:
                 return not self.is_full and super().offer(frames)
 

@@ -22,8 +22,9 @@ from headwater.server.open_files import room_for_connections
 
 logger = logging.getLogger("headwater.server")
 
-BACKLOG = 2048
-"""Connections that the system holds until they are accepted."""
+BACKLOG = 4096
+"""Connections that the system holds until they are accepted; what overflows tries again a second later.
+Linux takes no more than `net.core.somaxconn`, 4096 by default, and an empty queue costs nothing."""
 
 LAST_WORDS_SECONDS = 1.0
 """How long requests that were cancelled at shutdown may take to say so."""

@@ -28,7 +28,7 @@ _HEADERS = [
 ]
 
 
-class Outlet:
+class Unsent:
     """What a response still has to send. A Subscriber."""
 
     def __init__(self, high_water_bytes: int) -> None:
@@ -38,9 +38,18 @@ class Outlet:
         self._more = asyncio.Event()
         self.ended = False
 
+    @property
+    def is_full(self) -> bool:
+        """Whether it takes no frames now."""
+        return self._bytes >= self._high_water or self.ended
+
+    @property
+    def outlet(self) -> None:
+        """It wants to be asked each time."""
+
     def offer(self, frames: bytes) -> bool:
         """Take frames unless too much waits already; see Subscriber."""
-        if self._bytes >= self._high_water or self.ended:
+        if self.is_full:
             return False
         self._waiting.append(frames)
         self._bytes += len(frames)
@@ -70,43 +79,43 @@ class EventStreams:
     def __init__(self, realms: Realms, *, high_water_bytes: int) -> None:
         self._realms = realms
         self._high_water = high_water_bytes
-        self._outlets: set[Outlet] = set()
+        self._responses: set[Unsent] = set()
 
     def close(self) -> None:
         """End all of them; browsers come back by themselves, with their cursors."""
-        for outlet in self._outlets:
-            outlet.end()
+        for unsent in self._responses:
+            unsent.end()
 
     async def serve(
         self, target: Target, cursor: Cursor | None, limit: int | None, receive: Receive, send: Send
     ) -> None:
         """Answer with a live stream of a group (the newest `limit` items of it, if given) or an item, until
         the client or the server ends it."""
-        outlet = Outlet(self._high_water)
+        unsent = Unsent(self._high_water)
         wire = self._realms.of(target.group.stream).event_streams
-        subscription = Subscription(outlet, wire, target.group, target.item)
+        subscription = Subscription(unsent, wire, target.group, target.item)
         if cursor is not None:
             subscription.epoch, subscription.cursor = cursor
         if target.item is None:
             subscription.limit = limit
-        self._outlets.add(outlet)
-        gone = asyncio.create_task(_until_gone(receive, outlet))
+        self._responses.add(unsent)
+        gone = asyncio.create_task(_until_gone(receive, unsent))
         try:
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
             feed = self._realms.begin(subscription)
-            outlet.offer(wire.subscribed(subscription.label, feed))
-            while frames := await outlet.take():
+            unsent.offer(wire.subscribed(subscription.label, feed))
+            while frames := await unsent.take():
                 await send({"type": "http.response.body", "body": frames, "more_body": True})
                 self._realms.resume(subscription)
         finally:
             self._realms.unsubscribe(subscription)
-            self._outlets.discard(outlet)
+            self._responses.discard(unsent)
             gone.cancel()
         await send({"type": "http.response.body", "body": b""})
 
 
-async def _until_gone(receive: Receive, outlet: Outlet) -> None:
+async def _until_gone(receive: Receive, unsent: Unsent) -> None:
     message: Message = {"type": ""}
     while message["type"] != "http.disconnect":
         message = await receive()
-    outlet.end()
+    unsent.end()

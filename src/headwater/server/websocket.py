@@ -71,7 +71,7 @@ class Opening(Protocol):
 
 
 class WebSocket(asyncio.Protocol):
-    """One socket. It is a DirectSubscriber: feeds offer frames to it, or write them."""
+    """One socket. It is a Subscriber with an outlet: feeds offer frames to it, or write them."""
 
     __slots__ = (
         "_deadline",

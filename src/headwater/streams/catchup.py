@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 
 from headwater.errors import HeadwaterError
-from headwater.model import DirectSubscriber, GroupKey
+from headwater.model import GroupKey
 from headwater.protocol.frames import CatchUpEncoder, Stretch
 from headwater.storage.base import Page, Store
 from headwater.streams.feed import Feed, Joined
@@ -84,8 +84,7 @@ async def catch_up(subscription: Subscription, feed: Feed, reader: PageReader, r
 
     :raises StoreUnavailable: the store cannot be read.
     """
-    subscriber = subscription.subscriber
-    if isinstance(subscriber, DirectSubscriber) and subscriber.is_full:
+    if subscription.subscriber.is_full:
         return
     encoder = subscription.wire.catch_up(subscription)
     subscription.reading = subscription.cursor

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from headwater.model import DirectSubscriber, Outlet
+from headwater.model import Outlet
 from headwater.protocol.frames import Advance, Wire
 from headwater.streams.commits import Event
 from headwater.streams.rollup import merge
@@ -138,9 +138,10 @@ class Lane:
         subscription.since = self._turn
         plain = subscription.item is None and subscription.whole is None and subscription.limit is None
         subscriber = subscription.subscriber
+        outlet = subscriber.outlet
         self._size += 1
-        if plain and isinstance(subscriber, DirectSubscriber):
-            self._direct[subscription] = subscriber.outlet
+        if plain and outlet is not None:
+            self._direct[subscription] = outlet
             self._outlets = None
             if subscriber.is_full:
                 self._full.add(subscription)

@@ -2,8 +2,9 @@
 own process. Prints its port and takes orders on standard input, as the peers do.
 
 An order is a line of JSON. `{"changes", "burst"}`: so many sets of one item, `burst` of them begun in each
-turn of the loop. `{"changes", "writers"}`: the sets are made by that many writers, each with an item of its
-own, each awaiting its set before it makes the next.
+turn of the loop; with `"alone"`, the next ones wait until everyone has been written to, so that nothing can
+be joined. `{"changes", "writers"}`: the sets are made by that many writers, each with an item of its own,
+each awaiting its set before it makes the next.
 """
 
 from __future__ import annotations
@@ -46,14 +47,16 @@ class Driver:
             self._left = order["changes"]
             await asyncio.gather(*(self._write(f"item-{number}") for number in range(order["writers"])))
         else:
-            await self._publish(order["changes"], order["burst"])
+            await self._publish(order["changes"], order["burst"], alone="alone" in order)
 
-    async def _publish(self, changes: int, burst: int) -> None:
+    async def _publish(self, changes: int, burst: int, *, alone: bool) -> None:
         for first in range(0, changes, burst):
             turn = [self.set("item", n) for n in range(first, min(first + burst, changes))]
             for done in turn:
                 await done
             await self._drain()
+            while alone and self._server.realms.durable.hub.pace.busy:
+                await asyncio.sleep(0)
 
     async def _write(self, item: str) -> None:
         while self._left > 0:

@@ -27,7 +27,7 @@ from headwater.server.session_v0 import V0Session
 from headwater.storage.base import Outcome, Store
 from headwater.storage.memory import MemoryStore
 from headwater.storage.sqlite import SqliteStore
-from headwater.streams import lane
+from headwater.streams import pace
 from support.socket_server import OpenGate
 from support.stream_clock import HandClock
 from support.stream_frames import messages
@@ -164,11 +164,11 @@ class StreamMachine(RuleBasedStateMachine):
     pages = Bundle("pages")
     high_water = 700
     rollup = 0.0
-    slice = lane.SLICE
+    slice = pace.DELIVERIES
 
     def __init__(self) -> None:
         super().__init__()
-        self.usual_slice, lane.SLICE = lane.SLICE, self.slice
+        self.usual_slice, pace.DELIVERIES = pace.DELIVERIES, self.slice
         self.runner = asyncio.Runner(loop_factory=HandLoop)
         self.clock = HandClock()
         self.number = 0
@@ -311,7 +311,7 @@ class StreamMachine(RuleBasedStateMachine):
         try:
             self.settle()
         finally:
-            lane.SLICE = self.usual_slice
+            pace.DELIVERIES = self.usual_slice
             self.run(self.stage.close())
             self.runner.close()
 

@@ -31,7 +31,7 @@ from headwater.server.websocket import Session
 from headwater.storage.base import Outcome, Store
 from headwater.storage.memory import MemoryStore
 from headwater.storage.sqlite import SqliteStore
-from headwater.streams import lane
+from headwater.streams import pace
 from headwater.streams.commits import Published
 from headwater.streams.presence import Presence
 from headwater.streams.realm import Realm, Realms
@@ -93,7 +93,7 @@ class V1Machine(RuleBasedStateMachine):
         self.writes: list[asyncio.Future[Any]] = []
         self.lose_notices = 0
         self.states: Any = {}
-        self.slice_before, lane.SLICE = lane.SLICE, self.slice
+        self.slice_before, pace.DELIVERIES = pace.DELIVERIES, self.slice
         self.run(self.start())
 
     def run(self, what: Any) -> Any:
@@ -278,7 +278,7 @@ class V1Machine(RuleBasedStateMachine):
         try:
             self.settle()
         finally:
-            lane.SLICE = self.slice_before
+            pace.DELIVERIES = self.slice_before
             self.run(self.end())
             self.runner.close()
 
@@ -376,9 +376,9 @@ class V1Machine(RuleBasedStateMachine):
         feeds = [hub._feeds[group] for group in hub.groups]  # pyright: ignore[reportPrivateUsage]
         behind = any(not one.live for feed in feeds for one in feed.subscriptions)
         pending = any(feed.withheld(asyncio.get_running_loop().time()) for feed in feeds)
-        slicing = any(one._slicing for feed in feeds for one in feed._lanes.values())  # pyright: ignore[reportPrivateUsage]
+        flushing = any(one._flush for feed in feeds for one in feed._lanes.values())  # pyright: ignore[reportPrivateUsage]
         resting = all(client.idle for client in self.all)
-        return resting and not slicing and not behind and not pending and not self.realm.queue.pending_bytes
+        return resting and not flushing and not behind and not pending and not self.realm.queue.pending_bytes
 
     def pass_time(self, seconds: float) -> None:
         loop = self.runner.get_loop()

@@ -9,6 +9,7 @@ from headwater.protocol.frames import Stretch
 from headwater.protocol.v0 import V0Wire
 from headwater.streams.commits import Event
 from headwater.streams.feed import Feed
+from headwater.streams.pace import Pace
 from headwater.streams.subscription import Subscription
 from support.stream_changes import ROOM, History
 from support.stream_clock import HandClock
@@ -21,7 +22,7 @@ class Stage:
     """A feed, its history, and subscribers that join with what the store would have answered."""
 
     def __init__(self, ring_bytes: int = RING_BYTES) -> None:
-        self.feed = Feed(1, ROOM, ring_bytes)
+        self.feed = Feed(1, ROOM, ring_bytes, Pace())
         self.wire = V0Wire(Stamps(HandClock()))
         self.history = History()
 
@@ -62,7 +63,7 @@ def ids(event: dict[str, Any]) -> list[str]:
     return [item["id"] for item in event["data"]]
 
 
-def test_changes_reach_the_live_in_one_offer_a_flush() -> None:
+async def test_changes_reach_the_live_in_one_offer_a_flush() -> None:
     stage = Stage()
     recorder = stage.live()
     for change in (stage.history.set("a"), stage.history.set("a"), stage.history.delete("a")):
@@ -73,7 +74,7 @@ def test_changes_reach_the_live_in_one_offer_a_flush() -> None:
     assert kinds(recorder) == ["create", "update", "delete"]
 
 
-def test_a_joiner_gets_what_happened_since_its_read_within_its_sync() -> None:
+async def test_a_joiner_gets_what_happened_since_its_read_within_its_sync() -> None:
     stage = Stage()
     stage.live()
     for name in ("a", "b", "c"):
@@ -88,7 +89,7 @@ def test_a_joiner_gets_what_happened_since_its_read_within_its_sync() -> None:
     assert [(item["id"], item["n"]) for item in sync["data"]] == [("b", 1), ("c", 0), ("a", 2)]
 
 
-def test_a_joiner_of_an_item_gets_its_latest_state_in_its_sync() -> None:
+async def test_a_joiner_of_an_item_gets_its_latest_state_in_its_sync() -> None:
     stage = Stage()
     stage.live()
     stage.feed.change(stage.history.set("a", n=0))
@@ -100,7 +101,7 @@ def test_a_joiner_of_an_item_gets_its_latest_state_in_its_sync() -> None:
     assert recorder_of(joiner).events == [{"type": "sync", "data": {"id": "a", "n": 1}}]
 
 
-def test_a_joiner_of_an_item_deleted_since_its_read_gets_null() -> None:
+async def test_a_joiner_of_an_item_deleted_since_its_read_gets_null() -> None:
     stage = Stage()
     stage.live()
     stage.feed.change(stage.history.set("a"))
@@ -111,7 +112,7 @@ def test_a_joiner_of_an_item_deleted_since_its_read_gets_null() -> None:
     assert recorder_of(joiner).events == [{"type": "sync", "data": None}]
 
 
-def test_what_is_pending_reaches_the_live_before_a_joiner_and_the_joiner_once() -> None:
+async def test_what_is_pending_reaches_the_live_before_a_joiner_and_the_joiner_once() -> None:
     stage = Stage()
     earlier = stage.live()
     stage.feed.change(stage.history.set("a"))
@@ -123,7 +124,7 @@ def test_what_is_pending_reaches_the_live_before_a_joiner_and_the_joiner_once() 
     assert kinds(earlier) == ["create"]
 
 
-def test_a_change_that_a_joiner_has_read_already_is_not_sent_to_it_again() -> None:
+async def test_a_change_that_a_joiner_has_read_already_is_not_sent_to_it_again() -> None:
     stage = Stage()
     change = stage.history.set("a")
     joiner = stage.subscription()
@@ -133,7 +134,7 @@ def test_a_change_that_a_joiner_has_read_already_is_not_sent_to_it_again() -> No
     assert kinds(recorder_of(joiner)) == ["sync"]
 
 
-def test_a_read_ahead_of_the_notices_waits_for_them() -> None:
+async def test_a_read_ahead_of_the_notices_waits_for_them() -> None:
     stage = Stage()
     stage.live()
     change = stage.history.set("a")
@@ -144,7 +145,7 @@ def test_a_read_ahead_of_the_notices_waits_for_them() -> None:
     assert kinds(recorder_of(joiner)) == ["sync"]
 
 
-def test_a_read_older_than_the_ring_is_read_on() -> None:
+async def test_a_read_older_than_the_ring_is_read_on() -> None:
     stage = Stage(ring_bytes=1500)
     stage.live()
     read = stage.read()
@@ -156,7 +157,7 @@ def test_a_read_older_than_the_ring_is_read_on() -> None:
     assert stage.join(joiner, stage.read()) == "live"
 
 
-def test_a_full_joiner_is_refused_and_can_join_later() -> None:
+async def test_a_full_joiner_is_refused_and_can_join_later() -> None:
     stage = Stage()
     joiner = stage.subscription()
     recorder_of(joiner).full = True
@@ -166,7 +167,7 @@ def test_a_full_joiner_is_refused_and_can_join_later() -> None:
     assert stage.join(joiner, stage.read()) == "live"
 
 
-def test_a_gap_in_the_versions_sets_everyone_behind_after_what_they_can_have() -> None:
+async def test_a_gap_in_the_versions_sets_everyone_behind_after_what_they_can_have() -> None:
     stage = Stage()
     recorder = stage.live()
     item_recorder = stage.live("a")
@@ -182,7 +183,7 @@ def test_a_gap_in_the_versions_sets_everyone_behind_after_what_they_can_have() -
     assert ids(recorder.events[-1]) == ["a", "lost", "b"]
 
 
-def test_events_keep_their_place_among_changes() -> None:
+async def test_events_keep_their_place_among_changes() -> None:
     stage = Stage()
     recorder = stage.live()
     stage.feed.change(stage.history.set("a"))
@@ -193,7 +194,7 @@ def test_events_keep_their_place_among_changes() -> None:
     assert recorder.events[1] == {"type": "event", "event": {"type": "typing", "data": 1}}
 
 
-def test_an_event_to_an_item_reaches_its_subscribers_and_those_of_the_group() -> None:
+async def test_an_event_to_an_item_reaches_its_subscribers_and_those_of_the_group() -> None:
     stage = Stage()
     group, same, other = stage.live(), stage.live("a"), stage.live("b")
     stage.feed.event(Event(ROOM, "a", b'{"type":"typing","data":1}'))
@@ -202,7 +203,7 @@ def test_an_event_to_an_item_reaches_its_subscribers_and_those_of_the_group() ->
     assert group.messages[0]["id"] == "a"
 
 
-def test_an_event_to_the_group_reaches_subscribers_of_the_group_alone() -> None:
+async def test_an_event_to_the_group_reaches_subscribers_of_the_group_alone() -> None:
     stage = Stage()
     group, item = stage.live(), stage.live("a")
     stage.feed.event(Event(ROOM, None, b'{"type":"typing","data":1}'))
@@ -211,7 +212,7 @@ def test_an_event_to_the_group_reaches_subscribers_of_the_group_alone() -> None:
     assert "id" not in group.messages[0]
 
 
-def test_events_are_not_replayed_to_those_who_join_later() -> None:
+async def test_events_are_not_replayed_to_those_who_join_later() -> None:
     stage = Stage()
     stage.live()
     stage.feed.event(Event(ROOM, None, b'{"type":"typing","data":1}'))
@@ -221,7 +222,7 @@ def test_events_are_not_replayed_to_those_who_join_later() -> None:
     assert kinds(recorder_of(joiner)) == ["sync"]
 
 
-def test_whoever_left_gets_nothing_more() -> None:
+async def test_whoever_left_gets_nothing_more() -> None:
     stage = Stage()
     leaver = stage.subscription()
     stage.join(leaver, stage.read())
@@ -232,7 +233,7 @@ def test_whoever_left_gets_nothing_more() -> None:
     assert stage.feed.subscriptions == set()
 
 
-def test_each_wire_has_its_own_lane_and_both_are_sent_everything() -> None:
+async def test_each_wire_has_its_own_lane_and_both_are_sent_everything() -> None:
     stage = Stage()
     first = stage.live()
     stage.wire = V0Wire(Stamps(HandClock()))
@@ -242,7 +243,7 @@ def test_each_wire_has_its_own_lane_and_both_are_sent_everything() -> None:
     assert kinds(first) == kinds(second) == ["create"]
 
 
-def test_stamps_rise_over_sync_and_changes_in_the_order_of_sending() -> None:
+async def test_stamps_rise_over_sync_and_changes_in_the_order_of_sending() -> None:
     stage = Stage()
     stage.live()
     stage.feed.change(stage.history.set("a"))
@@ -256,7 +257,7 @@ def test_stamps_rise_over_sync_and_changes_in_the_order_of_sending() -> None:
     assert stamps == sorted(set(stamps))
 
 
-def test_a_read_from_before_a_loss_does_not_pass_for_the_present() -> None:
+async def test_a_read_from_before_a_loss_does_not_pass_for_the_present() -> None:
     stage = Stage()
     stage.live()
     read = stage.read()
@@ -267,7 +268,7 @@ def test_a_read_from_before_a_loss_does_not_pass_for_the_present() -> None:
     assert stage.join(late, stage.read()) == "live"
 
 
-def test_a_feed_that_begins_anew_waits_for_a_read_as_new_as_what_is_known() -> None:
+async def test_a_feed_that_begins_anew_waits_for_a_read_as_new_as_what_is_known() -> None:
     stage = Stage()
     stage.live()
     stale = stage.read()

@@ -14,7 +14,7 @@ from headwater.model import GroupKey, Origin, Write
 from headwater.protocol.v1 import V1Wire
 from headwater.streams import catchup as catchup_module
 from headwater.streams import hub as hub_module
-from headwater.streams.lane import SLICE
+from headwater.streams.pace import DELIVERIES
 from headwater.streams.subscription import Subscription
 from headwater.streams.turns import MOST_AT_ONCE
 from support.stream_changes import ROOM
@@ -414,7 +414,7 @@ class TestResuming:
 
     async def test_amid_a_sliced_flush_of_newer_changes_waits_for_it(self, stage: StreamStage) -> None:
         stage.wire = V1Wire(stage.store.epoch)
-        crowd = [stage.subscribe() for _ in range(SLICE + 200)]
+        crowd = [stage.subscribe() for _ in range(DELIVERIES + 20)]
         await turns()
         assert all(one.live for one in crowd)
         await stage.set("a", n=1)

@@ -13,7 +13,8 @@ from headwater.protocol.frames import Advance
 from headwater.protocol.v0 import V0Wire
 from headwater.protocol.v1 import V1Wire
 from headwater.streams.commits import Event
-from headwater.streams.lane import SLICE, Lane
+from headwater.streams.lane import Lane
+from headwater.streams.pace import DELIVERIES, Pace
 from headwater.streams.subscription import Subscription
 from support.stream_changes import ROOM, History
 from support.stream_clock import HandClock
@@ -27,7 +28,7 @@ class Stage:
 
     def __init__(self) -> None:
         self.wire = V0Wire(Stamps(HandClock()))
-        self.lane = Lane(1, self.wire, 0)
+        self.lane = Lane(1, self.wire, 0, Pace())
         self.history = History()
 
     def enter(self, item: str | None = None, whole: Subscription | None = None) -> Subscription:
@@ -62,14 +63,14 @@ def turns(subscriptions: list[Subscription]) -> list[int]:
 
 
 async def settle(lane: Lane) -> None:
-    """Let a sliced flush come to its end."""
+    """Let a flush that takes several turns come to its end."""
     for _ in range(100):
         await asyncio.sleep(0)
     assert lane.sent == lane.head
 
 
 class TestAFlush:
-    def test_offers_the_same_bytes_to_everyone_once(self) -> None:
+    async def test_offers_the_same_bytes_to_everyone_once(self) -> None:
         stage = Stage()
         crowd = stage.crowd(3)
         stage.change(stage.history.set("a", n=1))
@@ -79,13 +80,13 @@ class TestAFlush:
         assert len({id(recorder(subscription).offers[0]) for subscription in crowd}) == 1
         assert numbers(crowd[0]) == [1, 2]
 
-    def test_without_anything_new_offers_nothing(self) -> None:
+    async def test_without_anything_new_offers_nothing(self) -> None:
         stage = Stage()
         one = stage.enter()
         stage.lane.flush()
         assert turns([one]) == [0]
 
-    def test_passes_item_subscribers_the_frames_of_their_item_alone(self) -> None:
+    async def test_passes_item_subscribers_the_frames_of_their_item_alone(self) -> None:
         stage = Stage()
         a, b = stage.enter("a"), stage.enter("b")
         stage.change(stage.history.set("a", n=1))
@@ -95,7 +96,7 @@ class TestAFlush:
         assert (numbers(a), numbers(b)) == ([1, 3], [2])
         assert turns([a, b]) == [1, 1]
 
-    def test_sets_those_behind_that_refuse_and_spares_the_others(self) -> None:
+    async def test_sets_those_behind_that_refuse_and_spares_the_others(self) -> None:
         stage = Stage()
         slow, slow_item, fast = stage.enter(), stage.enter("a"), stage.enter()
         recorder(slow).full = recorder(slow_item).full = True
@@ -107,9 +108,9 @@ class TestAFlush:
         stage.lane.flush()
         assert (numbers(slow), numbers(slow_item), numbers(fast)) == ([], [], [1, 2])
 
-    def test_leaves_a_resuming_subscriber_that_refuses_at_what_it_has(self) -> None:
+    async def test_leaves_a_resuming_subscriber_that_refuses_at_what_it_has(self) -> None:
         stage = Stage()
-        stage.lane = Lane(1, V1Wire("epoch"), 0)
+        stage.lane = Lane(1, V1Wire("epoch"), 0, Pace())
         slow = Subscription(Recorder(), stage.lane.wire, ROOM, None)
         stage.lane.enter(slow)
         stage.change(stage.history.set("a", n=1))
@@ -120,12 +121,12 @@ class TestAFlush:
         stage.lane.flush()
         assert (slow.live, slow.cursor) == (False, 1)
 
-    def test_follows_the_versions_while_nobody_is_there(self) -> None:
+    async def test_follows_the_versions_while_nobody_is_there(self) -> None:
         stage = Stage()
         stage.change(stage.history.set("a", n=1))
         assert (stage.lane.empty, stage.lane.sent) == (True, 1)
 
-    def test_does_not_send_a_joiner_what_gathered_for_those_before_it(self) -> None:
+    async def test_does_not_send_a_joiner_what_gathered_for_those_before_it(self) -> None:
         stage = Stage()
         first = stage.enter()
         stage.change(stage.history.set("a", n=1))
@@ -137,7 +138,7 @@ class TestAFlush:
         stage.lane.flush()
         assert (numbers(first), numbers(second)) == ([], [3])
 
-    def test_stamps_frames_in_the_order_in_which_they_leave(self) -> None:
+    async def test_stamps_frames_in_the_order_in_which_they_leave(self) -> None:
         stage = Stage()
         one = stage.enter()
         stage.change(stage.history.set("a", n=1))
@@ -151,7 +152,7 @@ class TestAFlush:
 
 
 class TestSilence:
-    def test_one_socket_gets_one_frame_for_its_group_and_item(self) -> None:
+    async def test_one_socket_gets_one_frame_for_its_group_and_item(self) -> None:
         stage = Stage()
         group = stage.enter()
         item = stage.enter("a", whole=group)
@@ -159,7 +160,7 @@ class TestSilence:
         stage.lane.flush()
         assert (numbers(group), numbers(item)) == ([1], [])
 
-    def test_ends_when_the_group_subscription_leaves(self) -> None:
+    async def test_ends_when_the_group_subscription_leaves(self) -> None:
         stage = Stage()
         group = stage.enter()
         item = stage.enter("a", whole=group)
@@ -168,7 +169,7 @@ class TestSilence:
         stage.lane.flush()
         assert (numbers(group), numbers(item)) == ([], [1])
 
-    def test_ends_when_the_group_subscription_falls_behind(self) -> None:
+    async def test_ends_when_the_group_subscription_falls_behind(self) -> None:
         stage = Stage()
         group = stage.enter()
         item = stage.enter("a", whole=group)
@@ -187,25 +188,25 @@ class TestALargeRoom:
 
     async def test_is_sent_everything_once_over_several_turns(self, item: str | None) -> None:
         stage = Stage()
-        crowd = stage.crowd(2 * SLICE + 500, item)
+        crowd = stage.crowd(2 * DELIVERIES + 20, item)
         stage.change(stage.history.set("a", n=1))
         stage.lane.flush()
-        assert sum(turns(crowd)) == SLICE
+        assert sum(turns(crowd)) == DELIVERIES
         await asyncio.sleep(0)
-        assert sum(turns(crowd)) == 2 * SLICE
+        assert sum(turns(crowd)) == 2 * DELIVERIES
         await settle(stage.lane)
         assert set(turns(crowd)) == {1}
 
     async def test_gets_what_comes_meanwhile_afterwards_in_order(self, item: str | None) -> None:
         stage = Stage()
-        crowd = stage.crowd(SLICE + 500, item)
+        crowd = stage.crowd(DELIVERIES + 20, item)
         stage.change(stage.history.set("a", n=1))
         stage.lane.flush()
         stage.change(stage.history.set("a", n=2))
         stage.lane.event(Event(ROOM, "a", TYPING))
         stage.change(stage.history.set("a", n=3))
         stage.lane.flush()
-        assert sum(turns(crowd)) == SLICE
+        assert sum(turns(crowd)) == DELIVERIES
         await settle(stage.lane)
         assert {tuple(kinds(subscription)) for subscription in crowd} == {
             ("create", "update", "event", "update")
@@ -213,17 +214,17 @@ class TestALargeRoom:
 
     async def test_passes_over_those_that_leave_meanwhile(self, item: str | None) -> None:
         stage = Stage()
-        crowd = stage.crowd(SLICE + 500, item)
+        crowd = stage.crowd(DELIVERIES + 20, item)
         stage.change(stage.history.set("a", n=1))
         stage.lane.flush()
-        for subscription in crowd[-100:]:
+        for subscription in crowd[-10:]:
             stage.lane.leave(subscription)
         await settle(stage.lane)
-        assert turns(crowd) == [1] * (SLICE + 400) + [0] * 100
+        assert turns(crowd) == [1] * (DELIVERIES + 10) + [0] * 10
 
     async def test_spares_those_that_enter_meanwhile_what_their_sync_held(self, item: str | None) -> None:
         stage = Stage()
-        crowd = stage.crowd(SLICE + 500, item)
+        crowd = stage.crowd(DELIVERIES + 20, item)
         stage.change(stage.history.set("a", n=1))
         stage.lane.flush()
         late = stage.enter(item)
@@ -238,7 +239,7 @@ class TestALargeRoom:
 
     async def test_sets_those_behind_that_refuse(self, item: str | None) -> None:
         stage = Stage()
-        crowd = stage.crowd(SLICE + 500, item)
+        crowd = stage.crowd(DELIVERIES + 20, item)
         for subscription in (crowd[0], crowd[-1]):
             recorder(subscription).full = True
         stage.change(stage.history.set("a", n=1))
@@ -248,21 +249,21 @@ class TestALargeRoom:
 
     async def test_falls_behind_as_a_whole_when_lost_amid_a_flush(self, item: str | None) -> None:
         stage = Stage()
-        crowd = stage.crowd(SLICE + 500, item)
+        crowd = stage.crowd(DELIVERIES + 20, item)
         stage.change(stage.history.set("a", n=1))
         stage.lane.flush()
         lost = stage.lane.lose()
         assert len(lost) == len(crowd)
         assert not any(subscription.live for subscription in lost)
         await settle(stage.lane)
-        assert sum(turns(crowd)) == SLICE
+        assert sum(turns(crowd)) == DELIVERIES
         assert stage.lane.empty
 
     async def test_stamps_what_waits_above_the_sync_of_one_that_enters_before_it(
         self, item: str | None
     ) -> None:
         stage = Stage()
-        stage.crowd(SLICE + 500, item)
+        stage.crowd(DELIVERIES + 20, item)
         stage.change(stage.history.set("a", n=1))
         stage.lane.flush()
         stage.change(stage.history.set("a", n=2))
@@ -278,7 +279,7 @@ class TestSilenceInALargeRoom:
         """That one's sync holds the change, but the published client gives a group's sync to its group
         listeners alone."""
         stage = Stage()
-        stage.crowd(SLICE + 500)
+        stage.crowd(DELIVERIES + 20)
         item = stage.enter("a")
         stage.change(stage.history.set("a", n=1))
         stage.lane.flush()
@@ -290,7 +291,7 @@ class TestSilenceInALargeRoom:
 
     async def test_an_item_speaks_for_itself_when_its_group_subscription_leaves_meanwhile(self) -> None:
         stage = Stage()
-        group = stage.crowd(SLICE + 500)[-1]
+        group = stage.crowd(DELIVERIES + 20)[-1]
         item = stage.enter("a", whole=group)
         stage.change(stage.history.set("a", n=1))
         stage.lane.flush()
@@ -304,14 +305,14 @@ def published(subscription: Subscription) -> list[dict[str, Any]]:
 
 
 class TestEvents:
-    def test_reach_the_group_and_the_item_they_name(self) -> None:
+    async def test_reach_the_group_and_the_item_they_name(self) -> None:
         stage = Stage()
         group, same, other = stage.enter(), stage.enter("a"), stage.enter("b")
         stage.lane.event(Event(ROOM, "a", TYPING))
         stage.lane.flush()
         assert [len(published(one)) for one in (group, same, other)] == [1, 1, 0]
 
-    def test_to_nobody_are_gone(self) -> None:
+    async def test_to_nobody_are_gone(self) -> None:
         stage = Stage()
         stage.lane.event(Event(ROOM, None, TYPING))
         late = stage.enter()

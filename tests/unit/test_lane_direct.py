@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +12,7 @@ from headwater.model import Change, GroupKey
 from headwater.protocol.frames import Advance
 from headwater.protocol.v0 import V0Wire
 from headwater.streams.lane import Lane
+from headwater.streams.pace import DELIVERIES, Pace
 from headwater.streams.subscription import Subscription
 
 GROUP = GroupKey("chat", "general")
@@ -41,9 +43,10 @@ class Direct:
 class Stage:
     """A lane at version 0 and what leaves it."""
 
-    def __init__(self) -> None:
+    def __init__(self, pace: Pace | None = None) -> None:
         self.wire = V0Wire(Stamps(SystemClock()))
-        self.lane = Lane(1, self.wire, 0)
+        self.pace = pace or Pace()
+        self.lane = Lane(1, self.wire, 0, self.pace)
         self.version = 0
 
     def join(self, subscriber: Direct, item: str | None = None) -> Subscription:
@@ -62,7 +65,7 @@ def stage() -> Stage:
     return Stage()
 
 
-def test_everyone_gets_every_flush_once(stage: Stage) -> None:
+async def test_everyone_gets_every_flush_once(stage: Stage) -> None:
     subscribers = [Direct() for _ in range(3)]
     for subscriber in subscribers:
         stage.join(subscriber)
@@ -71,7 +74,9 @@ def test_everyone_gets_every_flush_once(stage: Stage) -> None:
     assert [len(subscriber.written) for subscriber in subscribers] == [2, 2, 2]
 
 
-def test_one_that_has_said_it_is_full_is_behind_at_the_next_flush_and_gets_nothing(stage: Stage) -> None:
+async def test_one_that_has_said_it_is_full_is_behind_at_the_next_flush_and_gets_nothing(
+    stage: Stage,
+) -> None:
     slow, quick = Direct(), Direct()
     subscription = stage.join(slow)
     stage.join(quick)
@@ -84,7 +89,7 @@ def test_one_that_has_said_it_is_full_is_behind_at_the_next_flush_and_gets_nothi
     assert (len(slow.written), len(quick.written)) == (1, 2)
 
 
-def test_one_that_drained_before_anything_left_stays_live(stage: Stage) -> None:
+async def test_one_that_drained_before_anything_left_stays_live(stage: Stage) -> None:
     subscriber = Direct()
     subscription = stage.join(subscriber)
     stage.lane.filled(subscription)
@@ -94,7 +99,9 @@ def test_one_that_drained_before_anything_left_stays_live(stage: Stage) -> None:
     assert len(subscriber.written) == 1
 
 
-def test_one_that_fills_up_while_it_is_written_to_has_that_flush_and_misses_the_next(stage: Stage) -> None:
+async def test_one_that_fills_up_while_it_is_written_to_has_that_flush_and_misses_the_next(
+    stage: Stage,
+) -> None:
     subscriber = Direct()
     subscription = stage.join(subscriber)
     subscriber.then = lambda: stage.lane.filled(subscription)
@@ -105,7 +112,7 @@ def test_one_that_fills_up_while_it_is_written_to_has_that_flush_and_misses_the_
     assert len(subscriber.written) == 1
 
 
-def test_one_that_is_full_when_it_enters_gets_nothing(stage: Stage) -> None:
+async def test_one_that_is_full_when_it_enters_gets_nothing(stage: Stage) -> None:
     subscriber = Direct()
     subscriber.is_full = True
     subscription = stage.join(subscriber)
@@ -114,7 +121,9 @@ def test_one_that_is_full_when_it_enters_gets_nothing(stage: Stage) -> None:
     assert subscriber.written == []
 
 
-def test_one_that_fails_keeps_nothing_from_the_others(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+async def test_one_that_fails_keeps_nothing_from_the_others(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
     def fail() -> None:
         raise RuntimeError("the transport is closed")
 
@@ -126,7 +135,7 @@ def test_one_that_fails_keeps_nothing_from_the_others(stage: Stage, caplog: pyte
     assert "failed to take frames" in caplog.text
 
 
-def test_one_that_left_is_not_written_to(stage: Stage) -> None:
+async def test_one_that_left_is_not_written_to(stage: Stage) -> None:
     subscriber = Direct()
     subscription = stage.join(subscriber)
     stage.lane.filled(subscription)
@@ -134,3 +143,58 @@ def test_one_that_left_is_not_written_to(stage: Stage) -> None:
     stage.send()
     assert subscriber.written == []
     assert stage.lane.empty
+
+
+class TestMoreThanATurnTakes:
+    """What happens to those whose turn has not come yet."""
+
+    def crowd(self, stage: Stage) -> tuple[list[Direct], list[Subscription]]:
+        subscribers = [Direct() for _ in range(DELIVERIES + 3)]
+        return subscribers, [stage.join(subscriber) for subscriber in subscribers]
+
+    async def test_everyone_gets_it_once_in_the_end(self, stage: Stage) -> None:
+        subscribers, _ = self.crowd(stage)
+        stage.send()
+        assert sum(len(subscriber.written) for subscriber in subscribers) == DELIVERIES
+        await asyncio.sleep(0)
+        assert {len(subscriber.written) for subscriber in subscribers} == {1}
+
+    async def test_one_that_fills_up_before_its_turn_is_behind_at_what_it_has(self, stage: Stage) -> None:
+        subscribers, subscriptions = self.crowd(stage)
+        stage.send()
+        subscribers[-1].is_full = True
+        stage.lane.filled(subscriptions[-1])
+        await asyncio.sleep(0)
+        assert not subscriptions[-1].live
+        assert [len(subscriber.written) for subscriber in subscribers[-3:]] == [1, 1, 0]
+
+    async def test_one_that_left_and_came_back_has_it_from_its_catch_up(self, stage: Stage) -> None:
+        subscribers, subscriptions = self.crowd(stage)
+        stage.send()
+        stage.lane.leave(subscriptions[-1])
+        stage.lane.enter(subscriptions[-1])
+        await asyncio.sleep(0)
+        assert [len(subscriber.written) for subscriber in subscribers[-2:]] == [1, 0]
+        stage.send()
+        await asyncio.sleep(0)
+        assert [len(subscriber.written) for subscriber in subscribers[-2:]] == [2, 1]
+
+    async def test_one_that_came_meanwhile_is_in_the_next_flush(self, stage: Stage) -> None:
+        self.crowd(stage)
+        stage.send()
+        late = Direct()
+        stage.join(late)
+        stage.send()
+        for _ in range(4):
+            await asyncio.sleep(0)
+        assert len(late.written) == 1
+
+    async def test_small_rooms_go_on_beside_it(self, stage: Stage) -> None:
+        self.crowd(stage)
+        small, subscriber = Stage(stage.pace), Direct()
+        small.join(subscriber)
+        stage.send()
+        small.send()
+        assert subscriber.written == []
+        await asyncio.sleep(0)
+        assert len(subscriber.written) == 1

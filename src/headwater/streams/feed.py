@@ -15,6 +15,7 @@ from headwater.model import Change, GroupKey, Item, Tombstone
 from headwater.protocol.frames import CatchUpEncoder, Stretch, Wire
 from headwater.streams.commits import Event
 from headwater.streams.lane import Lane
+from headwater.streams.pace import Pace
 from headwater.streams.ring import Ring
 from headwater.streams.subscription import Subscription
 
@@ -29,6 +30,7 @@ class Feed:
         "_flushed",
         "_known",
         "_lanes",
+        "_pace",
         "_ring",
         "_ring_bytes",
         "_urgent",
@@ -38,7 +40,10 @@ class Feed:
         "subscriptions",
     )
 
-    def __init__(self, number: int, group: GroupKey, ring_bytes: int, *, rollup: float = 0.0) -> None:
+    def __init__(
+        self, number: int, group: GroupKey, ring_bytes: int, pace: Pace, *, rollup: float = 0.0
+    ) -> None:
+        self._pace = pace
         self.rollup = rollup
         """Seconds that lie at least between two flushes; 0 flushes at the end of each turn."""
         self._flushed = float("-inf")
@@ -172,7 +177,7 @@ class Feed:
     def _lane(self, wire: Wire, head: int) -> Lane:
         lane = self._lanes.get(wire)
         if lane is None:
-            lane = self._lanes[wire] = Lane(self.number, wire, head, merges=self.rollup > 0)
+            lane = self._lanes[wire] = Lane(self.number, wire, head, self._pace, merges=self.rollup > 0)
         return lane
 
 

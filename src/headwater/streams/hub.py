@@ -17,6 +17,7 @@ from headwater.storage.base import Store
 from headwater.streams.catchup import PageReader, catch_up, report
 from headwater.streams.commits import Event, Published
 from headwater.streams.feed import Feed
+from headwater.streams.pace import Pace
 from headwater.streams.subscription import Subscription
 from headwater.streams.turns import Turns
 
@@ -42,6 +43,8 @@ class Hub:
         self._withheld: set[Feed] = set()
         self._rollups: Mapping[str, float] = {}
         self._turns = Turns()
+        self.pace = Pace()
+        """Of all that leaves by this hub."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     def declare(self, rollups: Mapping[str, float]) -> None:
@@ -100,7 +103,11 @@ class Hub:
         feed = self._feeds.get(group)
         if feed is None:
             feed = self._feeds[group] = Feed(
-                next(self._numbers), group, self._ring_bytes, rollup=self._rollups.get(group.stream, 0.0)
+                next(self._numbers),
+                group,
+                self._ring_bytes,
+                self.pace,
+                rollup=self._rollups.get(group.stream, 0.0),
             )
         feed.subscriptions.add(subscription)
         self.resume(subscription)

@@ -1,0 +1,1 @@
+"""A large room: what its flushes make others wait."""

@@ -1,0 +1,96 @@
+"""Who is live in a lane, sorted by how frames reach them. Owns the sorting; sends nothing.
+
+Most subscribers follow a whole group and say themselves when they are full: those are *direct*, and their
+outlets lie side by side in one list, so that a flush touches nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from headwater.model import Outlet
+from headwater.streams.subscription import Subscription
+
+Offer = Callable[[bytes], bool]
+Room = dict[Subscription, Offer]
+
+
+class Direct(NamedTuple):
+    """The direct ones as of one moment: each subscription, and its outlet at the same place."""
+
+    subscriptions: list[Subscription]
+    outlets: list[Outlet]
+
+
+class Audience:
+    """The live subscriptions of one lane."""
+
+    __slots__ = ("_direct", "_fixed", "full", "items", "room", "size")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._direct: dict[Subscription, Outlet] = {}
+        self._fixed: Direct | None = None
+        self.full: set[Subscription] = set()
+        """Direct ones that have said so since they were last sent anything."""
+        self.room: Room = {}
+        """Those who want every frame too, but to be asked."""
+        self.items: dict[str | None, Room] = {}
+        """Subscriptions to one item, by the item; under None those to the group that another one speaks for,
+        and windows."""
+
+    def enter(self, subscription: Subscription) -> None:
+        """Take one in."""
+        self.size += 1
+        plain = subscription.item is None and subscription.whole is None and subscription.limit is None
+        subscriber = subscription.subscriber
+        outlet = subscriber.outlet
+        if plain and outlet is not None:
+            self._direct[subscription] = outlet
+            self._fixed = None
+            if subscriber.is_full:
+                self.full.add(subscription)
+            return
+        room = self.room if plain else self.items.setdefault(subscription.item, {})
+        room[subscription] = subscriber.offer
+
+    def leave(self, subscription: Subscription) -> None:
+        """Take one out, if it is here."""
+        if self._direct.pop(subscription, None) is not None:
+            self._fixed = None
+            self.full.discard(subscription)
+            self.size -= 1
+            return
+        if self.room.pop(subscription, None) is not None:
+            self.size -= 1
+            return
+        room = self.items.get(subscription.item)
+        if room is not None and room.pop(subscription, None) is not None:
+            self.size -= 1
+            if not room:
+                del self.items[subscription.item]
+
+    def filled(self, subscription: Subscription) -> None:
+        """A subscriber is full: what leaves next finds its subscription behind, unless it drains before."""
+        if subscription in self._direct:
+            self.full.add(subscription)
+
+    def drained(self, subscription: Subscription) -> None:
+        """A subscriber has drained before anything left."""
+        self.full.discard(subscription)
+
+    def is_plain(self, subscription: Subscription) -> bool:
+        """Whether it gets every frame, whatever it is about."""
+        return subscription in self._direct or subscription in self.room
+
+    def direct(self) -> Direct:
+        """The direct ones of this moment; who comes or goes later is not seen in it."""
+        if self._fixed is None:
+            self._fixed = Direct(list(self._direct), list(self._direct.values()))
+        return self._fixed
+
+    def everyone(self) -> list[Subscription]:
+        """All of them."""
+        items = (subscription for room in self.items.values() for subscription in room)
+        return [*self._direct, *self.room, *items]

@@ -49,14 +49,20 @@ class Stage:
         self.lane = Lane(1, self.wire, 0, self.pace)
         self.version = 0
 
-    def join(self, subscriber: Direct, item: str | None = None) -> Subscription:
+    def join(self, subscriber: Direct, item: str | None = None, floor: int = 0) -> Subscription:
+        """Let one in; with a floor it is a window."""
         subscription = Subscription(subscriber, self.wire, GROUP, item)
+        subscription.floor, subscription.limit = floor, 10 if floor else None
         self.lane.enter(subscription)
         return subscription
 
-    def send(self, item: str = "a") -> None:
+    def change(self, item: str = "a", created: int = 1) -> None:
         self.version += 1
-        self.lane.change(Advance(Change(GROUP, item, "update", self.version, 1, b"{}"), 1, None))
+        change = Change(GROUP, item, "update", self.version, created, b"{}")
+        self.lane.change(Advance(change, 1, None))
+
+    def send(self, item: str = "a", created: int = 1) -> None:
+        self.change(item, created)
         self.lane.flush()
 
 
@@ -198,3 +204,33 @@ class TestMoreThanATurnTakes:
         assert subscriber.written == []
         await asyncio.sleep(0)
         assert len(subscriber.written) == 1
+
+
+class TestWindows:
+    async def test_get_what_is_within_them(self, stage: Stage) -> None:
+        whole, low, high = Direct(), Direct(), Direct()
+        stage.join(whole)
+        stage.join(low, floor=3)
+        stage.join(high, floor=7)
+        stage.change("old", created=1)
+        stage.send("newer", created=5)
+        counts = [subscriber.written[0].count(b'"update"') for subscriber in (whole, low)]
+        assert (counts, high.written) == ([2, 1], [])
+
+    async def test_share_the_bytes_of_all_where_nothing_is_below_them(self, stage: Stage) -> None:
+        whole, window = Direct(), Direct()
+        stage.join(whole)
+        stage.join(window, floor=3)
+        stage.send("new", created=9)
+        assert window.written[0] is whole.written[0]
+
+    async def test_leave_with_their_siblings_once_they_share(self, stage: Stage) -> None:
+        subscriber = Direct()
+        window = stage.join(subscriber, floor=3)
+        sibling = Subscription(subscriber, stage.wire, GROUP, "old")
+        window.siblings = sibling.siblings = [window, sibling]
+        stage.lane.shares(window)
+        stage.lane.enter(sibling)
+        stage.change("old", created=1)
+        stage.send("new", created=9)
+        assert [frames.count(b'"update"') for frames in subscriber.written] == [2]

@@ -129,6 +129,8 @@ class V1Session:
         feed = self._realms.begin(subscription)
         self._say(self._realms.of(request.group.stream).sockets.subscribed(sub, feed))
         self._speakers.add(subscription)
+        for sibling in subscription.siblings:
+            self._realms.shares(sibling)
 
     def _set_state(self, request: SetState) -> None:
         subscription, presence = self._subscriptions.get(request.sub), self._present.get(request.sub)

@@ -1,7 +1,7 @@
 """Who is live in a lane, sorted by how frames reach them. Owns the sorting; sends nothing.
 
-Most subscribers follow a whole group and say themselves when they are full: those are *direct*, and their
-outlets lie side by side in one list, so that a flush touches nothing else.
+Most subscribers follow a group, or a window of it, and say themselves when they are full: those are *direct*,
+and their outlets lie side by side in one list, so that a flush touches nothing else.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ Room = dict[Subscription, Offer]
 
 
 class Direct(NamedTuple):
-    """The direct ones as of one moment: each subscription, and its outlet at the same place."""
+    """The direct ones as of one moment: each subscription, and its outlet at the same place. What was created
+    at `floor` or later is within all their windows."""
 
     subscriptions: list[Subscription]
     outlets: list[Outlet]
+    floor: int
 
 
 class Audience:
@@ -38,22 +40,27 @@ class Audience:
         """Those who want every frame too, but to be asked."""
         self.items: dict[str | None, Room] = {}
         """Subscriptions to one item, by the item; under None those to the group that another one speaks for,
-        and windows."""
+        and windows that are not direct: those that share frames, or want to be asked."""
 
     def enter(self, subscription: Subscription) -> None:
         """Take one in."""
         self.size += 1
-        plain = subscription.item is None and subscription.whole is None and subscription.limit is None
         subscriber = subscription.subscriber
         outlet = subscriber.outlet
-        if plain and outlet is not None:
+        if outlet is not None and _may_be_direct(subscription):
             self._direct[subscription] = outlet
             self._fixed = None
             if subscriber.is_full:
                 self.full.add(subscription)
             return
-        room = self.room if plain else self.items.setdefault(subscription.item, {})
+        room = self.room if _is_plain(subscription) else self.items.setdefault(subscription.item, {})
         room[subscription] = subscriber.offer
+
+    def sort_again(self, subscription: Subscription) -> None:
+        """One that is here shares its frames from now on."""
+        if subscription in self._direct and not _may_be_direct(subscription):
+            self.leave(subscription)
+            self.enter(subscription)
 
     def leave(self, subscription: Subscription) -> None:
         """Take one out, if it is here."""
@@ -87,10 +94,21 @@ class Audience:
     def direct(self) -> Direct:
         """The direct ones of this moment; who comes or goes later is not seen in it."""
         if self._fixed is None:
-            self._fixed = Direct(list(self._direct), list(self._direct.values()))
+            floor = max((subscription.floor for subscription in self._direct), default=0)
+            self._fixed = Direct(list(self._direct), list(self._direct.values()), floor)
         return self._fixed
 
     def everyone(self) -> list[Subscription]:
         """All of them."""
         items = (subscription for room in self.items.values() for subscription in room)
         return [*self._direct, *self.room, *items]
+
+
+def _is_plain(subscription: Subscription) -> bool:
+    return subscription.item is None and subscription.whole is None and subscription.limit is None
+
+
+def _may_be_direct(subscription: Subscription) -> bool:
+    """Whether what it wants is known without a look at other subscriptions."""
+    group = subscription.item is None and subscription.whole is None
+    return group and (subscription.limit is None or not subscription.shares)

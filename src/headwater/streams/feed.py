@@ -133,6 +133,12 @@ class Feed:
         if lane is not None:
             lane.drained(subscription)
 
+    def shares(self, subscription: Subscription) -> None:
+        """A live subscription shares its frames with siblings from now on."""
+        lane = self._lanes.get(subscription.wire)
+        if lane is not None:
+            lane.shares(subscription)
+
     def set_behind(self, subscription: Subscription) -> None:
         """Take a live subscription out of its lane, at what it has been sent."""
         lane = self._lanes.get(subscription.wire)

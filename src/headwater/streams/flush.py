@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
+from headwater.model import Outlet
 from headwater.streams.audience import Audience, Offer, Room
 from headwater.streams.subscription import Subscription
 
@@ -44,10 +45,12 @@ class Flush:
         "_audience",
         "_direct",
         "_frames",
+        "_joined",
         "_left",
         "_next",
         "_others",
         "_refuse",
+        "_selects",
         "_turn",
         "remaining",
     )
@@ -59,11 +62,14 @@ class Flush:
         self._audience = audience
         self._turn = turn
         self._refuse = refuse
-        self._frames = _joined(frames)
+        self._frames = frames
+        self._joined = _joined(frames)
         self._direct = audience.direct()
+        self._selects = _oldest(frames) < self._direct.floor
+        """Whether something is below the floor of a direct window."""
         self._next = 0
         """The first of the direct ones that has not been sent it."""
-        others = [*_others(audience, frames, self._frames)]
+        others = [*_others(audience, frames, self._joined)]
         self._others = iter(others)
         self._left: set[Subscription] = set()
         self.remaining = len(self._direct.outlets) + len(others)
@@ -76,18 +82,18 @@ class Flush:
         """Make so many of the remaining deliveries."""
         self.remaining -= deliveries
         first, self._next = self._next, min(self._next + deliveries, len(self._direct.outlets))
-        if self._audience.full or self._left:
+        if self._audience.full or self._left or self._selects:
             self._write_with_care(first, self._next)
         else:
-            self._write(first, self._next)
+            self._write(self._direct.outlets[first : self._next], self._joined)
         for delivery in islice(self._others, deliveries - (self._next - first)):
             self._deliver(delivery)
 
-    def _write(self, first: int, last: int) -> None:
+    def _write(self, outlets: Iterable[Outlet], frames: bytes) -> None:
         """The hot path: one call of the transport for each subscriber, and no other object touched. At a
         thousand sockets the kernel's work evicts everything between two of them, so each touch is a cache
         miss. One that fails is left to its own end, and the others go on."""
-        frames, outlets = self._frames, iter(self._direct.outlets[first:last])
+        outlets = iter(outlets)
         while True:
             try:
                 for outlet in outlets:
@@ -97,13 +103,17 @@ class Flush:
                 log.exception("A subscriber failed to take frames")
 
     def _write_with_care(self, first: int, last: int) -> None:
-        """The same where somebody has left or is full."""
+        """The same where somebody has left, is full, or does not want all of it."""
+        oldest = _oldest(self._frames)
         for at in range(first, last):
             subscription = self._direct.subscriptions[at]
             if subscription in self._audience.full:
                 self._refuse(subscription)
             elif subscription not in self._left:
-                self._write(at, at + 1)
+                whole = subscription.floor <= oldest
+                frames = self._joined if whole else _joined_above(self._frames, subscription.floor)
+                if frames:
+                    self._write((self._direct.outlets[at],), frames)
 
     def _deliver(self, delivery: Delivery) -> None:
         """One delivery, if it is still due to its subscription or to a sibling that it speaks for."""
@@ -173,7 +183,7 @@ def _window_deliveries(
 ) -> Iterator[Delivery]:
     """The same bytes for all, unless something is below a window's floor. Who shares with siblings is noted
     instead."""
-    oldest = min(frame.created for frame in frames)
+    oldest = _oldest(frames)
     for subscription, offer in room.items():
         if subscription.shares:
             sharing[id(subscription.siblings)] = subscription
@@ -181,6 +191,10 @@ def _window_deliveries(
             yield Delivery(subscription, offer, joined)
         elif mine := _joined_above(frames, subscription.floor):
             yield Delivery(subscription, offer, mine)
+
+
+def _oldest(frames: Iterable[Frame]) -> int:
+    return min(frame.created for frame in frames)
 
 
 def _joined_above(frames: Iterable[Frame], floor: int) -> bytes:

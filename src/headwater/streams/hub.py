@@ -143,6 +143,12 @@ class Hub:
         if feed is not None and subscription.live:
             feed.filled(subscription)
 
+    def shares(self, subscription: Subscription) -> None:
+        """A subscription shares its frames with siblings from now on."""
+        feed = self._feeds.get(subscription.group)
+        if feed is not None and subscription.live:
+            feed.shares(subscription)
+
     def more(self, subscription: Subscription, limit: int) -> None:
         """Extend a subscription's window by older items. It is behind until it has them."""
         subscription.older += limit

@@ -106,6 +106,10 @@ class Lane:
         """A live subscription's subscriber has drained before anything left."""
         self._audience.drained(subscription)
 
+    def shares(self, subscription: Subscription) -> None:
+        """A live subscription shares its frames with siblings from now on."""
+        self._audience.sort_again(subscription)
+
     def leave(self, subscription: Subscription) -> None:
         """Take a subscription out, if it is here."""
         subscription.live = False

@@ -93,6 +93,10 @@ class Realms:
         """See Hub.filled."""
         self.of(subscription.group.stream).hub.filled(subscription)
 
+    def shares(self, subscription: Subscription) -> None:
+        """See Hub.shares."""
+        self.of(subscription.group.stream).hub.shares(subscription)
+
     def more(self, subscription: Subscription, limit: int) -> None:
         """See Hub.more."""
         self.of(subscription.group.stream).hub.more(subscription, limit)

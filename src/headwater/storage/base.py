@@ -120,7 +120,8 @@ class Store(Protocol):
         The page ends once it passes `limit_bytes`, each entry counting as its data plus ENTRY_BYTES, and
         holds at least one entry if there is any. `after` must not lie below the floor, except 0 and when
         paging on from 0: such a reader is below the floor while old items come, and is whole as long as the
-        floor stays what its first page told. Check `page.head`: the store answers all the same.
+        floor does not pass the group's version as of its first page. Check `page.head`: the store answers all
+        the same.
 
         :raises StoreUnavailable: the store cannot be read.
         """

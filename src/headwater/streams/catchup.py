@@ -98,13 +98,13 @@ async def catch_up(subscription: Subscription, feed: Feed, reader: PageReader, r
         encoder.stretch(here)
         if await _join(subscription, feed, encoder, here, resume) != "uncovered":
             return
-    floor = 0
     while not subscription.closed:
         page = await reader.read(feed, subscription.reading, subscription.item)
         if subscription.closed:
             return
-        floor = floor if subscription.reading else page.head.floor
-        reason = _discontinuity(subscription.reading, floor, page)
+        known = subscription.begun if subscription.reading else page.head.version
+        subscription.begun = min(known, page.head.version)  # A read that is shared may be the older one.
+        reason = _discontinuity(subscription.reading, subscription.begun, page)
         if reason:
             restarted = _start_over(subscription, encoder, reason)
             if not restarted or not await _fill_window(subscription, encoder, reader):
@@ -154,15 +154,15 @@ async def _fill_window(subscription: Subscription, encoder: CatchUpEncoder, read
     return True
 
 
-def _discontinuity(after: int, floor: int, page: Page) -> str:
+def _discontinuity(after: int, begun: int, page: Page) -> str:
     """Why a page does not continue what the client holds, in the words of WIRE.md; empty when it does.
 
-    `floor` is the group's floor as of the snapshot's first page, 0 where the client brought a cursor: deletes
-    that were forgotten before the snapshot began are in it.
+    `begun` is Subscription.begun: who reads slowly takes a snapshot in several catch-ups, and may be below
+    the floor all the while.
     """
     if after > page.head.version:
         return "ahead"
-    return "expired" if after and page.head.floor > max(after, floor) else ""
+    return "expired" if after and page.head.floor > max(after, begun) else ""
 
 
 def _start_over(subscription: Subscription, encoder: CatchUpEncoder, reason: str) -> bool:

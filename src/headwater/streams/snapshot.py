@@ -24,11 +24,11 @@ async def read_snapshot(store: Store, group: GroupKey, only: str | None = None) 
     :raises StoreUnavailable: the store cannot be read.
     """
     held: dict[str, Item] = {}
-    after, floor, complete = 0, 0, False
+    after, begun, complete = 0, 0, False
     while not complete:
         page = await store.read(group, after=after, limit_bytes=PAGE_BYTES, only=only)
-        floor = floor if after else page.head.floor
-        if after and page.head.floor > max(after, floor):  # Deletes were forgotten since the first page.
+        begun = begun if after else page.head.version
+        if after and page.head.floor > max(after, begun):  # Deletes made since then were forgotten.
             held.clear()
             after = 0
             continue

@@ -18,6 +18,7 @@ class Subscription:
 
     __slots__ = (
         "again",
+        "begun",
         "closed",
         "cursor",
         "epoch",
@@ -61,6 +62,9 @@ class Subscription:
         """Behind: the version after which changes are needed. Live: meaningless."""
         self.reading = 0
         """Behind: the version from which a catch-up under way reads on."""
+        self.begun = 0
+        """The group's version when its snapshot was begun: deletes up to there are in it, whether they are
+        remembered or not. 0 where the client brought a cursor."""
         self.seen = 0
         """Behind: the version as of which older items were sent; it is not whole below that."""
         self.since = 0

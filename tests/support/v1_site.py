@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
 import orjson
+from websockets.http11 import Request
 
 from headwater.config import Settings
 from headwater.server.gate import Gate
@@ -18,6 +20,7 @@ from headwater.server.serve import HttpServer
 from headwater.server.session_v1 import V1Session
 from headwater.server.sse import EventStreams
 from headwater.server.stream_http import StreamHttp
+from headwater.server.websocket import WebSocket
 from support.http_site import InProcess
 from support.v1_stage import V1Stage
 
@@ -104,10 +107,16 @@ class V1Site(V1Stage):
         self.opening = SocketOpening(
             settings.server,
             settings.socket,
-            lambda socket, _: V1Session(socket, self.realms, self.presence, self.gate, settings.socket),
+            self._session,
         )
+        self.requests: deque[Request] = deque(maxlen=10)
+        """The handshakes of the last sockets."""
         self.server = HttpServer(self.app, settings.server, cast(Any, self.opening.protocol))
         self._writers: list[asyncio.StreamWriter] = []
+
+    def _session(self, socket: WebSocket, request: Request) -> V1Session:
+        self.requests.append(request)
+        return V1Session(socket, self.realms, self.presence, self.gate, self.settings.socket)
 
     async def request(
         self, path: str, headers: dict[str, str] | None = None, method: str = "GET"

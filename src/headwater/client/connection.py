@@ -7,26 +7,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
-from urllib.parse import urlsplit, urlunsplit
 
-from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.client import connect as open_socket
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
-from websockets.typing import Subprotocol
 
 from headwater.client.backoff import Backoff
+from headwater.client.socket import Silent, Socket, open_socket, socket_url
 from headwater.client.store import ClientStore, Subscription
 from headwater.errors import HeadwaterError
-from headwater.protocol.v1 import SUBPROTOCOL, TOKEN_PREFIX
+
+log = logging.getLogger("headwater.client")
 
 Item = dict[str, Any]
 Status = Literal["connecting", "live", "offline"]
 Token = str | Callable[[], Awaitable[str]] | None
 
+HEARTBEAT_SECONDS = 20.0
+"""How long a server may be silent before it is asked for a sign of life, and then until it is given up."""
 EVENTS_KEPT = 1000
 """Events and changes that wait for a slow reader; older ones are dropped, as they would be for one who was
 away."""
@@ -120,15 +121,26 @@ def _differences(before: dict[str, Item], now: dict[str, Item]) -> list[Changed]
 class Client:
     """A client of one server. Use `connect`."""
 
-    def __init__(self, url: str, *, token: Token = None, wait: float | None = 10.0) -> None:
-        self._url = _socket_url(url)
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: Token = None,
+        wait: float | None = 10.0,
+        heartbeat: float = HEARTBEAT_SECONDS,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._url = socket_url(url)
         self._token = token
         self._wait = wait
+        self._heartbeat = heartbeat
+        self._backoff = backoff or Backoff()
         self._store = ClientStore(self._told)
         self._readers: dict[Subscription, _Reader] = {}
         self._outgoing = asyncio.Event()
         self._up = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
+        self._closed = False
         self.status: Status = "connecting"
         """Whether a connection stands now."""
         self.reason = ""
@@ -136,15 +148,17 @@ class Client:
 
     async def __aenter__(self) -> Self:
         self._running = asyncio.create_task(self._run())
-        if self._wait is None:
-            return self
         try:
-            async with asyncio.timeout(self._wait):
-                await self._up.wait()
-        except TimeoutError:
+            if self._wait is not None:
+                async with asyncio.timeout(self._wait):
+                    await self._up.wait()
+        except BaseException as fault:
+            reason = self.reason or "no answer"
             await self.close()
+            if not isinstance(fault, TimeoutError):
+                raise
             raise CannotConnect(
-                f"No connection to {self._url} in {self._wait} seconds: {self.reason}",
+                f"No connection to {self._url} in {self._wait} seconds: {reason}",
                 hint="Is the server running? wait=None retries for ever.",
             ) from None
         return self
@@ -155,7 +169,11 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        """End the connection and everything that reads from it."""
+        """End the connection and everything that reads from it: each `async for` ends."""
+        self._closed = True
+        self.status, self.reason = "offline", "closed"
+        for reader in self._readers.values():
+            reader.woken.set()
         running, self._running = self._running, None
         if running is not None:
             running.cancel()
@@ -186,8 +204,7 @@ class Client:
         """
         async with self._reading(stream, group, None, None) as (_, reader):
             changes = reader.changes = _Changes()
-            while True:
-                await self._next(reader)
+            while await self._next(reader):
                 while changes.waiting:
                     yield changes.take()
 
@@ -197,8 +214,7 @@ class Client:
         :raises SubscriptionEnded: the server refused it, or took it away.
         """
         async with self._reading(stream, group, item, None) as (_, reader):
-            while True:
-                await self._next(reader)
+            while await self._next(reader):
                 while reader.events:
                     yield reader.events.popleft()
 
@@ -206,8 +222,7 @@ class Client:
         self, stream: str, group: str, item: str | None, limit: int | None
     ) -> AsyncGenerator[Subscription]:
         async with self._reading(stream, group, item, limit) as (subscription, reader):
-            while True:
-                await self._next(reader)
+            while await self._next(reader):
                 if reader.fresh:
                     reader.fresh = False
                     yield subscription
@@ -226,13 +241,16 @@ class Client:
             self._store.unsubscribe(subscription)
             self._outgoing.set()
 
-    async def _next(self, reader: _Reader) -> None:
-        await reader.woken.wait()
+    async def _next(self, reader: _Reader) -> bool:
+        """Wait for something to read. False when the client was closed."""
+        if not self._closed:
+            await reader.woken.wait()
         reader.woken.clear()
         if reader.error is not None:
             said = dict(reader.error)
             message = str(said.pop("message", "The server ended the subscription."))
             raise SubscriptionEnded(message, reason=said.pop("code", ""), **said)
+        return not self._closed
 
     def _told(self, subscription: Subscription, what: str, value: Any) -> None:
         reader = self._readers.get(subscription)
@@ -250,61 +268,68 @@ class Client:
 
     async def _run(self) -> None:
         """Stay connected until cancelled."""
-        backoff = Backoff()
         while True:
             self.status = "connecting"
             try:
-                await self._connection(backoff)
+                await self._connection()
                 self.reason = "the server closed the connection"
-            except (OSError, TimeoutError, InvalidHandshake, ConnectionClosed) as error:
+            except (OSError, TimeoutError, InvalidHandshake, ConnectionClosed, Silent) as error:
                 self.reason = str(error) or type(error).__name__
+            except Exception as error:  # Of the token's function, or a message that is none: readers wait on.
+                log.exception("A connection to %s failed; it is tried again", self._url)
+                self.reason = f"{type(error).__name__}: {error}"
             self.status = "offline"
-            await asyncio.sleep(backoff.wait())
+            await asyncio.sleep(self._backoff.wait())
 
-    async def _connection(self, backoff: Backoff) -> None:
-        async with open_socket(self._url, subprotocols=await self._offers(), max_size=None) as socket:
-            backoff.succeeded()
+    async def _connection(self) -> None:
+        token = await self._token() if callable(self._token) else self._token
+        async with open_socket(self._url, token) as socket:
             self._store.connected()
             self._outgoing.set()
             self.status, self.reason = "live", ""
             self._up.set()
-            sending = asyncio.create_task(self._send(socket))
+            parts = [self._receive(socket), self._send(socket), socket.watch(self._heartbeat)]
+            tasks = [asyncio.create_task(part) for part in parts]
             try:
-                async for message in socket:
-                    self._store.received(message)
-                    if self._store.outbox:
-                        self._outgoing.set()
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            except Silent:
+                socket.transport.abort()  # Nobody would answer a close.
+                raise
             finally:
-                sending.cancel()
                 self._store.disconnected()
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _offers(self) -> list[Subprotocol]:
-        token = await self._token() if callable(self._token) else self._token
-        return [Subprotocol(SUBPROTOCOL), *([Subprotocol(TOKEN_PREFIX + token)] if token else [])]
+    async def _receive(self, socket: Socket) -> None:
+        async for message in socket:
+            self._store.received(message)
+            self._backoff.succeeded()
+            if self._store.outbox:
+                self._outgoing.set()
 
-    async def _send(self, socket: ClientConnection) -> None:
-        with contextlib.suppress(ConnectionClosed):
-            while True:
-                await self._outgoing.wait()
-                self._outgoing.clear()
-                while self._store.outbox:
-                    await socket.send(self._store.outbox.pop(0))
+    async def _send(self, socket: Socket) -> None:
+        while True:
+            await self._outgoing.wait()
+            self._outgoing.clear()
+            while self._store.outbox:
+                await socket.send(self._store.outbox.pop(0))
 
 
-def connect(url: str, *, token: Token = None, wait: float | None = 10.0) -> Client:
+def connect(
+    url: str, *, token: Token = None, wait: float | None = 10.0, heartbeat: float = HEARTBEAT_SECONDS
+) -> Client:
     """A client of the server at `url` (http, https, ws or wss), to be used as `async with connect(url) as
     client`.
 
     `token` is a text, or an async function that is asked before each connect. Entering waits up to `wait`
     seconds for the first connection (None: not at all); after that the client reconnects for ever, and
-    resumes.
+    resumes. A server that is silent for `heartbeat` seconds is asked for a sign of life, and given up where
+    it is silent for as long again.
 
+    :raises InvalidInput: `url` is no address of a server.
     :raises CannotConnect: (on entering) there was no connection in that time.
     """
-    return Client(url, token=token, wait=wait)
-
-
-def _socket_url(url: str) -> str:
-    parts = urlsplit(url)
-    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
-    return urlunsplit((scheme, parts.netloc, parts.path or "/", parts.query, ""))
+    return Client(url, token=token, wait=wait, heartbeat=heartbeat)

@@ -71,7 +71,7 @@ docs: setup ## Write the generated pages under docs/ anew.
 bench: setup ## Run the benchmarks. BENCH_FLAGS= is passed on.
 	$(BIN)/python -m benchmarks $(BENCH_FLAGS)
 
-soak: setup ## Kill and burden a server under hundreds of clients. SOAK_FLAGS="--seconds 120 --clients 400".
+soak: setup ## Kill and burden a server under thousands of clients. SOAK_FLAGS="--seconds 120 --clients 2000".
 	PYTHONPATH=src:tests $(BIN)/python -m soak $(SOAK_FLAGS)
 
 # The packages of the npm registry: those of the TypeScript workspace, and those that the tests drive.

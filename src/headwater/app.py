@@ -106,7 +106,8 @@ class Running:
         self.opening = SocketOpening(settings.server, settings.socket, self._session)
         self.events = EventStreams(self.realms, high_water_bytes=settings.socket.high_water_bytes)
         prefix = settings.streams.prefix.rstrip("/")
-        pages = StreamHttp(prefix, self.realms, self.gate, self.events)
+        longest = settings.socket.max_id_bytes
+        pages = StreamHttp(prefix, self.realms, self.gate, self.events, max_id_bytes=longest)
         internal: list[tuple[str, ASGIApp]] = [(client_script.PATH, client_script.ClientScript())]
         internal += [(prefix, pages)] if prefix else []
         self.http = build_http_app(settings, self.runtime, internal)

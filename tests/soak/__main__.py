@@ -1,6 +1,6 @@
 """Runs a real server under load and misfortune for a while; says whether every client ended with its state.
 
-A process on SQLite, hundreds of clients of both protocols, writers; meanwhile SIGKILL and clean restarts, hot
+A process on SQLite, thousands of clients of both protocols, writers; meanwhile SIGKILL and clean restarts, hot
 reloads, clients that stop reading, clients that are cut off. In the end all is let go, and every client must
 hold what a plain GET tells. Prints what it checked, with counts; the exit code is 0 only if all held.
 """
@@ -224,7 +224,7 @@ class Soak:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="soak", description=__doc__)
     parser.add_argument("--seconds", type=float, default=120.0)
-    parser.add_argument("--clients", type=int, default=400, help="three quarters v1, one quarter v0")
+    parser.add_argument("--clients", type=int, default=2000, help="three quarters v1, one quarter v0")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     arguments = parser.parse_args()
     random.seed(arguments.seed)

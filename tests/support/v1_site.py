@@ -97,11 +97,14 @@ class V1Site(V1Stage):
     """A V1Stage with a port."""
 
     def __init__(self, settings: Settings, gate: Gate | None = None) -> None:
-        super().__init__(gate=gate, socket=settings.socket, streams=settings.streams)
+        super().__init__(
+            gate=gate, socket=settings.socket, streams=settings.streams, storage=settings.storage
+        )
         settings = replace(settings, server=replace(settings.server, port=0))
         prefix = settings.streams.prefix.rstrip("/")
         self.events = EventStreams(self.realms, high_water_bytes=settings.socket.high_water_bytes)
-        pages = StreamHttp(prefix, self.realms, self.gate, self.events)
+        longest = settings.socket.max_id_bytes
+        pages = StreamHttp(prefix, self.realms, self.gate, self.events, max_id_bytes=longest)
         self.executor = InProcess({})
         self.app = build_http_app(settings, self.executor, [(prefix, pages)] if prefix else [])
         self.opening = SocketOpening(

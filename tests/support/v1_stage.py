@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import orjson
 
 from headwater.clock import Stamps
-from headwater.config import Settings, SocketSettings, StreamSettings
+from headwater.config import Settings, SocketSettings, StorageSettings, StreamSettings
 from headwater.model import GroupKey, Item, Origin, Terms
 from headwater.server.gate import Gate
 from headwater.server.session_v1 import V1Session
@@ -46,9 +46,14 @@ class V1Stage:
         gate: Gate | None = None,
         socket: SocketSettings | None = None,
         streams: StreamSettings | None = None,
+        storage: StorageSettings | None = None,
     ) -> None:
         self.clock = HandClock()
-        self.settings = Settings(socket=socket or SocketSettings(), streams=streams or StreamSettings())
+        self.settings = Settings(
+            socket=socket or SocketSettings(),
+            streams=streams or StreamSettings(),
+            storage=storage or StorageSettings(),
+        )
         self.recorded = Recorded(inner or MemoryStore())
         self.store = HeldStore(self.recorded)  # pyright: ignore[reportArgumentType]
         stamps = Stamps(self.clock)

@@ -27,11 +27,14 @@ from headwater.streams.snapshot import read_snapshot
 class StreamHttp:
     """An ASGI application for everything below its prefix."""
 
-    def __init__(self, prefix: str, realms: Realms, gate: Gate, events: EventStreams) -> None:
+    def __init__(
+        self, prefix: str, realms: Realms, gate: Gate, events: EventStreams, *, max_id_bytes: int
+    ) -> None:
         self._prefix = prefix
         self._realms = realms
         self._gate = gate
         self._events = events
+        self._max_id_bytes = max_id_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request.
@@ -44,7 +47,8 @@ class StreamHttp:
             )
         query = read_query(scope["query_string"])
         headers = read_headers(scope["headers"])
-        target = read_target(scope["raw_path"].decode("latin-1")[len(self._prefix) :], query)
+        rest = scope["raw_path"].decode("latin-1")[len(self._prefix) :]
+        target = read_target(rest, query, max_id_bytes=self._max_id_bytes)
         await self._admit(target)
         if "text/event-stream" in headers.get("accept", "") and scope["method"] == "GET":
             cursor = read_cursor(headers.get("last-event-id") or one_value(query, "from"))

@@ -32,13 +32,21 @@ class Window(NamedTuple):
     before: int | None
 
 
-def read_target(rest: str, query: Values) -> Target:
+def read_target(rest: str, query: Values, *, max_id_bytes: int) -> Target:
     """The names in a path, split before they are unquoted so that they may hold slashes, or those in the
     query.
 
     :raises RouteUnknown: the path has another number of parts.
-    :raises InvalidInput: a name is empty or no UTF-8.
+    :raises InvalidInput: a name is empty, too long or no UTF-8.
     """
+    target = _read_target(rest, query)
+    for name in (*target.group, target.item or ""):
+        if len(name.encode()) > max_id_bytes:
+            raise InvalidInput(f"a name is longer than {max_id_bytes} bytes", limit=max_id_bytes)
+    return target
+
+
+def _read_target(rest: str, query: Values) -> Target:
     parts = rest.strip("/").split("/") if rest.strip("/") else []
     if not parts:
         stream, group, item = (one_value(query, name) for name in ("stream", "group", "id"))

@@ -64,8 +64,33 @@ class Case(NamedTuple):
 
 
 GREEK = "κόσμε".encode()
-SURROGATE = b"\xed\xa0\x80"
-BEYOND = b"\xf4\x90\x80\x80"
+GOOD_TEXTS = {
+    "at the ends of each length": "\x00\x7f\x80\u07ff\u0800\uffff\U00010000\U0010ffff".encode(),
+    "around the surrogates": "\ud7ff\ue000".encode(),
+    "of noncharacters": "\ufffe\uffff\U0001fffe\U0010ffff".encode(),
+    "of a replacement character": "\ufffd".encode(),
+}
+BAD_TEXTS = {
+    "a surrogate": b"\xed\xa0\x80",
+    "the last surrogate": b"\xed\xbf\xbf",
+    "a pair of surrogates": b"\xed\xa0\x80\xed\xb0\x80",
+    "a code point beyond Unicode": b"\xf4\x90\x80\x80",
+    "a sequence of five bytes": b"\xf8\x88\x80\x80\x80",
+    "a sequence of six bytes": b"\xfc\x84\x80\x80\x80\x80",
+    "an overlong slash of two bytes": b"\xc0\xaf",
+    "an overlong slash of three bytes": b"\xe0\x80\xaf",
+    "an overlong slash of four bytes": b"\xf0\x80\x80\xaf",
+    "the longest overlong": b"\xe0\x9f\xbf",
+    "an overlong zero": b"\xc0\x80",
+    "a lone continuation byte": b"\x80",
+    "lone continuation bytes": b"\xbf\x80\xbf",
+    "a lone first byte of two": b"\xc3 ",
+    "a lone first byte of three": b"\xe2 ",
+    "a lone first byte of four": b"\xf0 ",
+    "a cut character within": b"\xe2\x82 ",
+    "the byte FE": b"\xfe",
+    "the byte FF": b"\xff",
+}
 
 CASES = [
     Case("an empty message", text(""), (b"",)),
@@ -84,6 +109,10 @@ CASES = [
     Case("a ping of 126 bytes", frame(PING, b"*" * 126), code=1002),
     Case("a pong of 126 bytes", frame(PONG, b"*" * 126), code=1002),
     Case("a fragmented ping", frame(PING, b"a", fin=False), code=1002),
+    Case("a fragmented pong", frame(PONG, b"a", fin=False), code=1002),
+    Case("a fragmented close", frame(CLOSE, b"\x03\xe8", fin=False), code=1002),
+    Case("an unmasked ping", frame(PING, b"a", masked=False), code=1002),
+    Case("an unmasked close", frame(CLOSE, b"\x03\xe8", masked=False), code=1002),
     *[Case(f"reserved bits {bits}", frame(TEXT, b"a", reserved=bits), code=1002) for bits in range(1, 8)],
     Case("reserved bits of a ping", frame(PING, reserved=2), code=1002),
     Case("reserved bits of a close", frame(CLOSE, reserved=1), code=1002),
@@ -105,7 +134,13 @@ CASES = [
     Case("a continuation of nothing", frame(CONT, b"a"), code=1002),
     Case("a last continuation of nothing", text("a") + frame(CONT, b"b"), (b"a",), 1002),
     Case("a message amid fragments", text("a", fin=False) + text("b"), code=1002),
-    Case("a close amid fragments", text("a", fin=False) + close(1000), code=1002),
+    Case("a close amid fragments", text("a", fin=False) + close(1000) + frame(CONT, b"b"), code=1000),
+    Case("a continuation of nothing that goes on", frame(CONT, b"a", fin=False) + text("b"), code=1002),
+    Case(
+        "a message of 65,536 bytes in fragments of 1,300",
+        text("*" * 1300, fin=False) + frame(CONT, b"*" * 1300, fin=False) * 49 + frame(CONT, b"*" * 536),
+        (b"*" * 65_536,),
+    ),
     Case("Greek", text(GREEK), (GREEK,)),
     Case(
         "Greek in pieces of a byte",
@@ -114,13 +149,8 @@ CASES = [
         + frame(CONT),
         (GREEK,),
     ),
-    Case("the last code point", text("\U0010ffff"), ("\U0010ffff".encode(),)),
-    Case("a zero byte", text("\x00"), (b"\x00",)),
-    Case("a noncharacter", text("\ufffe"), ("\ufffe".encode(),)),
-    Case("a surrogate", text(SURROGATE), code=1007),
-    Case("a code point beyond Unicode", text(BEYOND), code=1007),
-    Case("an overlong slash", text(b"\xc0\xaf"), code=1007),
-    Case("a lone continuation byte", text(b"\x80"), code=1007),
+    *[Case(f"text {name}", text(data), (data,)) for name, data in GOOD_TEXTS.items()],
+    *[Case(f"text with {name}", text(b"a" + data + b"b"), code=1007) for name, data in BAD_TEXTS.items()],
     Case("a cut character", text(GREEK[:3]), code=1007),
     Case("a character cut by the last fragment", text(GREEK[:3], fin=False) + frame(CONT), code=1007),
     Case("bad bytes in a fragment, at once", text(b"a\xff", fin=False), code=1007),
@@ -192,8 +222,8 @@ async def test_each_case_byte_by_byte(stage: SocketStage, case: Case) -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 125])
 async def test_a_ping_is_answered_with_its_payload(echo: RawSocket, size: int) -> None:
-    echo.send(frame(PING, b"*" * size))
-    assert await echo.frame() == (PONG, b"*" * size)
+    echo.send(frame(PING, b"\xff" * size))
+    assert await echo.frame() == (PONG, b"\xff" * size)
 
 
 async def test_pings_amid_fragments_are_answered_before_the_message(echo: RawSocket) -> None:

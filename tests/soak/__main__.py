@@ -1,7 +1,7 @@
 """Runs a real server under load and misfortune for a while; says whether every client ended with its state.
 
-A process on SQLite, thousands of clients of both protocols, writers; meanwhile SIGKILL and clean restarts, hot
-reloads, clients that stop reading, clients that are cut off. In the end all is let go, and every client must
+A process on SQLite, thousands of clients of both protocols, writers; meanwhile SIGKILL and clean restarts,
+reloads, clients that stop reading or are cut off. In the end all is let go, and every client must
 hold what a plain GET tells. Prints what it checked, with counts; the exit code is 0 only if all held.
 """
 

@@ -123,8 +123,6 @@ class Inbound:
             raise Violation(CloseCode.PROTOCOL_ERROR, str(error)) from None
         except UnicodeDecodeError:
             raise Violation(CloseCode.INVALID_DATA, "the reason must be UTF-8") from None
-        if self._decoder is not None:
-            raise Violation(CloseCode.PROTOCOL_ERROR, "incomplete fragmented message")
         return Closing(data)
 
     def _text(self, data: bytes, final: bool) -> str | None:

@@ -1,9 +1,10 @@
 """Whatever happens, a client of protocol v1 ends with the store's state, in order, once.
 
-Any schedule of writes, deletes, updates, expiry, joins, leaves, windows that grow, lost connections, slow and
-silent clients, lost notices, swept deletes, rolled-up streams, restarts and lost stores, over a store whose
-commits and reads take effect and answer in any order that a busy machine allows. The clients are the
-reference store; each judges every frame and every state that it publishes.
+Any schedule of writes, deletes, updates, expiry, joins, leaves, presences, growing windows, lost connections,
+slow and silent clients, lost notices, swept deletes, rolled-up and trimmed streams, restarts and lost stores,
+over a store whose commits and reads take effect and answer in any order that a busy machine allows, beside
+pages of protocol v0. The clients are the reference store; each judges every frame and every state that it
+publishes.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from headwater.clock import Stamps
 from headwater.config import Settings, SocketSettings, StreamSettings
 from headwater.errors import StoreUnavailable
 from headwater.model import GroupKey, Origin, Terms, Write
+from headwater.protocol.v0 import V0Wire
+from headwater.server.session_v0 import V0Session
 from headwater.server.session_v1 import V1Session
 from headwater.server.websocket import Session
 from headwater.storage.base import Outcome, Store
@@ -34,21 +37,31 @@ from headwater.storage.sqlite import SqliteStore
 from headwater.streams import pace
 from headwater.streams.commits import Published
 from headwater.streams.presence import Presence
-from headwater.streams.realm import Realm, Realms
+from headwater.streams.realm import PRESENCE, Realm, Realms
+from headwater.streams.snapshot import read_snapshot
 from headwater.streams.writer import Writer
 from support.socket_server import OpenGate
 from support.stream_clock import HandClock
 from support.stream_store import HeldStore, turns
+from support.stream_v0_client import Place, PublishedClient
 from support.v1_client import HandSocket, JudgedClient, Recorded
+from support.v1_stage import PresenceGate
 
 NOBODY = Origin()
 GROUPS = [GroupKey("chat", "a"), GroupKey("chat", "ab"), GroupKey("news", "a")]
+PRESENT = GROUPS[0]
+THERE = GroupKey(PRESENT.stream + PRESENCE, PRESENT.group)
+KEPT = 2
+"""Items that each group of `news` keeps."""
 ITEMS = ["u", "v", "w", "x", "y", "z"]
 MOSTLY_ROOM = st.sampled_from([GROUPS[0]] * 4 + GROUPS)
 """One group sees most of what happens, so that things happen at the same time."""
 WISHES = st.tuples(
     MOSTLY_ROOM,
     st.sampled_from([(None, None), (None, None), (None, 1), (None, 3), ("x", None), ("y", None)]),
+)
+PLACES = st.builds(
+    lambda group, item: Place(*group, item), MOSTLY_ROOM, st.sampled_from([None, None, "x", "y"])
 )
 KINDS = ["set", "set", "grow", "append", "member", "delete", "delete", "send", "expiring"]
 WRITES = st.lists(
@@ -76,10 +89,49 @@ class HandLoop(asyncio.SelectorEventLoop):
         return self.hand
 
 
+class OldPage:
+    """A page of protocol v0 with its connection."""
+
+    def __init__(self, machine: V1Machine) -> None:
+        self.machine = machine
+        self.client = PublishedClient()
+        self.socket: HandSocket | None = None
+        self.reads = True
+
+    def connect(self) -> None:
+        self.socket = HandSocket(self.machine.high_water)
+        self.socket.session = V0Session(
+            self.socket, self.machine.v0, self.machine.realms, OpenGate(), SETTINGS.socket
+        )
+        for join in self.client.joins():
+            self.socket.session.message(join)
+
+    def disconnect(self) -> None:
+        if self.socket is not None and self.socket.session is not None:
+            self.socket.ended = True
+            self.socket.session.closed()
+        self.socket = None
+
+    def listen(self, name: str, place: Place) -> None:
+        join = self.client.listen(name, place)
+        if self.socket is not None and self.socket.session is not None:
+            self.socket.session.message(join)
+
+    def read(self) -> None:
+        while self.socket is not None and self.socket.waiting:
+            for payload in self.socket.read(1_000_000):
+                self.client.take(orjson.loads(payload))
+
+    @property
+    def idle(self) -> bool:
+        return self.socket is not None and not self.socket.waiting and not self.socket.full
+
+
 class V1Machine(RuleBasedStateMachine):
     """The machine over memory; the clients outlive restarts of the server's rooms."""
 
     clients = Bundle("clients")
+    pages = Bundle("pages")
     high_water = 1500
     rolled: ClassVar[Mapping[str, float]] = {}
     slice = 1000
@@ -90,6 +142,7 @@ class V1Machine(RuleBasedStateMachine):
         self.clock = HandClock()
         self.number = 0
         self.all: list[JudgedClient] = []
+        self.old: list[OldPage] = []
         self.writes: list[asyncio.Future[Any]] = []
         self.lose_notices = 0
         self.states: Any = {}
@@ -107,14 +160,18 @@ class V1Machine(RuleBasedStateMachine):
         self.store = HeldStore(self.recorded)  # pyright: ignore[reportArgumentType]
         stamps = Stamps(self.clock, self.store.stamp)
         self.realm = Realm(self.store, stamps, SETTINGS, self.clock)
-        fleeting = Realm(MemoryStore(), stamps, SETTINGS, self.clock)
-        self.realms = Realms(self.realm, fleeting)
-        self.presence = Presence(fleeting.queue, max_state_bytes=1000)
+        there = Recorded(MemoryStore(), self.states)
+        self.fleeting = Realm(there, stamps, SETTINGS, self.clock)  # pyright: ignore[reportArgumentType]
+        self.realms = Realms(self.realm, self.fleeting)
+        self.presence = Presence(self.fleeting.queue, max_state_bytes=1000)
+        self.presence.declare([PRESENT.stream])
+        self.v0 = V0Wire(stamps)
         self.writer = Writer(
             self.store, self.realm.queue, max_item_bytes=1_000_000, max_id_bytes=100, clock=self.clock
         )
         self.writer.declare({"chat": None, "news": None})
         self.realm.hub.declare(self.rolled)
+        self.realm.expiry.declare({"news": KEPT})
         publish = self.realm.hub.publish
 
         def perhaps(published: Sequence[Published]) -> None:
@@ -126,7 +183,7 @@ class V1Machine(RuleBasedStateMachine):
         self.realm.hub.publish = perhaps  # pyright: ignore[reportAttributeAccessIssue]
 
     def open(self, socket: HandSocket) -> Session:
-        return V1Session(socket, self.realms, self.presence, OpenGate(), SETTINGS.socket)
+        return V1Session(socket, self.realms, self.presence, PresenceGate(), SETTINGS.socket)
 
     # --- clients ---
 
@@ -149,6 +206,24 @@ class V1Machine(RuleBasedStateMachine):
     def subscribe(self, client: JudgedClient, wish: Any) -> None:
         group, (item, limit) = wish
         self.run(self.step(client.subscribe, group, item, limit))
+
+    @rule(client=clients, limit=st.sampled_from([None, None, 1, 3]))
+    def watch_who_is_there(self, client: JudgedClient, limit: int | None) -> None:
+        self.run(self.step(client.subscribe, THERE, None, limit))
+
+    @rule(client=clients, limit=st.sampled_from([None, None, 2]))
+    def be_there(self, client: JudgedClient, limit: int | None) -> None:
+        self.run(self.step(client.subscribe, PRESENT, None, limit, self.state()))
+
+    @rule(client=clients, index=st.integers(0, 5))
+    def change_state(self, client: JudgedClient, index: int) -> None:
+        there = [one for one in client.subscriptions if one.presence is not None]
+        if there:
+            self.run(self.step(client.set_state, there[index % len(there)], self.state()))
+
+    def state(self) -> dict[str, Any]:
+        self.number += 1
+        return {"g": list(THERE), "n": self.number}
 
     @rule(client=clients, index=st.integers(0, 5))
     def unsubscribe(self, client: JudgedClient, index: int) -> None:
@@ -189,6 +264,26 @@ class V1Machine(RuleBasedStateMachine):
     def stop_or_start_talking(self, client: JudgedClient) -> None:
         client.talks = not client.talks
         self.run(self.step(client.talk))
+
+    # --- pages of protocol v0 ---
+
+    @rule(target=pages, places=st.lists(PLACES, min_size=1, max_size=3))
+    def open_page(self, places: list[Place]) -> OldPage:
+        page = OldPage(self)
+        self.old.append(page)
+        for place in places:
+            self.number += 1
+            page.listen(f"listener {self.number}", place)
+        self.run(self.step(page.connect))
+        return page
+
+    @rule(page=pages)
+    def lose_or_find_page(self, page: OldPage) -> None:
+        self.run(self.step(page.disconnect if page.socket else page.connect))
+
+    @rule(page=pages)
+    def stop_or_start_reading_page(self, page: OldPage) -> None:
+        page.reads = not page.reads
 
     # --- writes ---
 
@@ -267,9 +362,26 @@ class V1Machine(RuleBasedStateMachine):
                 assert one.state.items() == stored, (
                     f"{one.stream}/{one.group}/{one.item} floor {one.state.floor}"
                 )
+        self.run(self.judge_presence())
+        for page in self.old:
+            for place, listener in page.client.listeners.values():
+                assert listener.synced, f"{place} never got a sync"
+                assert listener.state == self.run(self.shown(place)), place
+
+    async def judge_presence(self) -> None:
+        """Who is there is who gave a state and is subscribed now, with the last state given."""
+        there = (await read_snapshot(self.fleeting.store, THERE)).items
+        given = [
+            one.presence for client in self.all for one in client.subscriptions if one.presence is not None
+        ]
+        held = [{**orjson.loads(item.data), "id": ""} for item in there]
+        assert sorted(one["n"] for one in held) == sorted(one["n"] for one in given)
 
     @invariant()
     def clients_read(self) -> None:
+        for page in self.old:
+            if page.reads:
+                self.run(self.step(page.read))
         for client in self.all:
             if client.reads:
                 self.run(self.step(client.read))
@@ -334,7 +446,8 @@ class V1Machine(RuleBasedStateMachine):
 
     async def restart_server(self) -> None:
         """The server ends and begins again; its clients lose their connections and come back."""
-        connected = [client for client in self.all if client.socket is not None]
+        connected: list[JudgedClient | OldPage] = [*self.all, *self.old]
+        connected = [client for client in connected if client.socket is not None]
         for client in connected:
             client.disconnect()
         await self.store.release()
@@ -354,6 +467,10 @@ class V1Machine(RuleBasedStateMachine):
             client.reads = client.talks = True
             if client.socket is None:
                 client.connect()
+        for page in self.old:
+            page.reads = True
+            if page.socket is None:
+                page.connect()
         del lost
         for group in GROUPS:  # A last notice that was lost shows with the next one.
             self.writes.append(self.begin_write("set", group, "z", 0))
@@ -372,13 +489,16 @@ class V1Machine(RuleBasedStateMachine):
         for client in self.all:
             client.talk()
             client.read()
-        hub = self.realm.hub
-        feeds = [hub._feeds[group] for group in hub.groups]  # pyright: ignore[reportPrivateUsage]
+        for page in self.old:
+            page.read()
+        hubs = [self.realm.hub, self.fleeting.hub]
+        feeds = [hub._feeds[group] for hub in hubs for group in hub.groups]  # pyright: ignore[reportPrivateUsage]
         behind = any(not one.live for feed in feeds for one in feed.subscriptions)
         pending = any(feed.withheld(asyncio.get_running_loop().time()) for feed in feeds)
         flushing = any(one._flush for feed in feeds for one in feed._lanes.values())  # pyright: ignore[reportPrivateUsage]
-        resting = all(client.idle for client in self.all)
-        return resting and not flushing and not behind and not pending and not self.realm.queue.pending_bytes
+        resting = all(client.idle for client in [*self.all, *self.old])
+        queued = self.realm.queue.pending_bytes or self.fleeting.queue.pending_bytes
+        return resting and not flushing and not behind and not pending and not queued
 
     def pass_time(self, seconds: float) -> None:
         loop = self.runner.get_loop()
@@ -388,11 +508,16 @@ class V1Machine(RuleBasedStateMachine):
     async def breathe(self) -> None:
         """Give threads a moment, where the store has some."""
 
+    async def shown(self, place: Place) -> Any:
+        items = [orjson.loads(item.data) for item in await self.writer.get_group(place.stream, place.group)]
+        return items if place.item is None else next((one for one in items if one["id"] == place.item), None)
+
     async def stored(self, one: Any) -> list[dict[str, Any]]:
-        items = await self.writer.get_group(one.stream, one.group)
+        group = GroupKey(one.stream, one.group)
+        snapshot = await read_snapshot(self.realms.of(one.stream).store, group)
         return [
             orjson.loads(item.data)
-            for item in items
+            for item in snapshot.items
             if one.item in (None, item.id) and item.created >= one.state.floor
         ]
 
@@ -417,6 +542,7 @@ class MemoryMachine(V1Machine):
 
     @rule()
     def lose_the_store(self) -> None:
+        self.clock.time += 10  # Pages of protocol v0 go by the clock where nothing was kept.
         self.recorded.inner = LastingMemory()
         self.run(self.restart_server())
 

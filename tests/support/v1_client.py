@@ -164,8 +164,14 @@ class JudgedClient:
 
     # --- what is asked for ---
 
-    def subscribe(self, group: GroupKey, item: str | None, limit: int | None) -> Subscription:
-        one = self.store.subscribe(*group, item, limit=limit)
+    def subscribe(
+        self,
+        group: GroupKey,
+        item: str | None,
+        limit: int | None,
+        presence: dict[str, Any] | None = None,
+    ) -> Subscription:
+        one = self.store.subscribe(*group, item, limit=limit, state=presence)
         self.subscriptions.append(one)
         self._wanted.add((group, item))
         self.talk()
@@ -179,6 +185,10 @@ class JudgedClient:
 
     def more(self, one: Subscription, limit: int) -> None:
         self.store.more(one, limit)
+        self.talk()
+
+    def set_state(self, one: Subscription, presence: dict[str, Any]) -> None:
+        self.store.set_state(one, presence)
         self.talk()
 
     # --- the rules ---

@@ -105,11 +105,9 @@ class Running:
         self.gate = StreamGate(self.runtime.access)
         self.opening = SocketOpening(settings.server, settings.socket, self._session)
         self.events = EventStreams(self.realms, high_water_bytes=settings.socket.high_water_bytes)
-        prefix = settings.streams.prefix.rstrip("/")
-        longest = settings.socket.max_id_bytes
-        pages = StreamHttp(prefix, self.realms, self.gate, self.events, max_id_bytes=longest)
+        pages = StreamHttp(self.realms, self.gate, self.events, settings)
         internal: list[tuple[str, ASGIApp]] = [(client_script.PATH, client_script.ClientScript())]
-        internal += [(prefix, pages)] if prefix else []
+        internal += [(pages.prefix, pages)] if pages.prefix else []
         self.http = build_http_app(settings, self.runtime, internal)
         self.server = HttpServer(self.http, settings.server, cast(Any, self.opening.protocol))
         self._v0 = V0Wire(stamps)

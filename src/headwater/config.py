@@ -121,6 +121,14 @@ class StreamSettings:
         may_be_empty=True,
     )
     page_bytes: int = _setting(1 * MIB, "One page of a catch-up, in bytes of item data.", least=1)
+    max_window: int = _setting(
+        1000, "Most items that a window grows by at once, over a socket or by `limit` over HTTP.", least=1
+    )
+    max_snapshot_bytes: int = _setting(
+        32 * MIB,
+        "Largest group that plain HTTP answers whole, in bytes; above it the answer is 413: use `limit`.",
+        least=1,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import pytest
 from headwater.config import Settings, StreamSettings
 from headwater.model import GroupKey
 from headwater.steps.declare import Project
+from headwater.streams import snapshot
 from support.http_site import step, tell
 from support.v1_site import V1Site, v1_site
 from support.v1_stage import PresenceGate
@@ -84,6 +85,44 @@ async def test_windows_page_back_to_the_beginning(site: V1Site) -> None:
 
     assert seen == ["0", "1", "2", "3", "4"]
     assert page["before"] is None
+
+
+async def test_a_window_ends_with_a_page_and_goes_on_before_it() -> None:
+    async with v1_site(Settings(streams=StreamSettings(page_bytes=2500))) as site:
+        for number in range(5):
+            await site.set(str(number), text="x" * 900)
+        page = (await site.get("/streams/chat/room?limit=4")).json
+        assert [item["id"] for item in page["items"]] == ["2", "3", "4"]
+        page = (await site.get(f"/streams/chat/room?limit=4&before={page['before']}")).json
+        assert ([item["id"] for item in page["items"]], page["before"]) == (["0", "1"], None)
+
+
+async def test_a_window_has_so_many_items_at_most() -> None:
+    async with v1_site(Settings(streams=StreamSettings(max_window=2))) as site:
+        for number in range(3):
+            await site.set(str(number))
+        for path in ("?limit=3", "?before=4"):
+            page = (await site.get(f"/streams/chat/room{path}")).json
+            assert ([item["id"] for item in page["items"]], page["before"]) == (["1", "2"], 2)
+
+
+async def test_a_group_too_large_to_be_answered_whole_is_read_in_parts() -> None:
+    async with v1_site(Settings(streams=StreamSettings(max_snapshot_bytes=2000))) as site:
+        for number in range(3):
+            await site.set(str(number), text="x" * 900)
+        answer = await site.get("/streams/chat/room")
+        assert (answer.status, answer.json["code"], answer.json["limit"]) == (413, "TOO_LARGE", 2000)
+        assert "limit=" in answer.json["hint"]
+        assert len((await site.get("/streams/chat/room?limit=3")).json["items"]) == 3
+        assert (await site.get("/streams/chat/room/1")).status == 200
+
+
+async def test_a_large_group_is_in_order_too(site: V1Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot, "MANY", 2)
+    for item in ("b", "a", "c", "b"):
+        await site.set(item)
+    answer = await site.get("/streams/chat/room")
+    assert [item["id"] for item in answer.json["items"]] == ["b", "a", "c"]
 
 
 @pytest.mark.parametrize(

@@ -166,12 +166,17 @@ class Histories(RuleBasedStateMachine):
             while self.do(store.sweep(now=now, tombstone_age=30.0, limit=limit)) == limit:
                 pass
 
-    @rule(key=keys, before=st.integers(1, 60), limit=st.integers(1, 6))
-    def look_through_a_window(self, key: GroupKey, before: int, limit: int) -> None:
-        expected = self.model.window(key, before, limit)
-        older = self.model.window(key, expected[0].created, 1) if expected else []
+    @rule(
+        key=keys,
+        before=st.integers(1, 60),
+        limit=st.integers(1, 6),
+        limit_bytes=st.sampled_from([1, 100, 1_000_000]),
+    )
+    def look_through_a_window(self, key: GroupKey, before: int, limit: int, limit_bytes: int) -> None:
+        expected = self.model.window(key, before, limit, limit_bytes)
+        older = self.model.window(key, expected[0].created, 1, 1) if expected else []
         for name, store in self.stores:
-            page = self.do(store.window(key, before=before, limit=limit))
+            page = self.do(store.window(key, before=before, limit=limit, limit_bytes=limit_bytes))
             head = self.model.head(key)
             assert page == Page(expected, [], head.version, not older, head), name
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from headwater.errors import HeadwaterError
 from headwater.model import Change, GroupKey, Head, Item, Tombstone, Write
-from headwater.storage.base import Outcome, Repeated
+from headwater.storage.base import ENTRY_BYTES, Outcome, Repeated
 
 
 @dataclass
@@ -55,9 +55,12 @@ class StoreModel:
         gone = (found for found in self._range(key, after, through) if found[1].data is None)
         return [Tombstone(item_id, entry.version) for item_id, entry in gone]
 
-    def window(self, key: GroupKey, before: int, limit: int) -> list[Item]:
+    def window(self, key: GroupKey, before: int, limit: int, limit_bytes: int) -> list[Item]:
         items = sorted(self.items(key), key=lambda item: item.created)
-        return [item for item in items if item.created < before][-limit:]
+        newest = [item for item in items if item.created < before][-limit:]
+        while sum(len(item.data) + ENTRY_BYTES for item in newest[1:]) > limit_bytes:
+            newest = newest[1:]
+        return newest
 
     def due(self, now: float) -> list[tuple[float, GroupKey, str, int]]:
         return sorted(

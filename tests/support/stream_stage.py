@@ -36,7 +36,7 @@ class StreamStage:
     ) -> None:
         self.store = store or HeldStore(MemoryStore())
         self.stamps = Stamps(clock or HandClock(), self.store.stamp)
-        self.hub = Hub(self.store, ring_bytes=ring_bytes, page_bytes=page_bytes)
+        self.hub = Hub(self.store, ring_bytes=ring_bytes, page_bytes=page_bytes, max_window=1000)
         self.queue = CommitQueue(
             self.store, self.stamps, self.hub.publish, max_pending_bytes=max_pending_bytes
         )

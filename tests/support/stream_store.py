@@ -106,8 +106,11 @@ class HeldStore:
             "read", lambda: self.inner.read(group, after=after, limit_bytes=limit_bytes, only=only)
         )
 
-    async def window(self, group: GroupKey, *, before: int | None, limit: int) -> Page:
-        return await self._through("read", lambda: self.inner.window(group, before=before, limit=limit))
+    async def window(self, group: GroupKey, *, before: int | None, limit: int, limit_bytes: int) -> Page:
+        return await self._through(
+            "read",
+            lambda: self.inner.window(group, before=before, limit=limit, limit_bytes=limit_bytes),
+        )
 
     def __getattr__(self, verb: str) -> Any:
         """Verbs that are never held."""

@@ -101,12 +101,10 @@ class V1Site(V1Stage):
             gate=gate, socket=settings.socket, streams=settings.streams, storage=settings.storage
         )
         settings = replace(settings, server=replace(settings.server, port=0))
-        prefix = settings.streams.prefix.rstrip("/")
         self.events = EventStreams(self.realms, high_water_bytes=settings.socket.high_water_bytes)
-        longest = settings.socket.max_id_bytes
-        pages = StreamHttp(prefix, self.realms, self.gate, self.events, max_id_bytes=longest)
+        pages = StreamHttp(self.realms, self.gate, self.events, settings)
         self.executor = InProcess({})
-        self.app = build_http_app(settings, self.executor, [(prefix, pages)] if prefix else [])
+        self.app = build_http_app(settings, self.executor, [(pages.prefix, pages)] if pages.prefix else [])
         self.opening = SocketOpening(
             settings.server,
             settings.socket,

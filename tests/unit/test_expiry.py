@@ -10,6 +10,7 @@ import pytest
 
 from headwater.errors import StoreUnavailable
 from headwater.model import GroupKey, Origin, Terms
+from headwater.streams import expiry
 from support.stream_store import turns
 from support.v1_stage import ROOM, V1Stage
 
@@ -94,6 +95,19 @@ async def test_a_stream_keeps_its_newest(stage: V1Stage) -> None:
     await stage.durable.expiry.once()
 
     assert await ids(stage) == ["3", "4", "5"]
+
+
+async def test_a_stream_keeps_its_newest_however_large_they_are(
+    stage: V1Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expiry, "PAGE_BYTES", 1000)
+    monkeypatch.setattr(expiry, "AT_ONCE", 2)
+    stage.durable.expiry.declare({"chat": 4})
+    for number in range(11):
+        await stage.set(str(number), text="x" * 900)
+    await stage.durable.expiry.once()
+
+    assert await ids(stage) == ["7", "8", "9", "10"]
 
 
 async def test_what_a_stream_kept_before_it_was_told_to_is_trimmed_at_start(stage: V1Stage) -> None:

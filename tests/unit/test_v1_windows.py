@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import orjson
 import pytest
 
+from headwater.config import StreamSettings
 from headwater.model import Origin
 from support.stream_store import turns
 from support.v1_client import JudgedClient
@@ -109,3 +111,56 @@ async def test_more_of_what_is_no_window_is_refused(stage: V1Stage) -> None:
 
     assert [error["code"] for error in client.errors] == ["INVALID_INPUT"]
     assert one.state.live
+
+
+async def test_it_comes_in_pages_where_its_items_are_large() -> None:
+    stage = V1Stage(streams=StreamSettings(page_bytes=2000))
+    for number in range(20):
+        await stage.set(str(number), text="x" * 900)
+    client = await window(stage, 10)
+    one = client.subscriptions[0]
+    assert ids(client) == [str(number) for number in range(10, 20)]
+    client.more(one, 7)
+    await stage.exchange(client)
+    assert ids(client) == [str(number) for number in range(3, 20)]
+    await stage.close()
+
+
+async def test_who_reads_slowly_gets_all_of_a_large_one() -> None:
+    stage = V1Stage(streams=StreamSettings(page_bytes=2000))
+    for number in range(20):
+        await stage.set(str(number), text="x" * 900)
+    client = stage.connect(high_water=500)
+    one = client.subscribe(ROOM, None, 10)
+    for _ in range(40):
+        await turns()
+        client.read(1)
+    assert (one.state.live, ids(client)) == (True, [str(number) for number in range(10, 20)])
+    assert one.state.floor == 11
+    await stage.close()
+
+
+async def test_it_grows_by_so_many_items_at_once() -> None:
+    stage = V1Stage(streams=StreamSettings(max_window=2))
+    for number in range(6):
+        await stage.set(str(number), n=number)
+    client = await window(stage, 5)
+    assert ids(client) == ["4", "5"]
+    client.more(client.subscriptions[0], 5)
+    await stage.exchange(client)
+    assert ids(client) == ["2", "3", "4", "5"]
+    await stage.close()
+
+
+@pytest.mark.parametrize("cursor", [{}, {"from": {"epoch": "other", "v": 3}}])
+async def test_a_floor_without_what_is_above_it_counts_for_nothing(
+    stage: V1Stage, cursor: dict[str, Any]
+) -> None:
+    client = stage.connect()
+    one = client.store.subscribe(*ROOM, limit=3)
+    client.subscriptions.append(one)
+    asked = orjson.loads(client.store.outbox.pop()) | {"floor": 6} | cursor
+    client.store.outbox.append(orjson.dumps(asked).decode())
+    client.talk()
+    await stage.exchange(client)
+    assert ids(client) == ["3", "4", "5"]

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import orjson
 from starlette.types import Receive, Scope, Send
 
+from headwater.config import Settings, StreamSettings
 from headwater.errors import HeadwaterError, MethodNotAllowed, UnknownItem
 from headwater.model import Item
 from headwater.server.gate import Admissions, Gate
@@ -27,14 +28,14 @@ from headwater.streams.snapshot import read_snapshot
 class StreamHttp:
     """An ASGI application for everything below its prefix."""
 
-    def __init__(
-        self, prefix: str, realms: Realms, gate: Gate, events: EventStreams, *, max_id_bytes: int
-    ) -> None:
-        self._prefix = prefix
+    def __init__(self, realms: Realms, gate: Gate, events: EventStreams, settings: Settings) -> None:
+        self.prefix = settings.streams.prefix.rstrip("/")
+        """The path that it is to be mounted at; empty where it is turned off."""
         self._realms = realms
         self._gate = gate
         self._events = events
-        self._max_id_bytes = max_id_bytes
+        self._limits = settings.streams
+        self._max_id_bytes = settings.socket.max_id_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request.
@@ -47,18 +48,18 @@ class StreamHttp:
             )
         query = read_query(scope["query_string"])
         headers = read_headers(scope["headers"])
-        rest = scope["raw_path"].decode("latin-1")[len(self._prefix) :]
+        rest = scope["raw_path"].decode("latin-1")[len(self.prefix) :]
         target = read_target(rest, query, max_id_bytes=self._max_id_bytes)
         await self._admit(target)
         if "text/event-stream" in headers.get("accept", "") and scope["method"] == "GET":
             cursor = read_cursor(headers.get("last-event-id") or one_value(query, "from"))
-            window = read_window(query)
+            window = read_window(query, self._limits.max_window)
             await self._events.serve(target, cursor, window.limit if window else None, receive, send)
             return
         store = self._realms.of(target.group.stream).store
-        await _answer(
-            await _read(store, target, read_window(query)), store.epoch, headers, scope["method"], send
-        )
+        window = read_window(query, self._limits.max_window)
+        reading = await _read(store, target, window, self._limits)
+        await _answer(reading, store.epoch, headers, scope["method"], send)
 
     async def _admit(self, target: Target) -> None:
         """Ask the project's rule.
@@ -83,10 +84,11 @@ class Reading(NamedTuple):
     body: bytes
 
 
-async def _read(store: Store, target: Target, window: Window | None) -> Reading:
+async def _read(store: Store, target: Target, window: Window | None, limits: StreamSettings) -> Reading:
     """The item, the group, or a window of it.
 
     :raises UnknownItem: there is no such item.
+    :raises TooLarge: the group is larger than plain HTTP answers whole.
     :raises StoreUnavailable: the store cannot be read.
     """
     if target.item is not None:
@@ -96,9 +98,10 @@ async def _read(store: Store, target: Target, window: Window | None) -> Reading:
         return Reading(found.items[0].version, found.items[0].data)
     epoch = orjson.dumps(store.epoch)
     if window is None:
-        whole = await read_snapshot(store, target.group)
+        whole = await read_snapshot(store, target.group, max_bytes=limits.max_snapshot_bytes)
         return Reading(whole.version, _group(whole.items, whole.version, epoch))
-    page = await store.window(target.group, before=window.before, limit=window.limit)
+    before, size = window.before, limits.page_bytes
+    page = await store.window(target.group, before=before, limit=window.limit, limit_bytes=size)
     older = None if page.complete else page.items[0].created
     paging = b',"before":%b' % orjson.dumps(older)
     return Reading(page.through, _group(page.items, page.through, epoch, paging))

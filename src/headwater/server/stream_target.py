@@ -10,10 +10,6 @@ from headwater.model import GroupKey
 from headwater.protocol.v1 import Cursor
 from headwater.server.incoming import Values
 
-MAX_WINDOW = 1000
-"""Items in one answer with `limit`; who wants more pages on."""
-
-
 _VERSION_DIGITS = 16
 """Of the largest version that JSON can tell, 2**53; a longer one is none that this server gave."""
 
@@ -85,15 +81,15 @@ def read_cursor(text: str) -> Cursor | None:
     return Cursor(epoch, int(version))
 
 
-def read_window(query: Values) -> Window | None:
-    """The window that a query asks for, or None for everything.
+def read_window(query: Values, most: int) -> Window | None:
+    """The window that a query asks for, of at most so many items, or None for everything.
 
     :raises InvalidInput: `limit` or `before` is no whole number above 0.
     """
     if "limit" not in query and "before" not in query:
         return None
-    limit = _count(query, "limit") if "limit" in query else MAX_WINDOW
-    return Window(min(limit, MAX_WINDOW), _count(query, "before") if "before" in query else None)
+    limit = _count(query, "limit") if "limit" in query else most
+    return Window(min(limit, most), _count(query, "before") if "before" in query else None)
 
 
 def _count(query: Values, name: str) -> int:

@@ -127,11 +127,12 @@ class Store(Protocol):
         """
         ...
 
-    async def window(self, group: GroupKey, *, before: int | None, limit: int) -> Page:
+    async def window(self, group: GroupKey, *, before: int | None, limit: int, limit_bytes: int) -> Page:
         """The newest `limit` items of a group, or of those created below version `before`, in creation order.
 
-        `tombstones` is empty, `through` the group's version at that moment, and `complete` tells that no item
-        is older. Its cost does not grow with the group.
+        They are fewer where a page would pass `limit_bytes` (see `read`). `tombstones` is empty, `through`
+        the group's version at that moment, and `complete` tells that no item is older. Its cost does not grow
+        with the group.
 
         :raises StoreUnavailable: the store cannot be read.
         """

@@ -10,13 +10,14 @@ import secrets
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
-from heapq import nlargest, nsmallest
+from heapq import nsmallest
 from typing import NamedTuple
 
 from headwater.errors import HeadwaterError, StoreUnavailable
 from headwater.model import Change, GroupKey, Head, Item, Tombstone, Write
 from headwater.storage.base import ENTRY_BYTES, Due, GroupInfo, Outcome, Page, Repeated
 from headwater.storage.decide import check_names, data_after
+from headwater.storage.newest import newest_of
 
 _SLACK = 64
 """A group's history may hold this many stale entries more than live ones before it is rebuilt."""
@@ -43,6 +44,7 @@ class _Group:
     def __init__(self, base: int) -> None:
         self.version = self.floor = base
         self.held: dict[str, Item] = {}
+        """In creation order: an item that is written again keeps its place."""
         self.gone: dict[str, Tombstone] = {}
         self.versions: list[int] = []
         self.ids: list[str] = []
@@ -123,17 +125,16 @@ class MemoryStore:
             entries.append(entry)
         return _page(entries, head.version, head, snapshot=after == 0)
 
-    async def window(self, group: GroupKey, *, before: int | None, limit: int) -> Page:
+    async def window(self, group: GroupKey, *, before: int | None, limit: int, limit_bytes: int) -> Page:
         """See Store.window."""
         self._check_open()
         known = self._groups.get(group)
         if known is None:
             return Page([], [], self._base, True, Head(self._base, self._base))
         below = known.version + 1 if before is None else before
-        older = [item for item in known.held.values() if item.created < below]
-        newest = nlargest(limit, older, key=lambda item: item.created)[::-1]
-        head = Head(known.version, known.floor)
-        return Page(newest, [], known.version, len(newest) == len(older), head)
+        older = (item for item in reversed(known.held.values()) if item.created < below)
+        newest, complete = newest_of(older, limit, limit_bytes)
+        return Page(newest, [], known.version, complete, Head(known.version, known.floor))
 
     async def heads(self, groups: Sequence[GroupKey]) -> list[Head]:
         """See Store.heads."""

@@ -29,10 +29,6 @@ Resume = Callable[[Subscription], None]
 _ReadKey = tuple[Feed, int, str | None]
 
 
-MAX_WINDOW = 1000
-"""Items that a window grows by at once, whatever the client asks: a page must stay bounded."""
-
-
 class PageReader:
     """Reads pages of the store; those of one feed who ask for the same page at the same time share one read.
 
@@ -65,7 +61,7 @@ class PageReader:
 
     async def window(self, group: GroupKey, before: int | None, limit: int) -> Page:
         """See Store.window."""
-        return await self._store.window(group, before=before, limit=limit)
+        return await self._store.window(group, before=before, limit=limit, limit_bytes=self._page_bytes)
 
     async def _read(self, key: _ReadKey) -> Page:
         feed, after, only = key
@@ -125,32 +121,29 @@ async def catch_up(subscription: Subscription, feed: Feed, reader: PageReader, r
 
 
 async def _fill_window(subscription: Subscription, encoder: CatchUpEncoder, reader: PageReader) -> bool:
-    """Send the newest items to a window that holds nothing, and older ones that were asked for. What happened
-    since it was read follows like any catch-up. False when the subscriber is full, or gone.
+    """Send the newest items to a window that holds nothing, and older ones that were asked for, page by page.
+    What happened since they were read follows like any catch-up. False when the subscriber is full, or gone.
 
     :raises StoreUnavailable: the store cannot be read.
     """
-    if subscription.limit is None:
-        subscription.older = 0
-    elif not subscription.cursor:
-        page = await reader.window(subscription.group, None, min(subscription.limit, MAX_WINDOW))
+    if subscription.limit is not None and not subscription.cursor:
+        subscription.floor = 0
+        page = await reader.window(subscription.group, None, subscription.limit)
         floor = 0 if page.complete else page.items[0].created
         frames = encoder.stretch(Stretch(page.items, (), page.through, page.head.version))
         if subscription.closed or (frames and not subscription.subscriber.offer(frames)):
             return False
-        subscription.floor, subscription.older = floor, 0
+        subscription.floor, subscription.older = floor, subscription.limit - len(page.items)
         subscription.advance(page.through)
-    elif subscription.older and subscription.floor:
-        asked = subscription.older
-        page = await reader.window(subscription.group, subscription.floor, min(asked, MAX_WINDOW))
+    while subscription.older and subscription.floor:
+        page = await reader.window(subscription.group, subscription.floor, subscription.older)
         frames = encoder.older(Stretch(page.items, (), subscription.cursor, page.head.version))
         if subscription.closed or (frames and not subscription.subscriber.offer(frames)):
             return False
         subscription.floor = 0 if page.complete else page.items[0].created
         subscription.seen = page.through
-        subscription.older -= asked
-    else:
-        subscription.older = 0
+        subscription.older -= len(page.items)
+    subscription.older = 0
     return True
 
 

@@ -24,6 +24,9 @@ EVERY_SECONDS = 1.0
 AT_ONCE = 1000
 """Deletes in one go, so that a million due items do not hold up the writes of others."""
 
+PAGE_BYTES = 1024 * 1024
+"""One read of items, whose data is not even looked at."""
+
 ORIGIN = Origin("expiry", "")
 
 
@@ -92,12 +95,24 @@ class Expiry:
         keep = self._keep.get(group.stream)
         if keep is None:
             return
-        kept = await self._store.window(group, before=None, limit=keep)
-        while not kept.complete:
-            older = await self._store.window(group, before=kept.items[0].created, limit=AT_ONCE)
-            await self._delete([(group, item.id, item.version) for item in older.items])
-            if older.complete:
+        below = await self._floor(group, keep)
+        while below:
+            older = await self._store.window(group, before=below, limit=AT_ONCE, limit_bytes=PAGE_BYTES)
+            if not older.items:
                 return
+            await self._delete([(group, item.id, item.version) for item in older.items])
+
+    async def _floor(self, group: GroupKey, keep: int) -> int:
+        """The creating version of the oldest item to be kept; 0 where nothing is older."""
+        before = None
+        while True:
+            page = await self._store.window(group, before=before, limit=keep, limit_bytes=PAGE_BYTES)
+            if page.complete:
+                return 0
+            before = page.items[0].created
+            keep -= len(page.items)
+            if not keep:
+                return before
 
     async def _delete(self, doomed: list[tuple[GroupKey, str, int]]) -> None:
         """Delete each while it still has that version; one that was written meanwhile lives on."""

@@ -32,10 +32,17 @@ class Hub:
     """All feeds of the process."""
 
     def __init__(
-        self, store: Store, *, ring_bytes: int, page_bytes: int, numbers: Iterator[int] | None = None
+        self,
+        store: Store,
+        *,
+        ring_bytes: int,
+        page_bytes: int,
+        max_window: int,
+        numbers: Iterator[int] | None = None,
     ) -> None:
         """`numbers` name the feeds; hubs whose subscribers share a socket must share them."""
         self._reader = PageReader(store, page_bytes)
+        self._max_window = max_window
         self._ring_bytes = ring_bytes
         self._feeds: dict[GroupKey, Feed] = {}
         self._numbers = count(1) if numbers is None else numbers
@@ -100,6 +107,8 @@ class Hub:
         """Begin a subscription as it is, with its cursor; its catch-up starts at once, but sends nothing
         before the next loop turn. Answers the number of its feed."""
         group = subscription.group
+        if subscription.limit is not None:
+            subscription.limit = min(subscription.limit, self._max_window)
         feed = self._feeds.get(group)
         if feed is None:
             feed = self._feeds[group] = Feed(
@@ -151,7 +160,7 @@ class Hub:
 
     def more(self, subscription: Subscription, limit: int) -> None:
         """Extend a subscription's window by older items. It is behind until it has them."""
-        subscription.older += limit
+        subscription.older = min(subscription.older + limit, self._max_window)
         feed = self._feeds.get(subscription.group)
         if feed is not None and subscription.live:
             feed.set_behind(subscription)

@@ -36,7 +36,11 @@ class Realm:
         self.store = store
         streams = settings.streams
         self.hub = Hub(
-            store, ring_bytes=streams.ring_bytes, page_bytes=streams.page_bytes, numbers=_FEED_NUMBERS
+            store,
+            ring_bytes=streams.ring_bytes,
+            page_bytes=streams.page_bytes,
+            max_window=streams.max_window,
+            numbers=_FEED_NUMBERS,
         )
         self.queue = CommitQueue(
             store, stamps, self._publish, max_pending_bytes=settings.storage.max_pending_bytes

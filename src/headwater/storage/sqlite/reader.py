@@ -18,6 +18,7 @@ import apsw
 from headwater.model import GroupKey, Head, Item, Tombstone
 from headwater.storage.base import ENTRY_BYTES, Due, GroupInfo, Page
 from headwater.storage.decide import is_text
+from headwater.storage.newest import newest_of
 from headwater.storage.sqlite.database import Database, connect
 from headwater.storage.sqlite.errors import translate
 from headwater.storage.sqlite.groups import GroupState, KnownGroups, load
@@ -100,16 +101,16 @@ class Reader:
                     gone = [Tombstone(item_id, version)]
             return Page(items, gone, head.version, True, head)
 
-    def window(self, key: GroupKey, before: int | None, limit: int) -> Page:
+    def window(self, key: GroupKey, before: int | None, limit: int, limit_bytes: int) -> Page:
         """See Store.window. Items are clustered by creation, so this is the end of a range."""
         with self._snapshot(key) as snapshot:
             head, state = snapshot.head(), snapshot.state
             if state is None:
                 return Page([], [], head.version, True, head)
             below = state.version + 1 if before is None else before
-            rows = snapshot.db.execute(_WINDOW, (state.gid, below, limit + 1)).fetchall()
-            newest = [Item(*row) for row in rows[:limit]]
-            return Page(newest[::-1], [], head.version, len(rows) <= limit, head)
+            rows = snapshot.db.execute(_WINDOW, (state.gid, below, limit + 1))
+            newest, complete = newest_of((Item(*row) for row in rows), limit, limit_bytes)
+            return Page(newest, [], head.version, complete, head)
 
     def due(self, now: float, limit: int) -> list[Due]:
         """See Store.due."""

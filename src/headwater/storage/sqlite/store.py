@@ -79,9 +79,9 @@ class SqliteStore:
             return await self._looking.run(partial(self._lookups.read_one, group, only, after))
         return await self._paging.run(partial(self._pages.read, group, after, limit_bytes))
 
-    async def window(self, group: GroupKey, *, before: int | None, limit: int) -> Page:
+    async def window(self, group: GroupKey, *, before: int | None, limit: int, limit_bytes: int) -> Page:
         """See Store.window."""
-        return await self._looking.run(partial(self._lookups.window, group, before, limit))
+        return await self._looking.run(partial(self._lookups.window, group, before, limit, limit_bytes))
 
     async def heads(self, groups: Sequence[GroupKey]) -> list[Head]:
         """See Store.heads."""

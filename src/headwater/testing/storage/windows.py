@@ -7,6 +7,9 @@ from headwater.model import GroupKey
 from headwater.storage.base import Page
 from headwater.testing.storage.place import Check, G, Place, drop, put
 
+WIDE = 1_000_000
+"""Bytes that no window of these checks reaches."""
+
 
 async def a_window_is_the_newest_items_in_creation_order(place: Place) -> None:
     await place.commit(put("a"), put("b"), put("c"), put("d"), put("b"))
@@ -41,8 +44,18 @@ async def an_item_set_again_after_its_delete_is_the_newest(place: Place) -> None
     assert _order(await _window(place, limit=1)) == ["a"]
 
 
+async def a_window_ends_once_it_passes_its_bytes(place: Place) -> None:
+    await place.commit(*[put(name, b'{"text":"%b"}' % (b"x" * 1000)) for name in "abcd"])
+    page = await _window(place, limit=9, limit_bytes=1500)
+    assert (_order(page), page.complete) == (["c", "d"], False)
+    page = await _window(place, before=page.items[0].created, limit=9, limit_bytes=1500)
+    assert (_order(page), page.complete) == (["a", "b"], True)
+    assert _order(await _window(place, limit=9, limit_bytes=1)) == ["d"]
+
+
 async def a_window_of_an_unknown_group_is_empty_and_whole(place: Place) -> None:
-    page = await (await place.store()).window(GroupKey("room", "never written"), before=None, limit=3)
+    store, group = await place.store(), GroupKey("room", "never written")
+    page = await store.window(group, before=None, limit=3, limit_bytes=WIDE)
     assert (page.items, page.complete) == ([], True)
 
 
@@ -50,8 +63,9 @@ def _order(page: Page) -> list[str]:
     return [item.id for item in page.items]
 
 
-async def _window(place: Place, *, limit: int, before: int | None = None) -> Page:
-    return await (await place.store()).window(G, before=before, limit=limit)
+async def _window(place: Place, *, limit: int, before: int | None = None, limit_bytes: int = WIDE) -> Page:
+    store = await place.store()
+    return await store.window(G, before=before, limit=limit, limit_bytes=limit_bytes)
 
 
 CHECKS: tuple[Check, ...] = (
@@ -60,5 +74,6 @@ CHECKS: tuple[Check, ...] = (
     a_window_goes_on_below_its_oldest_item,
     a_window_is_as_of_the_group_s_version_and_without_deletes,
     an_item_set_again_after_its_delete_is_the_newest,
+    a_window_ends_once_it_passes_its_bytes,
     a_window_of_an_unknown_group_is_empty_and_whole,
 )

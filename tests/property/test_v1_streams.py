@@ -132,7 +132,7 @@ class V1Machine(RuleBasedStateMachine):
 
     clients = Bundle("clients")
     pages = Bundle("pages")
-    high_water = 1500
+    high_water = 600
     rolled: ClassVar[Mapping[str, float]] = {}
     slice = 1000
 
@@ -486,9 +486,9 @@ class V1Machine(RuleBasedStateMachine):
         while pending := [one for one in self.writes if not one.done()]:
             await asyncio.wait(pending)
         self.writes.clear()
-        for client in self.all:
+        for client in self.all:  # A little at a time: a slow client too must come to an end.
             client.talk()
-            client.read()
+            client.read(2)
         for page in self.old:
             page.read()
         hubs = [self.realm.hub, self.fleeting.hub]

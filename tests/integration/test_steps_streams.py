@@ -159,3 +159,47 @@ async def test_twenty_megabytes_are_stored_and_above_the_limit_the_error_says_so
         with pytest.raises(TooLarge, match="the limit is 21000000") as caught:
             await live.run("/a", {"text": "x" * 21_000_000})
         assert caught.value.status == 413
+
+
+async def test_writes_on_terms_count_right_however_they_collide(tmp_path: Path) -> None:
+    """Each conflict carries the version that the item has, with which the next attempt is made."""
+    body = """
+    known = await ctx.streams.chat.get("g", "m")
+    version, seen = (known.version, known["text"]) if known else (0, 0)
+    conflicts = 0
+    while True:
+        try:
+            item = await ctx.streams.chat.set("g", "m", {"text": seen + 1}, if_version=version)
+            return {"status": 200, "body": {"version": item.version, "conflicts": conflicts}}
+        except Conflict as error:
+            conflicts += 1
+            version = error.details["version"]
+            seen = version  # Each version counts one further.
+    """
+    top = "from headwater.errors import Conflict"
+    async with living(tmp_path, {"steps/a_step.py": api("/a", body, top=top)}) as live:
+        answers = await asyncio.gather(*(live.run("/a", {}) for _ in range(20)))
+        told = [orjson.loads(answer.body) for answer in answers]
+        counted = [orjson.loads(change.data)["text"] for change in live.of("g")]
+
+    assert counted == list(range(1, 21))
+    assert sorted(one["version"] for one in told) == counted
+    assert sum(one["conflicts"] for one in told) > 0
+
+
+async def test_a_repeated_write_is_done_once_and_answered_as_the_first(tmp_path: Path) -> None:
+    body = """
+    item = await ctx.streams.chat.update(
+        "g", "m", [{"type": "increment", "path": "text", "by": 1}], key=req["body"]["key"]
+    )
+    return {"status": 200, "body": {"text": item["text"], "version": item.version}}
+    """
+    async with living(tmp_path, {"steps/a_step.py": api("/a", body)}) as live:
+        first = await live.run("/a", {"key": "k"})
+        other = await live.run("/a", {"key": "l"})
+        again = await asyncio.gather(*(live.run("/a", {"key": "k"}) for _ in range(5)))
+
+    assert orjson.loads(first.body) == {"text": 1, "version": 1}
+    assert orjson.loads(other.body) == {"text": 2, "version": 2}
+    assert {answer.body for answer in again} == {first.body}
+    assert len(live.of("g")) == 2

@@ -147,6 +147,7 @@ def fault(name: str, said: dict[str, Any], field: str, **told: Any) -> Case:
 
 LONG = "é" * 16
 LARGE = {"name": "x" * 60}
+DEEP = '{"t":"%s","sub":1,"stream":"chat","group":"room","state":' + '{"a":' * 300 + "1" + "}" * 301
 MORE = {"t": "more", "sub": 1, "limit": 1}
 CASES = [
     *[
@@ -192,6 +193,8 @@ CASES = [
     Case("a rule that fails", [sub_of(group="broken")], "STREAM_ACCESS_DENIED", NEVER_BEGAN),
     Case("a state without presence", [sub_of(stream="news", state={})], "INVALID_INPUT", NEVER_BEGAN),
     Case("a state too large", [sub_of(state=LARGE)], "TOO_LARGE", NEVER_BEGAN | {"limit": 60}),
+    Case("a state nested too deeply", [DEEP % "sub"], "INVALID_INPUT", NEVER_BEGAN),
+    Case("a new state nested too deeply", [sub_of(state={}), DEEP % "state"], "INVALID_INPUT", LIVES_ON),
     Case("a number that is open", [sub_of(), sub_of(group="other")], "INVALID_INPUT", {"ended": None}),
     Case("one subscription too many",
          [sub_of(n) for n in range(2, 6)] + [sub_of(1)], "TOO_MANY", NEVER_BEGAN | {"limit": 4}),

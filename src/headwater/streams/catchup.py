@@ -106,8 +106,8 @@ async def catch_up(subscription: Subscription, feed: Feed, reader: PageReader, r
             if not restarted or not await _fill_window(subscription, encoder, reader):
                 return
             continue
-        head = max(page.head.version, subscription.seen)
-        stretch = Stretch(page.items, page.tombstones, page.through, head)
+        subscription.seen = max(subscription.seen, page.head.version)
+        stretch = Stretch(page.items, page.tombstones, page.through, subscription.seen)
         frames = encoder.stretch(stretch)
         if frames and not subscription.subscriber.offer(frames):
             return
@@ -184,7 +184,7 @@ async def _join(
             await asyncio.wait_for(feed.advanced(subscription.wire), AHEAD_SECONDS)
         except TimeoutError:
             log.warning("%s was read ahead of what was reported; its feed begins anew", feed.group)
-            _set_right(feed, stretch.through, resume)
+            _set_right(feed, stretch.head, resume)
         if subscription.closed:
             break
         joined = feed.join(subscription, encoder, stretch)

@@ -52,9 +52,13 @@ class Presence:
     def change(self, group: GroupKey, presence: str, state: dict[str, Any]) -> None:
         """Replace the state of a presence.
 
+        :raises InvalidInput: the state is nested too deeply.
         :raises TooLarge: the state is larger than it may be.
         """
-        data = orjson.dumps({**state, "id": presence})
+        try:
+            data = orjson.dumps({**state, "id": presence})
+        except orjson.JSONEncodeError as fault:
+            raise InvalidInput(f"The state cannot be kept: {fault}.") from None
         if len(data) > self._max_state_bytes:
             raise TooLarge(
                 f"A presence's state may have {self._max_state_bytes} bytes; this has {len(data)}.",

@@ -66,7 +66,8 @@ class Subscription:
         """The group's version when its snapshot was begun: deletes up to there are in it, whether they are
         remembered or not. 0 where the client brought a cursor."""
         self.seen = 0
-        """Behind: the version as of which older items were sent; it is not whole below that."""
+        """Behind: the newest version as of which pages were read; it is not whole below that, for what was
+        written up to there is in none of the pages before its own."""
         self.since = 0
         """Live: the lane's turn at which it became live."""
         self.working = False

@@ -226,6 +226,26 @@ async def test_each_fault_is_told_and_harms_nobody(
     await neighbour.sees_the_next_change(site)
 
 
+async def test_a_number_can_be_used_again_at_once(site: V1Site, talk: Talk) -> None:
+    """Amid a catch-up too: after the second `subscribed` nothing of the first comes."""
+    other = GroupKey("chat", "other")
+    await site.set("b", other, n=1)
+    site.store.holds.add("read")
+    talk.say(sub_of(1))
+    await talk.until("subscribed")
+    talk.say({"t": "unsub", "sub": 1}, sub_of(1, group="other"))
+    await talk.until("subscribed")
+    await site.store.release()
+    heard = await talk.until("complete")
+    await site.set("a", n=1)
+    await site.set("b", other, n=2)
+    heard.append(await talk.hear())
+
+    assert [one["t"] for one in heard] == ["page", "complete", "set"]
+    assert heard[0]["items"][0][2]["g"] == list(other)
+    assert heard[-1]["d"]["g"] == list(other)
+
+
 class Ending(NamedTuple):
     """What a client sends that ends its socket, and with which code."""
 

@@ -1,8 +1,9 @@
 """Runs a real server under load and misfortune for a while; says whether every client ended with its state.
 
-A process on SQLite, thousands of clients of both protocols, writers; meanwhile SIGKILL and clean restarts,
-reloads, clients that stop reading or are cut off. In the end all is let go, and every client must
-hold what a plain GET tells. Prints what it checked, with counts; the exit code is 0 only if all held.
+A process on SQLite, thousands of clients of both protocols and over server-sent events, writers; meanwhile
+SIGKILL and clean restarts, reloads, items that expire, clients that stop reading or are cut off. In the end
+all is let go: every client must hold what a plain GET tells, and who is present is who said so. On the way no
+version may go back. Prints what it checked, with counts; the exit code is 0 only if all held.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ import httpx
 import psutil
 
 from headwater.testing.scenarios import Server
-from soak.pages import Page, Stored, V0Page, V1Page
+from soak.pages import PRESENT, EventStreamPage, Page, Stored, V0Page, V1Page
 
 SETTLE_SECONDS = 120.0
 """How long clients may take to catch up, once everything is let go."""
 GROUPS = [
     (stream, f"g{number}")
-    for stream, count in (("room", 15), ("rolled", 4), ("kept", 3))
+    for stream, count in (("room", 15), ("rolled", 4), ("kept", 3), ("fleeting", 2))
     for number in range(count)
 ]
 ITEMS = [str(number) for number in range(40)]
@@ -75,9 +76,15 @@ class Soak:
         self.counts: Counter[str] = Counter()
         self.faults: list[str] = []
         self.peak = 0
-        makers: list[type[V0Page | V1Page]] = [V1Page, V1Page, V1Page, V0Page]
+        makers: list[type[V0Page | V1Page | EventStreamPage]] = [
+            *[V1Page] * 5,
+            V0Page,
+            V0Page,
+            EventStreamPage,
+        ]
         self.pages: list[Page] = [
-            makers[number % 4](server.url, self.counts, self.faults, GROUPS) for number in range(clients)
+            makers[number % len(makers)](server.url, self.counts, self.faults, GROUPS)
+            for number in range(clients)
         ]
         self.http = httpx.AsyncClient(timeout=20)
 
@@ -196,7 +203,7 @@ class Soak:
 
     async def stored(self) -> Stored:
         stored: Stored = {}
-        for stream, group in GROUPS:
+        for stream, group in [*GROUPS, *(("present.presence", group) for group in PRESENT)]:
             answer = await self.http.get(f"{self.server.url}/streams/{stream}/{group}")
             stored[stream, group] = answer.json()["items"]
         return stored
@@ -207,9 +214,20 @@ class Soak:
             await asyncio.sleep(1)
             stored = await self.stored()
             wrong = [found for page in self.pages if (found := page.differs(stored))]
+            wrong += self.judge_presence(stored)
             if not wrong or time.monotonic() > deadline:
                 self.counts["items in the store"] = sum(map(len, stored.values()))
                 return wrong
+
+    def judge_presence(self, stored: Stored) -> list[str]:
+        """Who is there is each page that said so, once."""
+        wrong: list[str] = []
+        for group in PRESENT:
+            there = sum(isinstance(page, V1Page) and page.present == group for page in self.pages)
+            self.counts[f"pages present in {group}"] = there
+            if len(found := stored["present.presence", group]) != there:
+                wrong.append(f"{len(found)} are present in {group}, not {there}")
+        return wrong
 
     def tell(self, wrong: list[str]) -> None:
         for name, count in sorted(self.counts.items()):
@@ -224,7 +242,7 @@ class Soak:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="soak", description=__doc__)
     parser.add_argument("--seconds", type=float, default=120.0)
-    parser.add_argument("--clients", type=int, default=2000, help="three quarters v1, one quarter v0")
+    parser.add_argument("--clients", type=int, default=2000, help="five of eight v1, two v0, one over events")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     arguments = parser.parse_args()
     random.seed(arguments.seed)

@@ -19,6 +19,8 @@ from headwater.client.store import ClientStore, Subscription
 from headwater.protocol.v1 import SUBPROTOCOL
 from support.stream_v0_client import Place, PublishedClient
 
+PRESENT = ["p0", "p1", "p2"]
+
 Stored = dict[tuple[str, str], list[dict[str, Any]]]
 """The items of each stream and group, as a plain GET tells them."""
 
@@ -88,6 +90,11 @@ class V1Page(Page):
         for stream, group in random.sample(groups, random.choice([1, 1, 2, 3])):
             for item, limit in random.choice([[(None, None)], [(None, 10)], [(None, 5), ("3", None)]]):
                 self.subscriptions.append(self.store.subscribe(stream, group, item, limit=limit))
+        self.present = random.choice([*PRESENT, "", "", ""])
+        """The group in which it is present, if any; it follows who else is."""
+        if self.present:
+            self.store.subscribe("present", self.present, state={"name": f"page {id(self)}"})
+            self.subscriptions.append(self.store.subscribe("present.presence", self.present))
 
     def _told(self, one: Subscription, what: str, value: Any) -> None:
         self.counts[f"v1 {what}"] += 1
@@ -135,6 +142,72 @@ class V1Page(Page):
                     f"v1 {one.stream}/{one.group}/{one.item or ''} limit {one.limit}, live {one.state.live}"
                 )
         return ""
+
+
+class EventStreamPage(Page):
+    """A client of protocol v1 over server-sent events, that comes back with its cursor as browsers do."""
+
+    def __init__(
+        self, url: str, counts: Counter[str], faults: list[str], groups: list[tuple[str, str]]
+    ) -> None:
+        super().__init__(url, counts, faults)
+        self.store = ClientStore(self._told)
+        stream, group = random.choice(groups)
+        self.one = self.store.subscribe(stream, group)
+        self.writer: asyncio.StreamWriter | None = None
+
+    def _told(self, one: Subscription, what: str, value: Any) -> None:
+        self.counts[f"event stream {what}"] += 1
+
+    async def live(self) -> None:
+        while True:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                await self._listen()
+            if self.writer is not None:
+                self.writer.close()
+            self.store.disconnected()
+            await asyncio.sleep(random.random())
+
+    async def _listen(self) -> None:
+        host, port = self.url.removeprefix("ws://").split(":")
+        reader, self.writer = await asyncio.open_connection(host, int(port), limit=2**24)
+        state = self.one.state
+        cursor = f"Last-Event-ID: {state.epoch}.{state.version}\r\n" if state.epoch else ""
+        self.writer.write(
+            f"GET /streams/{self.one.stream}/{self.one.group} HTTP/1.1\r\nHost: {host}\r\n"
+            f"Accept: text/event-stream\r\n{cursor}\r\n".encode()
+        )
+        if b" 200 " not in await reader.readuntil(b"\r\n\r\n"):
+            return
+        self.counts["event streams opened"] += 1
+        self.store.connected()
+        text = b""
+        while size := int(await reader.readuntil(b"\r\n"), 16):
+            text += (await reader.readexactly(size + 2))[:-2]
+            *whole, text = text.split(b"\n\n")
+            for block in whole:
+                self._take(block)
+            await self.reads.wait()
+
+    def _take(self, block: bytes) -> None:
+        self.counts["bytes"] += len(block)
+        for line in block.split(b"\n"):
+            if line.startswith(b"data: "):
+                self.counts["event stream messages"] += 1
+                message = orjson.loads(line[6:])
+                if "sub" in message:
+                    message["sub"] = self.one.number
+                self.store.received(orjson.dumps(message))
+
+    def cut(self) -> None:
+        if self.writer is not None:
+            self.writer.transport.abort()
+
+    def differs(self, stored: Stored) -> str:
+        expected = stored[self.one.stream, self.one.group]
+        if self.one.state.live and self.one.state.items() == expected:
+            return ""
+        return f"event stream {self.one.stream}/{self.one.group}, live {self.one.state.live}"
 
 
 class V0Page(Page):

@@ -160,7 +160,8 @@ function configLine(source: string): number | undefined {
 
 function noHandler(handler: unknown): DeclarationFault {
   const said = handler === undefined ? 'exports no function named handler' : `has a ${nameOf(handler)} as its handler`
-  return new DeclarationFault('HANDLER_MISSING', `The file ${said}.`, 'Write `export const handler = async (...) => { ... }`.')
+  const hint = 'Write `export const handler = async (...) => { ... }`.'
+  return new DeclarationFault('HANDLER_MISSING', `The file ${said}.`, hint)
 }
 
 function without(config: object, names: readonly string[]): JsonObject {

@@ -55,13 +55,16 @@ export function configOf(module: Namespace): Config {
   const config = member(module, 'config')
   if (typeof config === 'object' && config !== null && !Array.isArray(config)) return config as Config
   const said = config === undefined ? 'is missing' : `is a ${nameOf(config)}, not an object`
-  throw new DeclarationFault('CONFIG_MISSING', `The file's config ${said}.`, 'Write `export const config = { name: ... }`.')
+  const hint = 'Write `export const config = { name: ... }`.'
+  throw new DeclarationFault('CONFIG_MISSING', `The file's config ${said}.`, hint)
 }
 
 export function middlewareOf(config: Config): Handler[] {
   const given = config['middleware']
   if (given === undefined || given === null) return []
-  if (!Array.isArray(given)) throw new DeclarationFault('CONFIG_NOT_JSON', 'config.middleware must be a list of functions.')
+  if (!Array.isArray(given)) {
+    throw new DeclarationFault('CONFIG_NOT_JSON', 'config.middleware must be a list of functions.')
+  }
   for (const [index, one] of given.entries()) {
     if (typeof one === 'function') continue
     throw new DeclarationFault('CONFIG_NOT_JSON', `config.middleware[${index}] is a ${nameOf(one)}, not a function.`)

@@ -60,8 +60,14 @@ export class Runner {
     const { project } = this.#parts
     const target = post.header['target'] as string
     const module = project.imported(target)
-    if (module !== undefined || !project.has(target)) this.#begin(post, () => module)
-    else project.import(target).then((found) => this.#begin(post, () => found), (error: unknown) => this.#begin(post, () => raise(error)))
+    if (module !== undefined || !project.has(target)) {
+      this.#begin(post, () => module)
+      return
+    }
+    project.import(target).then(
+      (found) => this.#begin(post, () => found),
+      (error: unknown) => this.#begin(post, () => raise(error)),
+    )
   }
 
   #begin(post: Post, module: () => Namespace | undefined): void {

@@ -10,58 +10,11 @@ import { dirname } from 'node:path'
 
 import type { SourceMaps } from '../sourcemaps.ts'
 import { importExternal, namespaceOfExports, OWN, requireExternal, requireFrom, type Namespace } from './externals.ts'
+import { hasExports, Module, type Dependency, type Register, type Setter } from './module.ts'
 import type { Meaning, Resolver } from './resolve.ts'
 import type { Sources } from './sources.ts'
 import { SourceFault, type Program, type Transform } from './transform.ts'
-
-type Setter = (namespace: Namespace) => void
-type Export = (name: string | Namespace, value?: unknown) => unknown
-type Register = (names: string[], declare: (out: Export, context: object) => Declared) => void
-
-interface Declared {
-  readonly setters: Setter[]
-  readonly execute: () => unknown
-}
-
-/** What a module imports: another module of the project, or the namespace of something else. */
-type Dependency = Module | Namespace
-
-class Module {
-  readonly file: string
-  readonly namespace: Namespace = Object.create(null) as Namespace
-  readonly listeners: Setter[] = []
-  imports: string[] = []
-  setters: Setter[] = []
-  dependencies: Dependency[] = []
-  execute: () => unknown = () => undefined
-  linked = false
-  state: 'new' | 'running' | 'done' | 'failed' = 'new'
-  /** While it runs: done when it has ended. */
-  running: Promise<unknown> | undefined
-  error: unknown
-  /** The files through which its error came, itself first. */
-  way: readonly string[]
-  /** What CommonJS code in it has exported. */
-  readonly commonJs: { exports: unknown } = { exports: {} }
-
-  constructor(file: string) {
-    this.file = file
-    this.way = [file]
-    Object.defineProperty(this.namespace, '__esModule', { value: true })
-  }
-
-  fail(error: unknown): void {
-    this.state = 'failed'
-    this.error = error
-  }
-
-  readonly export: Export = (name, value) => {
-    if (typeof name === 'string') this.namespace[name] = value
-    else Object.assign(this.namespace, name)
-    for (const listener of this.listeners) listener(this.namespace)
-    return value
-  }
-}
+import { finish, finishNow, withResolvers, type Work } from './work.ts'
 
 export interface ModuleParts {
   readonly sources: Sources
@@ -109,7 +62,7 @@ export class Modules {
   // --- linking ---
 
   /** Find all that a module needs, directly or not. A fault is kept with its module and met when it runs. */
-  *#link(first: Module, mode: 'import' | 'require' = 'import'): Generator<Promise<unknown>, void, unknown> {
+  *#link(first: Module, mode: 'import' | 'require' = 'import'): Work {
     const waiting = [first]
     for (let module = waiting.pop(); module !== undefined; module = waiting.pop()) {
       if (module.linked) continue
@@ -123,7 +76,7 @@ export class Modules {
     }
   }
 
-  *#connect(module: Module, waiting: Module[], mode: 'import' | 'require'): Generator<Promise<unknown>, void, unknown> {
+  *#connect(module: Module, waiting: Module[], mode: 'import' | 'require'): Work {
     for (const [index, specifier] of module.imports.entries()) {
       const dependency = yield* this.#dependency(specifier, module.file, mode)
       const setter = module.setters[index] as Setter
@@ -142,11 +95,14 @@ export class Modules {
     specifier: string,
     from: string,
     mode: 'import' | 'require',
-  ): Generator<Promise<unknown>, Dependency, unknown> {
+  ): Work<Dependency> {
     const meaning = this.#meaning(specifier, from)
     if (meaning.kind === 'file') return this.#module(meaning.file)
     if (meaning.kind === 'own') return OWN
-    if (mode === 'require') return namespaceOfExports(this.#tried(specifier, from, () => requireExternal(meaning.specifier, from)))
+    if (mode === 'require') {
+      const exported = this.#tried(specifier, from, () => requireExternal(meaning.specifier, from))
+      return namespaceOfExports(exported)
+    }
     try {
       return (yield importExternal(meaning.specifier, from)) as Namespace
     } catch (error) {
@@ -297,7 +253,7 @@ export class Modules {
 
   // --- evaluating ---
 
-  *#evaluate(module: Module, above: readonly Module[]): Generator<Promise<unknown>, void, unknown> {
+  *#evaluate(module: Module, above: readonly Module[]): Work {
     if (module.state === 'failed') throw module.error
     if (module.state === 'running') {
       // A cycle goes on with what is there; another import waits.
@@ -308,7 +264,7 @@ export class Modules {
     }
   }
 
-  *#run(module: Module, above: readonly Module[]): Generator<Promise<unknown>, void, unknown> {
+  *#run(module: Module, above: readonly Module[]): Work {
     module.state = 'running'
     const { promise, resolve } = withResolvers()
     module.running = promise
@@ -325,7 +281,7 @@ export class Modules {
     }
   }
 
-  *#runDependencies(module: Module, above: readonly Module[]): Generator<Promise<unknown>, void, unknown> {
+  *#runDependencies(module: Module, above: readonly Module[]): Work {
     for (const dependency of module.dependencies) {
       if (!(dependency instanceof Module)) continue
       try {
@@ -340,40 +296,8 @@ export class Modules {
 
 const SCRIPT_NAMES = ['exports', 'require', 'module', '__filename', '__dirname'] as const
 
-/** Drive work that may wait. */
-async function finish(work: Generator<Promise<unknown>, void, unknown>): Promise<void> {
-  let step = work.next()
-  while (step.done !== true) {
-    try {
-      step = work.next(await step.value)
-    } catch (error) {
-      step = work.throw(error)
-    }
-  }
-}
-
-/** Drive work that must not wait. */
-function finishNow(work: Generator<Promise<unknown>, void, unknown>, file: string): void {
-  const step = work.next()
-  if (step.done === true) return
-  step.value.catch(() => undefined)
-  work.return()
-  throw new Error(`${file} cannot be required: it waits at its top level. Import it instead.`)
-}
-
-function withResolvers(): { promise: Promise<void>; resolve: () => void } {
-  let resolve = (): void => undefined
-  const promise = new Promise<void>((settle) => (resolve = settle))
-  return { promise, resolve }
-}
-
 function isKey(value: unknown): value is object {
   return (typeof value === 'object' && value !== null) || typeof value === 'function'
-}
-
-function hasExports(module: Module): boolean {
-  const { exports } = module.commonJs
-  return typeof exports !== 'object' || exports === null || Object.keys(exports).length > 0
 }
 
 function lineOf(source: string, specifier: string): number {

@@ -4,7 +4,9 @@
  */
 
 import { createRequire } from 'node:module'
-import { MessageChannel, parentPort, receiveMessageOnPort, Worker, workerData, type MessagePort } from 'node:worker_threads'
+import {
+  MessageChannel, parentPort, receiveMessageOnPort, Worker, workerData, type MessagePort,
+} from 'node:worker_threads'
 
 /** What a source becomes. */
 export interface Made {
@@ -65,7 +67,8 @@ export class Transformer {
     const { port1, port2 } = new MessageChannel()
     this.#answered = new Int32Array(new SharedArrayBuffer(4))
     const parts: ThreadParts = { port: port2, answered: this.#answered.buffer as SharedArrayBuffer }
-    this.#thread = new Worker(new URL('./transformer.mjs', import.meta.url), { workerData: parts, transferList: [port2] })
+    const program = new URL('./transformer.mjs', import.meta.url)
+    this.#thread = new Worker(program, { workerData: parts, transferList: [port2] })
     this.#thread.unref()
     port1.unref()
     this.#port = port1

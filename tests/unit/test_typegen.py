@@ -33,6 +33,7 @@ class Comment(BaseModel):
 ODD: dict[str, Any] = {
     "type": "object",
     "properties": {
+        "id": {"type": "string"},
         "with-dash": {"type": "string"},
         "class": {"type": "integer"},
         "1st": {"enum": ["a", "it's", 3, None, True]},
@@ -44,9 +45,21 @@ ODD: dict[str, Any] = {
         "lost": {"$ref": "#/$defs/nowhere"},
         "away": {"$ref": "https://example.com/schema"},
         "loop": {"$ref": "#"},
+        "": {"type": "string"},
+        "nameless": {"type": "object", "properties": {"": {"type": "string"}}},
+        "json": {"$ref": "#/$defs/any%20value"},
         "nested": {"properties": {"deep": {"type": "object", "additionalProperties": {"type": "string"}}}},
     },
-    "required": ["class"],
+    "required": ["class", "id"],
+    "$defs": {
+        "any value": {
+            "anyOf": [
+                {"type": ["string", "number", "boolean", "null"]},
+                {"type": "array", "items": {"$ref": "#/$defs/any%20value"}},
+                {"type": "object", "additionalProperties": {"$ref": "#/$defs/any%20value"}},
+            ]
+        },
+    },
 }  # fmt: skip
 
 WITH_ID: dict[str, Any] = {"type": "object", "properties": {"id": {"type": "string"}}}
@@ -65,7 +78,7 @@ PROJECT = Project(
     ),
     streams=(
         StreamDeclaration("steps/c_stream.py", "python", "comments", COMMENT),
-        StreamDeclaration("steps/o.stream.ts", "node", "odd-stream", ODD),
+        StreamDeclaration("steps/*/o.stream.ts", "node", "odd-stream", ODD),
         StreamDeclaration("steps/f_stream.py", "python", "free"),
         StreamDeclaration("steps/s_stream.py", "python", "Stream", WITH_ID),
     ),
@@ -109,13 +122,20 @@ def test_typescript_accepts_the_file_whatever_the_schemas(tmp_path: Path) -> Non
         "export const free = (streams: Streams) => streams.free.set('g', '1', { a: 1, b: [2] })\n"
         "export const code = (error: unknown) => error instanceof HeadwaterError && error.code\n"
         "export type Old = MotiaStream<FlowContext['flows']>\n"
+        "export const odd = async (streams: Streams) => {\n"
+        "  const json = { a: [1, null, { b: 'c' }] }\n"
+        "  const item = await streams['odd-stream'].set('g', '1', { class: 1, json })\n"
+        "  await streams['odd-stream'].set('g', '1', item)\n"
+        "  // @ts-expect-error: no JSON value\n"
+        "  await streams['odd-stream'].set('g', '1', { class: 1, json: { a: () => 1 } })\n"
+        "}\n"
     )
     assert compile_strictly(tmp_path, exactOptionalPropertyTypes=True, noUncheckedIndexedAccess=True) == []
 
 
 def test_pyright_accepts_the_file_whatever_the_schemas(tmp_path: Path) -> None:
     write(PROJECT, tmp_path)
-    (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "standard", "pythonVersion": "3.11"}')
+    (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict", "pythonVersion": "3.11"}')
     (tmp_path / "use.py").write_text(
         "from __future__ import annotations\n"
         "from typing import TYPE_CHECKING\n"
@@ -126,6 +146,8 @@ def test_pyright_accepts_the_file_whatever_the_schemas(tmp_path: Path) -> None:
         "    item = await ctx.streams.comments.set('g', '1', {'author': {'name': author}})\n"
         "    await ctx.streams['comments'].set('g', '1', item)\n"
         "    ctx.streams.free.set('g', '1', {'a': 1})\n"
+        "    odd = await ctx.streams['odd-stream'].set('g', '1', {'class': 1, 'json': {'a': [1, None]}})\n"
+        "    await ctx.streams['odd-stream'].set('g', '1', odd)\n"
         "    ctx.streams['odd-stream'].update('g', '1', [{'type': 'increment', 'path': 'class'}])\n"
         "    return {'status': 201, 'body': item}\n"
     )

@@ -203,9 +203,11 @@ class _Writer:
         return self._dict(self._names.give(*words), shape, given, words)
 
     def _dict(self, name: str, shape: Record, given: dict[str, str], words: tuple[str, ...]) -> str:
-        members = [(one, self._write(one.shape, given, (*words, one.name))) for one in shape.members]
+        # A TypedDict takes no member without a name.
+        named = [one for one in shape.members if one.name]
+        members = [(one, self._write(one.shape, given, (*words, one.name))) for one in named]
         if all(_is_name(one.name) for one, _ in members):
-            lines = "".join(_member(one, kind) for one, kind in members)
+            lines = "".join(_member(one, kind) for one, kind in members) or "    pass\n"
             self._classes.append(f"class {name}(TypedDict):\n{lines}")
         else:  # the form for names that are no identifiers
             lines = "".join(f"    {one.name!r}: {_optional(one, kind)},\n" for one, kind in members)
@@ -227,7 +229,7 @@ def _member(member: Member, kind: str) -> str:
 def _optional(member: Member, kind: str) -> str:
     if member.required:
         return kind
-    return f"ReadOnly[NotRequired[{kind}]]" if member is MAYBE_ID else f"NotRequired[{kind}]"
+    return f"NotRequired[ReadOnly[{kind}]]" if member is MAYBE_ID else f"NotRequired[{kind}]"
 
 
 def _quoted(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
+from urllib.parse import unquote
 
 MAX_DEPTH = 60
 """Deepest nesting that is followed; what lies below is anything."""
@@ -243,4 +244,4 @@ def _doc(schema: Any) -> str:
 
 
 def _unescape(part: str) -> str:
-    return part.replace("~1", "/").replace("~0", "~")
+    return unquote(part).replace("~1", "/").replace("~0", "~")

@@ -79,7 +79,7 @@ class _Writer:
     def streams(self) -> Iterator[str]:
         """The members of `Streams`."""
         for stream in sorted(self._project.streams, key=lambda one: one.name):
-            yield f"/** {stream.file} */"
+            yield _doc(stream.file)
             yield f"{_key(stream.name)}: Stream<{self._stream_item(stream)}>"
 
     def _stream_item(self, stream: StreamDeclaration) -> str:
@@ -93,7 +93,7 @@ class _Writer:
             if step.name in seen or not isinstance(step, ApiStep | EventStep | CronStep):
                 continue
             seen.add(step.name)
-            yield f"/** {step.file} */"
+            yield _doc(step.file)
             yield f"{_key(step.name)}: {self._handler(step)}"
 
     def _handler(self, step: ApiStep | EventStep | CronStep) -> str:
@@ -175,18 +175,14 @@ class _Writer:
 
     def _record(self, shape: Record, given: dict[str, str]) -> str:
         if not shape.members:
-            return "{}" if shape.rest is None else f"Record<string, {self._write(shape.rest, given)}>"
+            return "{}" if shape.rest is None else _others(self._write(shape.rest, given))
         members = "".join(_indent(self._member(member, given)) for member in shape.members)
-        rest = "" if shape.rest is None else f" & Record<string, {self._rest(shape, given)}>"
+        # Others, in words that do not contradict the known ones.
+        rest = "" if shape.rest is None else f" & {_others('unknown')}"
         return f"{{\n{members}}}{rest}"
 
-    def _rest(self, shape: Record, given: dict[str, str]) -> str:
-        """Other members, in words that do not contradict the known ones."""
-        assert shape.rest is not None
-        return self._write(shape.rest, given) if not shape.members else "unknown"
-
     def _member(self, member: Member, given: dict[str, str]) -> str:
-        doc = f"/** {member.doc.replace('*/', '* /')} */\n" if member.doc else ""
+        doc = f"{_doc(member.doc)}\n" if member.doc else ""
         optional = "" if member.required else "?"
         return f"{doc}{_key(member.name)}{optional}: {self._write(member.shape, given)}\n"
 
@@ -199,6 +195,15 @@ def _topics(project: Project) -> dict[str, list[Schema]]:
             for topic in step.subscribes:
                 found.setdefault(topic, []).append(step.input_schema)
     return found
+
+
+def _others(kind: str) -> str:
+    """An object of any members. In this form, unlike in `Record<...>`, a type may hold itself."""
+    return f"{{ [name: string]: {kind} }}"
+
+
+def _doc(text: str) -> str:
+    return f"/** {text.replace('*/', '* /')} */"
 
 
 def _key(name: str) -> str:

@@ -31,5 +31,5 @@ await build({ ...common, entryPoints: { zod: 'zod' }, absWorkingDir: here, forma
 
 const built = chosen.map((name) => join(out, name.replace(/\.ts$/, '.mjs')))
 const flags = ['--test', '--enable-source-maps', '--experimental-import-meta-resolve']
-const ran = spawnSync(process.execPath, [...flags, ...built], { stdio: 'inherit' })
+const ran = spawnSync(process.execPath, [...flags, ...built], { cwd: here, stdio: 'inherit' })
 process.exit(ran.status ?? 1)

@@ -234,6 +234,28 @@ test('a TypeScript file may export the CommonJS way', async (t) => {
   assert.equal((await exported(t, { 'steps/a.ts': "import fs = require('fs'); export = { a: typeof fs.readFileSync }" }))['a'], 'function')
 })
 
+test('what a TypeScript file exports as a whole may be anything', async (t) => {
+  const files = (value: string): Files => ({
+    'steps/a.ts': "import whole = require('./b'); import same from './b'; export const a = [typeof whole, whole === same]",
+    'steps/b.ts': `import { join } from 'node:path'\nimport { c } from './c'\n${value}\n`,
+    'steps/c.ts': 'export const c = 1',
+  })
+  for (const [value, type] of [
+    ['const made = { n: c, join }\nexport = made', 'object'],
+    ['export = function f() { return c }', 'function'],
+    ['class C { n = c }\nexport = C', 'function'],
+    ["export = 'text'", 'string'],
+  ] as const) {
+    assert.deepEqual(await exported(t, files(value)), { a: [type, true] }, value)
+  }
+})
+
+test('an error in a file that exports a whole has its line', async (t) => {
+  const source = 'interface A {\n  x: 1\n}\nfunction f(_: A): never {\n  throw new Error("f")\n}\nf({ x: 1 })\nexport = f'
+  const error = await fails(t, { 'steps/a.ts': source })
+  assert.match(error.stack ?? '', /a\.ts:5:/)
+})
+
 test('what awaits at its top level cannot be required, and says so', async (t) => {
   const files = { 'steps/a.ts': "import './b.js'", 'steps/b.js': "require('./c')", 'steps/c.ts': 'await 1; export const c = 1' }
   assert.match((await fails(t, files)).message, /c\.ts cannot be required: it waits at its top level/)
@@ -262,6 +284,22 @@ test('packages of modules alone, and those of both kinds, are imported as module
     ...npmPackage('only', 'export const only = 1', { type: 'module' }),
   }
   assert.deepEqual(await exported(t, files, disk), { a: ['module', 1] })
+})
+
+test('a file in a package is found as CommonJS finds it, where modules have no way to it', async (t) => {
+  const files = {
+    'steps/a.ts': "import chunk from 'pack/chunk'; import { x } from 'pack/fp'; import { y } from 'old'; export const a = [chunk, x, y]",
+  }
+  const disk = {
+    ...npmPackage('pack', ''),
+    'node_modules/pack/chunk.js': 'module.exports = 1',
+    'node_modules/pack/fp/package.json': '{"main":"./main.js"}',
+    'node_modules/pack/fp/main.js': 'exports.x = 2',
+    'node_modules/old/package.json': '{"name":"old","exports":{"require":"./old.js"}}',
+    'node_modules/old/old.js': 'exports.y = 3',
+  }
+  assert.deepEqual(await exported(t, files, disk), { a: [1, 2, 3] })
+  assert.match((await fails(t, { 'steps/a.ts': "import 'pack/nope'" }, disk)).message, /Cannot find module .*pack\/nope/)
 })
 
 test('zod comes with the worker, unless the project has its own', async (t) => {

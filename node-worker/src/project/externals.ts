@@ -3,6 +3,7 @@
  * the two module systems of Node look to project files, which may mix them freely.
  */
 
+import { statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
@@ -36,11 +37,26 @@ async function importNative(specifier: string, from: string): Promise<unknown> {
 function urlOf(specifier: string, place: string): string {
   if (specifier.startsWith('/')) return pathToFileURL(specifier).href
   try {
-    return import.meta.resolve(specifier, place)
+    const url = import.meta.resolve(specifier, place)
+    return isMissing(url) ? (commonJsUrl(specifier, place) ?? url) : url
   } catch (error) {
-    const bundled = bundledFor(specifier, error)
-    if (bundled === undefined) throw error
-    return bundled.href
+    const found = bundledFor(specifier, error)?.href ?? commonJsUrl(specifier, place)
+    if (found === undefined) throw error
+    return found
+  }
+}
+
+/** Node answers with the place of a file in a package also where there is no such file. */
+function isMissing(url: string): boolean {
+  return url.startsWith('file:') && statSync(fileURLToPath(url), { throwIfNoEntry: false })?.isFile() !== true
+}
+
+/** Where CommonJS finds it: without extension, by folder, by what a package has for `require` alone. */
+function commonJsUrl(specifier: string, place: string): string | undefined {
+  try {
+    return pathToFileURL(requireFrom(fileURLToPath(place)).resolve(specifier)).href
+  } catch {
+    return undefined
   }
 }
 

@@ -1,6 +1,7 @@
 /**
- * A source text -> what runs: a `System.register` program for whatever uses modules or types, the text itself
- * for plain CommonJS. Owns the options of the transformer, which runs when the first file needs it, and the cache.
+ * A source text -> what runs: a `System.register` program for whatever uses modules or types, a CommonJS one
+ * where the file exports a whole (`export =`), the text itself for plain CommonJS. Owns the options of the
+ * transformer, which runs when the first file needs it, and the cache.
  */
 
 import { createHash } from 'node:crypto'
@@ -13,9 +14,13 @@ import { decode, locate } from '../sourcemaps.ts'
 import { Transformer, type Made } from './transformer.ts'
 import type { CompilerOptions } from './tsconfig.ts'
 
-/** What runs; `map` gives the text of its source map where it has one. */
-export interface Program {
+/** What runs. */
+export interface Program extends Result {
   readonly kind: 'module' | 'script'
+}
+
+/** A text that runs; `map` gives the text of its source map where it has one. */
+interface Result {
   readonly code: string
   readonly map: () => string | undefined
 }
@@ -37,7 +42,7 @@ export class SourceFault extends SyntaxError {
 }
 
 /** Raised when what is written into the cache changes. */
-const FORMAT = 1
+const FORMAT = 2
 
 const MOST_CACHED = 4000
 
@@ -58,17 +63,19 @@ export class Transform {
   }
 
   /** Throws `SourceFault`. */
-  run(file: string, source: string): Program {
-    if (!needsTransform(file, source)) return { kind: 'script', code: source, map: () => undefined }
-    const options = optionsFor(file, this.#options)
+  run(file: string, written: string): Program {
+    if (!needsTransform(file, written)) return { kind: 'script', code: written, map: () => undefined }
+    const source = written.replace(IMPORT_WHOLE, '$1const  $2')
+    const kind = EXPORTS_WHOLE.test(source) ? 'script' : 'module'
+    const options = { ...optionsFor(file, this.#options), module: FORMS[kind] }
     const key = createHash('sha256').update(JSON.stringify([FORMAT, VERSION, options])).update(source).digest('hex')
-    return this.#cached(key) ?? this.#made(key, file, source, options)
+    return { kind, ...(this.#cached(key) ?? this.#made(key, file, source, options)) }
   }
 
-  #cached(key: string): Program | undefined {
+  #cached(key: string): Result | undefined {
     try {
       const code = readFileSync(join(this.#folder, `${key}.js`), 'utf8')
-      return { kind: 'module', code, map: () => this.#cachedMap(key) }
+      return { code, map: () => this.#cachedMap(key) }
     } catch {
       return undefined
     }
@@ -82,11 +89,11 @@ export class Transform {
     }
   }
 
-  #made(key: string, file: string, source: string, options: object): Program {
+  #made(key: string, file: string, source: string, options: object): Result {
     const made = transform(this.#transformer, file, source, options)
     refuseRedeclared(file, transform(this.#transformer, file, source, { ...options, ...AS_ONE_SCOPE }))
     this.#keep(key, made)
-    return { kind: 'module', code: made.code, map: () => made.map }
+    return { code: made.code, map: () => made.map }
   }
 
   /** Keeping is a favour to the next start: where it fails, nothing is lost. */
@@ -145,6 +152,14 @@ function prune(folder: string): void {
 declare const SWC_VERSION: string
 const VERSION = typeof SWC_VERSION === 'string' ? SWC_VERSION : 'dev'
 
+/** `export =` is CommonJS with types; the form of modules knows no export without a name. */
+const EXPORTS_WHOLE = /^\s*export\s*=(?![=>])/m
+
+/** Nor an import of what is no namespace. The line stays as long as it was. */
+const IMPORT_WHOLE = /^(\s*(?:export\s+)?)import\s(\s*[\w$]+\s*=\s*require\s*\()/gm
+
+const FORMS = { module: { type: 'systemjs' }, script: { type: 'commonjs' } } as const
+
 const MODULE_SYNTAX = /^\s*(?:import|export)\b|\bimport\s*\(|\bimport\.meta\b/m
 
 /** Plain CommonJS runs as it is written; everything else is TypeScript, JSX, or uses modules. */
@@ -176,7 +191,6 @@ function optionsFor(file: string, config: CompilerOptions): object {
         react: reactOptions(config),
       },
     },
-    module: { type: 'systemjs' },
   }
 }
 

@@ -1,6 +1,6 @@
 /** What user code and packages print through `console` -> log lines. Owns the replaced methods. */
 
-import { format } from 'node:util'
+import { format, inspect, type InspectOptions } from 'node:util'
 
 import type { Channel } from './channel.ts'
 import { sendLog, type Level } from './context.ts'
@@ -19,5 +19,8 @@ const LEVELS: Record<'log' | 'info' | 'debug' | 'warn' | 'error' | 'trace', Leve
 export function forwardConsole(channel: Channel): void {
   for (const [name, level] of Object.entries(LEVELS) as [keyof typeof LEVELS, Level][]) {
     console[name] = (...values: unknown[]) => sendLog(channel, level, format(...values), {}, current.getStore())
+  }
+  console.dir = (value: unknown, options?: InspectOptions) => {
+    console.log(inspect(value, { customInspect: false, ...options }))
   }
 }

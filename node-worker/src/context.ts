@@ -8,6 +8,7 @@ import { notYet } from './errors.ts'
 import { describe } from './faults.ts'
 import { NOBODY, type Invocation } from './invocation.ts'
 import { makeStreams } from './streams.ts'
+import { toJson } from './values.ts'
 
 export type Level = 'debug' | 'info' | 'warn' | 'error'
 
@@ -62,10 +63,10 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 function fieldOf(value: unknown): unknown {
   if (value instanceof Error) return (value.stack ?? describe(value)).slice(0, MAX_LOG_CHARS)
+  if (value === undefined) return null
   if (typeof value === 'bigint' || typeof value === 'function' || typeof value === 'symbol') return shown(value)
   try {
-    const text = JSON.stringify(value) as string | undefined
-    if (text === undefined) return null
+    const text = toJson(value)
     return text.length <= MAX_LOG_CHARS ? (JSON.parse(text) as unknown) : text.slice(0, MAX_LOG_CHARS)
   } catch {
     return shown(value)

@@ -23,20 +23,36 @@ export function describe(error: unknown): string {
   }
 }
 
+/** Look at what user code has thrown, which may throw in turn. */
+export function look<T, U>(at: () => T, instead: U): T | U {
+  try {
+    return at()
+  } catch {
+    return instead
+  }
+}
+
 /** The stack with its causes: in each the frames of the project in `root` first, then those of packages. */
 export function tracebackOf(error: unknown, root: string): string {
   const parts: string[] = []
-  let current: unknown = error
-  while (parts.length < MAX_CAUSES) {
-    parts.push(oneTraceback(current, root))
-    const cause: unknown = current instanceof Error ? current.cause : undefined
-    if (cause === undefined) break
-    current = cause
+  const waiting: [label: string, error: unknown][] = [['', error]]
+  for (let next = waiting.shift(); next !== undefined && parts.length < MAX_CAUSES; next = waiting.shift()) {
+    const [label, current] = next
+    parts.push(label + oneTraceback(current, root))
+    waiting.unshift(...look(() => causesOf(current), []))
   }
-  const text = parts.join('\nCaused by: ')
+  const text = parts.join('\n')
   if (text.length <= MAX_TRACEBACK) return text
   const half = MAX_TRACEBACK / 2
   return `${text.slice(0, half)}\n    ...\n${text.slice(-half)}`
+}
+
+/** What led to an error, and the errors that it is made of. */
+function causesOf(error: unknown): [label: string, error: unknown][] {
+  if (!(error instanceof Error)) return []
+  const inner = error instanceof AggregateError ? (error.errors as unknown[]) : []
+  const cause: [string, unknown][] = error.cause === undefined ? [] : [['Caused by: ', error.cause]]
+  return [...cause, ...inner.slice(0, MAX_CAUSES).map((one): [string, unknown] => ['Among them: ', one])]
 }
 
 function oneTraceback(error: unknown, root: string): string {
@@ -48,7 +64,7 @@ function oneTraceback(error: unknown, root: string): string {
 }
 
 function partsOf(error: unknown): { head: string; frames: string[] } {
-  const stack: unknown = error instanceof Error ? error.stack : undefined
+  const stack: unknown = look(() => (error instanceof Error ? error.stack : undefined), undefined)
   if (typeof stack !== 'string') return { head: describe(error), frames: [] }
   const lines = stack.split('\n')
   const first = lines.findIndex((line) => line.startsWith('    at '))
@@ -71,8 +87,9 @@ export function locationsOf(error: unknown, mine: (file: string) => boolean): Lo
 
 /** The `error` of an invocation that user code failed. What only the log may tell is in the traceback. */
 export function failureOf(error: unknown, step: string, root: string): ErrorMembers {
-  if (error instanceof HeadwaterError && error.code === 'HANDLER_FAILED') return HeadwaterError.membersOf(error)
-  const cause = error instanceof HeadwaterError ? { cause: causeOf(error) } : {}
+  const ours = look(() => (error instanceof HeadwaterError ? error : undefined), undefined)
+  if (ours?.code === 'HANDLER_FAILED') return HeadwaterError.membersOf(ours)
+  const cause = ours === undefined ? {} : { cause: causeOf(ours) }
   const message = `The step "${step}" failed.`
   return { code: 'HANDLER_FAILED', message, traceback: tracebackOf(error, root), ...cause }
 }

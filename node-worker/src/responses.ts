@@ -51,9 +51,16 @@ function headersOf(headers: unknown): Record<string, string | string[]> {
   if (headers === undefined || headers === null) return {}
   if (typeof headers !== 'object') throw handlerFailed('The response\'s "headers" are not an object.')
   const pairs = headers instanceof Map || headers instanceof Headers ? [...headers] : Object.entries(headers)
-  return Object.fromEntries(
-    pairs.filter(([, value]) => value !== undefined).map(([name, value]) => [nameFrom(name), valuesFrom(name, value)]),
-  )
+  const found = new Map<string, string | string[]>()
+  for (const [given, value] of pairs) {
+    if (value === undefined) continue
+    const name = nameFrom(given)
+    const before = found.get(name)
+    const values = valuesFrom(name, value)
+    // `Headers` gives each cookie as a pair of its own.
+    found.set(name, before === undefined ? values : [before, values].flat())
+  }
+  return Object.fromEntries(found)
 }
 
 function nameFrom(name: unknown): string {

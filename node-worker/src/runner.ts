@@ -8,7 +8,7 @@ import type { Channel } from './channel.ts'
 import { makeContext, sendLog } from './context.ts'
 import { HeadwaterError, invalidInput, type ErrorMembers } from './errors.ts'
 import { accessOf, chainOf, type Handler } from './exports.ts'
-import { cancelled, failureOf, locationsOf } from './faults.ts'
+import { cancelled, failureOf, locationsOf, look } from './faults.ts'
 import type { Header } from './frames.ts'
 import { current, Invocation } from './invocation.ts'
 import type { Namespace } from './project/externals.ts'
@@ -98,7 +98,7 @@ export class Runner {
 
   #failed(invocation: Invocation, error: unknown): Outcome {
     const { id, step } = invocation.header
-    const stopped = invocation.isCancelled && isAbort(error)
+    const stopped = invocation.isCancelled && look(() => isAbort(error), false)
     return [failure(id, stopped ? cancelled(step) : failureOf(error, step, this.#parts.project.root)), []]
   }
 

@@ -92,18 +92,17 @@ export class SourceMaps {
 /** Have V8 write stack traces in terms of the sources, without the frames of the worker in folder `own`. */
 export function installStacks(maps: SourceMaps, own: string): void {
   Error.prepareStackTrace = (error, sites) => {
-    const lines = [headOf(error)]
-    for (const site of sites) {
-      const file = site.getFileName()
-      const frame = frameOf(maps, site, file ?? '')
-      if (!file?.includes(own) && !DRIVEN.test(frame)) lines.push(`    at ${frame}`)
+    const lines: string[] = []
+    // From the outermost: what the engine did for the worker is the worker's too.
+    let isOwn = true
+    for (const site of [...sites].reverse()) {
+      const file = site.getFileName() ?? ''
+      isOwn = file.includes(own) || (isOwn && (file === '' || file.startsWith('node:')))
+      if (!isOwn) lines.push(`    at ${frameOf(maps, site, file)}`)
     }
-    return lines.join('\n')
+    return [headOf(error), ...lines.reverse()].join('\n')
   }
 }
-
-/** The worker evaluates modules by generators, whose frames have no file. */
-const DRIVEN = /^#\w+\.next \(<anonymous>\)$/
 
 function headOf(error: Error): string {
   try {

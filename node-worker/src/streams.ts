@@ -24,7 +24,10 @@ interface Channel {
   readonly id?: unknown
 }
 
-/** One stream, for one invocation. Every method begins at once. Numbers given as ids become text. */
+/**
+ * One stream, for one invocation. Every method begins at once, and may be taken off it. Numbers given as ids become
+ * text.
+ */
 export class Stream {
   readonly #calls: Calls
   readonly #invocation: Invocation
@@ -36,31 +39,23 @@ export class Stream {
     this.#name = name
   }
 
-  get(groupId: string, id: string): Call {
-    return this.#begin('get', this.get, groupId, { item: text(id) })
-  }
+  readonly get = (groupId: string, id: string): Call =>
+    this.#begin('get', this.get, groupId, { item: text(id) })
 
-  getGroup(groupId: string): Call {
-    return this.#begin('get_group', this.getGroup, groupId, {})
-  }
+  readonly getGroup = (groupId: string): Call => this.#begin('get_group', this.getGroup, groupId, {})
 
-  get_group(groupId: string): Call {
-    return this.#begin('get_group', this.get_group, groupId, {})
-  }
+  readonly get_group = (groupId: string): Call => this.#begin('get_group', this.get_group, groupId, {})
 
-  set(groupId: string, id: string, data: unknown, options?: WriteOptions): Call {
-    return this.#begin('set', this.set, groupId, itemOf(id, options), () => toJson(withoutOld(data)))
-  }
+  readonly set = (groupId: string, id: string, data: unknown, options?: WriteOptions): Call =>
+    this.#begin('set', this.set, groupId, itemOf(id, options), () => toJson(withoutOld(data)))
 
-  update(groupId: string, id: string, operations: unknown, options?: WriteOptions): Call {
-    return this.#begin('update', this.update, groupId, itemOf(id, options), () => toJson(operations, 'ops'))
-  }
+  readonly update = (groupId: string, id: string, operations: unknown, options?: WriteOptions): Call =>
+    this.#begin('update', this.update, groupId, itemOf(id, options), () => toJson(operations, 'ops'))
 
-  delete(groupId: string, id: string, options?: WriteOptions): Call {
-    return this.#begin('delete', this.delete, groupId, itemOf(id, options))
-  }
+  readonly delete = (groupId: string, id: string, options?: WriteOptions): Call =>
+    this.#begin('delete', this.delete, groupId, itemOf(id, options))
 
-  send(channel: Channel, event: unknown): Call {
+  readonly send = (channel: Channel, event: unknown): Call => {
     const { groupId, group_id: group = groupId, id } = channel ?? {}
     return this.#begin('send', this.send, group, { item: text(id) ?? null }, () => toJson(event, 'event'))
   }

@@ -120,11 +120,15 @@ function keyOf(key: unknown, path: string): string {
 const OPAQUE = [Promise, WeakMap, WeakSet, WeakRef, RegExp, Error]
 
 function isOpaque(value: object): boolean {
-  return OPAQUE.some((kind) => value instanceof kind) || Symbol.asyncIterator in value || Symbol.iterator in value
+  if (OPAQUE.some((kind) => value instanceof kind)) return true
+  if (Symbol.asyncIterator in value || Symbol.iterator in value) return true
+  // Objects of the platform (a Blob, a Response) keep what they hold to themselves.
+  return Symbol.toStringTag in value && Object.keys(value).length === 0
 }
 
 function hintFor(value: object): string {
-  return value instanceof Promise ? 'An `await` is missing.' : ''
+  if (value instanceof Promise) return 'An `await` is missing.'
+  return value instanceof Blob || value instanceof Response ? 'Take its `await arrayBuffer()` or `await text()`.' : ''
 }
 
 function noForm(value: unknown, path: string, hint = ''): HeadwaterError {

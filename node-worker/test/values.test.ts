@@ -40,6 +40,8 @@ const REFUSED: [string, unknown, RegExp][] = [
   ['an error', [new Error('x')], /data\[0\] is a Error/],
   ['a regular expression', { a: /x/ }, /data\.a is a RegExp/],
   ['undefined', undefined, /data is a undefined/],
+  ['a blob', { a: new Blob(['x']) }, /data\.a is a Blob.*arrayBuffer/],
+  ['a response', new Response('x'), /data is a Response/],
   ['what holds itself', circle, /nested more than 250 deep, or holds itself/],
   ['a key that is no text', { m: new Map([[{}, 1]]) }, /data\.m has a key of type Object/],
   ['an object whose JSON form fails', { a: { toJSON: () => { throw new Error('no') } } }, /data\.a .*cannot be turned/],

@@ -51,6 +51,41 @@ async def test_bytes_come_in_and_go_out_as_buffers(tmp_path: Path) -> None:
         assert answer.content == sent + b"\xff"
 
 
+@pytest.mark.parametrize(
+    ("body", "content"),
+    [
+        ("new Uint8Array([1, 2, 3]).subarray(1)", b"\x02\x03"),
+        ("new Uint8Array([1, 2]).buffer", b"\x01\x02"),
+        ("null", b"null"),
+        ("undefined", b""),
+        ("new Date(0)", b'"1970-01-01T00:00:00.000Z"'),
+        ("{ n: 12345678901234567890n }", b'{"n":12345678901234567890}'),
+        ("new Map([['a', new Set([1])]])", b'{"a":[1]}'),
+    ],
+)
+async def test_bodies_of_every_kind_are_sent(tmp_path: Path, body: str, content: bytes) -> None:
+    source = step("/a", f"return {{ status: 200, body: {body} }}")
+    async with node_site(tmp_path, {"steps/a.step.ts": source}) as site:
+        answer = await site.post("/a")
+        assert (answer.status_code, answer.content) == (200, content)
+
+
+@pytest.mark.parametrize(
+    ("headers", "cookies"),
+    [
+        ("{ 'set-cookie': ['a=1', 'b=2'], 'x-n': 5, 'x-no': undefined }", ["a=1", "b=2"]),
+        ("new Headers([['set-cookie', 'a=1'], ['set-cookie', 'b=2'], ['x-n', '5']])", ["a=1", "b=2"]),
+        ("new Map<string, any>([['set-cookie', ['a=1', 'b=2']], ['x-n', 5]])", ["a=1", "b=2"]),
+    ],
+)
+async def test_a_header_may_have_several_values(tmp_path: Path, headers: str, cookies: list[str]) -> None:
+    source = step("/a", f"return {{ status: 200, headers: {headers} }}")
+    async with node_site(tmp_path, {"steps/a.step.ts": source}) as site:
+        answer = await site.post("/a")
+        assert answer.headers.get_list("set-cookie") == cookies
+        assert answer.headers["x-n"] == "5"
+
+
 async def test_a_body_and_an_item_of_many_megabytes_pass(tmp_path: Path) -> None:
     body = "const item = await ctx.streams.notes.set('g', '1', req.body); return { status: 200, body: item }"
     async with node_site(tmp_path, {"steps/a.step.ts": step("/a", body)}) as site:
@@ -133,6 +168,15 @@ async def test_an_item_can_be_changed_and_set_again(tmp_path: Path) -> None:
         assert answer.headers["x-headwater-items"] == "notes/g/1@2, notes/g/1@2"
 
 
+async def test_methods_may_be_taken_off_a_stream(tmp_path: Path) -> None:
+    body = """
+        const { set, getGroup } = ctx.streams.notes
+        set('g', '1', { a: 1 })
+        return { status: 200, body: await getGroup('g') }"""
+    async with node_site(tmp_path, {"steps/a.step.ts": step("/a", body)}) as site:
+        assert (await site.post("/a")).json() == [{"id": "1", "a": 1}]
+
+
 async def test_a_failed_call_that_nobody_awaits_is_logged_with_its_place(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -179,6 +223,22 @@ async def test_console_lines_carry_step_and_trace_wherever_they_are_printed(
         assert "steps/a.step.ts:7" in third.getMessage()
 
 
+async def test_whatever_is_logged_is_shown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    body = """
+        console.dir({ a: [1] })
+        console.table([{ a: 1 }])
+        ctx.logger.info('fields', { m: new Map([['k', 1]]), s: { deep: new Set([2]) }, n: 5n, u: undefined })
+        return { status: 204 }"""
+    async with node_site(tmp_path, {"steps/a.step.ts": step("/a", body)}) as site:
+        trace = (await site.post("/a")).headers["x-trace-id"]
+        shown = await logged(caplog, "{ a: [ 1 ] }")
+        assert (shown.step, shown.trace) == ("a", trace)
+        assert "│ a │\n" in (await logged(caplog, "(index)")).getMessage()
+        fields = (await logged(caplog, "fields")).fields
+        assert fields == {"m": {"k": 1}, "s": {"deep": [2]}, "n": "5n", "u": None}
+
+
 async def test_a_thrown_error_is_told_with_places_of_the_sources_first(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -221,6 +281,8 @@ export const run = (w: Wide) => call(() => { throw new Error('deep') })
         ("return Promise.reject(new RangeError('later'))", "RangeError: later"),
         ("process.exit(3)", "process.exit(3) was called"),
         ("null.x", "Cannot read properties of null"),
+        ("throw Object.defineProperty(new Error('odd'), 'stack', { get() { throw 1 } })", "Error: odd"),
+        ("throw new Proxy({}, { getPrototypeOf() { throw 1 }, get() { throw 1 } })", "cannot be shown"),
     ],
 )
 async def test_whatever_is_thrown_is_a_failed_request_and_nothing_more(
@@ -232,6 +294,25 @@ async def test_whatever_is_thrown_is_a_failed_request_and_nothing_more(
         assert answer.status_code == 500
         assert said in answer.json()["error"]
         assert (await site.post("/b")).status_code == 204
+
+
+async def test_causes_and_the_errors_that_an_error_is_made_of_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = """
+        const both = [Promise.reject(new Error('one')), Promise.reject(new Error('two'))]
+        await Promise.any(both).catch((cause) => { throw new Error('outer', { cause }) })"""
+    async with node_site(tmp_path, {"steps/a.step.ts": step("/a", body)}) as site:
+        await site.post("/a")
+        (record,) = [one for one in caplog.records if getattr(one, "traceback", "").startswith("Error: outer")]
+        lines = [line for line in record.traceback.splitlines() if "    at " not in line]
+        assert lines == [
+            "Error: outer",
+            "Caused by: AggregateError: All promises were rejected",
+            "Among them: Error: one",
+            "Among them: Error: two",
+        ]
+        assert "<anonymous>" not in record.traceback
 
 
 async def test_errors_that_nothing_catches_are_logged_and_the_process_goes_on(
@@ -246,7 +327,7 @@ async def test_errors_that_nothing_catches_are_logged_and_the_process_goes_on(
         for said in ("a lost promise", "a lost timer"):
             record = await logged(caplog, said)
             assert (record.levelname, record.step) == ("ERROR", "a")
-            assert "steps/a.step.ts" in record.fields["traceback"]
+            assert "steps/a.step.ts" in record.traceback
         assert (await site.post("/a")).text == pid
 
 

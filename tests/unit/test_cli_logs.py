@@ -50,11 +50,16 @@ def test_without_a_terminal_there_are_no_colours() -> None:
 
 
 def test_what_a_stranger_writes_cannot_command_the_terminal_or_forge_a_line() -> None:
-    line = pretty(info("first\nsecond \x1b[31mred", fields={"k\n": "\x07"}))
-    assert line.count("\n") == 1
-    assert "\x1b" not in line
-    assert "\x07" not in line
-    assert r"first\nsecond \x1b[31mred" in line
+    text = pretty(info("first\nsecond \x1b[31mred\r12:00:00 info", fields={"k\n": "\x07"}))
+    first, second = text.removesuffix("\n").split("\n")
+    assert first.endswith(r"first k\n=\x07")
+    assert second == r"    second \x1b[31mred\r12:00:00 info"
+
+
+def test_a_message_of_several_lines_keeps_them_below_its_line() -> None:
+    lines = pretty(info("┌───┐\n│\ta │\n└───┘", fields={"n": 1}, traceback="T")).splitlines()
+    assert lines[0].endswith("┌───┐ n=1")
+    assert lines[1:] == ["    │   a │", "    └───┘", "    T"]
 
 
 def test_a_traceback_stands_below_its_line() -> None:

@@ -32,7 +32,8 @@ _TRACE_SHOWN = 8
 
 
 class PrettyFormatter(logging.Formatter):
-    """For people: time, level, step, the start of the trace, message, fields; a traceback below it."""
+    """For people: time, level, step, the start of the trace, message, fields; below them, set in so that it
+    cannot be taken for a record, what more lines the message has, and a traceback."""
 
     def __init__(self, *, colours: bool) -> None:
         super().__init__()
@@ -41,19 +42,21 @@ class PrettyFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One record as text, without a line end."""
         now = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S.%f")[:-3]
+        message, *more = record.getMessage().split("\n")
         parts = [
             self._paint(now, "2"),
             self._paint(f"{record.levelname.lower():<7}", _COLOURS.get(record.levelname, "0")),
             self._paint(visible(_text(record, "step")), "1"),
             self._paint(visible(_text(record, "trace")[:_TRACE_SHOWN]), "2"),
-            visible(record.getMessage()),
+            visible(message),
             *(
                 self._paint(f"{visible(str(key))}={_compact(value)}", "2")
                 for key, value in _fields(record).items()
             ),
         ]
         lines = [" ".join(part for part in parts if part)]
-        lines += (f"    {visible(line.expandtabs(4))}" for line in _traceback(self, record).splitlines())
+        more += _traceback(self, record).splitlines()
+        lines += (f"    {visible(line.expandtabs(4))}" for line in more)
         return "\n".join(lines)
 
     def _paint(self, text: str, colour: str) -> str:

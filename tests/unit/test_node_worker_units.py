@@ -1,4 +1,4 @@
-"""The Node worker's own tests, which are written in its language."""
+"""The Node worker's own tests, which are written in its language, on each line of Node that is supported."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from support import node
+from support.node_worker import LINES, node_of
 
 FOLDER = Path(__file__).parents[2] / "node-worker"
 
 
 @pytest.mark.npm
 @pytest.mark.timeout(300)
-def test_the_parts_of_the_node_worker_pass_their_tests() -> None:
+@pytest.mark.parametrize("line", LINES)
+def test_the_parts_of_the_node_worker_pass_their_tests(line: int) -> None:
     if not (FOLDER.parent / "node_modules" / "esbuild").exists():
         pytest.skip("the packages of the npm workspace are not installed (make npm)")
-    program = node.find()
     ran = subprocess.run(
-        [program.node, "test.mjs"],
+        [node_of(line), "test.mjs"],
         cwd=FOLDER,
-        env=program.environ(),
         capture_output=True,
         text=True,
         check=False,

@@ -6,11 +6,16 @@
 
 import { Worker } from 'node:worker_threads'
 
+import { die } from './channel.ts'
 import type { ErrorMembers } from './errors.ts'
 import { LANES, type FromLane, type LaneParts, type Packed, type ThreadParts, type ToLoop } from './posts.ts'
+import type { Shared } from './shared.ts'
 
 /** How long a lane waits for work before it ends, in milliseconds. */
 const IDLE_AFTER = 60_000
+
+/** Milliseconds between tries to find nobody writing. */
+const RETRY_AFTER = 2
 
 interface Lane {
   readonly number: number
@@ -20,6 +25,10 @@ interface Lane {
   /** It is given no more work; its number is taken until the thread is gone. */
   ending: boolean
   rest: NodeJS.Timeout | undefined
+  /** Runs out when what was cancelled has gone on for too long. */
+  patience: NodeJS.Timeout | undefined
+  /** Why the thread is ended by force, if it is. */
+  ended: ErrorMembers | undefined
 }
 
 export class Lanes {
@@ -27,13 +36,15 @@ export class Lanes {
   load: Packed | undefined
   streams: readonly string[] | null = null
   readonly #parts: ThreadParts
+  readonly #shared: Shared
   readonly #onLost: (slot: number, error: ErrorMembers) => void
   readonly #lanes = new Map<number, Lane>()
   #waiting: Packed[] = []
 
   /** `onLost` hears of an invocation whose thread has ended. */
-  constructor(parts: ThreadParts, onLost: (slot: number, error: ErrorMembers) => void) {
+  constructor(parts: ThreadParts, shared: Shared, onLost: (slot: number, error: ErrorMembers) => void) {
     this.#parts = parts
+    this.#shared = shared
     this.#onLost = onLost
   }
 
@@ -44,16 +55,23 @@ export class Lanes {
     else this.#run(lane, post)
   }
 
-  /** An invocation that waits has been taken back. */
-  forget(slot: number): void {
+  /** An invocation has been taken back; true if it waited here, so that no thread will ever look at it. */
+  forget(slot: number): boolean {
+    const before = this.#waiting.length
     this.#waiting = this.#waiting.filter((post) => post[0] !== slot)
+    return this.#waiting.length < before
   }
 
-  /** Pass a cancel on to the lane that runs the slot; false if none does. */
-  cancel(slot: number, post: Packed): boolean {
+  /** Pass a cancel on to the lane that runs the slot, which has `patience` seconds to end; false if none does. */
+  cancel(slot: number, post: Packed, patience?: number): boolean {
     const lane = [...this.#lanes.values()].find((one) => one.slot === slot)
-    if (lane !== undefined) send(lane, post)
-    return lane !== undefined
+    if (lane === undefined) return false
+    send(lane, post)
+    if (patience !== undefined) {
+      clearTimeout(lane.patience)
+      lane.patience = setTimeout(() => this.#endNow(lane, patience), patience * 1000)
+    }
+    return true
   }
 
   tell(number: number, post: Packed): void {
@@ -75,7 +93,9 @@ export class Lanes {
     const { fd, limit, memory } = this.#parts
     const workerData: LaneParts = { fd, limit, memory, lane: number, load: this.load, streams: this.streams }
     const thread = new Worker(new URL('./lane.mjs', import.meta.url), { workerData })
-    const lane: Lane = { number, thread, slot: -1, ending: false, rest: undefined }
+    const lane: Lane = {
+      number, thread, slot: -1, ending: false, rest: undefined, patience: undefined, ended: undefined,
+    }
     this.#lanes.set(number, lane)
     thread.on('message', (message: FromLane) => this.#done(lane, message))
     thread.on('error', (error) => this.#lost(lane, `The thread ended: ${String(error)}`))
@@ -90,7 +110,9 @@ export class Lanes {
   }
 
   #done(lane: Lane, _message: FromLane): void {
+    clearTimeout(lane.patience)
     lane.slot = -1
+    if (lane.ending) return
     const next = this.#waiting.shift()
     if (next !== undefined) this.#run(lane, next)
     else lane.rest = setTimeout(() => this.#end(lane), IDLE_AFTER).unref()
@@ -102,10 +124,26 @@ export class Lanes {
     lane.thread.postMessage({ kind: 'end', status: 0 } satisfies ToLoop)
   }
 
+  /** End the thread whatever it does, except write: while it ends nobody does. */
+  #endNow(lane: Lane, patience: number): void {
+    lane.ending = true
+    if (!this.#shared.tryLock()) {
+      lane.patience = setTimeout(() => this.#endNow(lane, patience), RETRY_AFTER)
+      return
+    }
+    const message = `It went on for ${patience} s after it was cancelled, so its thread was ended.`
+    lane.ended = { code: 'HANDLER_FAILED', message, cancelled: true }
+    void lane.thread.terminate()
+  }
+
   #lost(lane: Lane, message: string): void {
     if (this.#lanes.get(lane.number) !== lane) return
     this.#lanes.delete(lane.number)
-    if (lane.slot >= 0) this.#onLost(lane.slot, { code: 'HANDLER_FAILED', message })
+    clearTimeout(lane.patience)
+    if (lane.ended !== undefined) this.#shared.unlock()
+    // It was writing: the rest of its frame will never come.
+    else if (this.#shared.isLockedBy(lane.number)) die()
+    if (lane.slot >= 0) this.#onLost(lane.slot, lane.ended ?? { code: 'HANDLER_FAILED', message })
     const next = this.#waiting.shift()
     if (next !== undefined) this.give(next)
   }

@@ -30,7 +30,7 @@ export class Loop {
   #runner: Runner | undefined
 
   constructor(parts: ThreadParts, lane: number, onEnded: (slot: number) => void = () => undefined) {
-    this.shared = new Shared(parts.memory)
+    this.shared = new Shared(parts.memory, lane)
     this.channel = new Channel({ fd: parts.fd, limit: parts.limit, shared: this.shared, isMain: lane === 0 })
     this.#lane = lane
     this.#onEnded = onEnded

@@ -25,10 +25,16 @@ const parts = workerData as ReaderParts
 const shared = new Shared(parts.memory)
 const channel = new Channel({ ...parts, shared })
 const slots = new Slots(shared)
-const lanes = new Lanes(parts, (slot, error) => {
+const lanes = new Lanes(parts, shared, (slot, error) => {
   const invocation = slots.ownerOf(slot)
   shared.free(slot)
-  if (invocation !== undefined) reply({ t: 'result', id: invocation.id, ok: false, error })
+  if (invocation === undefined) return
+  const { id, step, trace } = invocation
+  // Nobody waits for what was cancelled: the log alone can tell.
+  if (error['cancelled'] === true) {
+    reply({ t: 'log', level: 'warn', message: error.message, fields: {}, invocation: id, step, trace })
+  }
+  reply({ t: 'result', id, ok: false, error })
 })
 const watchdog = new Watchdog(shared, parts.blockAfter, {
   isBusy: () => slots.anyBusy(),
@@ -69,8 +75,7 @@ const TAKERS: Record<string, (frame: Frame) => void> = {
   },
   withdraw(frame) {
     const slot = slots.slotOf(frame.header['id'] as number)
-    const given = slot !== undefined && shared.takeBack(slot)
-    if (given) lanes.forget(slot)
+    const given = slot !== undefined && takeBack(slot)
     reply({ t: 'withdrawn', id: frame.header['id'], ok: given })
   },
   cancel: takeCancel,
@@ -79,8 +84,8 @@ const TAKERS: Record<string, (frame: Frame) => void> = {
 }
 
 function takeInvocation(frame: Frame): void {
-  const { id, step, thread } = frame.header as unknown as { id: number; step: string; thread: boolean }
-  const slot = slots.take(id, step)
+  const { id, step, trace, thread } = frame.header as unknown as Owner & { thread: boolean }
+  const slot = slots.take({ id, step, trace })
   if (slot === undefined) {
     const error = { code: 'OVERLOADED', message: 'The worker holds as many invocations as it can.' }
     reply({ t: 'result', id, ok: false, error })
@@ -93,16 +98,22 @@ function takeInvocation(frame: Frame): void {
 }
 
 function takeCancel(frame: Frame): void {
-  const id = frame.header['id'] as number
+  const { id, patience } = frame.header as unknown as { id: number; patience?: number }
   const slot = slots.slotOf(id)
   if (slot === undefined) return
-  if (shared.takeBack(slot)) {
-    lanes.forget(slot)
+  if (takeBack(slot)) {
     const message = 'It was cancelled before it started.'
     reply({ t: 'result', id, ok: false, error: { code: 'HANDLER_FAILED', message, cancelled: true } })
-  } else if (shared.isRunning(slot) && !lanes.cancel(slot, pack(frame, slot))) {
+  } else if (shared.isRunning(slot) && !lanes.cancel(slot, pack(frame, slot), patience)) {
     tellMain(pack(frame, slot))
   }
+}
+
+/** Take back what has not begun; false if it is too late. Whoever finds it in a queue frees its slot. */
+function takeBack(slot: number): boolean {
+  const taken = shared.takeBack(slot)
+  if (taken && lanes.forget(slot)) shared.free(slot)
+  return taken
 }
 
 function drain(): void {

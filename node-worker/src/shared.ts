@@ -9,6 +9,7 @@ const PROBE = 2
 const NAP = 3
 const SENDING = 4
 const SENT = 5
+const OWNER = 6
 const FIRST_SLOT = 16
 
 /** Most invocations that one process may hold at once, waiting and running together. */
@@ -27,10 +28,13 @@ const CONTENDED = 2
 export class Shared {
   readonly buffer: SharedArrayBuffer
   readonly #cells: Int32Array
+  readonly #thread: number
 
-  constructor(buffer = new SharedArrayBuffer(4 * (FIRST_SLOT + MOST_SLOTS))) {
+  /** `thread` tells this thread from the others: the number of its lane, or -1. */
+  constructor(buffer = new SharedArrayBuffer(4 * (FIRST_SLOT + MOST_SLOTS)), thread = -1) {
     this.buffer = buffer
     this.#cells = new Int32Array(buffer)
+    this.#thread = thread
   }
 
   // --- the lock on writing ---
@@ -41,10 +45,18 @@ export class Shared {
     while (Atomics.exchange(this.#cells, LOCK, CONTENDED) !== UNLOCKED) {
       Atomics.wait(this.#cells, LOCK, CONTENDED)
     }
+    Atomics.store(this.#cells, OWNER, this.#thread)
   }
 
   tryLock(): boolean {
-    return Atomics.compareExchange(this.#cells, LOCK, UNLOCKED, LOCKED) === UNLOCKED
+    if (Atomics.compareExchange(this.#cells, LOCK, UNLOCKED, LOCKED) !== UNLOCKED) return false
+    Atomics.store(this.#cells, OWNER, this.#thread)
+    return true
+  }
+
+  /** Whether that thread has the lock. */
+  isLockedBy(thread: number): boolean {
+    return Atomics.load(this.#cells, LOCK) !== UNLOCKED && Atomics.load(this.#cells, OWNER) === thread
   }
 
   unlock(): void {

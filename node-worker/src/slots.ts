@@ -5,6 +5,7 @@ import { MOST_SLOTS, type Shared } from './shared.ts'
 export interface Owner {
   readonly id: number
   readonly step: string
+  readonly trace: string
 }
 
 export class Slots {
@@ -18,14 +19,14 @@ export class Slots {
   }
 
   /** Put an invocation that waits into a free slot; undefined if there is none. */
-  take(id: number, step: string): number | undefined {
+  take(owner: Owner): number | undefined {
     for (let tried = 0; tried < MOST_SLOTS; tried++) {
       const slot = this.#next
       this.#next = (this.#next + 1) % MOST_SLOTS
       if (!this.#shared.isFree(slot)) continue
       this.#forget(slot)
-      this.#owners[slot] = { id, step }
-      this.#slots.set(id, slot)
+      this.#owners[slot] = owner
+      this.#slots.set(owner.id, slot)
       this.#shared.fill(slot)
       return slot
     }

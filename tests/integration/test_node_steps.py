@@ -350,6 +350,39 @@ async def test_a_caller_who_leaves_is_told_by_the_signal(
         await logged(caplog, "left alone")
 
 
+async def test_a_thread_that_goes_on_after_it_was_cancelled_is_ended_and_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    body = """
+        const until = Date.now() + 300
+        while (Date.now() < until) {}
+        ctx.logger.info('begun')
+        while (req.body.forever) {}
+        return { status: 200, body: String(process.pid) }"""
+    files = {
+        "steps/a.step.ts": step("/a", body),
+        "steps/b.step.ts": step(
+            "/b", "await new Promise((wake) => setTimeout(wake, 3000)); return { status: 204 }"
+        ),
+    }
+    async with node_site(tmp_path, files) as site:
+        pool = site.server.runtime._current.pools["node"]  # pyright: ignore
+        await site.post("/a")
+        assert pool.blocking == {"steps/a.step.ts"}
+        caplog.clear()
+        waiting = asyncio.create_task(site.post("/a", {"forever": True}))
+        await logged(caplog, "begun")
+        (worker,) = [one for one in pool.workers if one.running]
+        other = asyncio.create_task(site.post("/b"))
+        waiting.cancel()
+        record = await logged(caplog, "went on for 2 s after it was cancelled")
+        assert (record.levelname, record.step) == ("WARNING", "a")
+        assert (await other).status_code == 204
+        assert (await site.post("/a")).status_code == 200
+        assert worker in pool.workers
+
+
 # --- packages, schemas, files ---
 
 

@@ -163,9 +163,10 @@ def withdraw(invocation: int) -> Message:
     return Message({"t": "withdraw", "id": invocation})
 
 
-def cancel(invocation: int) -> Message:
-    """Stop an invocation."""
-    return Message({"t": "cancel", "id": invocation})
+def cancel(invocation: int, patience: float | None = None) -> Message:
+    """Stop an invocation; after `patience` seconds by force, where the worker can."""
+    header: dict[str, Any] = {"t": "cancel", "id": invocation}
+    return Message(header if patience is None else {**header, "patience": patience})
 
 
 def ping(number: int) -> Message:

@@ -61,7 +61,7 @@ _FROM_SERVER: dict[str, dict[str, tuple[type, ...]]] = {
     },
     "result": {"id": (int,), "ok": (bool,), "error?": (dict,), "versions?": (list,)},
     "withdraw": {"id": (int,)},
-    "cancel": {"id": (int,)},
+    "cancel": {"id": (int,), "patience?": _OPTIONAL_NUMBER},
     "ping": {"n": (int,)},
     "drain": {},
 }  # fmt: skip

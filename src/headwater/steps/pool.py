@@ -137,7 +137,7 @@ class Pool:
         """Nobody waits for it any more: stop it, wherever it is."""
         for worker in self._crew.workers:
             if worker.running.get(invocation.id) is invocation:
-                worker.cancel(invocation)
+                worker.cancel(invocation, self._settings.drain_timeout)
                 return
         with suppress(ValueError):
             self._waiting.remove(invocation)

@@ -166,11 +166,11 @@ class Worker:
                 invocation.withdrawing = True
                 self._send(protocol.withdraw(invocation.id))
 
-    def cancel(self, invocation: Invocation) -> None:
-        """Ask it to stop; it stays on the worker until it has ended."""
+    def cancel(self, invocation: Invocation, patience: float) -> None:
+        """Ask it to stop, within `patience` seconds; it stays on the worker until it has ended."""
         if invocation.cancelled_at is None:
             invocation.cancelled_at = self._clock.monotonic()
-            self._send(protocol.cancel(invocation.id))
+            self._send(protocol.cancel(invocation.id, patience))
 
     def drain(self) -> None:
         """Give it nothing more; it ends once what runs on it has ended."""

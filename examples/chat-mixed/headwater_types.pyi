@@ -112,7 +112,7 @@ class ChatMessage(TypedDict):
     timestamp: str
 
 class ChatMessageData(TypedDict):
-    id: ReadOnly[NotRequired[str]]
+    id: NotRequired[ReadOnly[str]]
     user_id: str
     message: str
     timestamp: str
@@ -123,7 +123,7 @@ class Reactions(TypedDict):
     by: NotRequired[list[str]]
 
 class ReactionsData(TypedDict):
-    id: ReadOnly[NotRequired[str]]
+    id: NotRequired[ReadOnly[str]]
     likes: NotRequired[int]
     by: NotRequired[list[str]]
 

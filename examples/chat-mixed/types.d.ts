@@ -168,12 +168,21 @@ declare module 'headwater' {
 
   export type CronHandler<TEmit = EmittedEvent> = (ctx: FlowContext<TEmit>) => Awaitable<unknown>
 
-  /** Runs around a handler; `next` gives the inner response. */
-  export type ApiMiddleware<TBody = any, TEmit = any, TResponse extends ApiResponse = ApiResponse> = (
+  /** A handler by its config alone, as older files have it; `Handlers` knows more. */
+  export type StepHandler<TConfig> = TConfig extends ApiRouteConfig
+    ? ApiRouteHandler
+    : TConfig extends EventConfig
+      ? EventHandler<TConfig extends { input: { _output: infer TInput } } ? TInput : any>
+      : TConfig extends CronConfig
+        ? CronHandler
+        : never
+
+  /** Runs around a handler; `next` gives the inner response, whose body is a `TResult`. */
+  export type ApiMiddleware<TBody = any, TEmit = any, TResult = any> = (
     req: ApiRequest<TBody>,
     ctx: FlowContext<TEmit>,
-    next: () => Promise<TResponse>,
-  ) => Awaitable<ApiResponse>
+    next: () => Promise<ApiResponse<number, TResult>>,
+  ) => Awaitable<ApiResponse<number, TResult>>
 
   // --- configs ---
 

@@ -112,7 +112,7 @@ class ChatMessage(TypedDict):
     timestamp: str
 
 class ChatMessageData(TypedDict):
-    id: ReadOnly[NotRequired[str]]
+    id: NotRequired[ReadOnly[str]]
     user_id: str
     message: str
     timestamp: str

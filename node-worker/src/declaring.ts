@@ -27,12 +27,25 @@ export interface Manifest {
   readonly problems: JsonObject[]
 }
 
-/** Import every declaring file in turn; a broken one becomes a problem and the rest goes on. */
-export async function declare(project: Project): Promise<Manifest> {
+/** Milliseconds after which a file that still waits at its top level is named. */
+const SLOW_AFTER = 5000
+
+/**
+ * Import every declaring file in turn; a broken one becomes a problem and the rest goes on. `onSlow` hears of a file
+ * that waits for long: should it never end, the server gives the whole project up and cannot know why.
+ */
+export async function declare(
+  project: Project,
+  onSlow: (path: string) => void,
+  slowAfter = SLOW_AFTER,
+): Promise<Manifest> {
   const manifest: Manifest = { steps: [], streams: [], problems: [] }
   for (const path of project.sources.paths().sort()) {
     const kind = kindOf(project, path)
-    if (kind !== undefined) await new File(project, path, manifest).declare(kind)
+    if (kind === undefined) continue
+    const waiting = setTimeout(() => onSlow(path), slowAfter)
+    await new File(project, path, manifest).declare(kind)
+    clearTimeout(waiting)
   }
   return manifest
 }

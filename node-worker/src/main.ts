@@ -3,6 +3,7 @@
 import { Worker } from 'node:worker_threads'
 
 import { DEFAULT_LIMIT } from './frames.ts'
+import { sendLog } from './context.ts'
 import { declare, LANGUAGE } from './declaring.ts'
 import { Loop } from './loop.ts'
 import { isPacked, unpack, type Post, type ReaderParts, type ToLoop } from './posts.ts'
@@ -64,7 +65,10 @@ async function load(loop: Loop, post: Post): Promise<void> {
   const { generation, root } = post.header as unknown as { generation: number; root: string }
   process.chdir(root)
   const project = loop.load(post)
-  const { steps, streams, problems } = await declare(project)
+  const { steps, streams, problems } = await declare(project, (path) => {
+    const message = `${path} (or what it imports) still waits at its top level; the project is loaded once it has ended.`
+    sendLog(loop.channel, 'warn', message, { file: path }, undefined)
+  })
   project.settle()
   loop.channel.send({ t: 'manifest', generation, steps, streams, problems })
 }

@@ -66,7 +66,7 @@ async function load(loop: Loop, post: Post): Promise<void> {
   process.chdir(root)
   const project = loop.load(post)
   const { steps, streams, problems } = await declare(project, (path) => {
-    const message = `${path} (or what it imports) still waits at its top level; the project is loaded once it has ended.`
+    const message = `${path} (or what it imports) still waits at its top level; the project loads once it has ended.`
     sendLog(loop.channel, 'warn', message, { file: path }, undefined)
   })
   project.settle()

@@ -140,6 +140,16 @@ test('JSX becomes calls of the configured library', async (t) => {
   assert.deepEqual(await exported(t, files, tiny), { a: ['b', { id: '1', children: 'x' }] })
 })
 
+test('JSX becomes calls of the configured function', async (t) => {
+  const files = {
+    'tsconfig.json': '{"compilerOptions":{"jsx":"react","jsxFactory":"h","jsxFragmentFactory":"Frag"}}',
+    'steps/a.ts': "export { a } from './view'",
+    'steps/view.tsx':
+      'const h = (...all: unknown[]) => all; const Frag = "f"; export const a = <><b id="1">x</b></>',
+  }
+  assert.deepEqual(await exported(t, files), { a: ['f', null, ['b', { id: '1' }, 'x']] })
+})
+
 test('a file may begin with a byte order mark or a shebang', async (t) => {
   assert.deepEqual(await exported(t, { 'steps/a.ts': '\ufeffexport const a = 1' }), { a: 1 })
   assert.deepEqual(await exported(t, { 'steps/a.ts': '#!/usr/bin/env node\nexport const a = 1' }), { a: 1 })

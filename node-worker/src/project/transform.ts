@@ -195,7 +195,10 @@ function optionsFor(file: string, config: CompilerOptions): object {
 }
 
 function reactOptions(config: CompilerOptions): object {
-  if (config.jsx === 'react') return { runtime: 'classic' }
+  if (config.jsx === 'react') {
+    const { jsxFactory: pragma, jsxFragmentFactory: pragmaFrag } = config
+    return { runtime: 'classic', ...(pragma ? { pragma } : {}), ...(pragmaFrag ? { pragmaFrag } : {}) }
+  }
   return { runtime: 'automatic', ...(config.jsxImportSource ? { importSource: config.jsxImportSource } : {}) }
 }
 

@@ -19,6 +19,8 @@ export interface CompilerOptions {
   readonly emitDecoratorMetadata?: boolean
   readonly useDefineForClassFields?: boolean
   readonly jsx?: string
+  readonly jsxFactory?: string
+  readonly jsxFragmentFactory?: string
   readonly jsxImportSource?: string
 }
 

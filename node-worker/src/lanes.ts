@@ -14,8 +14,9 @@ import type { Shared } from './shared.ts'
 /** How long a lane waits for work before it ends, in milliseconds. */
 const IDLE_AFTER = 60_000
 
-/** Milliseconds between tries to find nobody writing. */
+/** Milliseconds between tries to find nobody writing, and for how long at most nobody may write. */
 const RETRY_AFTER = 2
+const LONGEST_SILENCE = 50
 
 interface Lane {
   readonly number: number
@@ -29,6 +30,8 @@ interface Lane {
   patience: NodeJS.Timeout | undefined
   /** Why the thread is ended by force, if it is. */
   ended: ErrorMembers | undefined
+  /** Let the others write again; does nothing the second time. */
+  release: () => void
 }
 
 export class Lanes {
@@ -95,6 +98,7 @@ export class Lanes {
     const thread = new Worker(new URL('./lane.mjs', import.meta.url), { workerData })
     const lane: Lane = {
       number, thread, slot: -1, ending: false, rest: undefined, patience: undefined, ended: undefined,
+      release: () => undefined,
     }
     this.#lanes.set(number, lane)
     thread.on('message', (message: FromLane) => this.#done(lane, message))
@@ -133,6 +137,9 @@ export class Lanes {
     }
     const message = `It went on for ${patience} s after it was cancelled, so its thread was ended.`
     lane.ended = { code: 'HANDLER_FAILED', message, cancelled: true }
+    lane.release = once(() => this.#shared.unlock())
+    // Code that is not JavaScript (a child process that is waited for) ends later, and returns to none that writes.
+    setTimeout(lane.release, LONGEST_SILENCE)
     void lane.thread.terminate()
   }
 
@@ -140,9 +147,9 @@ export class Lanes {
     if (this.#lanes.get(lane.number) !== lane) return
     this.#lanes.delete(lane.number)
     clearTimeout(lane.patience)
-    if (lane.ended !== undefined) this.#shared.unlock()
+    lane.release()
     // It was writing: the rest of its frame will never come.
-    else if (this.#shared.isLockedBy(lane.number)) die()
+    if (this.#shared.isLockedBy(lane.number)) die()
     if (lane.slot >= 0) this.#onLost(lane.slot, lane.ended ?? { code: 'HANDLER_FAILED', message })
     const next = this.#waiting.shift()
     if (next !== undefined) this.give(next)
@@ -151,6 +158,14 @@ export class Lanes {
 
 function send(lane: Lane, post: Packed): void {
   lane.thread.postMessage(post satisfies ToLoop)
+}
+
+function once(work: () => void): () => void {
+  let isDone = false
+  return () => {
+    if (!isDone) work()
+    isDone = true
+  }
 }
 
 function firstFree(lanes: ReadonlyMap<number, Lane>): number | undefined {

@@ -350,18 +350,19 @@ async def test_a_caller_who_leaves_is_told_by_the_signal(
         await logged(caplog, "left alone")
 
 
+@pytest.mark.parametrize("forever", ["while (true) {}", "execFileSync('sleep', ['5'])"])
 async def test_a_thread_that_goes_on_after_it_was_cancelled_is_ended_and_nothing_else(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, forever: str
 ) -> None:
     caplog.set_level(logging.INFO)
-    body = """
+    body = f"""
         const until = Date.now() + 300
-        while (Date.now() < until) {}
+        while (Date.now() < until) {{}}
         ctx.logger.info('begun')
-        while (req.body.forever) {}
-        return { status: 200, body: String(process.pid) }"""
+        if (req.body.forever) {forever}
+        return {{ status: 200, body: String(process.pid) }}"""
     files = {
-        "steps/a.step.ts": step("/a", body),
+        "steps/a.step.ts": step("/a", body, top="import { execFileSync } from 'node:child_process'"),
         "steps/b.step.ts": step(
             "/b", "await new Promise((wake) => setTimeout(wake, 3000)); return { status: 204 }"
         ),

@@ -230,6 +230,23 @@ test('CommonJS and modules import each other', async (t) => {
   assert.deepEqual(await exported(t, files), { a: [1, 1, 5] })
 })
 
+test('CommonJS in a cycle sees what has been exported so far', async (t) => {
+  const files = {
+    'steps/a.ts': "import { early, late } from './b.cjs'; export const a = [early, late()]",
+    'steps/b.cjs': "exports.early = 1; exports.late = require('./c.cjs').late; exports.end = 3",
+    'steps/c.cjs': "const b = require('./b.cjs'); exports.late = () => [b.early, b.end]",
+  }
+  assert.deepEqual(await exported(t, files), { a: [1, [1, 3]] })
+})
+
+test('a module that requires what imports it sees what has been exported so far', async (t) => {
+  const files = {
+    'steps/a.ts': "export const early = 1; import { b } from './b'; export const a = b()",
+    'steps/b.ts': "const back = require('./a'); export const b = () => [back.early, back.a]",
+  }
+  assert.deepEqual(await exported(t, files), { early: 1, a: [1, undefined] })
+})
+
 test('CommonJS knows its names and place', async (t) => {
   const files = {
     'steps/a.ts': "import b from './b.cjs'; export const a = b",

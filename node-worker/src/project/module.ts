@@ -29,6 +29,8 @@ export class Module {
   error: unknown
   /** The files through which its error came, itself first. */
   way: readonly string[]
+  /** Whether it is CommonJS and nothing else. */
+  isScript = false
   /** What CommonJS code in it has exported. */
   readonly commonJs: { exports: unknown } = { exports: {} }
 

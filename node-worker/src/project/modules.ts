@@ -27,6 +27,8 @@ export class Modules {
   readonly #parts: ModuleParts
   readonly #modules = new Map<string, Module>()
   #linking: Promise<unknown> = Promise.resolve()
+  /** Through which imports the module came that runs now, itself last. */
+  #chain: readonly Module[] = []
 
   constructor(parts: ModuleParts) {
     this.#parts = parts
@@ -168,6 +170,7 @@ export class Modules {
 
   #adoptScript(module: Module, program: Program): void {
     const run = this.#function(module.file, program.code, SCRIPT_NAMES)
+    module.isScript = true
     module.execute = () => {
       run.apply(module.commonJs.exports, this.#scriptArguments(module))
       this.#shareExports(module)
@@ -247,8 +250,9 @@ export class Modules {
   #requireFile(file: string): unknown {
     const module = this.#module(file)
     finishNow(this.#link(module, 'require'), file)
-    finishNow(this.#evaluate(module, []), file)
-    return hasExports(module) || file.endsWith('.json') ? module.commonJs.exports : module.namespace
+    finishNow(this.#evaluate(module, this.#chain), file)
+    const isCommonJs = module.isScript || hasExports(module) || file.endsWith('.json')
+    return isCommonJs ? module.commonJs.exports : module.namespace
   }
 
   // --- evaluating ---
@@ -268,9 +272,10 @@ export class Modules {
     module.state = 'running'
     const { promise, resolve } = withResolvers()
     module.running = promise
+    const chain = [...above, module]
     try {
-      yield* this.#runDependencies(module, [...above, module])
-      const result = module.execute()
+      yield* this.#runDependencies(module, chain)
+      const result = this.#execute(module, chain)
       if (result instanceof Promise) yield result
       module.state = 'done'
     } catch (error) {
@@ -278,6 +283,17 @@ export class Modules {
       throw error
     } finally {
       resolve()
+    }
+  }
+
+  /** Run its code, as far as that goes without waiting. */
+  #execute(module: Module, chain: readonly Module[]): unknown {
+    const before = this.#chain
+    this.#chain = chain
+    try {
+      return module.execute()
+    } finally {
+      this.#chain = before
     }
   }
 

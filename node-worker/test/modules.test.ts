@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 
@@ -327,6 +327,20 @@ test('a file in a package is found as CommonJS finds it, where modules have no w
   }
   assert.deepEqual(await exported(t, files, disk), { a: [1, 2, 3] })
   assert.match((await fails(t, { 'steps/a.ts': "import 'pack/nope'" }, disk)).message, /Cannot find module .*pack\/nope/)
+})
+
+test('a package of the same workspace may be TypeScript', async (t) => {
+  const files = { 'steps/a.ts': "import { b } from '@app/shared'; import { c } from '@app/shared/deep'; export const a = b + c" }
+  const disk = {
+    'packages/shared/package.json': '{"name":"@app/shared","exports":{".":"./src/index.ts","./deep":"./src/deep.ts"}}',
+    'packages/shared/src/index.ts': "enum E { B = 1 }\nexport const b: number = E.B",
+    'packages/shared/src/deep.ts': "import type { X } from './x'\nexport { c } from './c'\nexport type { X }",
+    'packages/shared/src/c.ts': 'export const c: number = 2',
+  }
+  const { root, load } = place(t, files, disk)
+  mkdirSync(join(root, 'node_modules/@app'), { recursive: true })
+  symlinkSync(join(root, 'packages/shared'), join(root, 'node_modules/@app/shared'))
+  assert.deepEqual({ ...(await load('steps/a.ts')) }, { a: 3 })
 })
 
 test('zod comes with the worker, unless the project has its own', async (t) => {

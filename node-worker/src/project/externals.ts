@@ -51,6 +51,16 @@ function isMissing(url: string): boolean {
   return url.startsWith('file:') && statSync(fileURLToPath(url), { throwIfNoEntry: false })?.isFile() !== true
 }
 
+/** The file that a package name means, where it is TypeScript: that of a package of the same workspace. */
+export function typescriptOf(specifier: string, from: string): string | undefined {
+  try {
+    const url = urlOf(specifier, pathToFileURL(from).href)
+    return /^file:.*(?<!\.d)\.[cm]?tsx?$/.test(url) ? fileURLToPath(url) : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /** Where CommonJS finds it: without extension, by folder, by what a package has for `require` alone. */
 function commonJsUrl(specifier: string, place: string): string | undefined {
   try {

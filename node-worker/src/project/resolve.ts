@@ -7,6 +7,7 @@ import { isBuiltin } from 'node:module'
 import { dirname, isAbsolute, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+import { typescriptOf } from './externals.ts'
 import { EXTENSIONS, type Sources } from './sources.ts'
 import { readTsConfig, type TsConfig } from './tsconfig.ts'
 
@@ -44,7 +45,8 @@ export class Resolver {
     const path = pathOf(specifier, from)
     if (path !== undefined) return this.#fileMeaning(path, specifier)
     const mapped = specifier.startsWith('#') ? this.#subpathImport(specifier) : this.#mapped(specifier)
-    return mapped === undefined ? { kind: 'external', specifier } : { kind: 'file', file: mapped }
+    const file = mapped ?? typescriptOf(specifier, from)
+    return file === undefined ? { kind: 'external', specifier } : { kind: 'file', file }
   }
 
   #fileMeaning(path: string, specifier: string): Meaning {

@@ -1,4 +1,5 @@
-"""How long to wait before the next attempt to connect. Pure: chance and counting, no clock."""
+"""How long to wait before the next attempt to connect. Pure: chance and counting, no clock. Why the numbers
+are what they are: docs/decisions/0018-coming-back.md."""
 
 from __future__ import annotations
 
@@ -6,12 +7,16 @@ import random
 from collections.abc import Callable
 
 FIRST_SECONDS = 0.25
+SOON_SECONDS = 1.0
+"""The most while the connection was lost not long ago: a server that restarts is found within it."""
+SOON_ATTEMPTS = 40
+"""Attempts that count as not long ago: half a minute of them."""
 MOST_SECONDS = 15.0
 
 
 class Backoff:
-    """Waits that double from `FIRST_SECONDS` to `MOST_SECONDS`, each with full jitter, so that the clients of
-    a server that restarts do not come back all at once."""
+    """Waits that grow, each between half and all of what it may be, so that clients do not come back all at
+    once."""
 
     def __init__(self, chance: Callable[[], float] = random.random) -> None:
         self._chance = chance
@@ -19,9 +24,13 @@ class Backoff:
 
     def wait(self) -> float:
         """Seconds to wait now."""
-        most = min(FIRST_SECONDS * 2**self._attempts, MOST_SECONDS)
-        self._attempts = min(self._attempts + 1, 16)
-        return most * self._chance()
+        late = self._attempts - SOON_ATTEMPTS + 1
+        if late > 0:
+            most = min(SOON_SECONDS * 2 ** min(late, 16), MOST_SECONDS)
+        else:
+            most = min(FIRST_SECONDS * 2**self._attempts, SOON_SECONDS)
+        self._attempts += 1
+        return most * (1 + self._chance()) / 2
 
     def succeeded(self) -> None:
         """A connection stood: the next wait is short again."""

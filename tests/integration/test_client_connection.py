@@ -115,7 +115,7 @@ class TestConnecting:
             assert await reading == [item("a", 1)]
             await items.aclose()
             relay.refuse()
-        assert waits.told[:4] == [0.25, 0.5, 1.0, 2.0]
+        assert waits.told[:4] == [0.25, 0.5, 1.0, 1.0]
 
     async def test_waits_are_short_again_once_a_server_has_spoken(self, site: V1Site, relay: Relay) -> None:
         waits = Waits()

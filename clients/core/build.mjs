@@ -13,8 +13,6 @@ const common = { bundle: true, format: 'esm', target: 'es2022', entryPoints: [jo
 
 await build({ ...common, outfile: join(here, 'dist/index.js') })
 await build({ ...common, outfile: served, minify: true })
-// What the driver and the tests of the parts use.
-await build({ ...common, entryPoints: [join(here, 'src/store.ts')], outfile: join(here, 'dist/store.js') })
 
 const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc')
 const types = ['-p', here, '--noEmit', 'false', '--declaration', '--emitDeclarationOnly', '--rewriteRelativeImportExtensions']

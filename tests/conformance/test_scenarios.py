@@ -1,4 +1,4 @@
-"""The Python client and the browser client pass every language-neutral scenario against a real server."""
+"""The Python client, the browser client and the React hooks pass every scenario against a real server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support import node
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = sorted((ROOT / "spec" / "scenarios").glob("*.yaml"))
-BROWSER_DRIVER = ROOT / "clients" / "core" / "test" / "driver.mjs"
+PACKAGES = {"browser": "core", "react": "react"}
 
 
 @pytest.fixture(scope="module")
@@ -24,12 +24,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.stop()
 
 
-@pytest.fixture(scope="module", params=["python", "browser"])
+@pytest.fixture(scope="module", params=["python", *PACKAGES])
 def driver(request: pytest.FixtureRequest) -> Iterator[tuple[str, Driver]]:
-    commands = {"browser": [str(node.find().node), str(BROWSER_DRIVER)]}
-    driver = Driver(*[commands[request.param]] if request.param in commands else [])
+    package = PACKAGES.get(request.param)
+    driver = Driver() if package is None else Driver([str(node.find().node), str(program(package))])
     yield request.param, driver
     driver.close()
+
+
+def program(package: str) -> Path:
+    return ROOT / "clients" / package / "test" / "driver.mjs"
 
 
 @pytest.mark.parametrize("file", SCENARIOS, ids=lambda file: file.stem)

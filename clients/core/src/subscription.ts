@@ -5,6 +5,8 @@ import type { Follower, Room } from './room.ts'
 import type { Wanted } from './store.ts'
 import type { Ended, Item, Json, Status, StreamEvent } from './types.ts'
 
+const NONE: readonly never[] = []
+
 type Listener<View> = (state: View) => void
 type EventListener = (data: any) => void
 
@@ -25,6 +27,8 @@ export abstract class Subscription<View, T extends Item = Item> implements Follo
   #room: Room | undefined
   #told = ''
   #last: readonly Item[] | undefined
+  /** What it held when it was closed. */
+  #left: { items: readonly Item[]; version: number } | undefined
   readonly #changes = new Set<Listener<View>>()
   readonly #refreshes = new Set<() => void>()
   readonly #events = new Map<string, Set<EventListener>>()
@@ -41,12 +45,14 @@ export abstract class Subscription<View, T extends Item = Item> implements Follo
   /** Begin, or begin again after `close`. */
   open(): this {
     this.#room ??= this.house.enter(this.wanted, this)
+    this.#left = undefined
     return this
   }
 
-  /** End it. The server hears of it when nobody else on this client follows the same. */
+  /** End it; what it holds stays as it is. The server hears of it when nobody else on this client follows the same. */
   close(): void {
     if (!this.#room) return
+    if (this.ready) this.#left = { items: this.items, version: this.version }
     this.house.leave(this.#room, this)
     this.#room = undefined
     for (const listener of [...this.#closings]) listener()
@@ -82,7 +88,7 @@ export abstract class Subscription<View, T extends Item = Item> implements Follo
 
   /** Whether a whole state has been seen; before that the state is empty. */
   get ready(): boolean {
-    return !!this.room?.subscribed.state.whole
+    return !!this.#left || !!this.room?.subscribed.state.whole
   }
 
   get status(): Status {
@@ -104,7 +110,7 @@ export abstract class Subscription<View, T extends Item = Item> implements Follo
 
   /** The group's version that the state is. */
   get version(): number {
-    return this.room?.subscribed.state.version ?? 0
+    return this.#left?.version ?? this.room?.subscribed.state.version ?? 0
   }
 
   /**
@@ -123,7 +129,7 @@ export abstract class Subscription<View, T extends Item = Item> implements Follo
   }
 
   refresh(): void {
-    const items = this.room?.items
+    const { items } = this
     const { status, reason, error } = this
     const seen = JSON.stringify([status, reason, error, this.ready, this.#room?.subscribed.state.floor])
     const changed = items !== this.#last
@@ -140,12 +146,14 @@ export abstract class Subscription<View, T extends Item = Item> implements Follo
     for (const listener of [...(this.#events.get(type) ?? [])]) listener(data)
   }
 
+  protected get items(): readonly Item[] {
+    return this.#left?.items ?? this.room?.items ?? NONE
+  }
+
   protected get room(): Room | undefined {
     return this.#room ?? this.house.peek(this.wanted)
   }
 }
-
-const NONE: readonly never[] = []
 
 /** A group: its items in creation order, or by `sortKey`. */
 export class GroupSubscription<T extends Item = Item> extends Subscription<readonly T[], T> {
@@ -159,7 +167,7 @@ export class GroupSubscription<T extends Item = Item> extends Subscription<reado
   }
 
   getState(): readonly T[] {
-    const items = (this.room?.items ?? NONE) as readonly T[]
+    const items = this.items as readonly T[]
     const key = this.#sortKey
     if (key === undefined) return items
     if (items !== this.#from) {
@@ -186,7 +194,7 @@ export class GroupSubscription<T extends Item = Item> extends Subscription<reado
 /** One item; null while there is none. */
 export class ItemSubscription<T extends Item = Item> extends Subscription<T | null, T> {
   getState(): T | null {
-    return (this.room?.items[0] as T | undefined) ?? null
+    return (this.items[0] as T | undefined) ?? null
   }
 }
 

@@ -153,6 +153,20 @@ describe('sharing', () => {
     expect(socket.of('unsub')).toEqual([{ t: 'unsub', sub: 1 }])
   })
 
+  test('what is closed goes on showing what it held, also while others follow the same', async () => {
+    const client = open()
+    const closed = client.group<Todo>('todo', 'g')
+    const other = client.group<Todo>('todo', 'g')
+    const item = client.item<Todo>('todo', 'g', 'a')
+    ;(await accepted()).fill(1, [A]).fill(2, [A])
+    closed.close()
+    item.close()
+    server.last.say({ t: 'gone', f: 101, v: 2, i: 'a' })
+    await pass()
+    expect([closed.getState(), closed.ready, closed.version, item.getState()]).toEqual([[A[2]], true, 1, A[2]])
+    expect([other.getState(), closed.open().getState(), closed.version]).toEqual([[], [], 2])
+  })
+
   test('whoever gives a presence state has a subscription of its own, and leaves at once', async () => {
     const client = open()
     client.group('room', 'g')

@@ -1,121 +1,41 @@
-/**
- * The store of this client behind standard input and output, for the language-neutral scenarios; what it answers is
- * told in the Python package, `headwater.testing.driver`.
- */
+/** This client behind standard input and output, for the language-neutral scenarios. */
 
-import { createInterface } from 'node:readline'
+import { connect } from '../dist/index.js'
+import { drive, Told } from './driving.mjs'
 
-import WebSocket from 'ws'
+class Page {
+  #network
+  #client
+  #followed = new Map()
 
-import { Store } from '../dist/store.js'
-
-class Seen {
-  whole = false
-  version = 0
-  events = []
-  resets = 0
-  faults = []
-
-  constructor(subscribed) {
-    this.subscribed = subscribed
+  constructor(network, url) {
+    this.#network = network
+    this.#client = connect(url, { WebSocket: network.WebSocket })
   }
 
-  told(what, value) {
-    const { version } = this.subscribed.state
-    if (what === 'event') this.events.push(value)
-    else if (what === 'reset') {
-      this.resets += 1
-      this.version = 0
-    } else if (what === 'state') {
-      if (this.whole && version < this.version) this.faults.push(`version ${version} after ${this.version}`)
-      this.whole = true
-      this.version = version
-    }
+  subscribe(as, { stream, group, id, limit, state, events }) {
+    const subscription = id === undefined ? this.#client.group(stream, group, { limit, state }) : this.#client.item(stream, group, id)
+    const told = new Told(subscription, this.#network.told({ stream, group, id, limit }), events)
+    this.#followed.set(as, { subscription, told })
   }
 
-  look() {
-    const { state, error = null } = this.subscribed
-    const { live, version, floor } = state
-    const { events, resets, faults } = this
-    return { live, version, floor, items: this.whole ? state.items : null, events, error, resets, faults }
+  unsubscribe(as) {
+    this.#followed.get(as).subscription.close()
+  }
+
+  more(as, limit) {
+    void this.#followed.get(as).subscription.loadMore(limit)
+  }
+
+  state(as, state) {
+    this.#followed.get(as).subscription.setPresence(state)
+  }
+
+  look(as) {
+    const { subscription, told } = this.#followed.get(as)
+    const { ready, status, error } = subscription
+    return told.look({ data: subscription.getState(), ready, status, error })
   }
 }
 
-class Client {
-  seen = new Map()
-  bytes = 0
-  socket = null
-  store = new Store(
-    (subscribed, what, value) => {
-      for (const seen of this.seen.values()) if (seen.subscribed === subscribed) seen.told(what, value)
-    },
-    (message) => this.socket.send(JSON.stringify(message)),
-  )
-
-  async connect(url) {
-    this.cut()
-    const socket = new WebSocket(url.replace('http', 'ws'), ['headwater.v1'], { perMessageDeflate: false })
-    await new Promise((resolve, reject) => {
-      socket.onopen = resolve
-      socket.onerror = reject
-    })
-    this.socket = socket
-    this.bytes = 0
-    socket.on('message', (data) => {
-      if (socket !== this.socket) return
-      this.bytes += data.length
-      this.store.received(JSON.parse(data))
-    })
-    socket.on('close', () => socket === this.socket && this.cut())
-    this.store.connected()
-  }
-
-  cut() {
-    const { socket } = this
-    this.socket = null
-    this.store.disconnected()
-    socket?.terminate()
-  }
-}
-
-const clients = new Map()
-
-async function run({ do: verb, client: name, as, ...more }) {
-  if (!clients.has(name)) clients.set(name, new Client())
-  const client = clients.get(name)
-  const seen = client.seen.get(as)
-  switch (verb) {
-    case 'connect':
-      await client.connect(more.url)
-      return {}
-    case 'cut':
-      client.cut()
-      return {}
-    case 'stall':
-      client.socket.pause()
-      return {}
-    case 'unstall':
-      client.socket.resume()
-      return {}
-    case 'subscribe':
-      client.seen.set(as, new Seen(client.store.subscribe(more)))
-      return {}
-    case 'unsubscribe':
-      client.store.unsubscribe(seen.subscribed)
-      return {}
-    case 'more':
-      client.store.more(seen.subscribed, more.limit)
-      return {}
-    case 'state':
-      client.store.setState(seen.subscribed, more.state)
-      return {}
-    case 'look':
-      return { ...seen.look(), bytes: client.bytes }
-    default:
-      return { error: `unknown command '${verb}'` }
-  }
-}
-
-for await (const line of createInterface({ input: process.stdin })) {
-  process.stdout.write(`${JSON.stringify(await run(JSON.parse(line)))}\n`)
-}
+await drive((network, url) => new Page(network, url))

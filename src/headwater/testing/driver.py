@@ -6,8 +6,10 @@ caller's choice):
 
 - `{"do": "connect", "client", "url"}`, `{"do": "cut", "client"}` (drop the connection without a word),
   `{"do": "stall", "client"}` and `{"do": "unstall", "client"}` (stop and go on reading the socket).
-- `{"do": "subscribe", "client", "as", "stream", "group", "id"?, "limit"?, "state"?}`, `{"do": "unsubscribe",
-  "client", "as"}`, `{"do": "more", "client", "as", "limit"}`, `{"do": "state", "client", "as", "state"}`.
+- `{"do": "subscribe", "client", "as", "stream", "group", "id"?, "limit"?, "state"?, "events"}`; `events` are
+  types, for a library that hears only those which it listens for.
+- `{"do": "unsubscribe", "client", "as"}`, `{"do": "more", "client", "as", "limit"}`, `{"do": "state",
+  "client", "as", "state"}`.
 - `{"do": "look", "client", "as"}` answers `{"live", "items", "version", "floor", "events", "error", "bytes",
   "resets", "faults"}`: what the subscription holds (`items` null before the first whole state), ephemeral
   events so far, why it ended, bytes received on the connection, how often it was told to start over, and what

@@ -191,12 +191,15 @@ class Scenario:
         self._driver = driver
         self._connected: set[str] = set()
         self._owners: dict[str, str] = {}
+        self._events: list[str] = []
+        """The types of all events that are sent on the way."""
 
     def run(self, steps: Sequence[Mapping[str, Any]]) -> None:
         """Carry out all steps, then see that no client saw what it may not see.
 
         :raises AssertionError: an expectation did not come true; the message names the step.
         """
+        self._events = sorted(_event_types(steps))
         for number, step in enumerate(steps, 1):
             ((verb, argument),) = step.items()
             try:
@@ -247,6 +250,7 @@ class Scenario:
         command = {**argument, "do": verb, "client": client, "as": name}
         if verb == "subscribe":
             command |= {"stream": argument.get("stream", "room"), "group": self._group(argument)}
+            command["events"] = self._events
         self._driver.do(command)
 
     def _write(self, writes: list[dict[str, Any]]) -> None:
@@ -288,6 +292,16 @@ class Scenario:
             self._server.stop(signal.SIGKILL)
         if how != "stop":
             self._server.start()
+
+
+def _event_types(steps: Any) -> set[str]:
+    if is_list(steps):
+        return {kind for step in steps for kind in _event_types(step)}
+    if not is_object(steps):
+        return set()
+    sent: Any = steps.get("send")
+    own = {str(sent["type"])} if is_object(sent) else set[str]()
+    return own | _event_types(list(steps.values()))
 
 
 def _numbered(value: Any, n: int) -> Any:

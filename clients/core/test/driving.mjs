@@ -1,0 +1,147 @@
+/**
+ * What the drivers of this client and of its React hooks share: networks that can be cut and stalled, a look at what
+ * travels on them, and the answers on standard output. What is answered is told in the Python package,
+ * `headwater.testing.driver`. Clients are driven through what pages use; what pages cannot see (a window's floor, how
+ * often the server began anew, bytes) is read from the wire.
+ */
+
+import { createInterface } from 'node:readline'
+
+import WebSocket from 'ws'
+
+// Clients listen for the network's return on the page.
+const page = new EventTarget()
+globalThis.addEventListener ??= page.addEventListener.bind(page)
+globalThis.removeEventListener ??= page.removeEventListener.bind(page)
+globalThis.dispatchEvent ??= page.dispatchEvent.bind(page)
+
+/** The network of one client. */
+class Network {
+  /** Whether it lets anything through. */
+  #up = true
+  #socket
+  bytes = 0
+  /** What was told to whoever asked for the same: by what was asked, and by its number on the socket. */
+  #told = new Map()
+  #asked = new Map()
+
+  constructor() {
+    const network = this
+    this.WebSocket = class extends WebSocket {
+      constructor(url, protocols) {
+        if (!network.#up) throw new Error('the network is cut')
+        super(url, protocols, { perMessageDeflate: false })
+        network.#socket = this
+        network.bytes = 0
+        network.#asked.clear()
+        // Before the client hears of it.
+        this.on('message', (data) => network.#received(data))
+      }
+
+      send(text) {
+        network.#sent(JSON.parse(text))
+        super.send(text)
+      }
+    }
+  }
+
+  cut() {
+    this.#up = false
+    this.#socket?.terminate()
+  }
+
+  mend() {
+    this.#up = true
+    globalThis.dispatchEvent(new Event('online'))
+  }
+
+  stall() {
+    this.#socket.pause()
+  }
+
+  unstall() {
+    this.#socket.resume()
+  }
+
+  /** What the wire told whoever asks for this. */
+  told({ stream, group, id, limit }) {
+    const key = JSON.stringify([stream, group, id, limit])
+    if (!this.#told.has(key)) this.#told.set(key, { floor: 0, resets: 0 })
+    return this.#told.get(key)
+  }
+
+  #sent(message) {
+    if (message.t === 'sub') this.#asked.set(message.sub, this.told(message))
+  }
+
+  #received(data) {
+    this.bytes += data.length
+    const { t, sub, floor = 0 } = JSON.parse(data)
+    const told = this.#asked.get(sub)
+    if (t === 'reset') told.resets += 1
+    else if (t === 'complete') told.floor = floor
+  }
+}
+
+/** What one subscription of a page was told, as pages and the wire tell it. */
+export class Told {
+  events = []
+  #faults = []
+  #version = 0
+  #resets = 0
+  #subscription
+  #wire
+
+  constructor(subscription, wire, types) {
+    this.#subscription = subscription
+    this.#wire = wire
+    for (const type of types) subscription.onEvent(type, (data) => this.events.push({ type, data }))
+    subscription.addChangeListener(() => this.#see())
+  }
+
+  /** No client may see a version that is lower than the one before, unless the server began anew. */
+  #see() {
+    const { version } = this.#subscription
+    const { resets } = this.#wire
+    if (resets === this.#resets && version < this.#version) this.#faults.push(`version ${version} after ${this.#version}`)
+    this.#version = version
+    this.#resets = resets
+  }
+
+  /** The answer to `look`; `view` is what the page shows. */
+  look({ data, ready, status, error }) {
+    const items = Array.isArray(data) ? data : [data].filter(Boolean)
+    const { events } = this
+    const { version } = this.#subscription
+    return { live: status === 'live', items: ready ? items : null, version, error: error ?? null, events, faults: this.#faults, ...this.#wire }
+  }
+}
+
+/**
+ * Answers commands until the end of input. `start(network, url)` makes a client with the methods `subscribe(as, wanted)`,
+ * `unsubscribe(as)`, `more(as, limit)`, `state(as, state)` and `look(as)`.
+ */
+export async function drive(start) {
+  const clients = new Map()
+
+  async function run({ do: verb, client: name, as, url, ...more }) {
+    if (!clients.has(name)) {
+      const network = new Network()
+      clients.set(name, { network, client: await start(network, url) })
+    } else if (verb === 'connect') clients.get(name).network.mend()
+    const { network, client } = clients.get(name)
+    if (verb === 'look') return { ...(await client.look(as)), bytes: network.bytes }
+    if (['cut', 'stall', 'unstall'].includes(verb)) network[verb]()
+    else if (verb === 'subscribe') await client.subscribe(as, more)
+    else if (verb === 'unsubscribe') await client.unsubscribe(as)
+    else if (verb === 'more') await client.more(as, more.limit)
+    else if (verb === 'state') await client.state(as, more.state)
+    else if (verb !== 'connect') return { error: `unknown command '${verb}'` }
+    return {}
+  }
+
+  for await (const line of createInterface({ input: process.stdin })) {
+    process.stdout.write(`${JSON.stringify(await run(JSON.parse(line)))}\n`)
+  }
+  process.exit(0)
+}

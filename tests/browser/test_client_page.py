@@ -105,6 +105,23 @@ async def test_where_websockets_are_blocked_event_streams_do(server: Server, bro
     await shows(page, "a", "b", "c")
 
 
+async def test_a_window_over_event_streams_grows_and_resumes(server: Server, browser: Browser) -> None:
+    await write(server, *[said(f"i{n}") for n in range(6)])
+    context = await browser.new_context()
+    page = await opened(context, f"{server.url}{PLAIN}&transport=sse&limit=2")
+    await shows(page, "i4", "i5")
+    await page.evaluate("group.loadMore()")
+    await shows(page, "i2", "i3", "i4", "i5")
+    await context.set_offline(True)
+    await status(page, "offline")
+    await write(server, said("i0", "not shown"), said("i2", "changed"), {"delete": "i3"})
+    await context.set_offline(False)
+    await shows(page, "changed", "i4", "i5")
+    await page.evaluate("group.loadMore(10)")
+    await shows(page, "not shown", "i1", "changed", "i4", "i5")
+    assert await page.evaluate("group.hasMore") is False
+
+
 async def test_a_thousand_items_with_fifty_updates_a_second_leave_the_page_responsive(
     server: Server, browser: Browser
 ) -> None:

@@ -13,7 +13,10 @@ from support import node
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = sorted((ROOT / "spec" / "scenarios").glob("*.yaml"))
-PACKAGES = {"browser": "core", "react": "react"}
+DRIVERS = {"browser": ["core"], "events": ["core", "sse"], "react": ["react"]}
+"""Packages of `clients/` whose driver runs, each with its arguments."""
+WEBSOCKET_ONLY = {"presence", "presence-of-nothing"}
+"""What event streams cannot do: tell the server anything."""
 
 
 @pytest.fixture(scope="module")
@@ -24,19 +27,28 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.stop()
 
 
-@pytest.fixture(scope="module", params=["python", *PACKAGES])
+@pytest.fixture(scope="module")
 def driver(request: pytest.FixtureRequest) -> Iterator[tuple[str, Driver]]:
-    package = PACKAGES.get(request.param)
-    driver = Driver() if package is None else Driver([str(node.find().node), str(program(package))])
+    if request.param in DRIVERS:
+        package, *arguments = DRIVERS[request.param]
+        script = ROOT / "clients" / package / "test" / "driver.mjs"
+        driver = Driver([str(node.find().node), str(script), *arguments])
+    else:
+        driver = Driver()
     yield request.param, driver
     driver.close()
 
 
-def program(package: str) -> Path:
-    return ROOT / "clients" / package / "test" / "driver.mjs"
-
-
-@pytest.mark.parametrize("file", SCENARIOS, ids=lambda file: file.stem)
+@pytest.mark.parametrize(
+    ("driver", "file"),
+    [
+        pytest.param(driver, file, id=f"{driver}-{file.stem}")
+        for driver in ["python", *DRIVERS]
+        for file in SCENARIOS
+        if driver != "events" or file.stem not in WEBSOCKET_ONLY
+    ],
+    indirect=["driver"],
+)
 def test_scenario(file: Path, server: Server, driver: tuple[str, Driver]) -> None:
     scenario = yaml.safe_load(file.read_text())
     name, program = driver

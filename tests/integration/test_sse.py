@@ -143,3 +143,66 @@ async def test_a_limit_makes_it_a_window(site: V1Site) -> None:
     await site.set("i0", n=9)
     await site.set("i5", n=5)
     assert (await stream.event()).data["d"]["id"] == "i5"
+
+
+async def test_a_window_resumes_with_what_changed_in_it(site: V1Site) -> None:
+    for n in range(5):
+        await site.set(f"i{n}", n=n)
+    first = await site.listen(f"{PATH}?limit=2")
+    complete = (await first.until("complete"))[-1]
+    first.close()
+    await site.set("i0", n=9)
+    await site.set("i4", n=9)
+    await site.set("i5", n=5)
+
+    again = await site.listen(f"{PATH}?limit=2&from={complete.id}&floor={complete.data['floor']}")
+    missed = await again.until("complete")
+
+    assert [event.data["t"] for event in missed] == ["subscribed", "page", "complete"]
+    assert [item["id"] for _, _, item in missed[1].data["items"]] == ["i4", "i5"]
+    assert missed[-1].data["floor"] == 4
+
+
+async def test_a_window_grows_by_a_stream_that_asks_for_more(site: V1Site) -> None:
+    for n in range(6):
+        await site.set(f"i{n}", n=n)
+    first = await site.listen(f"{PATH}?limit=2")
+    complete = (await first.until("complete"))[-1]
+    first.close()
+    await site.set("i5", n=9)
+
+    cursor, floor = complete.id, complete.data["floor"]
+    grown = await site.listen(f"{PATH}?limit=2&from={cursor}&floor={floor}&more=3")
+    _, older, meanwhile, whole = await grown.until("complete")
+
+    assert (older.data["older"], [item["id"] for _, _, item in older.data["items"]]) == (
+        True,
+        ["i1", "i2", "i3"],
+    )
+    assert [item["n"] for _, _, item in meanwhile.data["items"]] == [9]
+    assert whole.data["floor"] == 2
+    await site.set("i0", n=9)
+    await site.set("i1", n=9)
+    assert (await grown.event()).data["d"]["id"] == "i1"
+
+
+async def test_a_window_that_nobody_knows_the_beginning_of_starts_over(site: V1Site) -> None:
+    for n in range(5):
+        await site.set(f"i{n}", n=n)
+    first = await site.listen(f"{PATH}?limit=2")
+    cursor = (await first.until("complete"))[-1].id
+    assert cursor is not None
+    first.close()
+
+    again = await site.listen(f"{PATH}?limit=2", {"Last-Event-ID": cursor})
+    begun = await again.until("complete")
+
+    assert [event.data["t"] for event in begun] == ["subscribed", "reset", "page", "complete"]
+    assert begun[1].data["reason"] == "lost"
+    assert [item["id"] for _, _, item in begun[2].data["items"]] == ["i3", "i4"]
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=2&floor=-1", "limit=2&floor=1&more=0", "limit=x"])
+async def test_numbers_that_are_none_are_refused(site: V1Site, query: str) -> None:
+    answer = await site.get(f"{PATH}?{query}", {"Accept": "text/event-stream"})
+    assert (answer.status, answer.json["code"]) == (400, "INVALID_INPUT")

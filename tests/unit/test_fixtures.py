@@ -11,10 +11,13 @@ import orjson
 import pytest
 
 from headwater.client.store import ClientStore, Subscription
-from headwater.protocol.v1 import parse_request
+from headwater.protocol.v1 import event_stream_framing, parse_request
+from headwater.server.incoming import read_query
+from headwater.server.stream_target import read_following, read_target
 
 FIXTURES = Path(__file__).parents[2] / "spec" / "fixtures"
 STORE = json.loads((FIXTURES / "v1-store.json").read_text())
+EVENTS = json.loads((FIXTURES / "v1-events.json").read_text())
 CLIENT = json.loads((FIXTURES / "v1-client.json").read_text())
 
 
@@ -84,3 +87,25 @@ def test_the_server_reads_what_clients_send(case: dict[str, Any]) -> None:
     for message in case["sent"]:
         request = parse_request(json.dumps(message), max_id_bytes=1000)
         assert request.sub == message["sub"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("case", EVENTS["requests"], ids=lambda case: case["name"])
+def test_the_server_reads_what_a_client_asks_of_event_streams(case: dict[str, Any]) -> None:
+    path, _, query_string = case["asked"][-1].partition("?")
+    query = read_query(query_string.encode())
+    target = read_target(path.removeprefix("/streams"), query, max_id_bytes=1024)
+    following = read_following(query, None)
+    read = {
+        "stream": target.group.stream,
+        "group": target.group.group,
+        "item": target.item,
+        **following._asdict(),
+        "cursor": None if following.cursor is None else list(following.cursor),
+    }
+    assert read == case["begins"]
+
+
+@pytest.mark.parametrize("case", EVENTS["events"], ids=lambda case: case["name"])
+def test_a_message_is_an_event_of_a_stream(case: dict[str, Any]) -> None:
+    cursor = case["cursor"] and case["cursor"].encode()
+    assert event_stream_framing(orjson.dumps(case["message"]), cursor) == case["bytes"].encode()

@@ -170,7 +170,8 @@ export class Connection {
   readonly #wake = (): void => {
     if (page.document?.visibilityState === 'hidden') return
     if (this.phase === 'offline') void this.#connect()
-    else if (this.phase === 'open') this.#ping(PROBE_MS)
+    // A link that cannot be asked is as good as its last word is new.
+    else if (this.phase === 'open' && !(this.#link?.mute && Date.now() - this.#heardAt < this.#pingMs)) this.#ping(PROBE_MS)
   }
 
   readonly #sleep = (): void => this.#lost('the network is gone')

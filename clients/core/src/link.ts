@@ -13,9 +13,14 @@ export interface Hearing {
 }
 
 export interface Link {
+  /** The server cannot be asked for a sign of life. */
+  readonly mute?: boolean
   send(message: Json): void
   close(): void
 }
+
+/** What may stand in a subprotocol's name and in a header; a token with other signs goes into the address. */
+export const PLAIN = /^[\w!#$%&'*+.^`|~-]+$/
 
 /** Opens a link to the server at `url` (http or https). */
 export type OpenLink = (url: URL, token: string | undefined, hearing: Hearing) => Link

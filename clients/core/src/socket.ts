@@ -1,6 +1,6 @@
 /** A link over a WebSocket. */
 
-import type { Hearing, Link, OpenLink } from './link.ts'
+import { type Hearing, type Link, type OpenLink, PLAIN } from './link.ts'
 import { told } from './types.ts'
 
 /** As much of a WebSocket as is used; that of browsers, of Node and of the package `ws` will do. */
@@ -13,9 +13,6 @@ export interface SocketLike {
   close(): void
 }
 export type SocketClass = new (url: string, protocols: string[]) => SocketLike
-
-/** What may stand in a subprotocol's name; a token with other signs goes into the address. */
-const PLAIN = /^[\w!#$%&'*+.^`|~-]+$/
 
 export const openSocket =
   (given?: SocketClass): OpenLink =>

@@ -1,7 +1,9 @@
-/** This client behind standard input and output, for the language-neutral scenarios. */
+/** This client behind standard input and output, for the language-neutral scenarios; `sse`: over event streams. */
 
 import { connect } from '../dist/index.js'
 import { drive, Told } from './driving.mjs'
+
+const transport = process.argv[2] ?? 'websocket'
 
 class Page {
   #network
@@ -10,7 +12,7 @@ class Page {
 
   constructor(network, url) {
     this.#network = network
-    this.#client = connect(url, { WebSocket: network.WebSocket })
+    this.#client = connect(url, { WebSocket: network.WebSocket, prefix: network.prefix, transport })
   }
 
   subscribe(as, { stream, group, id, limit, state, events }) {

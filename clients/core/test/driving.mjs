@@ -15,12 +15,23 @@ globalThis.addEventListener ??= page.addEventListener.bind(page)
 globalThis.removeEventListener ??= page.removeEventListener.bind(page)
 globalThis.dispatchEvent ??= page.dispatchEvent.bind(page)
 
-/** The network of one client. */
+const networks = []
+const { fetch } = globalThis
+// A client tells whose request it is by its prefix.
+globalThis.fetch = (url, options) => networks[new URL(url).searchParams.get('network')].fetch(url, options)
+
+/** The network of one client: its sockets and its event streams. */
 class Network {
   /** Whether it lets anything through. */
   #up = true
   #socket
+  #ending = new AbortController()
+  #stalled = Promise.resolve()
+  #goOn = () => {}
+  #ended = false
+  /** Bytes of the messages since the connection was opened. */
   bytes = 0
+  prefix = `/streams?network=${networks.push(this) - 1}`
   /** What was told to whoever asked for the same: by what was asked, and by its number on the socket. */
   #told = new Map()
   #asked = new Map()
@@ -32,10 +43,10 @@ class Network {
         if (!network.#up) throw new Error('the network is cut')
         super(url, protocols, { perMessageDeflate: false })
         network.#socket = this
-        network.bytes = 0
         network.#asked.clear()
+        network.bytes = 0
         // Before the client hears of it.
-        this.on('message', (data) => network.#received(data))
+        this.on('message', (data) => network.#note(network.#asked.get(JSON.parse(data).sub), data))
       }
 
       send(text) {
@@ -45,22 +56,53 @@ class Network {
     }
   }
 
+  async fetch(url, { signal, ...options }) {
+    if (!this.#up) throw new Error('the network is cut')
+    const answer = await fetch(url, { ...options, signal: AbortSignal.any([signal, this.#ending.signal]) })
+    if (!answer.ok) return answer
+    const { limit, ...asked } = Object.fromEntries(new URL(url).searchParams)
+    const told = this.told({ ...asked, limit: limit && Number(limit) })
+    if (this.#ended) this.bytes = 0
+    this.#ended = false
+    return new Response(this.#passed(answer.body, told), { status: answer.status })
+  }
+
+  async *#passed(body, told) {
+    const decoder = new TextDecoder()
+    let rest = ''
+    try {
+      for await (const chunk of body) {
+        await this.#stalled
+        const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
+        rest = lines.pop()
+        for (const line of lines) if (line.startsWith('data: ')) this.#note(told, line.slice(6))
+        yield chunk
+      }
+    } finally {
+      this.#ended = true
+    }
+  }
+
   cut() {
     this.#up = false
     this.#socket?.terminate()
+    this.#ending.abort(new Error('the network is cut'))
   }
 
   mend() {
     this.#up = true
+    this.#ending = new AbortController()
     globalThis.dispatchEvent(new Event('online'))
   }
 
   stall() {
-    this.#socket.pause()
+    this.#socket?.pause()
+    this.#stalled = new Promise((resolve) => (this.#goOn = resolve))
   }
 
   unstall() {
-    this.#socket.resume()
+    this.#socket?.resume()
+    this.#goOn()
   }
 
   /** What the wire told whoever asks for this. */
@@ -74,10 +116,9 @@ class Network {
     if (message.t === 'sub') this.#asked.set(message.sub, this.told(message))
   }
 
-  #received(data) {
+  #note(told, data) {
     this.bytes += data.length
-    const { t, sub, floor = 0 } = JSON.parse(data)
-    const told = this.#asked.get(sub)
+    const { t, floor = 0 } = JSON.parse(data)
     if (t === 'reset') told.resets += 1
     else if (t === 'complete') told.floor = floor
   }

@@ -8,6 +8,8 @@ import { Client, type Item, type Options } from '../src/index.ts'
 const closing: (() => void)[] = []
 afterEach(() => {
   for (const close of closing.splice(0)) close()
+  vi.useRealTimers()
+  vi.unstubAllGlobals()
 })
 
 /** A server that speaks event streams alone, as seen through a proxy that knows no WebSocket. */
@@ -29,8 +31,10 @@ const event = (message: object) => `id: e.1\ndata: ${JSON.stringify(message)}\n\
 
 test('each subscription is a stream of its own, resumed by its cursor', async () => {
   const asked: string[] = []
+  const tokens: unknown[] = []
   const url = await serving((request, response) => {
     asked.push(request.url!)
+    tokens.push(request.headers.authorization)
     response.writeHead(200, head)
     response.write(event({ t: 'subscribed', sub: 0, f: 7, epoch: 'e' }))
     const whole = event({ t: 'page', sub: 0, v: 1, items: [[1, 1, { id: 'a', text: 'ä☃' }]] })
@@ -48,7 +52,8 @@ test('each subscription is a stream of its own, resumed by its cursor', async ()
   const group = client.group<Item>('room', 'a/b')
   group.onEvent('wave', heard)
   await vi.waitFor(() => expect(asked.length).toBeGreaterThan(2), 5000)
-  expect(new URLSearchParams(asked[0]!.split('?')[1]).toString()).toBe('stream=room&group=a%2Fb&authToken=secret')
+  expect(new URLSearchParams(asked[0]!.split('?')[1]).toString()).toBe('stream=room&group=a%2Fb')
+  expect(new Set(tokens)).toEqual(new Set(['Bearer secret']))
   expect(asked[1]).toContain('from=e.1')
   await vi.waitFor(() => expect(client.status).toBe('live'))
   expect(group.getState()).toEqual([{ id: 'a', text: 'ä☃' }])
@@ -146,4 +151,51 @@ test('a refusal by something in between is tried again', async () => {
   const group = open(url, { transport: 'sse' }).group('room', 'g')
   await vi.waitFor(() => expect(group.status).toBe('live'), 5000)
   expect(group.error).toBeUndefined()
+})
+
+test('a window asks for its part, resumes it, and loads older items by a response that resumes it', async () => {
+  const asked: string[] = []
+  const cut: ServerResponse[] = []
+  const url = await serving((request, response) => {
+    asked.push(new URL(request.url!, 'http://server').search)
+    response.writeHead(200, head)
+    response.write(event({ t: 'subscribed', sub: 0, f: 7, epoch: 'e' }))
+    if (asked.length === 1) {
+      response.write(event({ t: 'page', sub: 0, v: 2, items: [[2, 2, { id: 'b' }]] }))
+      response.write(`id: e.2\ndata: ${JSON.stringify({ t: 'complete', sub: 0, v: 2, floor: 2 })}\n\n`)
+      response.write(`id: e.3\ndata: ${JSON.stringify({ t: 'set', f: 7, v: 3, c: 3, d: { id: 'c' } })}\n\n`)
+    } else {
+      if (asked.length === 2) response.write(event({ t: 'page', sub: 0, v: 3, items: [[1, 1, { id: 'a' }]], older: true }))
+      response.write(event({ t: 'complete', sub: 0, v: 3, floor: 0 }))
+      cut.push(response)
+    }
+  })
+  const group = open(url, { transport: 'sse' }).group<Item>('room', 'g', { limit: 1 })
+  await vi.waitFor(() => expect(group.getState().map(({ id }) => id)).toEqual(['b', 'c']))
+  await group.loadMore(5)
+  expect([group.getState().map(({ id }) => id), group.hasMore]).toEqual([['a', 'b', 'c'], false])
+  cut[0]!.end()
+  await vi.waitFor(() => expect(asked).toHaveLength(3))
+  const query = '?stream=room&group=g&limit=1'
+  expect(asked).toEqual([query, `${query}&from=e.3&floor=2&more=5`, `${query}&from=e.3&floor=0`])
+})
+
+test('a page that is looked at again keeps the event streams that were just heard', async () => {
+  const document = Object.assign(new EventTarget(), { visibilityState: 'visible' })
+  vi.stubGlobal('document', document)
+  vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'] })
+  const url = await serving((_, response) => {
+    response.writeHead(200, head)
+    response.write(event({ t: 'subscribed', sub: 0, f: 7, epoch: 'e' }) + event({ t: 'complete', sub: 0, v: 0 }))
+  })
+  const client = open(url, { transport: 'sse' })
+  const reasons: string[] = []
+  client.onStatus((_, reason) => reasons.push(reason))
+  client.group('room', 'g')
+  while (client.status !== 'live') await new Promise(setImmediate)
+  document.dispatchEvent(new Event('visibilitychange'))
+  await vi.advanceTimersByTimeAsync(10_000)
+  expect(client.status).toBe('live')
+  await vi.advanceTimersByTimeAsync(100_000)
+  expect(reasons).toContain('the server has gone silent')
 })

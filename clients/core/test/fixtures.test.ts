@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs'
 
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 
+import { openEvents } from '../src/events.ts'
+import type { Json } from '../src/types.ts'
 import { Store, type Subscribed } from '../src/store.ts'
 
-const read = (name: string): any[] => JSON.parse(readFileSync(new URL(`../../../spec/fixtures/${name}.json`, import.meta.url), 'utf8'))
+const read = (name: string): any => JSON.parse(readFileSync(new URL(`../../../spec/fixtures/${name}.json`, import.meta.url), 'utf8'))
 
 describe('what is received becomes the state', () => {
   for (const one of read('v1-store')) {
@@ -50,6 +52,48 @@ describe('a client sends', () => {
         else store.disconnected()
       }
       expect(JSON.parse(JSON.stringify(sent))).toEqual(one.sent)
+    })
+  }
+})
+
+describe('over event streams', () => {
+  afterEach(() => vi.unstubAllGlobals())
+
+  /** A link whose first response is `response`; what it asks for, and what it hears. */
+  function link(response: string, token?: string) {
+    const asked: { path: string; headers: Record<string, string> }[] = []
+    const heard: Json[] = []
+    vi.stubGlobal('fetch', async (url: URL, { headers }: { headers: Record<string, string> }) => {
+      asked.push({ path: url.pathname + url.search, headers })
+      const body = new ReadableStream<Uint8Array>({ start: (to) => to.enqueue(new TextEncoder().encode(response)) })
+      return new Response(body)
+    })
+    const hearing = { opened() {}, alive() {}, lost() {}, heard: (message: Json) => void heard.push(message) }
+    return { asked, heard, ...openEvents('/streams')(new URL('http://server'), token, hearing) }
+  }
+
+  for (const one of read('v1-events').requests) {
+    test(one.name, async () => {
+      const { asked, heard, send, close } = link(one.response ?? '', one.token)
+      const answers = (one.response?.match(/data:/g) ?? []).length
+      for (const message of one.sent) {
+        send(message)
+        await vi.waitFor(() => expect(heard.length).toBeGreaterThanOrEqual(answers))
+      }
+      close()
+      expect(asked.map(({ path }) => path)).toEqual(one.asked)
+      expect(asked[0]!.headers.authorization).toBe(one.authorization)
+    })
+  }
+
+  for (const one of read('v1-events').events) {
+    test(one.name, async () => {
+      const { heard, send, close } = link(one.bytes)
+      send({ t: 'sub', sub: 5, stream: 'room', group: 'g' })
+      await vi.waitFor(() => expect(heard).toHaveLength(1))
+      close()
+      const { f } = one.message
+      expect(heard[0]).toEqual({ ...one.message, sub: 5, f: f && 5 })
     })
   }
 })

@@ -11,8 +11,7 @@ import asyncio
 
 from starlette.types import Message, Receive, Send
 
-from headwater.protocol.v1 import Cursor
-from headwater.server.stream_target import Target
+from headwater.server.stream_target import Following, Target
 from headwater.streams.realm import Realms
 from headwater.streams.subscription import Subscription
 
@@ -86,24 +85,21 @@ class EventStreams:
         for unsent in self._responses:
             unsent.end()
 
-    async def serve(
-        self, target: Target, cursor: Cursor | None, limit: int | None, receive: Receive, send: Send
-    ) -> None:
-        """Answer with a live stream of a group (the newest `limit` items of it, if given) or an item, until
-        the client or the server ends it."""
+    async def serve(self, target: Target, following: Following, receive: Receive, send: Send) -> None:
+        """Answer with a live stream of a group (a window of it, if asked for) or an item, until the client or
+        the server ends it."""
         unsent = Unsent(self._high_water)
         wire = self._realms.of(target.group.stream).event_streams
         subscription = Subscription(unsent, wire, target.group, target.item)
-        if cursor is not None:
-            subscription.epoch, subscription.cursor = cursor
-        if target.item is None:
-            subscription.limit = limit
+        continued = _begin(subscription, following)
         self._responses.add(unsent)
         gone = asyncio.create_task(_until_gone(receive, unsent))
         try:
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
             feed = self._realms.begin(subscription)
             unsent.offer(wire.subscribed(subscription.label, feed))
+            if not continued:
+                unsent.offer(wire.reset(subscription.label, "lost"))
             while frames := await unsent.take():
                 await send({"type": "http.response.body", "body": frames, "more_body": True})
                 self._realms.resume(subscription)
@@ -112,6 +108,23 @@ class EventStreams:
             self._responses.discard(unsent)
             gone.cancel()
         await send({"type": "http.response.body", "body": b""})
+
+
+def _begin(subscription: Subscription, following: Following) -> bool:
+    """Set a subscription to where the client stands. False when what it holds cannot be continued: a window
+    that nobody knows the beginning of, as a browser brings that resumes by `Last-Event-ID` alone."""
+    cursor, limit, floor, more = following
+    windowed = limit is not None and subscription.item is None
+    if windowed:
+        subscription.limit = limit
+    if cursor is None:
+        return True
+    if windowed and floor is None:
+        return False
+    subscription.epoch, subscription.cursor = cursor
+    if windowed and floor is not None:
+        subscription.floor, subscription.older = floor, more
+    return True
 
 
 async def _until_gone(receive: Receive, unsent: Unsent) -> None:

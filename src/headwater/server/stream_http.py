@@ -19,7 +19,7 @@ from headwater.model import Item
 from headwater.server.gate import Admissions, Gate
 from headwater.server.incoming import read_headers, read_query
 from headwater.server.sse import EventStreams
-from headwater.server.stream_target import Target, Window, one_value, read_cursor, read_target, read_window
+from headwater.server.stream_target import Target, Window, read_following, read_target, read_window
 from headwater.storage.base import Store
 from headwater.streams.realm import Realms
 from headwater.streams.snapshot import read_snapshot
@@ -52,9 +52,8 @@ class StreamHttp:
         target = read_target(rest, query, max_id_bytes=self._max_id_bytes)
         await self._admit(target)
         if "text/event-stream" in headers.get("accept", "") and scope["method"] == "GET":
-            cursor = read_cursor(headers.get("last-event-id") or one_value(query, "from"))
-            window = read_window(query, self._limits.max_window)
-            await self._events.serve(target, cursor, window.limit if window else None, receive, send)
+            following = read_following(query, headers.get("last-event-id"))
+            await self._events.serve(target, following, receive, send)
             return
         store = self._realms.of(target.group.stream).store
         window = read_window(query, self._limits.max_window)

@@ -28,6 +28,19 @@ class Window(NamedTuple):
     before: int | None
 
 
+class Following(NamedTuple):
+    """How an event stream is to begin: where the client stands, and its window, if it has one."""
+
+    cursor: Cursor | None
+    """What the client holds; None is nothing."""
+    limit: int | None
+    """The size of its window; None is no window, but everything."""
+    floor: int | None
+    """Where the window that it holds begins; None is not told."""
+    more: int
+    """Older items to extend that window by."""
+
+
 def read_target(rest: str, query: Values, *, max_id_bytes: int) -> Target:
     """The names in a path, split before they are unquoted so that they may hold slashes, or those in the
     query.
@@ -92,8 +105,19 @@ def read_window(query: Values, most: int) -> Window | None:
     return Window(min(limit, most), _count(query, "before") if "before" in query else None)
 
 
-def _count(query: Values, name: str) -> int:
+def read_following(query: Values, last_event_id: str | None) -> Following:
+    """How an event stream is to begin.
+
+    :raises InvalidInput: `limit`, `floor` or `more` is no such number.
+    """
+    cursor = read_cursor(last_event_id or one_value(query, "from"))
+    limit = _count(query, "limit") if "limit" in query else None
+    floor = _count(query, "floor", least=0) if "floor" in query else None
+    return Following(cursor, limit, floor, _count(query, "more") if "more" in query else 0)
+
+
+def _count(query: Values, name: str, *, least: int = 1) -> int:
     text = one_value(query, name)
-    if not text.isascii() or not text.isdecimal() or not 0 < int(text[:20]) < 2**63:
-        raise InvalidInput(f"{name} must be a whole number above 0, not {text[:40]!r}")
+    if not text.isascii() or not text.isdecimal() or not least <= int(text[:20]) < 2**63:
+        raise InvalidInput(f"{name} must be a whole number of at least {least}, not {text[:40]!r}")
     return int(text)

@@ -1,4 +1,5 @@
-"""The published browser and React clients of the older framework, as they are, in a real browser."""
+"""The published browser and React clients of the older framework, as they are, in a real browser; and pages
+written for them, with nothing changed but the import."""
 
 from __future__ import annotations
 
@@ -15,15 +16,18 @@ from support.browser_page import opened, said, shows, site, write
 pytestmark = [pytest.mark.browser, pytest.mark.npm]
 
 PACKAGES = Path(__file__).parents[1] / "npm"
+OURS = Path(__file__).parents[2] / "clients" / "react"
 
 PAGE = '<!doctype html><meta charset="utf-8"><ol id="items"></ol><script type="module" src="app.js"></script>'
 
 PLAIN = """
-import { Stream } from 'browser-VERSION'
+import { Stream } from 'BROWSER'
 
 const stream = new Stream(location.origin.replace('http', 'ws'))
 const list = document.getElementById('items')
-stream.subscribeGroup('room', 'g').addChangeListener((items) => {
+const group = stream.subscribeGroup('room', 'g')
+group.onEvent('wave', ({ from }) => (window.waves = [...(window.waves ?? []), from]))
+group.addChangeListener((items) => {
   list.replaceChildren(
     ...items.map(({ text }) => Object.assign(document.createElement('li'), { textContent: text })),
   )
@@ -33,10 +37,12 @@ stream.subscribeGroup('room', 'g').addChangeListener((items) => {
 REACT = """
 import { createElement } from 'react'
 import { createRoot } from 'react-dom/client'
-import { MotiaStreamProvider, useStreamGroup, useStreamItem } from 'react-VERSION'
+import { MotiaStreamProvider, useStreamEventHandler, useStreamGroup, useStreamItem } from 'REACT'
 
+const wave = ({ from }) => (window.waves = [...(window.waves ?? []), from])
 const List = () => {
-  const { data } = useStreamGroup({ streamName: 'room', groupId: 'g' })
+  const { data, event } = useStreamGroup({ streamName: 'room', groupId: 'g' })
+  useStreamEventHandler({ event, type: 'wave', listener: wave }, [])
   const { data: first } = useStreamItem({ streamName: 'room', groupId: 'g', id: 'a' })
   document.title = first?.text ?? ''
   return data.map(({ id, text }) => createElement('li', { key: id }, text))
@@ -48,8 +54,8 @@ createRoot(document.getElementById('items')).render(
 """
 
 
-def bundled(source: str) -> str:
-    """A page's program with all it imports, from the installed packages."""
+def bundled(source: str, folder: Path) -> str:
+    """A page's program with all it imports, from the packages that are installed for a folder."""
     if not (PACKAGES / "node_modules" / "react-dom").exists():
         pytest.skip("the published clients are not installed; make npm does that")
     made = subprocess.run(
@@ -60,7 +66,7 @@ def bundled(source: str) -> str:
             '--define:process.env.NODE_ENV="production"',
             "--log-level=error",
         ],
-        cwd=PACKAGES,
+        cwd=folder,
         env=node.find().environ(),
         input=source,
         capture_output=True,
@@ -71,17 +77,28 @@ def bundled(source: str) -> str:
     return made.stdout
 
 
-@pytest.mark.parametrize("version", ["0.8", "0.17"])
+FROM = {
+    "0.8": ("browser-0.8", "react-0.8", PACKAGES),
+    "0.17": ("browser-0.17", "react-0.17", PACKAGES),
+    "headwater": ("headwater/client", "@headwater/react", OURS),
+}
+"""Where a page imports the browser client and the hooks from, and for which folder these are installed."""
+
+
+@pytest.mark.parametrize("origin", FROM)
 @pytest.mark.parametrize("source", [PLAIN, REACT], ids=["browser", "react"])
 async def test_a_page_of_the_published_client_shows_what_happens(
-    source: str, version: str, tmp_path: Path, browser: Browser
+    source: str, origin: str, tmp_path: Path, browser: Browser
 ) -> None:
-    built = {"app.js": bundled(source.replace("VERSION", version)), "app.html": PAGE}
-    with site(tmp_path / "project", built) as server:
+    plain, react, folder = FROM[origin]
+    program = bundled(source.replace("BROWSER", plain).replace("REACT", react), folder)
+    with site(tmp_path / "project", {"app.js": program, "app.html": PAGE}) as server:
         page = await opened(await browser.new_context(), f"{server.url}/app.html")
         await write(server, said("a"), said("b"), said("c"))
         await write(server, said("a", "changed"), {"delete": "b"})
         await shows(page, "changed", "c")
+        await write(server, {"send": {"type": "wave", "data": {"from": "ada"}}})
+        await page.wait_for_function("window.waves?.join() === 'ada'")
         await asyncio.to_thread(server.stop)
         await asyncio.to_thread(server.start)
         await write(server, said("d"))

@@ -27,9 +27,9 @@ export interface Subscribed {
   feed: number | undefined
   epoch: string
   error: Ended | undefined
-  /** Older items asked for, and whether the server knows. */
+  /** Older items wanted, and how many of them the server was asked for. */
   more: number
-  asked: boolean
+  asked: number
 }
 
 /** Told of each thing that a reader may see. */
@@ -65,7 +65,7 @@ export class Store {
       epoch: '',
       error: undefined,
       more: 0,
-      asked: false,
+      asked: 0,
     }
     this.#open.set(number, subscription)
     this.#ask(subscription)
@@ -101,7 +101,7 @@ export class Store {
     this.#feeds.clear()
     for (const subscription of this.#open.values()) {
       subscription.feed = undefined
-      subscription.asked = false
+      subscription.asked = 0
       subscription.state.fallBehind()
     }
   }
@@ -142,8 +142,8 @@ export class Store {
         break
       case 'complete':
         state.complete(message.v, subscription.epoch, message.floor)
-        if (subscription.asked) subscription.more = 0
-        subscription.asked = false
+        subscription.more -= subscription.asked
+        subscription.asked = 0
         this.#askForMore(subscription)
         this.#watch(subscription, 'state')
         break
@@ -179,7 +179,7 @@ export class Store {
   #again(subscription: Subscribed): void {
     this.unsubscribe(subscription)
     subscription.number = ++this.#numbers
-    subscription.asked = false
+    subscription.asked = 0
     subscription.state.lose()
     this.#open.set(subscription.number, subscription)
     this.#ask(subscription)
@@ -218,7 +218,7 @@ export class Store {
     if (!more || asked || !state.live) return
     if (!state.floor) subscription.more = 0
     else {
-      subscription.asked = true
+      subscription.asked = more
       this.#tell({ t: 'more', sub: subscription.number, limit: more })
     }
   }

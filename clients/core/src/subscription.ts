@@ -156,7 +156,7 @@ export abstract class Subscription<View, T extends Item = Item> implements Follo
 }
 
 /** A group: its items in creation order, or by `sortKey`. */
-export class GroupSubscription<T extends Item = Item> extends Subscription<readonly T[], T> {
+export class GroupSubscription<T extends Item = Item, View extends readonly T[] = readonly T[]> extends Subscription<View, T> {
   readonly #sortKey: keyof T | undefined
   #from: readonly Item[] = NONE
   #sorted: readonly T[] = NONE
@@ -166,7 +166,11 @@ export class GroupSubscription<T extends Item = Item> extends Subscription<reado
     this.#sortKey = sortKey
   }
 
-  getState(): readonly T[] {
+  getState(): View {
+    return this.#shown() as View
+  }
+
+  #shown(): readonly T[] {
     const items = this.items as readonly T[]
     const key = this.#sortKey
     if (key === undefined) return items

@@ -138,6 +138,22 @@ describe('state', () => {
 })
 
 describe('sharing', () => {
+  test('two who load older items of one window get those of both', async () => {
+    const client = open()
+    const first = client.group<Todo>('todo', 'g', { limit: 1 })
+    const second = client.group<Todo>('todo', 'g', { limit: 1 })
+    const socket = await accepted()
+    socket.fill(1, [[9, 9, { id: 'i', text: '' }]], 9, { floor: 9 })
+    void first.loadMore(3)
+    const done = second.loadMore(2)
+    socket.say({ t: 'complete', sub: 1, v: 9, floor: 6 })
+    expect(socket.of('more').map(({ limit }) => limit)).toEqual([3, 2])
+    socket.say({ t: 'complete', sub: 1, v: 9, floor: 4 })
+    await pass()
+    await done
+    expect(socket.of('more')).toHaveLength(2)
+  })
+
   test('who asks for the same shares one subscription; the last one ends it', async () => {
     const client = open()
     const first = client.group('todo', 'g')
@@ -457,6 +473,12 @@ describe('keeping over a refresh', () => {
 function thrown(): never {
   throw new DOMException('denied', 'SecurityError')
 }
+
+test('a token that a page of the older library brings as a subprotocol is brought', async () => {
+  clients.push(new Stream('ws://server', { protocols: ['Authorization', 'abc'], WebSocket: server.WebSocket }))
+  await pass()
+  expect(server.last.protocols).toEqual(['headwater.v1', 'headwater.token.abc'])
+})
 
 test('the older library’s names do what they did', async () => {
   const stream = new Stream('ws://server', { WebSocket: server.WebSocket })

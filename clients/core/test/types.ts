@@ -1,6 +1,14 @@
 /** What the types promise, seen by the compiler alone: `npm run check`. */
 
-import { connect, type GroupSubscription, type Item, type ItemSubscription, Stream } from 'headwater/client'
+import {
+  connect,
+  type GroupSubscription,
+  type ItemSubscription,
+  Stream,
+  type StreamGroupSubscription,
+  type StreamItemSubscription,
+  type StreamSubscription,
+} from 'headwater/client'
 
 interface Message {
   id: string
@@ -39,8 +47,15 @@ item.getState().text
 
 void known.optimistic('a', (message) => message && { ...message, text: 'changed' }, Promise.resolve(3))
 
-const stream = new Stream('ws://localhost:3000')
-const old = stream.subscribeGroup<Message>('chatMessage', 'general', 'text')
-old.addChangeListener((messages) => messages.at(-1)?.text)
-stream.subscribeItem<Message>('chatMessage', 'general', 'a').getState()?.text
-export type Unused = Item
+// A page of the older library, with another import.
+const stream = new Stream('ws://localhost:3000', { protocols: ['Authorization', 'token'] })
+const old: StreamGroupSubscription<Message> = stream.subscribeGroup<Message>('chatMessage', 'general', 'text')
+let messages: Message[] = old.getState()
+const setMessages = (now: Message[]): void => void (messages = now)
+old.addChangeListener(setMessages)
+old.removeChangeListener(setMessages)
+old.onEvent('typing', (event: { who: string }) => event.who)
+const one: StreamItemSubscription<Message> = stream.subscribeItem<Message>('chatMessage', 'general', 'a')
+one.getState()?.text
+export const any: StreamSubscription<any, any> = old
+export { messages }

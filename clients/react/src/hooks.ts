@@ -16,6 +16,8 @@ export interface StreamGroupArgs<T extends Item, Name extends string = string> {
   limit?: number
   /** This client's own presence state, where the stream has presence. */
   state?: Json
+  /** Called with the data whenever it has changed, as in the older library. */
+  setData?: (data: T[]) => void
 }
 
 export interface StreamItemArgs<Name extends string = string> {
@@ -49,7 +51,7 @@ export function useStreamGroup<T extends Item, Selected>(
   args: (StreamGroupArgs<T> & { select: (items: readonly T[]) => Selected }) | undefined,
 ): StreamGroup<Selected, T>
 export function useStreamGroup(args?: StreamGroupArgs<any> & { select?: (items: readonly any[]) => unknown }): StreamGroup<any, any> {
-  const { streamName = '', groupId = '', sortKey, limit, state, select } = args ?? {}
+  const { streamName = '', groupId = '', sortKey, limit, state, select, setData } = args ?? {}
   const make = (stream: Stream) => {
     const options = { sortKey, limit, state, closed: true }
     for (const [name, value] of Object.entries(options)) if (value === undefined) delete options[name as keyof typeof options]
@@ -61,15 +63,19 @@ export function useStreamGroup(args?: StreamGroupArgs<any> & { select?: (items: 
   useEffect(() => {
     if (subscription && presence) subscription.setPresence(JSON.parse(presence))
   }, [subscription, presence])
+  const [ready, data] = setData ? [view.ready, view.data] : []
+  useEffect(() => {
+    if (ready) setData?.(data)
+  }, [setData, ready, data])
   return view as unknown as StreamGroup<any, any>
 }
 
 /** One item, live; null while there is none. With `select` the data is what it makes of the item. */
 export function useStreamItem<S extends keyof Streams & string>(args?: StreamItemArgs<S>): StreamItem<ItemOf<S> | null, ItemOf<S>>
-export function useStreamItem<T extends Item>(args?: StreamItemArgs): StreamItem<T | null, T>
-export function useStreamItem<T extends Item, Selected>(
+export function useStreamItem<T = Item & Json>(args?: StreamItemArgs): StreamItem<T | null, T & Item>
+export function useStreamItem<T, Selected>(
   args: (StreamItemArgs & { select: (item: T | null) => Selected }) | undefined,
-): StreamItem<Selected, T>
+): StreamItem<Selected, T & Item>
 export function useStreamItem(args?: StreamItemArgs & { select?: (item: any) => unknown }): StreamItem<any, any> {
   const { streamName = '', groupId = '', id = '', select } = args ?? {}
   const make = (stream: Stream) => stream.item<any>(streamName, groupId, id, { closed: true })

@@ -2,7 +2,7 @@
 
 import { createContext, createElement, type FC, type PropsWithChildren, useContext, useEffect, useMemo, useRef, useSyncExternalStore } from 'react'
 
-import { type Options, type Status, Stream } from 'headwater/client'
+import { type Status, Stream, type StreamOptions } from 'headwater/client'
 
 export interface Context {
   stream: Stream | null
@@ -11,16 +11,16 @@ export interface Context {
 export const HeadwaterContext = createContext<Context>({ stream: null })
 
 export type ProviderProps = PropsWithChildren<
-  Omit<Options, 'lazy'> & {
+  Omit<StreamOptions, 'lazy'> & {
     /** The server's address; the page's own server when left out. */
     address?: string
   }
 >
 
 /**
- * Gives the components below it one client of the server at `address`. It connects when a component asks for the first
- * stream, in the browser alone. A new address means a new client; the other options are read when that begins, but
- * for `token`, whose latest function is asked.
+ * Gives the components below it one client of the server at `address`. It connects in the browser alone. A new address
+ * means a new client, and so do other protocols; the other options are read when that begins, but for `token`, whose
+ * latest function is asked.
  */
 export const HeadwaterProvider: FC<ProviderProps> = ({ address, children, ...options }) => {
   const latest = useRef(options.token)
@@ -31,7 +31,7 @@ export const HeadwaterProvider: FC<ProviderProps> = ({ address, children, ...opt
     // Making a client does nothing yet, so a render that React throws away costs nothing.
     const token = () => (typeof latest.current === 'function' ? latest.current() : latest.current)
     return { stream: new Stream(address, { ...options, token, lazy: true }) }
-  }, [address])
+  }, [address, JSON.stringify(options.protocols)])
   useEffect(() => {
     context.stream.open()
     return () => context.stream.close()

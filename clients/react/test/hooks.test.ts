@@ -270,6 +270,34 @@ test('nothing is asked for without arguments or without a provider', async () =>
   expect(place.textContent).toBe('[[],null,null]')
 })
 
+test('a callback of the older library is called with the items whenever they change', async () => {
+  const heard: (readonly Todo[])[] = []
+  const setData = (items: Todo[]) => void heard.push(items)
+  const Told = () => {
+    useStreamGroup<Todo>({ streamName: 'todo', groupId: 'g', setData })
+    return null
+  }
+  await show(within(createElement(Told)))
+  expect(heard).toEqual([])
+  server.last.accept().fill(1, FIRST)
+  await soon()
+  server.last.say({ t: 'gone', f: 101, v: 3, i: 'a' })
+  await soon()
+  expect(heard.map((items) => items.map(({ id }) => id))).toEqual([['a', 'b'], ['b']])
+})
+
+test('other protocols are another token, and another client', async () => {
+  const Page = ({ token }: { token: string }) =>
+    createElement(MotiaStreamProvider, { address: 'http://server', WebSocket: server.WebSocket, protocols: ['Authorization', token] })
+  await show(createElement(Page, { token: 'a' }))
+  await show(createElement(Page, { token: 'a' }))
+  await show(createElement(Page, { token: 'b' }))
+  expect(server.sockets.map(({ protocols, closed }) => [protocols[1], closed])).toEqual([
+    ['headwater.token.a', true],
+    ['headwater.token.b', false],
+  ])
+})
+
 test('the older names are the same things', () => {
   expect(MotiaStreamProvider).toBe(HeadwaterProvider)
   expect(useMotiaStream).toBe(useHeadwater)

@@ -110,11 +110,12 @@ browser: ## Have Debian's Chromium, where that is possible; browser tests skip w
 lock: setup ## Bring uv.lock up to date with pyproject.toml.
 	$(UV) lock
 
-build: setup ## Build the wheel and the sdist into dist/.
+build: setup $(REACT) ## Build the wheel and the sdist, and pack the npm packages, into dist/.
 	$(UV) build --out-dir dist
+	$(BIN)/python tests/support/node.py npm pack -w headwater -w @headwater/react --pack-destination dist
 
 clean: ## Remove everything that was made.
-	rm -rf src/headwater/*/dist clients/*/dist examples/*/public/build
+	rm -rf src/headwater/*/dist clients/*/dist clients/*/LICENSE examples/*/public/build
 	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache node_modules tests/npm/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find . -name .headwater -type d -prune -exec rm -rf {} +

@@ -1,6 +1,7 @@
 /** Builds the package: `dist/`, with React and the core client left to whoever bundles it. */
 
 import { execFileSync } from 'node:child_process'
+import { copyFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -22,3 +23,4 @@ await build({
 const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc')
 const types = ['-p', here, '--noEmit', 'false', '--declaration', '--emitDeclarationOnly', '--rewriteRelativeImportExtensions']
 execFileSync(process.execPath, [tsc, ...types, '--rootDir', join(here, 'src'), '--outDir', join(here, 'dist')], { stdio: 'inherit' })
+copyFileSync(join(here, '../../LICENSE'), join(here, 'LICENSE'))

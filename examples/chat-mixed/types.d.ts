@@ -96,6 +96,11 @@ declare module 'headwater' {
     send<T>(channel: StateStreamEventChannel, event: StateStreamEvent<T>): Promise<void>
   }
 
+  /** The items of each stream as clients see them. */
+  export type StreamItems = {
+    [Name in keyof Streams]: Streams[Name] extends Stream<infer TData> ? TData & { readonly id: string } : never
+  }
+
   export type MotiaStream<TData> = Stream<TData>
   export type BaseStreamItem<TData = unknown> = StreamItem<TData>
   export type FlowContextStateStreams = Streams
@@ -296,4 +301,9 @@ declare module 'headwater' {
 
   /** The version of an item that a stream gave back; undefined for a copy of one. */
   export function versionOf(item: object): number | undefined
+
+  global {
+    /** What the clients, `headwater/client` and `@headwater/react`, know of the streams. */
+    interface HeadwaterStreams extends StreamItems {}
+  }
 }

@@ -31,6 +31,7 @@ def test_the_wheel_has_the_node_worker_and_every_template(tmp_path: Path, flags:
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {
+        "headwater/browser/dist/client.js",
         "headwater/node/dist/main.mjs",
         "headwater/node/dist/zod.cjs",
         "headwater/node/dist/swc/wasm_bg.wasm",

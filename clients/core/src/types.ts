@@ -5,11 +5,13 @@ export interface Item {
   readonly id: string
 }
 
-/**
- * The items of each stream, by the stream's name. Generated types add to it:
- * `declare module 'headwater/client' { interface Streams { chatMessage: ChatMessage } }`.
- */
-export interface Streams {}
+declare global {
+  /** The items of each stream, by the stream's name, as `headwater types` writes them into a project's `types.d.ts`. */
+  interface HeadwaterStreams {}
+}
+
+/** The same, for whoever adds to it by hand: `declare module 'headwater/client' { interface Streams { ... } }`. */
+export interface Streams extends HeadwaterStreams {}
 
 /** The item type of a stream, where it is known. */
 export type ItemOf<Name> = Name extends keyof Streams ? Streams[Name] & Item : Item & Record<string, unknown>

@@ -55,6 +55,11 @@ export interface Stream<TData> {
   send<T>(channel: StateStreamEventChannel, event: StateStreamEvent<T>): Promise<void>
 }
 
+/** The items of each stream as clients see them. */
+export type StreamItems = {
+  [Name in keyof Streams]: Streams[Name] extends Stream<infer TData> ? TData & { readonly id: string } : never
+}
+
 export type MotiaStream<TData> = Stream<TData>
 export type BaseStreamItem<TData = unknown> = StreamItem<TData>
 export type FlowContextStateStreams = Streams

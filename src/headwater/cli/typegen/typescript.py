@@ -41,6 +41,15 @@ declare module 'motia' {
 declare module 'headwater' {
 """
 
+_TAIL = """\
+
+  global {
+    /** What the clients, `headwater/client` and `@headwater/react`, know of the streams. */
+    interface HeadwaterStreams extends StreamItems {}
+  }
+}
+"""
+
 _SCALARS = {"string": "string", "number": "number", "integer": "number", "boolean": "boolean", "null": "null"}
 _PLAIN = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 
@@ -51,7 +60,7 @@ def typescript(project: Project) -> str:
     streams, handlers = writer.streams(), writer.handlers()
     static = STATIC.read_text(encoding="utf-8")
     body = _block("Streams", streams) + "\n" + _block("Handlers", handlers) + "\n" + writer.definitions()
-    return f"{_HEAD}{_indent(body)}\n{_indent(static)}}}\n"
+    return f"{_HEAD}{_indent(body)}\n{_indent(static)}{_TAIL}"
 
 
 def _block(name: str, members: Iterable[str]) -> str:

@@ -166,6 +166,9 @@ export class Client implements House {
     const room = this.#bySubscribed.get(subscribed)
     if (what === 'event') room?.hear(value)
     else room?.changed()
+    // A page that does not look at errors would just stay empty.
+    const { wanted, error } = subscribed
+    if (what === 'error' && error) console.warn(`headwater: ${wanted.stream}/${wanted.group} has ended: ${error.message} ${error.hint ?? ''}`.trim())
     this.#changed()
   }
 

@@ -70,8 +70,10 @@ export class Room {
     const overlay: Overlay = { id, change, made: this.#versionOf(id), until: undefined }
     this.#put([...this.#overlays, overlay])
     try {
-      const version = await written
-      overlay.until = typeof version === 'number' ? version : 0
+      const answer: any = await written
+      // A `fetch` that the server refuses does not fail.
+      if (answer?.ok === false) throw answer
+      overlay.until = typeof answer === 'number' ? answer : 0
       setTimeout(() => this.#remove(overlay), SETTLE_MS)
       this.tell()
     } catch {

@@ -115,8 +115,9 @@ export abstract class Subscription<View, T extends Item = Item> implements Follo
 
   /**
    * Show a change before the server has made it: `change` gets the item (undefined: there is none) and answers what it
-   * will be (undefined: deleted). `written` is the write on its way: when it fails the change is taken back; else it
-   * gives way to the server's state, at the group version that `written` resolves to, or when the item changes.
+   * will be (undefined: deleted). `written` is the write on its way: when it fails, or is a response that is not ok, the
+   * change is taken back; else it gives way to the server's state, at the group version that `written` resolves to, or
+   * when the item changes.
    */
   optimistic(id: string, change: Change<T>, written: Promise<unknown>): Promise<void> {
     if (!this.#room) throw new Error('the subscription is closed')

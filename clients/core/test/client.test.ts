@@ -252,6 +252,16 @@ describe('optimistic changes', () => {
     expect(heard).toEqual([1, 2])
   })
 
+  test('are taken back when the answer is no', async () => {
+    const { group, texts } = await todo()
+    const refused = group.optimistic('a', shout, Promise.resolve(new Response('', { status: 409 })))
+    expect(texts()).toEqual(['one!', 'two'])
+    await refused
+    expect(texts()).toEqual(['one', 'two'])
+    await group.optimistic('a', shout, Promise.resolve(new Response('{}')))
+    expect(texts()).toEqual(['one!', 'two'])
+  })
+
   test('create and delete, and leave in the end whatever the server does', async () => {
     const { group, texts } = await todo()
     void group.optimistic('c', () => ({ id: 'c', text: 'three' }), Promise.resolve())
@@ -402,15 +412,18 @@ describe('the connection', () => {
   })
 
   test('a subscription that the server ended is not asked for again, but can be begun anew', async () => {
+    const warned = vi.spyOn(console, 'warn').mockReturnValue()
     const client = open()
     const group = client.group('todo', 'g')
     const socket = await accepted()
     socket.say({ t: 'error', sub: 1, code: 'STREAM_ACCESS_DENIED', message: 'no', hint: 'sign in', ended: true })
     expect([group.status, group.error]).toEqual(['offline', { code: 'STREAM_ACCESS_DENIED', message: 'no', hint: 'sign in' }])
+    expect(warned.mock.calls).toEqual([['headwater: todo/g has ended: no sign in']])
     group.close()
     await pass()
     group.open()
     expect(socket.of('sub')).toHaveLength(2)
+    vi.restoreAllMocks()
   })
 })
 

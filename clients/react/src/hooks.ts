@@ -113,6 +113,9 @@ function useSubscription<S extends GroupSubscription<any> | ItemSubscription<any
     const loadMore = async (count?: number) => (subscription as GroupSubscription | null)?.loadMore(count)
     return [new Reader(subscription, empty), subscription, { event: subscription, loadMore }]
   }, [stream, wanted, ...key])
+  useEffect(() => {
+    if (!stream) console.warn('headwater: there is no HeadwaterProvider above this component, so it shows nothing')
+  }, [stream])
   const view = useSyncExternalStore(
     reader.subscribe,
     () => reader.read(select),

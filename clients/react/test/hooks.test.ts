@@ -266,8 +266,11 @@ test('nothing is asked for without arguments or without a provider', async () =>
   await show(within(createElement(Nothing)))
   expect(place.textContent).toBe('[[],null,null]')
   expect(server.sockets.flatMap(({ sent }) => sent)).toEqual([])
+  const warned = vi.spyOn(console, 'warn').mockReturnValue()
   await show(createElement(Nothing))
   expect(place.textContent).toBe('[[],null,null]')
+  expect(warned.mock.calls[0]![0]).toMatch('no HeadwaterProvider')
+  warned.mockRestore()
 })
 
 test('a callback of the older library is called with the items whenever they change', async () => {

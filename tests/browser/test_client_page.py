@@ -92,6 +92,25 @@ async def test_a_tab_that_was_frozen_in_the_background_shows_the_latest_state(
     await status(page, "live")
 
 
+async def test_a_page_notices_a_server_that_has_gone_silent(tmp_path: Path, browser: Browser) -> None:
+    with site(tmp_path / "project", settings="[socket]\nping_interval = 0.5\n") as server:
+        page = await opened(await browser.new_context(), server.url + PLAIN)
+        await status(page, "live")
+        await page.evaluate(
+            "void client.onStatus((_, reason) => (window.reasons = [...(window.reasons ?? []), reason]))"
+        )
+        process = server._process  # pyright: ignore[reportPrivateUsage]
+        assert process is not None
+        process.send_signal(signal.SIGSTOP)
+        try:
+            await page.wait_for_function("reasons.includes('the server has gone silent')")
+        finally:
+            process.send_signal(signal.SIGCONT)
+        await write(server, said("a"))
+        await shows(page, "a")
+        await status(page, "live")
+
+
 async def test_where_websockets_are_blocked_event_streams_do(server: Server, browser: Browser) -> None:
     context = await browser.new_context()
     await context.add_init_script("window.WebSocket = class { constructor() { throw new Error('blocked') } }")

@@ -18,9 +18,10 @@ PAGES = Path(__file__).parents[1] / "browser" / "pages"
 
 
 @contextmanager
-def site(folder: Path, built: dict[str, str] | None = None) -> Iterator[Server]:
+def site(folder: Path, built: dict[str, str] | None = None, settings: str = "") -> Iterator[Server]:
     """A real server whose public folder holds the tests' pages, and `built` files by name."""
     server = Server(folder)
+    (folder / "headwater.toml").write_text(settings)
     shutil.copytree(PAGES, folder / "public")
     for name, text in (built or {}).items():
         (folder / "public" / name).write_text(text)

@@ -4,6 +4,7 @@ import { Connection, type Token } from './connection.ts'
 import { openEvents } from './events.ts'
 import { type Keep, recall, remember, restore } from './keep.ts'
 import type { OpenLink } from './link.ts'
+import { tellAll } from './listeners.ts'
 import { type Follower, Room } from './room.ts'
 import { openSocket, type SocketClass } from './socket.ts'
 import { State } from './state.ts'
@@ -178,7 +179,7 @@ export class Client implements House {
     const now = `${status} ${reason}`
     if (now === this.#told) return
     this.#told = now
-    for (const listener of [...this.#listeners]) listener(status, reason)
+    tellAll(this.#listeners, status, reason)
     for (const room of this.#bySubscribed.values()) room.changed()
   }
 

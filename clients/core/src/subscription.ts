@@ -1,5 +1,6 @@
 /** What a page holds: a subscription to a group or an item, with its listeners. */
 
+import { tellAll } from './listeners.ts'
 import type { Change } from './optimistic.ts'
 import type { Follower, Room } from './room.ts'
 import type { Wanted } from './store.ts'
@@ -55,7 +56,7 @@ export abstract class Subscription<View, T extends Item = Item> implements Follo
     if (this.ready) this.#left = { items: this.items, version: this.version }
     this.house.leave(this.#room, this)
     this.#room = undefined
-    for (const listener of [...this.#closings]) listener()
+    tellAll(this.#closings)
   }
 
   /** Called with the state whenever it has changed. */
@@ -139,12 +140,12 @@ export abstract class Subscription<View, T extends Item = Item> implements Follo
     const first = this.ready && this.#last === undefined
     if (this.ready) this.#last = items
     this.#told = seen
-    if (first || (changed && this.ready)) for (const listener of [...this.#changes]) listener(this.getState())
-    for (const listener of [...this.#refreshes]) listener()
+    if (first || (changed && this.ready)) tellAll(this.#changes, this.getState())
+    tellAll(this.#refreshes)
   }
 
   hear({ type, data }: StreamEvent): void {
-    for (const listener of [...(this.#events.get(type) ?? [])]) listener(data)
+    tellAll(this.#events.get(type) ?? [], data)
   }
 
   protected get items(): readonly Item[] {

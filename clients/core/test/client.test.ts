@@ -205,6 +205,31 @@ describe('sharing', () => {
   })
 })
 
+test('a listener that throws disturbs neither others nor the connection, and is heard of', async () => {
+  const client = open()
+  const group = client.group<Todo>('todo', 'g')
+  const socket = await accepted()
+  const heard = vi.fn()
+  const thrower = () => {
+    throw new Error('by a listener')
+  }
+  for (const listener of [thrower, heard]) {
+    group.addChangeListener(listener)
+    group.onEvent('wave', listener)
+    group.subscribe(listener)
+    group.onClose(listener)
+  }
+  client.onStatus(vi.fn().mockReturnValueOnce(undefined).mockImplementation(thrower))
+  client.onStatus(heard)
+  heard.mockClear()
+  socket.fill(1, [A])
+  socket.say({ t: 'event', f: 101, e: { type: 'wave', data: 'hello' } })
+  group.close()
+  expect([socket.closed, client.status]).toEqual([false, 'live'])
+  expect(heard.mock.calls).toEqual([['live', ''], [[A[2]]], [], ['hello'], []])
+  expect(() => vi.runAllTimers()).toThrow('by a listener')
+})
+
 describe('optimistic changes', () => {
   async function todo() {
     const group = open().group<Todo>('todo', 'g')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
@@ -196,6 +197,22 @@ class TestALargeRoom:
         assert sum(turns(crowd)) == 2 * DELIVERIES
         await settle(stage.lane)
         assert set(turns(crowd)) == {1}
+
+    async def test_makes_nothing_for_each_before_its_turn(self, item: str | None) -> None:
+        """What lives on counts until the garbage collector walks through all that the process holds."""
+        stage = Stage()
+        stage.crowd(20 * DELIVERIES, item)
+        stage.change(stage.history.set("a", n=1))
+        gc.collect()
+        gc.disable()
+        try:
+            before, _, _ = gc.get_count()
+            stage.lane.flush()
+            after, _, _ = gc.get_count()
+        finally:
+            gc.enable()
+        assert after - before < 10 * DELIVERIES
+        await settle(stage.lane)
 
     async def test_gets_what_comes_meanwhile_afterwards_in_order(self, item: str | None) -> None:
         stage = Stage()

@@ -6,14 +6,13 @@ and their outlets lie side by side in one list, so that a flush touches nothing 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from headwater.model import Outlet
 from headwater.streams.subscription import Subscription
 
-Offer = Callable[[bytes], bool]
-Room = dict[Subscription, Offer]
+Room = dict[Subscription, None]
+"""Subscriptions in the order in which they came."""
 
 
 class Direct(NamedTuple):
@@ -54,7 +53,7 @@ class Audience:
                 self.full.add(subscription)
             return
         room = self.room if _is_plain(subscription) else self.items.setdefault(subscription.item, {})
-        room[subscription] = subscriber.offer
+        room[subscription] = None
 
     def sort_again(self, subscription: Subscription) -> None:
         """One that is here shares its frames from now on."""
@@ -69,14 +68,12 @@ class Audience:
             self.full.discard(subscription)
             self.size -= 1
             return
-        if self.room.pop(subscription, None) is not None:
-            self.size -= 1
-            return
-        room = self.items.get(subscription.item)
-        if room is not None and room.pop(subscription, None) is not None:
-            self.size -= 1
-            if not room:
-                del self.items[subscription.item]
+        for room in (self.room, self.items.get(subscription.item, {})):
+            if subscription in room:
+                del room[subscription]
+                self.size -= 1
+        if not self.items.get(subscription.item, True):
+            del self.items[subscription.item]
 
     def filled(self, subscription: Subscription) -> None:
         """A subscriber is full: what leaves next finds its subscription behind, unless it drains before."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice, repeat
 from typing import NamedTuple
 
 from headwater.model import Outlet
-from headwater.streams.audience import Audience, Offer, Room
+from headwater.streams.audience import Audience, Room
 from headwater.streams.subscription import Subscription
 
 log = logging.getLogger("headwater.streams")
@@ -30,11 +30,14 @@ class Frame(NamedTuple):
     bytes: bytes
 
 
-class Delivery(NamedTuple):
-    """Frames for one subscription that is asked whether it takes them."""
+class Portion(NamedTuple):
+    """The same frames for some subscriptions that are asked whether they take them.
 
-    subscription: Subscription
-    offer: Offer
+    Nothing is made for each of them before its turn: ten thousand new objects at once would have the garbage
+    collector walk through all that the process holds, for a tenth of a second.
+    """
+
+    subscriptions: Sequence[Subscription]
     frames: bytes
 
 
@@ -69,10 +72,10 @@ class Flush:
         """Whether something is below the floor of a direct window."""
         self._next = 0
         """The first of the direct ones that has not been sent it."""
-        others = [*_others(audience, frames, self._joined)]
-        self._others = iter(others)
+        others = list(_portions(audience, frames, self._joined))
+        self._others = chain.from_iterable(zip(one.subscriptions, repeat(one.frames)) for one in others)
         self._left: set[Subscription] = set()
-        self.remaining = len(self._direct.outlets) + len(others)
+        self.remaining = len(self._direct.outlets) + sum(len(one.subscriptions) for one in others)
 
     def leave(self, subscription: Subscription) -> None:
         """A subscription has left the lane."""
@@ -86,8 +89,8 @@ class Flush:
             self._write_with_care(first, self._next)
         else:
             self._write(self._direct.outlets[first : self._next], self._joined)
-        for delivery in islice(self._others, deliveries - (self._next - first)):
-            self._deliver(delivery)
+        for subscription, frames in islice(self._others, deliveries - (self._next - first)):
+            self._deliver(subscription, frames)
 
     def _write(self, outlets: Iterable[Outlet], frames: bytes) -> None:
         """The hot path: one call of the transport for each subscriber, and no other object touched. At a
@@ -115,16 +118,15 @@ class Flush:
                 if frames:
                     self._write((self._direct.outlets[at],), frames)
 
-    def _deliver(self, delivery: Delivery) -> None:
-        """One delivery, if it is still due to its subscription or to a sibling that it speaks for."""
-        subscription, offer, frames = delivery
+    def _deliver(self, subscription: Subscription, frames: bytes) -> None:
+        """One delivery, if it is still due to the subscription or to a sibling that it stands for."""
         due = self._is_due(subscription) or any(
             self._is_due(one) and not self._audience.is_plain(one) for one in subscription.siblings
         )
         if not due or not frames:
             return
         try:
-            taken = offer(frames)
+            taken = subscription.subscriber.offer(frames)
         except Exception:
             log.exception("A subscriber failed to take frames")
         else:
@@ -149,48 +151,45 @@ def _joined(frames: Iterable[Frame]) -> bytes:
     return found[0] if len(found) == 1 else b"".join(found)
 
 
-def _others(audience: Audience, frames: Sequence[Frame], joined: bytes) -> Iterator[Delivery]:
-    """The deliveries to all who are not direct."""
-    for subscription, offer in audience.room.items():
-        yield Delivery(subscription, offer, joined)
+def _portions(audience: Audience, frames: Sequence[Frame], joined: bytes) -> Iterator[Portion]:
+    """What goes to all who are not direct."""
+    if audience.room:
+        yield Portion(list(audience.room), joined)
     if audience.items:
-        yield from _item_deliveries(audience.items, frames, joined)
+        yield from _item_portions(audience.items, frames, joined)
 
 
-def _item_deliveries(
+def _item_portions(
     items: Mapping[str | None, Room], frames: Sequence[Frame], joined: bytes
-) -> Iterator[Delivery]:
+) -> Iterator[Portion]:
     sharing: dict[int, Subscription] = {}
     by_item: dict[str, list[Frame]] = {}
     for frame in frames:
         if frame.item is not None and frame.item in items:
             by_item.setdefault(frame.item, []).append(frame)
     for item, about in by_item.items():
-        together = _joined(about)
-        for subscription, offer in items[item].items():
-            if subscription.shares:
-                sharing[id(subscription.siblings)] = subscription
-            else:
-                yield Delivery(subscription, offer, together)
+        yield Portion(_unshared(items[item], sharing), _joined(about))
     if None in items:
-        yield from _window_deliveries(items[None], frames, joined, sharing)
+        yield from _window_portions(_unshared(items[None], sharing), frames, joined)
     for subscription in sharing.values():
-        yield Delivery(subscription, subscription.subscriber.offer, _wanted(subscription, frames))
+        yield Portion([subscription], _wanted(subscription, frames))
 
 
-def _window_deliveries(
-    room: Room, frames: Sequence[Frame], joined: bytes, sharing: dict[int, Subscription]
-) -> Iterator[Delivery]:
-    """The same bytes for all, unless something is below a window's floor. Who shares with siblings is noted
-    instead."""
+def _unshared(room: Room, sharing: dict[int, Subscription]) -> list[Subscription]:
+    """Those who share no frames with siblings; one of each who do is noted instead."""
+    sharing.update({id(one.siblings): one for one in room if one.shares})
+    return [one for one in room if not one.shares]
+
+
+def _window_portions(
+    windows: Sequence[Subscription], frames: Sequence[Frame], joined: bytes
+) -> Iterator[Portion]:
+    """The same bytes for all, unless something is below a window's floor."""
     oldest = _oldest(frames)
-    for subscription, offer in room.items():
-        if subscription.shares:
-            sharing[id(subscription.siblings)] = subscription
-        elif subscription.floor <= oldest:
-            yield Delivery(subscription, offer, joined)
-        elif mine := _joined_above(frames, subscription.floor):
-            yield Delivery(subscription, offer, mine)
+    yield Portion([one for one in windows if one.floor <= oldest], joined)
+    for one in windows:
+        if one.floor > oldest:
+            yield Portion([one], _joined_above(frames, one.floor))
 
 
 def _oldest(frames: Iterable[Frame]) -> int:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from headwater.config import Settings, SocketSettings
+from headwater.config import Settings, SocketSettings, StreamSettings
 from headwater.model import Origin
 from headwater.server import sse
 from support.v1_site import V1Site, v1_site
@@ -184,6 +184,19 @@ async def test_a_window_grows_by_a_stream_that_asks_for_more(site: V1Site) -> No
     await site.set("i0", n=9)
     await site.set("i1", n=9)
     assert (await grown.event()).data["d"]["id"] == "i1"
+
+
+async def test_a_window_grows_by_no_more_at_once_than_the_settings_allow() -> None:
+    async with v1_site(Settings(streams=StreamSettings(max_window=2))) as site:
+        for n in range(6):
+            await site.set(f"i{n}", n=n)
+        first = await site.listen(f"{PATH}?limit=1000")
+        complete = (await first.until("complete"))[-1]
+        cursor, floor = complete.id, complete.data["floor"]
+        grown = await site.listen(f"{PATH}?limit=1000&from={cursor}&floor={floor}&more=1000")
+        _, older, _ = await grown.until("complete")
+
+        assert [item["id"] for _, _, item in older.data["items"]] == ["i2", "i3"]
 
 
 async def test_a_window_that_nobody_knows_the_beginning_of_starts_over(site: V1Site) -> None:

@@ -109,6 +109,7 @@ class Hub:
         group = subscription.group
         if subscription.limit is not None:
             subscription.limit = min(subscription.limit, self._max_window)
+            subscription.older = min(subscription.older, self._max_window)
         feed = self._feeds.get(group)
         if feed is None:
             feed = self._feeds[group] = Feed(

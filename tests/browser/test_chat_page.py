@@ -56,6 +56,14 @@ async def test_two_windows_see_each_other_s_messages_at_once_and_in_order(
             assert text.index("Hello <b>Bob</b>") < text.index("Hello Ada")
 
 
+async def test_one_can_type_at_once_and_send_with_enter(chat: Path, browser: Browser) -> None:
+    with serving("dev", "--port", "0", cwd=chat) as server:
+        page = await window(browser, server.url)
+        await page.keyboard.type("Hello")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("log").get_by_text("Hello")).to_be_visible()
+
+
 async def test_a_window_that_opens_later_and_a_refresh_show_what_was_said(
     chat: Path, browser: Browser
 ) -> None:

@@ -259,6 +259,21 @@ class TestReading:
         async with client_of(site.server.port) as client, aclosing(client.group(*ROOM, limit=2)) as states:
             assert [one["n"] for one in await following(states)] == [3, 4]
 
+    async def test_who_gives_a_state_is_present_while_it_reads(self, site: V1Site, relay: Relay) -> None:
+        async with client_of(site.server.port) as watching, client_of(relay.port) as client:
+            there, states = watching.group("chat.presence", "room"), client.group(*ROOM, state={"n": 1})
+            assert await following(there) == []
+            assert await following(states) == []
+            (first,) = await following(there)
+            relay.cut()
+            present = [first]
+            while present in ([], [first]):
+                present = await following(there)
+            assert [one["n"] for one in present] == [1]
+            await states.aclose()
+            assert await following(there) == []
+            await there.aclose()
+
     async def test_what_the_server_refuses_is_raised_and_the_others_go_on(self, site: V1Site) -> None:
         async with client_of(site.server.port) as client, aclosing(client.group(*ROOM)) as fine:
             await following(fine)

@@ -180,13 +180,16 @@ class Client:
             with contextlib.suppress(asyncio.CancelledError):
                 await running
 
-    async def group(self, stream: str, group: str, *, limit: int | None = None) -> AsyncGenerator[list[Item]]:
+    async def group(
+        self, stream: str, group: str, *, limit: int | None = None, state: Item | None = None
+    ) -> AsyncGenerator[list[Item]]:
         """The items of a group in creation order, now and after each change. A slow reader gets the latest
-        state.
+        state. `limit` makes it a window of the newest items; who gives a `state` is present in the group for
+        as long as it reads, where the stream has presence.
 
         :raises SubscriptionEnded: the server refused it, or took it away.
         """
-        async for subscription in self._states(stream, group, None, limit):
+        async for subscription in self._states(stream, group, None, limit, state):
             yield subscription.state.items()
 
     async def item(self, stream: str, group: str, item: str) -> AsyncGenerator[Item | None]:
@@ -194,7 +197,7 @@ class Client:
 
         :raises SubscriptionEnded: the server refused it, or took it away.
         """
-        async for subscription in self._states(stream, group, item, None):
+        async for subscription in self._states(stream, group, item):
             yield next(iter(subscription.state.items()), None)
 
     async def changes(self, stream: str, group: str) -> AsyncGenerator[Changed]:
@@ -202,7 +205,7 @@ class Client:
 
         :raises SubscriptionEnded: the server refused it, or took it away.
         """
-        async with self._reading(stream, group, None, None) as (_, reader):
+        async with self._reading(stream, group, None) as (_, reader):
             changes = reader.changes = _Changes()
             while await self._next(reader):
                 while changes.waiting:
@@ -213,15 +216,15 @@ class Client:
 
         :raises SubscriptionEnded: the server refused it, or took it away.
         """
-        async with self._reading(stream, group, item, None) as (_, reader):
+        async with self._reading(stream, group, item) as (_, reader):
             while await self._next(reader):
                 while reader.events:
                     yield reader.events.popleft()
 
     async def _states(
-        self, stream: str, group: str, item: str | None, limit: int | None
+        self, stream: str, group: str, item: str | None, limit: int | None = None, state: Item | None = None
     ) -> AsyncGenerator[Subscription]:
-        async with self._reading(stream, group, item, limit) as (subscription, reader):
+        async with self._reading(stream, group, item, limit, state) as (subscription, reader):
             while await self._next(reader):
                 if reader.fresh:
                     reader.fresh = False
@@ -229,9 +232,9 @@ class Client:
 
     @contextlib.asynccontextmanager
     async def _reading(
-        self, stream: str, group: str, item: str | None, limit: int | None
+        self, stream: str, group: str, item: str | None, limit: int | None = None, state: Item | None = None
     ) -> AsyncGenerator[tuple[Subscription, _Reader]]:
-        subscription = self._store.subscribe(stream, group, item, limit=limit)
+        subscription = self._store.subscribe(stream, group, item, limit=limit, state=state)
         reader = self._readers[subscription] = _Reader()
         self._outgoing.set()
         try:

@@ -134,6 +134,10 @@ class TestConnecting:
             connect(url)
         assert "http://127.0.0.1:3000" in raised.value.hint
 
+    def test_a_heartbeat_of_no_time_is_refused(self) -> None:
+        with pytest.raises(InvalidInput, match="heartbeat"):
+            connect("http://127.0.0.1:3000", heartbeat=0)
+
     async def test_a_server_that_speaks_something_else_is_not_spoken_to(self) -> None:
         async def hang(connection: ServerConnection) -> None:
             await connection.wait_closed()

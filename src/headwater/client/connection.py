@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from headwater.client.backoff import Backoff
 from headwater.client.socket import Silent, Socket, open_socket, socket_url
 from headwater.client.store import ClientStore, Subscription
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, InvalidInput
 
 log = logging.getLogger("headwater.client")
 
@@ -130,6 +130,8 @@ class Client:
         heartbeat: float = HEARTBEAT_SECONDS,
         backoff: Backoff | None = None,
     ) -> None:
+        if heartbeat <= 0:
+            raise InvalidInput(f"heartbeat is in seconds, above 0, not {heartbeat}.")
         self._url = socket_url(url)
         self._token = token
         self._wait = wait
@@ -332,7 +334,7 @@ def connect(
     resumes. A server that is silent for `heartbeat` seconds is asked for a sign of life, and given up where
     it is silent for as long again.
 
-    :raises InvalidInput: `url` is no address of a server.
+    :raises InvalidInput: `url` is no address of a server, or `heartbeat` not above 0.
     :raises CannotConnect: (on entering) there was no connection in that time.
     """
     return Client(url, token=token, wait=wait, heartbeat=heartbeat)

@@ -41,6 +41,10 @@ class Rows(Protocol):
 
     def __iter__(self) -> Iterator[Any]: ...
 
+    def close(self, force: bool = False) -> None:
+        """Ask for no more rows. One that is not read to its end keeps its moment of the file until then."""
+        ...
+
 
 class Database(Protocol):
     """One connection."""

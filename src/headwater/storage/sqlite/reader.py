@@ -110,6 +110,7 @@ class Reader:
             below = state.version + 1 if before is None else before
             rows = snapshot.db.execute(_WINDOW, (state.gid, below, limit + 1))
             newest, complete = newest_of((Item(*row) for row in rows), limit, limit_bytes)
+            rows.close()
             return Page(newest, [], head.version, complete, head)
 
     def due(self, now: float, limit: int) -> list[Due]:

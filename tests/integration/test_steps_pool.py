@@ -244,6 +244,24 @@ async def test_a_timed_out_handler_that_goes_on_blocking_costs_its_worker(tmp_pa
         assert (await site.post("/quick", {})).status == 200
 
 
+async def test_a_cancelled_request_that_another_one_holds_up_does_not_cost_the_worker(tmp_path: Path) -> None:
+    says = "ctx.streams.chat.set('c', {0!r}, {{'text': {0!r}}})\n"
+    wait = says.format("begun") + "await asyncio.sleep(60)"
+    hold = says.format("held") + "time.sleep(1.5)\nreturn {'status': 200, 'body': 'whole'}"
+    files = {
+        **CHAT,
+        "steps/a_step.py": api("/wait", wait, top="import asyncio"),
+        "steps/b_step.py": api("/hold", hold, top="import time"),
+    }
+    async with serving(tmp_path, files, size=1, max_size=1, drain_timeout=0.3) as site:
+        waiting = asyncio.create_task(site.post("/wait", {}))
+        await site.streams.until(lambda: site.streams.texts("c") == ["begun"])
+        holding = asyncio.create_task(site.post("/hold", {}))
+        await site.streams.until(lambda: site.streams.texts("c") == ["begun", "held"])
+        waiting.cancel()
+        assert (await holding).status == 200
+
+
 async def test_more_waiting_requests_than_allowed_are_refused_at_once(tmp_path: Path) -> None:
     async with serving(tmp_path, BLOCKERS, size=1, max_size=1, max_waiting=2) as site:
         stalled = site.pool.workers[0]

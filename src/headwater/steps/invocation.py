@@ -34,7 +34,8 @@ class Invocation:
 
     `frame` makes the message that starts it. `done` gets the worker's `result` message, or an error when the
     worker is lost. `started` tells that user code has begun; before that it can move to another worker, and
-    `withdrawn` tells that it has, away from a stalled one.
+    `withdrawn` tells that it has, away from a stalled one. `holding` tells that it was seen to hold the
+    loop, which has not turned since.
     """
 
     __slots__ = (
@@ -44,6 +45,7 @@ class Invocation:
         "flows",
         "frame",
         "holder",
+        "holding",
         "id",
         "losses",
         "started",
@@ -82,6 +84,7 @@ class Invocation:
         self.started = False
         self.thread = False
         self.withdrawing = False
+        self.holding = False
         self.cancelled_at: float | None = None
 
     @property

@@ -276,9 +276,11 @@ class Pool:
     def _end_if_stuck(self, worker: Worker, now: float) -> None:
         """A cancelled invocation that goes on holding the loop costs the worker.
 
-        One in a thread has twice the time: the worker may be able to end the thread alone.
+        Where it is known who holds the loop, the others are held up themselves. One in a thread has twice the
+        time: the worker may be able to end the thread alone.
         """
-        for invocation in worker.running.values():
+        running = list(worker.running.values())
+        for invocation in [one for one in running if one.holding] or running:
             patience = self._settings.drain_timeout * (2 if invocation.thread else 1)
             if invocation.cancelled_at is not None and now - invocation.cancelled_at > patience:
                 worker.kill(f"{invocation.target} did not stop {patience:g} s after it was cancelled")

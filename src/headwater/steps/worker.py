@@ -236,6 +236,8 @@ class Worker:
             self._listener.given_back(invocation)
 
     def _on_pong(self, message: Message) -> None:
+        for invocation in self.running.values():
+            invocation.holding = False
         if self.pulse.answer(message.header["n"], self._clock.monotonic()):
             self._listener.relieved()
 
@@ -251,4 +253,5 @@ class Worker:
     def _on_blocked(self, message: Message) -> None:
         invocation = self.running.get(message.header["id"])
         if invocation is not None:
+            invocation.holding = True
             self._listener.blocks(invocation.target, message.header["seconds"])

@@ -332,6 +332,19 @@ async def test_errors_that_nothing_catches_are_logged_and_the_process_goes_on(
         assert (await site.post("/a")).text == pid
 
 
+async def test_a_process_that_runs_out_of_memory_says_so_and_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NODE_OPTIONS", "--max-old-space-size=64")
+    fill = "const all = []\nwhile (req.body.fill) all.push(new Array(1e5).fill(0.5))\n"
+    body = fill + "return { status: 204 }"
+    async with node_site(tmp_path, {"steps/a.step.ts": step("/a", body)}) as site:
+        lost = await site.post("/a", {"fill": True})
+        assert (lost.status_code, lost.json()["code"]) == (502, "WORKER_LOST")
+        assert "heap out of memory" in lost.json()["detail"]
+        assert (await site.post("/a")).status_code == 204
+
+
 # --- cancelling ---
 
 

@@ -29,6 +29,10 @@ MAX_LINE_BYTES = 16 * 1024
 """The longest line of a worker's output that is logged as one."""
 KEPT_LINES = 20
 """Lines of standard error that are kept, to explain a death."""
+LAST_WORDS_GRACE = 0.1
+"""Seconds that the end of standard error is waited for once the process is gone: a grandchild may hold it."""
+FATAL = ("FATAL ERROR: ", "Fatal Python error: ")
+"""How the runtimes of user code begin the line that says why they end."""
 EXIT_GRACE = 1.0
 """Seconds between a closed socket and the end of its process, after which it is killed."""
 
@@ -64,6 +68,8 @@ class WorkerProcess:
         self._socket_open = True
         self._exit_code: int | None = None
         self._reason = ""
+        self._fatal = ""
+        self._speaks = True
 
     @classmethod
     async def start(cls, launch: Launch, receive: Callable[[Message], None]) -> WorkerProcess:
@@ -193,15 +199,27 @@ class WorkerProcess:
             self.resume()
             # What it wrote last is still read; a grandchild that holds the socket open is not waited for.
             asyncio.get_running_loop().call_later(EXIT_GRACE, self._socket.abort)
+        asyncio.get_running_loop().call_later(LAST_WORDS_GRACE, self.fell_silent)
+        self._settle()
+
+    def fell_silent(self) -> None:
+        """Nothing more comes on standard error, or it is not waited for."""
+        self._speaks = False
         self._settle()
 
     def _settle(self) -> None:
-        if self._socket_open or self._exit_code is None or self.ended.done():
+        if self._socket_open or self._speaks or self._exit_code is None or self.ended.done():
             return
         if self._child is not None:
             self._child.close()
-        words = _exit_words(self._exit_code)
-        self.ended.set_result(f"{words}: {self._reason}" if self._reason else words)
+        words, reason = _exit_words(self._exit_code), self._reason or self._fatal
+        self.ended.set_result(f"{words}: {reason}" if reason else words)
+
+    def said(self, line: str) -> None:
+        """A line came on standard error."""
+        self.last_words.append(line)
+        if line.startswith(FATAL):
+            self._fatal = line
 
 
 class _Link(asyncio.Protocol):
@@ -241,6 +259,8 @@ class _Output(asyncio.SubprocessProtocol):
         if self._rest.get(fd):
             self._line(fd, self._rest[fd])
             self._rest[fd] = b""
+        if fd == 2:
+            self._process.fell_silent()
 
     def process_exited(self) -> None:
         self._process.exited()
@@ -249,7 +269,7 @@ class _Output(asyncio.SubprocessProtocol):
         text = line[:MAX_LINE_BYTES].decode("utf-8", "replace").rstrip("\r")
         name, level = ("stdout", logging.INFO) if fd == 1 else ("stderr", logging.WARNING)
         if fd != 1:
-            self._process.last_words.append(text)
+            self._process.said(text)
         fields = {"output": name, "pid": self._process.pid}
         user_log.log(level, "%s", text, extra={"step": "", "trace": "", "fields": fields})
 

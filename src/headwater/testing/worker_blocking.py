@@ -159,7 +159,7 @@ def _cancel_settles(worker: WorkerDriver) -> None:
 
 @scenario(
     "keeps reading while the server does not, and takes that for nobody's blocking",
-    environment={protocol.BLOCK_AFTER_VARIABLE: "0.05"},
+    environment={protocol.BLOCK_AFTER_VARIABLE: "0.25"},
 )
 def _keeps_reading(worker: WorkerDriver) -> None:
     items = [{"id": str(number), "text": "z" * 10_000} for number in range(2000)]

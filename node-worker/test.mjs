@@ -20,7 +20,7 @@ await writeFile(join(out, 'swc/wasm.js'), "module.exports = require('@swc/wasm')
 const common = { bundle: true, platform: 'node', target: 'node20', outdir: out, logLevel: 'warning' }
 await build({
   ...common,
-  entryPoints: [...chosen.map((name) => join(here, 'test', name)), join(here, 'src/transformer.ts')],
+  entryPoints: [...chosen.map((name) => join(here, 'test', name)), ...['transformer', 'lane'].map((name) => join(here, `src/${name}.ts`))],
   entryNames: '[name]',
   format: 'esm',
   sourcemap: 'inline',

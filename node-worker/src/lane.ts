@@ -13,7 +13,11 @@ loop.load(unpack(parts.load))
 if (parts.streams !== null) loop.take({ header: { t: 'streams', names: parts.streams }, sections: [], slot: -1 })
 
 parentPort?.on('message', (message: ToLoop) => {
-  if (isPacked(message)) loop.take(unpack(message))
-  // The thread ends by itself once nothing that user code left running needs it.
-  else if (message.kind === 'end') parentPort?.close()
+  if (isPacked(message)) {
+    parentPort?.ref()
+    loop.take(unpack(message))
+  } else if (message.kind === 'end') {
+    // The thread ends by itself once nothing that user code left running needs it; until then it may be given work.
+    parentPort?.unref()
+  }
 })

@@ -21,11 +21,14 @@ const LONGEST_SILENCE = 50
 interface Lane {
   readonly number: number
   readonly thread: Worker
-  /** Where the invocation is that it runs; -1 while it is idle. */
+  /** What it was given last, and where that is; -1 while it is idle. */
+  post: Packed | undefined
   slot: number
-  /** It is given no more work; its number is taken until the thread is gone. */
-  ending: boolean
   rest: NodeJS.Timeout | undefined
+  /** It has been told to end if nothing needs it, and has run nothing since. */
+  resting: boolean
+  /** It is ended by force and is given no more work; its number is taken until the thread is gone. */
+  ending: boolean
   /** Runs out when what was cancelled has gone on for too long. */
   patience: NodeJS.Timeout | undefined
   /** Why the thread is ended by force, if it is. */
@@ -41,14 +44,21 @@ export class Lanes {
   readonly #parts: ThreadParts
   readonly #shared: Shared
   readonly #onLost: (slot: number, error: ErrorMembers) => void
+  readonly #idleAfter: number
   readonly #lanes = new Map<number, Lane>()
   #waiting: Packed[] = []
 
   /** `onLost` hears of an invocation whose thread has ended. */
-  constructor(parts: ThreadParts, shared: Shared, onLost: (slot: number, error: ErrorMembers) => void) {
+  constructor(
+    parts: ThreadParts,
+    shared: Shared,
+    onLost: (slot: number, error: ErrorMembers) => void,
+    idleAfter = IDLE_AFTER,
+  ) {
     this.#parts = parts
     this.#shared = shared
     this.#onLost = onLost
+    this.#idleAfter = idleAfter
   }
 
   /** Run an invocation in a lane, as soon as one is free. */
@@ -97,8 +107,8 @@ export class Lanes {
     const workerData: LaneParts = { fd, limit, memory, lane: number, load: this.load, streams: this.streams }
     const thread = new Worker(new URL('./lane.mjs', import.meta.url), { workerData })
     const lane: Lane = {
-      number, thread, slot: -1, ending: false, rest: undefined, patience: undefined, ended: undefined,
-      release: () => undefined,
+      number, thread, post: undefined, slot: -1, rest: undefined, resting: false, ending: false,
+      patience: undefined, ended: undefined, release: () => undefined,
     }
     this.#lanes.set(number, lane)
     thread.on('message', (message: FromLane) => this.#done(lane, message))
@@ -109,6 +119,7 @@ export class Lanes {
 
   #run(lane: Lane, post: Packed): void {
     clearTimeout(lane.rest)
+    lane.post = post
     lane.slot = post[0]
     send(lane, post)
   }
@@ -116,25 +127,26 @@ export class Lanes {
   #done(lane: Lane, _message: FromLane): void {
     clearTimeout(lane.patience)
     lane.slot = -1
+    lane.resting = false
     if (lane.ending) return
     const next = this.#waiting.shift()
     if (next !== undefined) this.#run(lane, next)
-    else lane.rest = setTimeout(() => this.#end(lane), IDLE_AFTER).unref()
+    else lane.rest = setTimeout(() => this.#end(lane), this.#idleAfter).unref()
   }
 
   /** The thread ends once nothing that user code left running needs it. */
   #end(lane: Lane): void {
-    lane.ending = true
+    lane.resting = true
     lane.thread.postMessage({ kind: 'end', status: 0 } satisfies ToLoop)
   }
 
   /** End the thread whatever it does, except write: while it ends nobody does. */
   #endNow(lane: Lane, patience: number): void {
-    lane.ending = true
     if (!this.#shared.tryLock()) {
       lane.patience = setTimeout(() => this.#endNow(lane, patience), RETRY_AFTER)
       return
     }
+    lane.ending = true
     const message = `It went on for ${patience} s after it was cancelled, so its thread was ended.`
     lane.ended = { code: 'HANDLER_FAILED', message, cancelled: true }
     lane.release = once(() => this.#shared.unlock())
@@ -150,9 +162,16 @@ export class Lanes {
     lane.release()
     // It was writing: the rest of its frame will never come.
     if (this.#shared.isLockedBy(lane.number)) die()
-    if (lane.slot >= 0) this.#onLost(lane.slot, lane.ended ?? { code: 'HANDLER_FAILED', message })
+    if (lane.slot >= 0) this.#lostWork(lane, message)
     const next = this.#waiting.shift()
     if (next !== undefined) this.give(next)
+  }
+
+  #lostWork({ slot, post, resting, ended }: Lane, message: string): void {
+    // It ended in the moment in which it was given work: another one takes it.
+    if (resting && post !== undefined && this.#shared.isWaiting(slot)) this.give(post)
+    else if (this.#shared.isTakenBack(slot)) this.#shared.free(slot)
+    else this.#onLost(slot, ended ?? { code: 'HANDLER_FAILED', message })
   }
 }
 

@@ -132,6 +132,14 @@ export class Shared {
     return Atomics.compareExchange(this.#cells, FIRST_SLOT + slot, WAITING, TAKEN_BACK) === WAITING
   }
 
+  isWaiting(slot: number): boolean {
+    return Atomics.load(this.#cells, FIRST_SLOT + slot) === WAITING
+  }
+
+  isTakenBack(slot: number): boolean {
+    return Atomics.load(this.#cells, FIRST_SLOT + slot) === TAKEN_BACK
+  }
+
   isRunning(slot: number): boolean {
     return Atomics.load(this.#cells, FIRST_SLOT + slot) === STARTED
   }

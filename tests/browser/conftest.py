@@ -1,4 +1,6 @@
-"""A real browser: Debian's Chromium, driven by Playwright. Without it these tests skip, loudly."""
+"""A real browser: Debian's Chromium, driven by Playwright. Without it these tests skip, loudly.
+
+All tests here run on one loop, as their modules mark, so that they can share a browser."""
 
 from __future__ import annotations
 
@@ -22,11 +24,19 @@ ARGUMENTS = [
 ]
 
 
-@pytest_asyncio.fixture
-async def browser() -> AsyncIterator[Browser]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium() -> AsyncIterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no chromium on this machine; Debian's package of that name brings it")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def browser(chromium: Browser) -> AsyncIterator[Browser]:
+    """The browser; what a test opened in it is closed with the test."""
+    yield chromium
+    for context in chromium.contexts:
+        await context.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from support.browser_page import opened
 from support.command import Server, serving
 from support.tree import ROOT, text
 
-pytestmark = [pytest.mark.browser, pytest.mark.npm]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.browser, pytest.mark.npm]
 
 BLOCKS = dict(re.findall(r"^```(html|js|tsx|python)\n(.*?)^```$", text(Path("docs/clients.md")), re.M | re.S))
 REACT = '<!doctype html><div id="root"></div><script type="module" src="react.js"></script>'
@@ -100,12 +101,12 @@ async def test_a_change_is_shown_before_it_is_stored(server: Server, browser: Br
     assert await page.evaluate(f"{added}.then(() => {done})") == "a true"
 
 
-def test_the_program_prints_what_it_follows(server: Server) -> None:
+async def test_the_program_prints_what_it_follows(server: Server) -> None:
     source = BLOCKS["python"].replace("http://localhost:3000", server.url)
-    process = subprocess.Popen([sys.executable, "-u", "-c", source], stdout=subprocess.PIPE, text=True)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-u", "-c", source, stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
-        assert process.stdout.readline() == "['Milk']\n"
+        assert await process.stdout.readline() == b"['Milk']\n"
     finally:
         process.kill()
-        process.communicate()
+        await process.communicate()

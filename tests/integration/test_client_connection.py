@@ -182,6 +182,10 @@ class TestTokens:
             await until(lambda: len(site.requests) == 2 and client.status == "live")
             assert site.requests[-1].headers["Sec-WebSocket-Protocol"].endswith(".t1")
 
+    async def test_a_function_may_be_a_plain_one(self, site: V1Site) -> None:
+        async with client_of(site.server.port, token=lambda: "plain"):
+            assert site.requests[-1].headers["Sec-WebSocket-Protocol"].endswith(".plain")
+
     async def test_a_function_that_fails_is_asked_again(
         self, site: V1Site, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -2,7 +2,7 @@
 
 import { type DependencyList, useEffect, useMemo, useRef, useSyncExternalStore } from 'react'
 
-import type { GroupSubscription, Item, ItemOf, ItemSubscription, Json, Stream, Streams, Subscription } from 'headwater/client'
+import type { Change, GroupSubscription, Item, ItemOf, ItemSubscription, Json, Stream, Streams, Subscription } from 'headwater/client'
 
 import { useHeadwater } from './provider.ts'
 import { Reader, type View } from './view.ts'
@@ -30,6 +30,8 @@ export interface StreamItemArgs<Name extends string = string> {
 export type StreamGroup<Data, T extends Item> = View<Data> & {
   /** For `useStreamEventHandler`. */
   event: GroupSubscription<T> | null
+  /** Shows a change before the server has made it, as `optimistic` of a subscription. */
+  optimistic(id: string, change: Change<T>, written: Promise<unknown>): Promise<void>
   /** Extends a window by older items; resolves when they are here. */
   loadMore(count?: number): Promise<void>
 }
@@ -37,6 +39,8 @@ export type StreamGroup<Data, T extends Item> = View<Data> & {
 export type StreamItem<Data, T extends Item> = Omit<View<Data>, 'hasMore'> & {
   /** For `useStreamEventHandler`. */
   event: ItemSubscription<T> | null
+  /** Shows a change before the server has made it, as `optimistic` of a subscription. */
+  optimistic(id: string, change: Change<T>, written: Promise<unknown>): Promise<void>
 }
 
 const NO_ITEMS: never[] = []
@@ -111,7 +115,8 @@ function useSubscription<S extends GroupSubscription<any> | ItemSubscription<any
   const [reader, subscription, more] = useMemo(() => {
     const subscription = stream && wanted ? make(stream) : null
     const loadMore = async (count?: number) => (subscription as GroupSubscription | null)?.loadMore(count)
-    return [new Reader(subscription, empty), subscription, { event: subscription, loadMore }]
+    const optimistic = async (id: string, change: Change<any>, written: Promise<unknown>) => subscription?.optimistic(id, change, written)
+    return [new Reader(subscription, empty), subscription, { event: subscription, loadMore, optimistic }]
   }, [stream, wanted, ...key])
   useEffect(() => {
     if (!stream) console.warn('headwater: there is no HeadwaterProvider above this component, so it shows nothing')

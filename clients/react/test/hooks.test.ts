@@ -242,6 +242,24 @@ test('a window loads older items', async () => {
   expect(place.textContent).toBe('a,b false')
 })
 
+test('a change is shown before it is made, and taken back when it is refused', async () => {
+  let change: ReturnType<typeof useStreamGroup<Todo>>['optimistic']
+  const Shown = () => {
+    const { data, optimistic } = useStreamGroup<Todo>({ streamName: 'todo', groupId: 'g' })
+    change = optimistic
+    return createElement('p', null, data.map(({ text }) => text).join())
+  }
+  await show(within(createElement(Shown)))
+  server.last.accept().fill(1, FIRST)
+  await soon()
+  let answer = (_: Response): void => {}
+  const written = new Promise<Response>((resolve) => (answer = resolve))
+  await act(async () => void change('a', (todo) => todo && { ...todo, text: 'eins' }, written))
+  expect(place.textContent).toBe('eins,two')
+  await act(async () => answer(new Response('', { status: 409 })))
+  expect(place.textContent).toBe('one,two')
+})
+
 test('a page renders on the server without a connection, and takes over in the browser', async () => {
   const html = renderToString(within(createElement(List)))
   expect(html).toContain('connecting: ')

@@ -11,13 +11,13 @@ const me = { name: `Guest ${Math.floor(1000 + Math.random() * 9000)}` }
 
 function App() {
   const list = useListOfAddress()
-  const { data, status, ready, event, error } = useStreamGroup<Todo>({ streamName: 'todo', groupId: list, state: me })
+  const { data, status, ready, optimistic, error } = useStreamGroup<Todo>({ streamName: 'todo', groupId: list, state: me })
   const [problem, setProblem] = useState('')
   const left = data.filter(({ done }) => !done).length
 
   // Shows what the write will make true; when it fails that is taken back, and told.
   const write = (id: string, change: (todo?: Todo) => Todo | undefined, written: Promise<void>) => {
-    event?.optimistic(id, change, written)
+    void optimistic(id, change, written)
     written.then(() => setProblem(''), (failure: Error) => setProblem(failure.message))
   }
   const onTick = (todo: Todo) => write(todo.id, (now) => now && { ...now, done: !todo.done }, tick(list, todo.id, !todo.done))

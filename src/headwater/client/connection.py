@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -24,7 +25,7 @@ log = logging.getLogger("headwater.client")
 
 Item = dict[str, Any]
 Status = Literal["connecting", "live", "offline"]
-Token = str | Callable[[], Awaitable[str]] | None
+Token = str | Callable[[], str | Awaitable[str]] | None
 
 HEARTBEAT_SECONDS = 20.0
 """How long a server may be silent before it is asked for a sign of life, and then until it is given up."""
@@ -287,7 +288,8 @@ class Client:
             await asyncio.sleep(self._backoff.wait())
 
     async def _connection(self) -> None:
-        token = await self._token() if callable(self._token) else self._token
+        asked = self._token() if callable(self._token) else self._token
+        token = await asked if inspect.isawaitable(asked) else asked
         async with open_socket(self._url, token) as socket:
             self._store.connected()
             self._outgoing.set()
@@ -329,8 +331,8 @@ def connect(
     """A client of the server at `url` (http, https, ws or wss), to be used as `async with connect(url) as
     client`.
 
-    `token` is a text, or an async function that is asked before each connect. Entering waits up to `wait`
-    seconds for the first connection (None: not at all); after that the client reconnects for ever, and
+    `token` is a text, or a function (it may be async) that is asked before each connect. Entering waits up to
+    `wait` seconds for the first connection (None: not at all); after that the client reconnects for ever, and
     resumes. A server that is silent for `heartbeat` seconds is asked for a sign of life, and given up where
     it is silent for as long again.
 

@@ -38,7 +38,9 @@ export function tracebackOf(error: unknown, root: string): string {
   const waiting: [label: string, error: unknown][] = [['', error]]
   for (let next = waiting.shift(); next !== undefined && parts.length < MAX_CAUSES; next = waiting.shift()) {
     const [label, current] = next
-    parts.push(label + oneTraceback(current, root))
+    const part = label + oneTraceback(current, root)
+    // Set in, so that the first line is seen to be what was thrown.
+    parts.push(label === '' ? part : part.replace(/^/gm, '  '))
     waiting.unshift(...look(() => causesOf(current), []))
   }
   const text = parts.join('\n')

@@ -303,15 +303,15 @@ async def test_causes_and_the_errors_that_an_error_is_made_of_are_told(
         const both = [Promise.reject(new Error('one')), Promise.reject(new Error('two'))]
         await Promise.any(both).catch((cause) => { throw new Error('outer', { cause }) })"""
     async with node_site(tmp_path, {"steps/a.step.ts": step("/a", body)}) as site:
-        await site.post("/a")
+        assert (await site.post("/a")).json()["error"] == "Error: outer"
         traced = [one for one in caplog.records if getattr(one, "traceback", "").startswith("Error: outer")]
         (record,) = traced
         lines = [line for line in record.traceback.splitlines() if "    at " not in line]
         assert lines == [
             "Error: outer",
-            "Caused by: AggregateError: All promises were rejected",
-            "Among them: Error: one",
-            "Among them: Error: two",
+            "  Caused by: AggregateError: All promises were rejected",
+            "  Among them: Error: one",
+            "  Among them: Error: two",
         ]
         assert "<anonymous>" not in record.traceback
 

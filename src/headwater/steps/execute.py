@@ -185,7 +185,8 @@ class Executor:
 
     def _failure(self, step: ApiStep, trace: str, failure: _Failure) -> HeadwaterError:
         """The error for the caller; everything else goes into the log under the trace id."""
-        fields = {"file": step.file, "reason": failure.reason}
+        told = {} if failure.reason == failure.message else {"reason": failure.reason}
+        fields = {"file": step.file, **told}
         extra = {"step": step.name, "trace": trace, "traceback": failure.traceback, "fields": fields}
         log.error("%s", failure.message, extra=extra)
         own = _OWN_ERRORS.get(str(failure.cause.get("code")))

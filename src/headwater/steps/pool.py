@@ -276,12 +276,15 @@ class Pool:
     def _end_if_stuck(self, worker: Worker, now: float) -> None:
         """A cancelled invocation that goes on holding the loop costs the worker.
 
-        Where it is known who holds the loop, the others are held up themselves. One in a thread has twice the
-        time: the worker may be able to end the thread alone.
+        Where it is known who holds the loop, the others are held up themselves. One in a thread holds it only
+        if the worker is stalled all that time.
         """
+        patience = self._settings.drain_timeout
+        stalled_since = worker.pulse.stalled_since or now
         running = list(worker.running.values())
         for invocation in [one for one in running if one.holding] or running:
-            patience = self._settings.drain_timeout * (2 if invocation.thread else 1)
+            if invocation.thread and now - stalled_since <= patience:
+                continue
             if invocation.cancelled_at is not None and now - invocation.cancelled_at > patience:
                 worker.kill(f"{invocation.target} did not stop {patience:g} s after it was cancelled")
                 return

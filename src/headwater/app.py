@@ -76,7 +76,11 @@ class StreamGate:
         stream = group.stream.removesuffix(PRESENCE)
         guarded = self._guarded.get(stream)
         if guarded is None or (stream != group.stream and stream not in self._with_presence):
-            raise UnknownStream(f"There is no stream named {group.stream!r}.", stream=group.stream)
+            raise UnknownStream(
+                f"There is no stream named {group.stream!r}.",
+                hint="`headwater routes` lists the streams of the project.",
+                stream=group.stream,
+            )
         return (
             self._access(stream, group.group, item if stream == group.stream else None, auth)
             if guarded

@@ -26,9 +26,9 @@ def test_chance_spreads_each_wait_over_its_second_half() -> None:
     assert waits(0, SOON_ATTEMPTS + 6)[-1] == 7.5
 
 
-def test_after_a_connection_that_stood_it_begins_anew() -> None:
+def test_it_begins_anew_when_it_is_told_to() -> None:
     backoff = Backoff(lambda: 1)
     for _ in range(60):
         backoff.wait()
-    backoff.succeeded()
+    backoff.begin_anew()
     assert backoff.wait() == 0.25

@@ -27,8 +27,8 @@ export class Backoff {
     return (most * (1 + this.#chance())) / 2
   }
 
-  /** A connection stood: the next wait is short again. */
-  succeeded(): void {
+  /** The next wait is short again: a connection stood, or the network is back. */
+  beginAnew(): void {
     this.#attempts = 0
   }
 }

@@ -107,7 +107,7 @@ export class Connection {
   #heard(message: Json): void {
     this.#alive()
     this.#failures = 0
-    this.#backoff.succeeded()
+    this.#backoff.beginAnew()
     if (message.t === 'hello') this.#pingMs = message.ping * 1000 || PING_MS
     if (message.t === 'hello' || message.t === 'pong') this.#listenOn()
     this.#carried.received(message)
@@ -169,6 +169,8 @@ export class Connection {
   /** The network or the page is back: try now, or see whether the connection still lives. */
   readonly #wake = (): void => {
     if (page.document?.visibilityState === 'hidden') return
+    // The first attempt may come too early for a network that has just returned.
+    this.#backoff.beginAnew()
     if (this.phase === 'offline') void this.#connect()
     // A link that cannot be asked is as good as its last word is new.
     else if (this.phase === 'open' && !(this.#link?.mute && Date.now() - this.#heardAt < this.#pingMs)) this.#ping(PROBE_MS)

@@ -24,9 +24,9 @@ test('chance spreads each wait over its second half, so that attempts are neithe
   expect(waits(0, SOON_ATTEMPTS + 6).at(-1)).toBe(7500)
 })
 
-test('after a connection that stood it begins anew', () => {
+test('it begins anew when it is told to', () => {
   const backoff = new Backoff(() => 1)
   for (let attempt = 0; attempt < 60; attempt += 1) backoff.wait()
-  backoff.succeeded()
+  backoff.beginAnew()
   expect(backoff.wait()).toBe(250)
 })

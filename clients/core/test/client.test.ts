@@ -401,6 +401,26 @@ describe('the connection', () => {
     vi.restoreAllMocks()
   })
 
+  test('a network that comes back and fails at first is tried again soon, however long it was away', async () => {
+    const page = new EventTarget()
+    vi.stubGlobal('addEventListener', page.addEventListener.bind(page))
+    vi.stubGlobal('removeEventListener', page.removeEventListener.bind(page))
+    const client = open({ transport: 'websocket' })
+    await accepted()
+    for (let attempt = 0; attempt < 60; attempt += 1) {
+      server.last.break()
+      while (client.status !== 'connecting') await pass(100)
+      await pass()
+    }
+    server.last.break()
+    page.dispatchEvent(new Event('online'))
+    await pass()
+    server.last.break()
+    const known = server.sockets.length
+    await pass(251)
+    expect(server.sockets).toHaveLength(known + 1)
+  })
+
   test('a message that is no JSON ends the socket', async () => {
     const client = open()
     ;(await accepted()).onmessage!({ data: '{' })

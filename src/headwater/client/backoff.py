@@ -32,6 +32,6 @@ class Backoff:
         self._attempts += 1
         return most * (1 + self._chance()) / 2
 
-    def succeeded(self) -> None:
-        """A connection stood: the next wait is short again."""
+    def begin_anew(self) -> None:
+        """The next wait is short again: a connection stood."""
         self._attempts = 0

@@ -313,7 +313,7 @@ class Client:
     async def _receive(self, socket: Socket) -> None:
         async for message in socket:
             self._store.received(message)
-            self._backoff.succeeded()
+            self._backoff.begin_anew()
             if self._store.outbox:
                 self._outgoing.set()
 

@@ -1,6 +1,7 @@
 """A real browser: Debian's Chromium, driven by Playwright. Without it these tests skip, loudly.
 
-All tests here run on one loop, as their modules mark, so that they can share a browser."""
+The tests of a module run on one loop, as it marks, so that they can share a browser. No longer than that: the
+driver is a child of this process, and other tests count those."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ ARGUMENTS = [
 ]
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def chromium() -> AsyncIterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no chromium on this machine; Debian's package of that name brings it")
@@ -34,7 +35,7 @@ async def chromium() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest_asyncio.fixture(loop_scope="session")
+@pytest_asyncio.fixture(loop_scope="module")
 async def browser(chromium: Browser) -> AsyncIterator[Browser]:
     """The browser; what a test opened in it is closed with the test."""
     yield chromium

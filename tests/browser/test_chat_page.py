@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, expect
 
 from support.command import headwater, serving
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.browser]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser]
 
 
 @pytest.fixture

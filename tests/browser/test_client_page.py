@@ -14,7 +14,7 @@ from playwright.async_api import Browser
 from headwater.testing.scenarios import Server
 from support.browser_page import Received, opened, said, shows, site, status, write
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.browser]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser]
 
 PLAIN = "/plain.html?group=g"
 

@@ -13,7 +13,7 @@ from playwright.async_api import Browser
 from support import node
 from support.browser_page import opened, said, shows, site, write
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.browser, pytest.mark.npm]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.npm]
 
 PACKAGES = Path(__file__).parents[1] / "npm"
 OURS = Path(__file__).parents[2] / "clients" / "react"

@@ -14,7 +14,7 @@ from playwright.async_api import Browser, Page, Route, expect
 from support import node
 from support.command import Server, serving
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.browser, pytest.mark.npm]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.npm]
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "todo"

@@ -18,7 +18,7 @@ from support.browser_page import opened
 from support.command import Server, serving
 from support.tree import ROOT, text
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.browser, pytest.mark.npm]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pytest.mark.npm]
 
 BLOCKS = dict(re.findall(r"^```(html|js|tsx|python)\n(.*?)^```$", text(Path("docs/clients.md")), re.M | re.S))
 REACT = '<!doctype html><div id="root"></div><script type="module" src="react.js"></script>'

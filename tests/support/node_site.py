@@ -47,5 +47,5 @@ async def node_site(root: Path, files: dict[str, str], *, dev: bool = True) -> A
         project=root, dev=dev, server=ServerSettings(port=0), storage=StorageSettings(url="memory:")
     )
     settings = replace(settings, workers=replace(settings.workers, drain_timeout=2.0))
-    async with running(settings) as server, httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+    async with running(settings) as server, httpx.AsyncClient(base_url=server.url, timeout=100) as client:
         yield NodeSite(root, server, client)

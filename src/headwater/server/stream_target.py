@@ -108,8 +108,13 @@ def read_window(query: Values, most: int) -> Window | None:
 def read_following(query: Values, last_event_id: str | None) -> Following:
     """How an event stream is to begin.
 
-    :raises InvalidInput: `limit`, `floor` or `more` is no such number.
+    :raises InvalidInput: `limit`, `floor` or `more` is no such number, or `before` is given.
     """
+    if "before" in query:
+        raise InvalidInput(
+            "An event stream has no before: it begins with the newest items.",
+            hint="To extend a window, resume it with from, floor and more.",
+        )
     cursor = read_cursor(last_event_id or one_value(query, "from"))
     limit = _count(query, "limit") if "limit" in query else None
     floor = _count(query, "floor", least=0) if "floor" in query else None

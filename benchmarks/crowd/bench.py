@@ -7,7 +7,7 @@ import threading
 import time
 
 from benchmarks.measure.dialect import V0, V1, Dialect
-from benchmarks.measure.place import allow_many_files
+from benchmarks.measure.place import SOURCES, sockets
 from benchmarks.measure.product import headwater
 from benchmarks.measure.report import Result, Row, Target, percentile
 from benchmarks.measure.roundtrip import Client
@@ -16,9 +16,6 @@ from benchmarks.measure.subscribers import Subscribers
 NAME = "crowd"
 TITLE = "Requests beside a room of 10,000 subscribers, one at a time"
 COUNT = 10_000
-SPARE_FILES = 500
-SOURCES = 4
-"""Loopback addresses to connect from, so that ports do not run out."""
 WARM_UP = 300
 PAUSE_SECONDS = 0.02
 """Between a change's answer and the next change. A flush takes longer, so one is always under way."""
@@ -26,7 +23,7 @@ PAUSE_SECONDS = 0.02
 
 def run(*, quick: bool) -> Result:
     """Measure and judge."""
-    count = min(COUNT, allow_many_files() - SPARE_FILES)
+    count = sockets(COUNT)
     seconds = 3.0 if quick else 15.0
     rows = [row for dialect in (V1, V0) for row in _rows(dialect, count, seconds)]
     return Result(

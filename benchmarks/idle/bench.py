@@ -6,7 +6,7 @@ import time
 
 from benchmarks.fanout.bench import BUN, HEADWATER, HEADWATER_V0, WS
 from benchmarks.measure.fan import Candidate
-from benchmarks.measure.place import allow_many_files
+from benchmarks.measure.place import SOURCES, sockets
 from benchmarks.measure.report import Result, Row, Target
 from benchmarks.measure.subscribers import Subscribers
 
@@ -15,15 +15,12 @@ TITLE = "Idle subscribers of one group"
 COUNT = 10_000
 WARM_UP = 200
 """Connections opened and closed first, so that code and tables loaded by the first ones are not counted."""
-SPARE_FILES = 500
-SOURCES = 4
-"""Loopback addresses to connect from, so that ports do not run out."""
 SETTLE_SECONDS = 2.0
 
 
 def run(*, quick: bool) -> Result:
     """Measure and judge."""
-    count = min(COUNT, allow_many_files() - SPARE_FILES)
+    count = sockets(COUNT)
     ours = [HEADWATER, HEADWATER_V0]
     candidates = ours if quick else [*ours, BUN, WS]
     rows = [measure(candidate, count) for candidate in candidates]

@@ -14,7 +14,7 @@ import uvloop
 
 from benchmarks.measure.dialect import V1
 from benchmarks.measure.frames import client_frame, next_frame, opening
-from benchmarks.measure.place import allow_many_files
+from benchmarks.measure.place import SOURCES, sockets
 from benchmarks.measure.report import Result, Row, Target
 from benchmarks.measure.site import Site, site
 from benchmarks.measure.subscribers import ClientFailed
@@ -32,9 +32,6 @@ MARK = b'"word":'
 WRITERS = 16
 BATCH = 50
 """Writes in one request, one after the other."""
-SPARE_FILES = 500
-SOURCES = 4
-"""Loopback addresses to connect from, so that ports do not run out."""
 TIMEOUT_SECONDS = 60.0
 PING, PONG, TEXT_FRAME = 9, 10, 1
 _OPENING = opening(V1.subprotocol)
@@ -120,7 +117,7 @@ class Returning(asyncio.Protocol):
 
 def run(*, quick: bool) -> Result:
     """Measure and judge."""
-    count = min(1000 if quick else COUNT, allow_many_files() - SPARE_FILES)
+    count = sockets(1000 if quick else COUNT)
     with site("reconnect") as server:
         _write(server, ITEMS, "first")
         scratch, cursors = _storm("from scratch", server, [None] * count, ITEMS)

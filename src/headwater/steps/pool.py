@@ -276,15 +276,14 @@ class Pool:
     def _end_if_stuck(self, worker: Worker, now: float) -> None:
         """A cancelled invocation that goes on holding the loop costs the worker.
 
-        Where it is known who holds the loop, the others are held up themselves. One in a thread holds it only
-        if the worker is stalled all that time.
+        It holds it only if the worker is stalled all that time; where it is known who does, the others are
+        held up themselves.
         """
         patience = self._settings.drain_timeout
-        stalled_since = worker.pulse.stalled_since or now
+        if now - (worker.pulse.stalled_since or now) <= patience:
+            return
         running = list(worker.running.values())
         for invocation in [one for one in running if one.holding] or running:
-            if invocation.thread and now - stalled_since <= patience:
-                continue
             if invocation.cancelled_at is not None and now - invocation.cancelled_at > patience:
                 worker.kill(f"{invocation.target} did not stop {patience:g} s after it was cancelled")
                 return

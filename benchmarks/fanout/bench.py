@@ -2,8 +2,8 @@
 has built in, a `ws` loop, and the floor of what Python can do.
 
 Headwater spreads a flush to a large room over several turns and joins what comes meanwhile. What one write
-costs is therefore measured with each change alone: the next is made when everyone has been written to. How
-much the joining saves is told beside it.
+costs is told beside it, with each change alone: the next is made when everyone has been written to, so that
+nothing can be joined.
 """
 
 from __future__ import annotations
@@ -30,15 +30,16 @@ HEADWATER, HEADWATER_V0 = (
 )
 BUN = Candidate("bun publish", lambda: Server("bun", bun("bun_publish.js")))
 FLOOR = Candidate("uvloop floor", lambda: Server("floor", [PYTHON, PEERS / "uvloop_floor.py"]))
-ALONE = [replace(one, order={"alone": 1}) for one in (HEADWATER, HEADWATER_V0)]
-JOINING = replace(HEADWATER, name=f"{HEADWATER.name}, joining")
+ALONE = [
+    replace(one, name=f"{one.name}, each alone", order={"alone": 1}) for one in (HEADWATER, HEADWATER_V0)
+]
 WS = Candidate("node ws", lambda: Server("ws", node("ws_broadcast.js")))
 
 
 def run(*, quick: bool) -> Result:
     """Measure and judge."""
     load = Load(subscribers=1000, changes=300 if quick else 1000)
-    rounds = interleaved([*ALONE, JOINING, BUN, FLOOR, WS], load, 3 if quick else 7)
+    rounds = interleaved([HEADWATER, HEADWATER_V0, *ALONE, BUN, FLOOR, WS], load, 3 if quick else 7)
     rows = medians(rounds)
     for row in rows:
         row["CPU of bun"] = ratio(rounds, str(row["candidate"]), BUN.name, "CPU us")
@@ -47,7 +48,7 @@ def run(*, quick: bool) -> Result:
         NAME,
         TITLE,
         rows,
-        [target for ours in ALONE for target in _targets(ours.name, rounds)],
+        [target for ours in (HEADWATER, HEADWATER_V0) for target in _targets(ours.name, rounds)],
         [
             f"{len(rounds)} interleaved rounds of {load.changes} changes; medians; microseconds per delivery",
             "the ratios are medians of those within each round",

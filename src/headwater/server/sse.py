@@ -114,16 +114,15 @@ def _begin(subscription: Subscription, following: Following) -> bool:
     """Set a subscription to where the client stands. False when what it holds cannot be continued: a window
     that nobody knows the beginning of, as a browser brings that resumes by `Last-Event-ID` alone."""
     cursor, limit, floor, more = following
-    windowed = limit is not None and subscription.item is None
-    if windowed:
+    if subscription.item is None:
         subscription.limit = limit
     if cursor is None:
         return True
-    if windowed and floor is None:
-        return False
-    subscription.epoch, subscription.cursor = cursor
-    if windowed and floor is not None:
+    if subscription.limit is not None:
+        if floor is None:
+            return False
         subscription.floor, subscription.older = floor, more
+    subscription.epoch, subscription.cursor = cursor
     return True
 
 

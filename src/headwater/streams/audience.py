@@ -52,7 +52,7 @@ class Audience:
             if subscriber.is_full:
                 self.full.add(subscription)
             return
-        room = self.room if _is_plain(subscription) else self.items.setdefault(subscription.item, {})
+        room = self.room if _wants_all(subscription) else self.items.setdefault(subscription.item, {})
         room[subscription] = None
 
     def sort_again(self, subscription: Subscription) -> None:
@@ -84,8 +84,8 @@ class Audience:
         """A subscriber has drained before anything left."""
         self.full.discard(subscription)
 
-    def is_plain(self, subscription: Subscription) -> bool:
-        """Whether it gets every frame, whatever it is about."""
+    def is_on_its_own(self, subscription: Subscription) -> bool:
+        """Whether frames reach it here, and not by what goes to it and its siblings together."""
         return subscription in self._direct or subscription in self.room
 
     def direct(self) -> Direct:
@@ -101,11 +101,14 @@ class Audience:
         return [*self._direct, *self.room, *items]
 
 
-def _is_plain(subscription: Subscription) -> bool:
-    return subscription.item is None and subscription.whole is None and subscription.limit is None
+def _speaks_for_itself(subscription: Subscription) -> bool:
+    return subscription.item is None and subscription.whole is None
+
+
+def _wants_all(subscription: Subscription) -> bool:
+    return _speaks_for_itself(subscription) and subscription.limit is None
 
 
 def _may_be_direct(subscription: Subscription) -> bool:
     """Whether what it wants is known without a look at other subscriptions."""
-    group = subscription.item is None and subscription.whole is None
-    return group and (subscription.limit is None or not subscription.shares)
+    return _wants_all(subscription) or (_speaks_for_itself(subscription) and not subscription.shares)

@@ -51,9 +51,9 @@ class Flush:
         "_joined",
         "_left",
         "_next",
+        "_oldest",
         "_others",
         "_refuse",
-        "_selects",
         "_turn",
         "remaining",
     )
@@ -68,8 +68,8 @@ class Flush:
         self._frames = frames
         self._joined = _joined(frames)
         self._direct = audience.direct()
-        self._selects = _oldest(frames) < self._direct.floor
-        """Whether something is below the floor of a direct window."""
+        self._oldest = _oldest(frames)
+        """The creating version of the oldest item that a frame is about."""
         self._next = 0
         """The first of the direct ones that has not been sent it."""
         others = list(_portions(audience, frames, self._joined))
@@ -85,7 +85,7 @@ class Flush:
         """Make so many of the remaining deliveries."""
         self.remaining -= deliveries
         first, self._next = self._next, min(self._next + deliveries, len(self._direct.outlets))
-        if self._audience.full or self._left or self._selects:
+        if self._audience.full or self._left or self._oldest < self._direct.floor:
             self._write_with_care(first, self._next)
         else:
             self._write(self._direct.outlets[first : self._next], self._joined)
@@ -107,13 +107,12 @@ class Flush:
 
     def _write_with_care(self, first: int, last: int) -> None:
         """The same where somebody has left, is full, or does not want all of it."""
-        oldest = _oldest(self._frames)
         for at in range(first, last):
             subscription = self._direct.subscriptions[at]
             if subscription in self._audience.full:
                 self._refuse(subscription)
             elif subscription not in self._left:
-                whole = subscription.floor <= oldest
+                whole = subscription.floor <= self._oldest
                 frames = self._joined if whole else _joined_above(self._frames, subscription.floor)
                 if frames:
                     self._write((self._direct.outlets[at],), frames)
@@ -121,7 +120,7 @@ class Flush:
     def _deliver(self, subscription: Subscription, frames: bytes) -> None:
         """One delivery, if it is still due to the subscription or to a sibling that it stands for."""
         due = self._is_due(subscription) or any(
-            self._is_due(one) and not self._audience.is_plain(one) for one in subscription.siblings
+            self._is_due(one) and not self._audience.is_on_its_own(one) for one in subscription.siblings
         )
         if not due or not frames:
             return

@@ -23,19 +23,20 @@ from headwater.clock import Stamps, SystemClock
 from headwater.config import Settings
 from headwater.errors import HeadwaterError, InvalidInput, UnknownStream
 from headwater.model import GroupKey
-from headwater.protocol.v0 import V0Wire
-from headwater.protocol.v1 import SUBPROTOCOL
-from headwater.server import client_script
-from headwater.server.http import build_http_app
-from headwater.server.keepalive import keep
-from headwater.server.opening import SocketOpening
-from headwater.server.serve import HttpServer
-from headwater.server.session_v0 import V0Session
-from headwater.server.session_v1 import V1Session
-from headwater.server.sse import EventStreams
-from headwater.server.stream_http import StreamHttp
-from headwater.server.websocket import Session, WebSocket
-from headwater.steps.declare import Project, StreamDeclaration
+from headwater.protocol.clients.v0 import V0Wire
+from headwater.protocol.clients.v1 import SUBPROTOCOL
+from headwater.schema import Schema
+from headwater.server.http import client_script
+from headwater.server.http.app import build_http_app
+from headwater.server.listen.serve import HttpServer
+from headwater.server.live.keepalive import keep
+from headwater.server.live.opening import SocketOpening
+from headwater.server.live.session_v0 import V0Session
+from headwater.server.live.session_v1 import V1Session
+from headwater.server.live.sse import EventStreams
+from headwater.server.live.stream_http import StreamHttp
+from headwater.server.live.websocket import Session, WebSocket
+from headwater.steps.project.declare import Project, StreamDeclaration
 from headwater.steps.runtime import StepRuntime
 from headwater.storage.base import Store
 from headwater.storage.memory import MemoryStore
@@ -43,7 +44,6 @@ from headwater.storage.open import open_store
 from headwater.streams.commits import CommitQueue
 from headwater.streams.presence import Presence
 from headwater.streams.realm import PRESENCE, Realm, Realms
-from headwater.streams.schema import Schema
 from headwater.streams.writer import Writer
 
 log = logging.getLogger("headwater.app")

@@ -80,6 +80,18 @@ class Change(NamedTuple):
     origin: Origin = Origin()
 
 
+class Signal(NamedTuple):
+    """An ephemeral event on its way to who is live.
+
+    `body` is the JSON text of `{"type", "data"}`. `item` None is for the whole group. It has no version and
+    is never replayed; steps of type `event` have nothing to do with it.
+    """
+
+    group: GroupKey
+    item: str | None
+    body: bytes
+
+
 class Write(NamedTuple):
     """One write to commit.
 

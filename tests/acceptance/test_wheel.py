@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from headwater.steps.node import WORKER
+from headwater.steps.workers.node import WORKER
 from support.tree import ROOT
 
 UV = Path(sys.executable).with_name("uv")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headwater.server.client_script import BUILT, PATH, ClientScript
+from headwater.server.http.client_script import BUILT, PATH, ClientScript
 from support.http_site import Site, serving
 
 

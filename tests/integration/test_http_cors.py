@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headwater.errors import HandlerFailed
-from headwater.steps.declare import ApiRequest, ApiResponse
+from headwater.steps.project.declare import ApiRequest, ApiResponse
 from support.http_site import as_json, serving, tell
 
 APP = "https://app.example"

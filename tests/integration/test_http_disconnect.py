@@ -7,8 +7,8 @@ import logging
 
 import pytest
 
-from headwater.server.disconnect import PATIENCE
-from headwater.steps.declare import ApiRequest, ApiResponse
+from headwater.server.http.disconnect import PATIENCE
+from headwater.steps.project.declare import ApiRequest, ApiResponse
 from support.http_site import as_json, serving, tell
 
 GET = b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n"

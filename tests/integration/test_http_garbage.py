@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from headwater.steps.declare import ApiRequest, ApiResponse
+from headwater.steps.project.declare import ApiRequest, ApiResponse
 from support.http_site import as_json, serving, tell
 
 REQUESTS = [

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import orjson
 import pytest
 
-from headwater.steps.declare import ApiRequest, ApiResponse
+from headwater.steps.project.declare import ApiRequest, ApiResponse
 from support.http_site import Site, as_json, read_answer, serving, tell
 
 KIB = 1024

@@ -18,7 +18,7 @@ from headwater.errors import (
     TimedOut,
     WorkerLost,
 )
-from headwater.steps.declare import ApiRequest, ApiResponse
+from headwater.steps.project.declare import ApiRequest, ApiResponse
 from support.http_site import Handler, as_json, read_answer, serving, tell
 
 PROBLEM = "application/problem+json"

@@ -12,8 +12,8 @@ import pytest
 
 from headwater.config import ServerSettings
 from headwater.errors import CannotListen
-from headwater.server.serve import HttpServer
-from headwater.steps.declare import ApiRequest, ApiResponse
+from headwater.server.listen.serve import HttpServer
+from headwater.steps.project.declare import ApiRequest, ApiResponse
 from support.http_site import as_json, read_answer, serving, tell
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from headwater.config import Settings, SocketSettings, StreamSettings
 from headwater.model import Origin
-from headwater.server import sse
+from headwater.server.live import sse
 from support.v1_site import V1Site, v1_site
 from support.v1_stage import ROOM
 

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from headwater.errors import HandlerFailed, NodeMissing
-from headwater.steps import node
+from headwater.steps.workers import node
 from support.node_worker import node_worker
 from support.steps_project import Site, api, serving, stream
 

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from headwater.errors import NotSupportedYet, UnknownStep, WorkerLost
-from headwater.steps.declare import ApiStep, Project
+from headwater.steps.project.declare import ApiStep, Project
 from support.steps_project import Site, api, request, serving, stream
 
 

@@ -17,10 +17,10 @@ from headwater.clock import Stamps, SystemClock
 from headwater.config import Settings
 from headwater.errors import TooLarge
 from headwater.model import Change
+from headwater.schema import Schema
 from headwater.steps.runtime import StepRuntime
 from headwater.storage.open import open_store
 from headwater.streams.commits import CommitQueue, Published
-from headwater.streams.schema import Schema
 from headwater.streams.writer import Writer
 from support.steps_project import api, request, write
 

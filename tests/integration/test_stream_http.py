@@ -10,7 +10,7 @@ import pytest
 
 from headwater.config import Settings, StreamSettings
 from headwater.model import GroupKey
-from headwater.steps.declare import Project
+from headwater.steps.project.declare import Project
 from headwater.streams import snapshot
 from support.http_site import step, tell
 from support.v1_site import V1Site, v1_site

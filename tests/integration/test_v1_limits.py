@@ -18,7 +18,7 @@ import pytest_asyncio
 from headwater.config import ServerSettings, Settings, SocketSettings, StorageSettings, StreamSettings
 from headwater.errors import StoreUnavailable, TooMany
 from headwater.model import GroupKey, Origin
-from headwater.streams import hub
+from headwater.streams.fanout import hub
 from support.socket_client import BINARY, TEXT, RawSocket, frame, text
 from support.stream_store import turns
 from support.v1_site import V1Site, v1_site

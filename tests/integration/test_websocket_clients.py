@@ -10,8 +10,8 @@ import orjson
 import pytest
 
 from headwater.config import ServerSettings, SocketSettings
-from headwater.server.keepalive import look
-from headwater.server.websocket import WebSocket
+from headwater.server.live.keepalive import look
+from headwater.server.live.websocket import WebSocket
 from support.socket_client import CLOSE, PING, TEXT, RawSocket, frame, text
 from support.socket_server import SocketStage, socket_stage
 

@@ -10,9 +10,9 @@ from collections.abc import AsyncGenerator, Callable
 import pytest
 
 from headwater.config import SocketSettings
-from headwater.protocol.frames import text_frame
-from headwater.server import websocket as websocket_module
-from headwater.server.websocket import WebSocket
+from headwater.protocol.clients.wire import text_frame
+from headwater.server.live import websocket as websocket_module
+from headwater.server.live.websocket import WebSocket
 from support.socket_client import BINARY, CLOSE, CONT, PING, TEXT, RawSocket, close, frame, text
 from support.socket_server import SocketStage, socket_stage
 from support.stream_store import turns

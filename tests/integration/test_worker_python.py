@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from headwater.protocol import worker as protocol
+from headwater.protocol.workers import messages as protocol
 from headwater.testing.worker_driver import PATIENCE, WorkerDriver, body_of, text_of
 from support.worker_project import step, working
 

@@ -6,7 +6,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.protocol.delta import apply_operations, operations_between
+from headwater.protocol.clients.delta import apply_operations, operations_between
 
 leaves = (
     st.none()

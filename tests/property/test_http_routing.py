@@ -8,7 +8,7 @@ from urllib.parse import quote
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.server.routing import Router
+from headwater.server.http.routing import Router
 from support.http_site import step
 
 WORDS = ["a", "b", "ab", "A.b", "x-y", "1"]
@@ -100,7 +100,7 @@ def test_a_step_is_found_whenever_one_of_the_paths_matches(
 
 @given(st.text(alphabet="/:*?()[]{}\\|+^$#%.-ab1 é", max_size=25))
 def test_any_text_is_either_a_path_or_refused_in_words(text: str) -> None:
-    from headwater.steps.paths import check_path
+    from headwater.steps.project.paths import check_path
 
     reason = check_path(text)
     assert reason is None or reason.startswith("path ")

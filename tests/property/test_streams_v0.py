@@ -22,12 +22,12 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from headwater.config import SocketSettings
 from headwater.errors import StoreUnavailable
 from headwater.model import GroupKey, Origin, Write
-from headwater.protocol.v0 import V0Wire
-from headwater.server.session_v0 import V0Session
+from headwater.protocol.clients.v0 import V0Wire
+from headwater.server.live.session_v0 import V0Session
 from headwater.storage.base import Outcome, Store
 from headwater.storage.memory import MemoryStore
 from headwater.storage.sqlite import SqliteStore
-from headwater.streams import pace
+from headwater.streams.fanout import pace
 from support.socket_server import OpenGate
 from support.stream_clock import HandClock
 from support.stream_frames import messages

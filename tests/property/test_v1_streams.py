@@ -27,15 +27,15 @@ from headwater.clock import Stamps
 from headwater.config import Settings, SocketSettings, StreamSettings
 from headwater.errors import StoreUnavailable
 from headwater.model import GroupKey, Origin, Terms, Write
-from headwater.protocol.v0 import V0Wire
-from headwater.server.session_v0 import V0Session
-from headwater.server.session_v1 import V1Session
-from headwater.server.websocket import Session
+from headwater.protocol.clients.v0 import V0Wire
+from headwater.server.live.session_v0 import V0Session
+from headwater.server.live.session_v1 import V1Session
+from headwater.server.live.websocket import Session
 from headwater.storage.base import Outcome, Store
 from headwater.storage.memory import MemoryStore
 from headwater.storage.sqlite import SqliteStore
-from headwater.streams import pace
 from headwater.streams.commits import Published
+from headwater.streams.fanout import pace
 from headwater.streams.presence import Presence
 from headwater.streams.realm import PRESENCE, Realm, Realms
 from headwater.streams.snapshot import read_snapshot

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.errors import ProtocolFault, TooLarge
-from headwater.protocol import worker as protocol
-from headwater.protocol.worker import Decoder, Message
+from headwater.protocol.workers import messages as protocol
+from headwater.protocol.workers.messages import Decoder, Message
 
 TEXT = st.text(max_size=30)
 SECTION = st.binary(max_size=200)
@@ -77,7 +77,7 @@ def test_large_sections_are_not_joined_but_the_bytes_are_the_same(message: Messa
 
 
 def protocol_join() -> int:
-    from headwater.protocol.worker_frames import JOIN_BELOW
+    from headwater.protocol.workers.frames import JOIN_BELOW
 
     return JOIN_BELOW
 

@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
 from headwater.client.store import ClientStore, Subscription
-from headwater.protocol.v1 import SUBPROTOCOL
+from headwater.protocol.clients.v1 import SUBPROTOCOL
 from support.stream_v0_client import Place, PublishedClient
 
 PRESENT = ["p0", "p1", "p2"]

@@ -14,9 +14,9 @@ import orjson
 from starlette.types import ASGIApp
 
 from headwater.config import ServerSettings, Settings
-from headwater.server.http import HttpApp, build_http_app
-from headwater.server.serve import HttpServer
-from headwater.steps.declare import ApiRequest, ApiResponse, ApiStep, Project
+from headwater.server.http.app import HttpApp, build_http_app
+from headwater.server.listen.serve import HttpServer
+from headwater.steps.project.declare import ApiRequest, ApiResponse, ApiStep, Project
 
 Handler = Callable[[ApiRequest], Awaitable[ApiResponse]]
 

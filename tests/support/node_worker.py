@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headwater.errors import NodeMissing
-from headwater.steps.node import LOOK, node_command
+from headwater.steps.workers.node import LOOK, node_command
 
 LINES = (20, 22, 24)
 """The lines of Node that are supported; `make nodes` has a release of each."""

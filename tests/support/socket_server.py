@@ -15,11 +15,11 @@ from headwater.clock import Clock
 from headwater.config import ServerSettings, SocketSettings
 from headwater.errors import UnknownStream
 from headwater.model import GroupKey
-from headwater.protocol.v0 import V0Wire
-from headwater.server.opening import SocketOpening
-from headwater.server.serve import HttpServer
-from headwater.server.session_v0 import V0Session
-from headwater.server.websocket import Session, WebSocket
+from headwater.protocol.clients.v0 import V0Wire
+from headwater.server.listen.serve import HttpServer
+from headwater.server.live.opening import SocketOpening
+from headwater.server.live.session_v0 import V0Session
+from headwater.server.live.websocket import Session, WebSocket
 from headwater.storage.base import Store
 from support.socket_client import RawSocket
 from support.stream_stage import StreamStage

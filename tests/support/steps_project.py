@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from headwater.config import Settings, WorkerSettings
-from headwater.steps.declare import ApiRequest, ApiResponse, ApiStep, Problem
+from headwater.steps.project.declare import ApiRequest, ApiResponse, ApiStep, Problem
 from headwater.steps.runtime import StepRuntime
 from support.steps_streams import DiaryStreams
 

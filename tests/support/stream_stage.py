@@ -8,12 +8,12 @@ import orjson
 
 from headwater.clock import Clock, Stamps
 from headwater.model import GroupKey, Item, Origin
-from headwater.protocol.frames import Wire
-from headwater.protocol.v0 import V0Wire
+from headwater.protocol.clients.v0 import V0Wire
+from headwater.protocol.clients.wire import Wire
 from headwater.storage.memory import MemoryStore
 from headwater.streams.commits import CommitQueue
-from headwater.streams.hub import Hub
-from headwater.streams.subscription import Subscription
+from headwater.streams.fanout.hub import Hub
+from headwater.streams.fanout.subscription import Subscription
 from headwater.streams.writer import Writer
 from support.stream_changes import ROOM
 from support.stream_clock import HandClock

@@ -13,14 +13,14 @@ import orjson
 from websockets.http11 import Request
 
 from headwater.config import Settings
-from headwater.server.gate import Gate
-from headwater.server.http import build_http_app
-from headwater.server.opening import SocketOpening
-from headwater.server.serve import HttpServer
-from headwater.server.session_v1 import V1Session
-from headwater.server.sse import EventStreams
-from headwater.server.stream_http import StreamHttp
-from headwater.server.websocket import WebSocket
+from headwater.server.http.app import build_http_app
+from headwater.server.listen.serve import HttpServer
+from headwater.server.live.gate import Gate
+from headwater.server.live.opening import SocketOpening
+from headwater.server.live.session_v1 import V1Session
+from headwater.server.live.sse import EventStreams
+from headwater.server.live.stream_http import StreamHttp
+from headwater.server.live.websocket import WebSocket
 from support.http_site import InProcess
 from support.v1_stage import V1Stage
 

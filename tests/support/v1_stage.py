@@ -11,9 +11,9 @@ import orjson
 from headwater.clock import Stamps
 from headwater.config import Settings, SocketSettings, StorageSettings, StreamSettings
 from headwater.model import GroupKey, Item, Origin, Terms
-from headwater.server.gate import Gate
-from headwater.server.session_v1 import V1Session
-from headwater.server.websocket import Session
+from headwater.server.live.gate import Gate
+from headwater.server.live.session_v1 import V1Session
+from headwater.server.live.websocket import Session
 from headwater.storage.base import Store
 from headwater.storage.memory import MemoryStore
 from headwater.streams.presence import Presence

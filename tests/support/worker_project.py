@@ -8,10 +8,10 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from headwater.protocol.worker import Source
+from headwater.protocol.workers.messages import Source
 from headwater.testing.worker_driver import WorkerDriver
-from headwater.worker.importing import Importer
-from headwater.worker.sources import Sources
+from headwater.worker.project.files import Sources
+from headwater.worker.project.importing import Importer
 
 COMMAND = [sys.executable, "-P", "-m", "headwater.worker"]
 CHAT = 'config = {"name": "chat", "schema": None}\n'

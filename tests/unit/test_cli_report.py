@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headwater.cli import report
-from headwater.steps.declare import (
+from headwater.steps.project.declare import (
     ApiStep,
     CronStep,
     EventStep,

@@ -10,11 +10,11 @@ import pytest
 
 from headwater.clock import Stamps
 from headwater.errors import Conflict, HeadwaterError, StoreFull, StoreUnavailable, TooMany
-from headwater.model import Change, Write, WriteKind
+from headwater.model import Change, Signal, Write, WriteKind
 from headwater.storage.base import Outcome
 from headwater.storage.memory import MemoryStore
 from headwater.streams import commits as commits_module
-from headwater.streams.commits import ENTRY_BYTES, CommitQueue, Event, Published
+from headwater.streams.commits import ENTRY_BYTES, CommitQueue, Published
 from support.stream_changes import ROOM
 from support.stream_clock import HandClock
 from support.stream_store import HeldStore, turns
@@ -57,8 +57,8 @@ def write(item: str, kind: WriteKind = "set", if_version: int | None = None, siz
     return Write(ROOM, item, kind, data, None, if_version)
 
 
-def event(kind: str) -> Event:
-    return Event(ROOM, None, orjson.dumps({"type": kind, "data": None}))
+def event(kind: str) -> Signal:
+    return Signal(ROOM, None, orjson.dumps({"type": kind, "data": None}))
 
 
 class TestOrder:

@@ -12,8 +12,8 @@ import pytest
 from headwater.config import SocketSettings
 from headwater.errors import UnknownStream
 from headwater.model import GroupKey
-from headwater.protocol.v0 import V0Wire
-from headwater.server.session_v0 import V0Session
+from headwater.protocol.clients.v0 import V0Wire
+from headwater.server.live.session_v0 import V0Session
 from support.stream_changes import ROOM
 from support.stream_frames import Recorder
 from support.stream_stage import StreamStage

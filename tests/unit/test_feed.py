@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from headwater.clock import Stamps
-from headwater.protocol.frames import Stretch
-from headwater.protocol.v0 import V0Wire
-from headwater.streams.commits import Event
-from headwater.streams.feed import Feed
-from headwater.streams.pace import Pace
-from headwater.streams.subscription import Subscription
+from headwater.model import Signal
+from headwater.protocol.clients.v0 import V0Wire
+from headwater.protocol.clients.wire import Stretch
+from headwater.streams.fanout.feed import Feed
+from headwater.streams.fanout.pace import Pace
+from headwater.streams.fanout.subscription import Subscription
 from support.stream_changes import ROOM, History
 from support.stream_clock import HandClock
 from support.stream_frames import Recorder
@@ -187,7 +187,7 @@ async def test_events_keep_their_place_among_changes() -> None:
     stage = Stage()
     recorder = stage.live()
     stage.feed.change(stage.history.set("a"))
-    stage.feed.event(Event(ROOM, None, b'{"type":"typing","data":1}'))
+    stage.feed.event(Signal(ROOM, None, b'{"type":"typing","data":1}'))
     stage.feed.change(stage.history.delete("a"))
     stage.feed.flush()
     assert kinds(recorder) == ["create", "event", "delete"]
@@ -197,7 +197,7 @@ async def test_events_keep_their_place_among_changes() -> None:
 async def test_an_event_to_an_item_reaches_its_subscribers_and_those_of_the_group() -> None:
     stage = Stage()
     group, same, other = stage.live(), stage.live("a"), stage.live("b")
-    stage.feed.event(Event(ROOM, "a", b'{"type":"typing","data":1}'))
+    stage.feed.event(Signal(ROOM, "a", b'{"type":"typing","data":1}'))
     stage.feed.flush()
     assert (len(group.events), len(same.events), len(other.events)) == (1, 1, 0)
     assert group.messages[0]["id"] == "a"
@@ -206,7 +206,7 @@ async def test_an_event_to_an_item_reaches_its_subscribers_and_those_of_the_grou
 async def test_an_event_to_the_group_reaches_subscribers_of_the_group_alone() -> None:
     stage = Stage()
     group, item = stage.live(), stage.live("a")
-    stage.feed.event(Event(ROOM, None, b'{"type":"typing","data":1}'))
+    stage.feed.event(Signal(ROOM, None, b'{"type":"typing","data":1}'))
     stage.feed.flush()
     assert (len(group.events), len(item.events)) == (1, 0)
     assert "id" not in group.messages[0]
@@ -215,7 +215,7 @@ async def test_an_event_to_the_group_reaches_subscribers_of_the_group_alone() ->
 async def test_events_are_not_replayed_to_those_who_join_later() -> None:
     stage = Stage()
     stage.live()
-    stage.feed.event(Event(ROOM, None, b'{"type":"typing","data":1}'))
+    stage.feed.event(Signal(ROOM, None, b'{"type":"typing","data":1}'))
     joiner = stage.subscription()
     stage.join(joiner, stage.read())
     stage.feed.flush()

@@ -11,9 +11,9 @@ import orjson
 import pytest
 
 from headwater.client.store import ClientStore, Subscription
-from headwater.protocol.v1 import event_stream_framing, parse_request
-from headwater.server.incoming import read_query
-from headwater.server.stream_target import read_following, read_target
+from headwater.protocol.clients.v1 import event_stream_framing, parse_request
+from headwater.server.http.incoming import read_query
+from headwater.server.live.stream_target import read_following, read_target
 
 FIXTURES = Path(__file__).parents[2] / "spec" / "fixtures"
 STORE = json.loads((FIXTURES / "v1-store.json").read_text())

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from headwater.errors import BodyInvalid, BodyUnsupported, TooLarge
-from headwater.server.bodies import BodyReader, parse_body
+from headwater.server.http.bodies import BodyReader, parse_body
 
 LIMIT = 1024 * 1024
 URLENCODED = "application/x-www-form-urlencoded"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from headwater.errors import RequestInvalid
-from headwater.server.incoming import MOST_PARAMETERS, read_headers, read_query
-from headwater.server.trace import trace_id
+from headwater.server.http.incoming import MOST_PARAMETERS, read_headers, read_query
+from headwater.server.http.trace import trace_id
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 

@@ -9,7 +9,7 @@ import pytest
 
 ASK = """
 import resource, sys
-from headwater.server.open_files import room_for_connections
+from headwater.server.listen.open_files import room_for_connections
 soft, hard, wanted = map(int, sys.argv[1:])
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 print(room_for_connections(wanted), *resource.getrlimit(resource.RLIMIT_NOFILE))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headwater.steps.paths import check_path, parse_path, path_shape
+from headwater.steps.project.paths import check_path, parse_path, path_shape
 
 SUPPORTED = [
     "/",

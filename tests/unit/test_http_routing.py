@@ -8,7 +8,7 @@ from itertools import permutations
 import pytest
 
 from headwater.errors import RequestInvalid
-from headwater.server.routing import Router
+from headwater.server.http.routing import Router
 from support.http_site import step
 
 

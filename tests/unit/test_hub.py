@@ -11,12 +11,12 @@ import pytest
 
 from headwater.errors import StoreUnavailable
 from headwater.model import GroupKey, Origin, Write
-from headwater.protocol.v1 import V1Wire
-from headwater.streams import catchup as catchup_module
-from headwater.streams import hub as hub_module
-from headwater.streams.pace import DELIVERIES
-from headwater.streams.subscription import Subscription
-from headwater.streams.turns import MOST_AT_ONCE
+from headwater.protocol.clients.v1 import V1Wire
+from headwater.streams.fanout import catchup as catchup_module
+from headwater.streams.fanout import hub as hub_module
+from headwater.streams.fanout.pace import DELIVERIES
+from headwater.streams.fanout.subscription import Subscription
+from headwater.streams.fanout.turns import MOST_AT_ONCE
 from support.stream_changes import ROOM
 from support.stream_frames import Recorder
 from support.stream_stage import StreamStage, kinds, recorder

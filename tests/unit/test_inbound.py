@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.server.inbound import Arrival, Inbound, Violation
+from headwater.server.live.inbound import Arrival, Inbound, Violation
 from support.socket_client import CONT, PING, PONG, TEXT, close, frame, text
 
 LIMIT = 1000

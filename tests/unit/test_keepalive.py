@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from headwater.config import SocketSettings
-from headwater.server.keepalive import keep, look
+from headwater.server.live.keepalive import keep, look
 
 SETTINGS = SocketSettings(ping_interval=20, ping_timeout=10, stall_timeout=120)
 

@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 
 from headwater.clock import Stamps
-from headwater.model import Change
-from headwater.protocol.frames import Advance
-from headwater.protocol.v0 import V0Wire
-from headwater.protocol.v1 import V1Wire
-from headwater.streams.commits import Event
-from headwater.streams.lane import Lane
-from headwater.streams.pace import DELIVERIES, Pace
-from headwater.streams.subscription import Subscription
+from headwater.model import Change, Signal
+from headwater.protocol.clients.v0 import V0Wire
+from headwater.protocol.clients.v1 import V1Wire
+from headwater.protocol.clients.wire import Advance
+from headwater.streams.fanout.lane import Lane
+from headwater.streams.fanout.pace import DELIVERIES, Pace
+from headwater.streams.fanout.subscription import Subscription
 from support.stream_changes import ROOM, History
 from support.stream_clock import HandClock
 from support.stream_frames import Recorder, messages
@@ -143,7 +142,7 @@ class TestAFlush:
         stage = Stage()
         one = stage.enter()
         stage.change(stage.history.set("a", n=1))
-        stage.lane.event(Event(ROOM, None, TYPING))
+        stage.lane.event(Signal(ROOM, None, TYPING))
         sync = messages(stage.wire.sync_item(ROOM, "a", stage.history.items["a"]))[0]
         stage.lane.flush()
         assert [message["timestamp"] > sync["timestamp"] for message in recorder(one).messages] == [
@@ -220,7 +219,7 @@ class TestALargeRoom:
         stage.change(stage.history.set("a", n=1))
         stage.lane.flush()
         stage.change(stage.history.set("a", n=2))
-        stage.lane.event(Event(ROOM, "a", TYPING))
+        stage.lane.event(Signal(ROOM, "a", TYPING))
         stage.change(stage.history.set("a", n=3))
         stage.lane.flush()
         assert sum(turns(crowd)) == DELIVERIES
@@ -325,13 +324,13 @@ class TestEvents:
     async def test_reach_the_group_and_the_item_they_name(self) -> None:
         stage = Stage()
         group, same, other = stage.enter(), stage.enter("a"), stage.enter("b")
-        stage.lane.event(Event(ROOM, "a", TYPING))
+        stage.lane.event(Signal(ROOM, "a", TYPING))
         stage.lane.flush()
         assert [len(published(one)) for one in (group, same, other)] == [1, 1, 0]
 
     async def test_to_nobody_are_gone(self) -> None:
         stage = Stage()
-        stage.lane.event(Event(ROOM, None, TYPING))
+        stage.lane.event(Signal(ROOM, None, TYPING))
         late = stage.enter()
         stage.lane.flush()
         assert published(late) == []

@@ -9,11 +9,11 @@ import pytest
 
 from headwater.clock import Stamps, SystemClock
 from headwater.model import Change, GroupKey
-from headwater.protocol.frames import Advance
-from headwater.protocol.v0 import V0Wire
-from headwater.streams.lane import Lane
-from headwater.streams.pace import DELIVERIES, Pace
-from headwater.streams.subscription import Subscription
+from headwater.protocol.clients.v0 import V0Wire
+from headwater.protocol.clients.wire import Advance
+from headwater.streams.fanout.lane import Lane
+from headwater.streams.fanout.pace import DELIVERIES, Pace
+from headwater.streams.fanout.subscription import Subscription
 
 GROUP = GroupKey("chat", "general")
 

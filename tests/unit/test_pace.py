@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from headwater.streams.pace import DELIVERIES, Pace
+from headwater.streams.fanout.pace import DELIVERIES, Pace
 
 
 async def test_grants_no_more_than_a_turns_share() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.streams.ring import ENTRY_BYTES, Ring
+from headwater.streams.fanout.ring import ENTRY_BYTES, Ring
 from support.stream_changes import History
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from headwater.model import Change, GroupKey
-from headwater.protocol.frames import Advance
-from headwater.streams.commits import Event
-from headwater.streams.rollup import merge
+from headwater.model import Change, GroupKey, Signal
+from headwater.protocol.clients.wire import Advance
+from headwater.streams.fanout.rollup import merge
 
 GROUP = GroupKey("chat", "general")
 
@@ -18,7 +17,7 @@ def change(
     return Advance(Change(GROUP, item, kind, version, 1, b'{"v":%d}' % version), 1, before)
 
 
-def outline(*pending: Advance | Event) -> list[tuple[object, ...]]:
+def outline(*pending: Advance | Signal) -> list[tuple[object, ...]]:
     return [
         (one.change.id, one.change.kind, one.change.version, one.before)
         if isinstance(one, Advance)
@@ -52,7 +51,7 @@ def test_deleted_and_created_again_stays_two_since_the_item_moves_to_the_end() -
 
 
 def test_no_change_passes_an_event() -> None:
-    merged = outline(change(1, "a", "update"), Event(GROUP, None, b"{}"), change(2, "a", "update", b"1"))
+    merged = outline(change(1, "a", "update"), Signal(GROUP, None, b"{}"), change(2, "a", "update", b"1"))
     assert [entry[0] for entry in merged] == ["a", "event", "a"]
 
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from headwater.errors import InvalidInput, SchemaMismatch
-from headwater.streams.schema import MAX_FAULTS, Schema, check_item
+from headwater.schema import MAX_FAULTS, Schema, check_item
 
 
 def fields(schema: dict[str, Any], value: object) -> list[str]:

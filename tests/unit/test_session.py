@@ -8,8 +8,8 @@ import orjson
 import pytest
 
 from headwater.errors import AccessDenied
-from headwater.protocol.session import SessionRules
-from headwater.protocol.v1 import Cursor, More, SetState, Subscribe, Unsubscribe, V1Wire
+from headwater.protocol.clients.session import SessionRules
+from headwater.protocol.clients.v1 import Cursor, More, SetState, Subscribe, Unsubscribe, V1Wire
 from support.stream_frames import messages
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from headwater.model import GroupKey
-from headwater.protocol.v1 import V1Wire
-from headwater.server.speakers import Speakers
-from headwater.streams.subscription import Subscription
+from headwater.protocol.clients.v1 import V1Wire
+from headwater.server.live.speakers import Speakers
+from headwater.streams.fanout.subscription import Subscription
 from support.stream_frames import Recorder
 
 ROOM, OTHER = GroupKey("chat", "room"), GroupKey("chat", "other")

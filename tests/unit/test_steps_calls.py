@@ -9,9 +9,9 @@ import orjson
 import pytest
 
 from headwater.model import Item, Origin
-from headwater.protocol.worker import Message
+from headwater.protocol.workers.messages import Message
 from headwater.steps.calls import StreamCalls
-from headwater.steps.intake import Intake
+from headwater.steps.workers.intake import Intake
 from support.steps_streams import DiaryStreams
 
 ORIGIN = Origin("step", "trace")

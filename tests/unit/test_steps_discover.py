@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from headwater.steps.declare import ApiStep, CronStep, EventStep, NoopStep, Project
-from headwater.steps.discover import merged, project_of
-from headwater.steps.sources import Sources
-from headwater.steps.triggers.cron import expression_fault
+from headwater.steps.project.declare import ApiStep, CronStep, EventStep, NoopStep, Project
+from headwater.steps.project.discover import merged, project_of
+from headwater.steps.project.sources import Sources
+from headwater.steps.project.triggers.cron import expression_fault
 
 API = {"type": "api", "name": "Chat", "path": "/chat/:room", "method": "POST", "emits": []}
 EVENT = {"type": "event", "name": "Mail", "subscribes": ["user.created"], "emits": []}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headwater.steps.dispatch import choose
-from headwater.steps.intake import CALL_OVERHEAD_BYTES, Intake
-from headwater.steps.pulse import Pulse
+from headwater.steps.workers.dispatch import choose
+from headwater.steps.workers.intake import CALL_OVERHEAD_BYTES, Intake
+from headwater.steps.workers.pulse import Pulse
 
 
 def test_a_ping_unanswered_at_two_looks_makes_a_stall() -> None:

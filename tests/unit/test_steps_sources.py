@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headwater.config import StepSettings
-from headwater.steps.sources import Sources, declares, language_of, snapshot
+from headwater.steps.project.sources import Sources, declares, language_of, snapshot
 
 
 def write(root: Path, *paths: str, text: str = "x = 1\n") -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from headwater.errors import StoreUnavailable
-from headwater.storage.sqlite.jobs import JobThread
+from headwater.storage.sqlite.threads import JobThread
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from headwater.cli.typegen.files import PYTHON, TYPESCRIPT, refresh, stale, write
 from headwater.cli.typegen.python import python
 from headwater.cli.typegen.typescript import typescript
-from headwater.steps.declare import ApiStep, CronStep, EventStep, Problem, Project, StreamDeclaration
+from headwater.steps.project.declare import ApiStep, CronStep, EventStep, Problem, Project, StreamDeclaration
 from support.typescript import compile_strictly
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from headwater.clock import Stamps
 from headwater.errors import AccessDenied, ProtocolFault
 from headwater.model import Change, GroupKey, Item, Tombstone
-from headwater.protocol.frames import Advance, Stretch
-from headwater.protocol.v0 import V0Wire, parse_request
-from headwater.streams.subscription import Subscription
+from headwater.protocol.clients.v0 import V0Wire, parse_request
+from headwater.protocol.clients.wire import Advance, Stretch
+from headwater.streams.fanout.subscription import Subscription
 from support.stream_changes import ROOM, History
 from support.stream_clock import HandClock
 from support.stream_frames import Recorder, messages

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from headwater.config import StreamSettings
-from headwater.streams import catchup
+from headwater.streams.fanout import catchup
 from support.stream_store import turns
 from support.v1_client import JudgedClient
 from support.v1_stage import ROOM, V1Stage

@@ -9,10 +9,10 @@ import orjson
 import pytest
 
 from headwater.model import Origin
-from headwater.protocol import v1
-from headwater.protocol.delta import MAX_DIFF_BYTES
-from headwater.protocol.frames import Advance
-from headwater.protocol.v1 import V1Wire
+from headwater.protocol.clients import v1
+from headwater.protocol.clients.delta import MAX_DIFF_BYTES
+from headwater.protocol.clients.v1 import V1Wire
+from headwater.protocol.clients.wire import Advance
 from support.stream_changes import History
 from support.stream_frames import messages
 from support.stream_store import turns

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from headwater.errors import ProtocolFault
-from headwater.protocol import worker as protocol
+from headwater.protocol.workers import messages as protocol
 
 FIXTURE = Path(__file__).parents[2] / "spec" / "fixtures" / "worker-frames.json"
 GOLDEN: dict[str, list[dict[str, Any]]] = json.loads(FIXTURE.read_text())

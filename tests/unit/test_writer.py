@@ -21,8 +21,8 @@ from headwater.errors import (
     UnknownStream,
 )
 from headwater.model import Item, Origin, Terms
+from headwater.schema import Schema
 from headwater.streams import snapshot
-from headwater.streams.schema import Schema
 from support.stream_changes import ROOM
 from support.stream_stage import StreamStage, kinds, recorder
 from support.stream_store import turns

@@ -11,7 +11,15 @@ from typing import Any
 from rich.text import Text
 
 from headwater.cli.terminal import out, say, table, visible
-from headwater.steps.declare import ApiStep, CronStep, EventStep, Problem, Project, Step, StreamDeclaration
+from headwater.steps.project.declare import (
+    ApiStep,
+    CronStep,
+    EventStep,
+    Problem,
+    Project,
+    Step,
+    StreamDeclaration,
+)
 
 
 def routes_of(project: Project) -> list[ApiStep]:

@@ -17,7 +17,7 @@ from headwater.cli.report import counts, show_project, show_reload
 from headwater.cli.terminal import say
 from headwater.cli.typegen.keeper import TypesKeeper
 from headwater.config import Settings
-from headwater.steps.declare import Project
+from headwater.steps.project.declare import Project
 
 log = logging.getLogger("headwater.cli")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from headwater.cli.fields import Field, Value, fields, sections
-from headwater.cli.sources import Fault, Flag, Given, from_environment, from_file, from_flags
+from headwater.cli.places import Fault, Flag, Given, from_environment, from_file, from_flags
 from headwater.config import Settings
 from headwater.errors import ConfigError
 

@@ -7,7 +7,7 @@ from headwater.cli.serving import run_inspection
 from headwater.cli.terminal import say
 from headwater.cli.typegen.files import stale, write
 from headwater.config import Settings
-from headwater.steps.declare import Project
+from headwater.steps.project.declare import Project
 
 
 def write_types(settings: Settings) -> bool:

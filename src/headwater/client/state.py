@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from headwater.protocol.delta import Operation, apply_operations
+from headwater.protocol.clients.delta import Operation, apply_operations
 
 
 class Lost(Exception):

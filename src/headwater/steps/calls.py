@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 from headwater.errors import HeadwaterError, InvalidInput
 from headwater.model import Item, Origin, Terms
-from headwater.protocol import worker as protocol
-from headwater.protocol.worker import Message
-from headwater.steps.intake import Intake
-from headwater.steps.invocation import Reply
+from headwater.protocol.workers import messages as protocol
+from headwater.protocol.workers.messages import Message
+from headwater.steps.workers.intake import Intake
+from headwater.steps.workers.invocation import Reply
 from headwater.streams.service import StreamService
 
 log = logging.getLogger("headwater.steps")

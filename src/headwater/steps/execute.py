@@ -32,13 +32,13 @@ from headwater.errors import (
     TooMany,
 )
 from headwater.model import Origin
-from headwater.protocol import worker as protocol
-from headwater.protocol.worker import Message, Task
-from headwater.steps.declare import ApiRequest, ApiResponse, ApiStep, JsonSchema, StreamDeclaration
-from headwater.steps.invocation import Calls, Invocation
-from headwater.steps.pool import Pool
+from headwater.protocol.workers import messages as protocol
+from headwater.protocol.workers.messages import Message, Task
+from headwater.schema import Schema
+from headwater.steps.project.declare import ApiRequest, ApiResponse, ApiStep, JsonSchema, StreamDeclaration
 from headwater.steps.responses import response_of
-from headwater.streams.schema import Schema
+from headwater.steps.workers.invocation import Calls, Invocation
+from headwater.steps.workers.pool import Pool
 
 log = logging.getLogger("headwater.steps")
 

@@ -13,15 +13,15 @@ from typing import Any
 
 from headwater.config import Settings
 from headwater.errors import HeadwaterError
-from headwater.protocol import worker as protocol
-from headwater.protocol.worker import Message, Source
-from headwater.steps.crew import Parts
-from headwater.steps.declare import Problem, Project
-from headwater.steps.discover import merged, project_of
+from headwater.protocol.workers import messages as protocol
+from headwater.protocol.workers.messages import Message, Source
 from headwater.steps.execute import Executor
-from headwater.steps.languages import parts_for
-from headwater.steps.pool import Pool
-from headwater.steps.sources import Sources
+from headwater.steps.project.declare import Problem, Project
+from headwater.steps.project.discover import merged, project_of
+from headwater.steps.project.sources import Sources
+from headwater.steps.workers.crew import Parts
+from headwater.steps.workers.languages import parts_for
+from headwater.steps.workers.pool import Pool
 
 MOST_ROUNDS = 4
 """Loads in a row that one change may cost while files are held back; then the running generation stays."""

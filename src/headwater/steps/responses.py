@@ -12,8 +12,8 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from headwater.errors import HandlerFailed
-from headwater.protocol.worker import Message
-from headwater.steps.declare import ApiResponse
+from headwater.protocol.workers.messages import Message
+from headwater.steps.project.declare import ApiResponse
 
 ITEMS_HEADER = "x-headwater-items"
 """Names the stream items in the body: `stream/group/id@version`, percent-encoded parts, joined by ", "."""

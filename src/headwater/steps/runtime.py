@@ -16,15 +16,15 @@ from typing import Any
 from headwater.clock import Clock, SystemClock
 from headwater.config import Settings
 from headwater.errors import NotSupportedYet, UnknownStep
-from headwater.protocol import worker as protocol
+from headwater.protocol.workers import messages as protocol
 from headwater.steps.calls import StreamCalls
-from headwater.steps.crew import Parts
-from headwater.steps.declare import ApiRequest, ApiResponse, ApiStep, Problem, Project, Step
 from headwater.steps.generation import Generation, NotLoaded, Workshop, make
-from headwater.steps.intake import Intake
-from headwater.steps.sources import Sources, snapshot
-from headwater.steps.watch import watch
-from headwater.steps.worker_process import Launch
+from headwater.steps.project.declare import ApiRequest, ApiResponse, ApiStep, Problem, Project, Step
+from headwater.steps.project.sources import Sources, snapshot
+from headwater.steps.project.watch import watch
+from headwater.steps.workers.crew import Parts
+from headwater.steps.workers.intake import Intake
+from headwater.steps.workers.process import Launch
 from headwater.streams.service import StreamService
 
 log = logging.getLogger("headwater.steps")

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from headwater.clock import Stamps
 from headwater.errors import HeadwaterError, StoreUnavailable, TooMany
-from headwater.model import Change, GroupKey, Write
+from headwater.model import Change, Signal, Write
 from headwater.storage.base import Outcome, Repeated, Store
 
 log = logging.getLogger("headwater.streams")
@@ -31,21 +31,13 @@ ENTRY_BYTES = 2000
 """What a waiting entry costs beside its data: futures, tuples, names, functions (measured, rounded up)."""
 
 
-class Event(NamedTuple):
-    """An ephemeral event on its way to who is live; `body` is the JSON text of `{"type", "data"}`."""
-
-    group: GroupKey
-    item: str | None
-    body: bytes
-
-
 class _Entry(NamedTuple):
-    what: Write | Event
+    what: Write | Signal
     future: Future[Any]
     size: int
 
 
-Published = Change | Event
+Published = Change | Signal
 Publish = Callable[[Sequence[Published]], None]
 
 
@@ -71,7 +63,7 @@ class CommitQueue:
         """What waits for a commit, in bytes; callers may slow down before it is refused."""
         return self._bytes
 
-    def add(self, what: Write | Event, *, extra_bytes: int = 0) -> Future[Any]:
+    def add(self, what: Write | Signal, *, extra_bytes: int = 0) -> Future[Any]:
         """Take a write or an event into the order. The future answers a Change, None, or raises a
         HeadwaterError.
 
@@ -148,7 +140,7 @@ class CommitQueue:
         answers = iter(outcomes)
         results = [next(answers) if isinstance(entry.what, Write) else entry.what for entry in batch]
         try:
-            self._publish([result for result in results if isinstance(result, (Change, Event))])
+            self._publish([result for result in results if isinstance(result, (Change, Signal))])
         except Exception:
             # Subscribers repair themselves by catching up; the writes are committed all the same.
             log.exception("Publishing a batch of %d failed", len(batch))
@@ -177,11 +169,11 @@ class CommitQueue:
         return outcomes
 
 
-def _answer(future: Future[Any], result: Outcome | Event) -> None:
+def _answer(future: Future[Any], result: Outcome | Signal) -> None:
     if future.done():
         return
     if isinstance(result, HeadwaterError):
         future.set_exception(result)
     else:
         change = result.change if isinstance(result, Repeated) else result
-        future.set_result(None if isinstance(change, Event) else change)
+        future.set_result(None if isinstance(change, Signal) else change)

@@ -13,13 +13,13 @@ from itertools import count
 from headwater.clock import Clock, Stamps
 from headwater.config import Settings
 from headwater.model import GroupKey, Subscriber
-from headwater.protocol.frames import Wire
-from headwater.protocol.v1 import V1Wire, event_stream_framing
+from headwater.protocol.clients.v1 import V1Wire, event_stream_framing
+from headwater.protocol.clients.wire import Wire
 from headwater.storage.base import Store
 from headwater.streams.commits import CommitQueue, Published
 from headwater.streams.expiry import Expiry
-from headwater.streams.hub import Hub
-from headwater.streams.subscription import Subscription
+from headwater.streams.fanout.hub import Hub
+from headwater.streams.fanout.subscription import Subscription
 
 PRESENCE = ".presence"
 """What the name of a stream's sister ends with, whose items are those who are there."""

@@ -17,11 +17,11 @@ import orjson
 from headwater.clock import Clock, SystemClock
 from headwater.errors import HeadwaterError, InvalidInput, SchemaMismatch, TooLarge, UnknownStream
 from headwater.jsonvalue import is_object, text_to_keep
-from headwater.model import PLAIN, Change, GroupKey, Item, Origin, Terms, Write
+from headwater.model import PLAIN, Change, GroupKey, Item, Origin, Signal, Terms, Write
+from headwater.schema import Schema, check_item
 from headwater.storage.base import Store
-from headwater.streams.commits import CommitQueue, Event
+from headwater.streams.commits import CommitQueue
 from headwater.streams.operations import apply_operations, parse_operations
-from headwater.streams.schema import Schema, check_item
 from headwater.streams.snapshot import read_snapshot
 
 MAX_TTL = 1e10
@@ -128,11 +128,11 @@ class Writer:
     ) -> Future[None]:
         """See StreamService.send."""
 
-        def prepare() -> Event:
+        def prepare() -> Signal:
             self._check(stream, group, *(() if item is None else (item,)))
             if len(event) > self._max_item_bytes:
                 raise self._too_large("event", len(event))
-            return Event(GroupKey(stream, group), item, _event_body(event))
+            return Signal(GroupKey(stream, group), item, _event_body(event))
 
         return self._begin(prepare, lambda result: result)
 
@@ -147,7 +147,7 @@ class Writer:
         return (await read_snapshot(self._store, GroupKey(stream, group))).items
 
     def _begin(
-        self, prepare: Callable[[], Write | Event], answer: Callable[[Any], Any], *, extra_bytes: int = 0
+        self, prepare: Callable[[], Write | Signal], answer: Callable[[Any], Any], *, extra_bytes: int = 0
     ) -> Future[Any]:
         """Check and enqueue at once; whatever is wrong goes into the future, never to the caller."""
         done: Future[Any] = asyncio.get_running_loop().create_future()

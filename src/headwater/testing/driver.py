@@ -30,7 +30,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from headwater.client.store import ClientStore, Subscription
-from headwater.protocol.v1 import SUBPROTOCOL
+from headwater.protocol.clients.v1 import SUBPROTOCOL
 
 
 class Seen:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from headwater.protocol import worker as protocol
+from headwater.protocol.workers import messages as protocol
 from headwater.testing import worker_api, worker_blocking, worker_calls, worker_life
 from headwater.testing.worker_driver import WorkerDriver
 from headwater.testing.worker_scenario import SCENARIOS, Scenario

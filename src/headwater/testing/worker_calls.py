@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headwater.protocol import worker as protocol
+from headwater.protocol.workers import messages as protocol
 from headwater.testing.worker_driver import WorkerDriver, body_of
 from headwater.testing.worker_scenario import scenario
 

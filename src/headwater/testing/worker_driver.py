@@ -18,8 +18,8 @@ from typing import Any, Self, cast
 
 import orjson
 
-from headwater.protocol import worker as protocol
-from headwater.protocol.worker import Message, Source
+from headwater.protocol.workers import messages as protocol
+from headwater.protocol.workers.messages import Message, Source
 
 PATIENCE = 10.0
 """Seconds that a worker may take for anything, unless a scenario says otherwise."""

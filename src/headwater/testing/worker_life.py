@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from headwater.protocol import worker as protocol
+from headwater.protocol.workers import messages as protocol
 from headwater.testing.worker_driver import PATIENCE, WorkerDriver, text_of
 from headwater.testing.worker_scenario import scenario
 

@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from headwater.errors import HeadwaterError, InvalidInput, TimedOut
-from headwater.protocol import worker as protocol
-from headwater.protocol.worker import Message
+from headwater.protocol.workers import messages as protocol
+from headwater.protocol.workers.messages import Message
 from headwater.worker.faults import error_from
 from headwater.worker.items import read_value
 

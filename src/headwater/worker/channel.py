@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from headwater.errors import HeadwaterError, ProtocolFault
-from headwater.protocol.worker import Decoder, Message, Section, encode
+from headwater.protocol.workers.messages import Decoder, Message, Section, encode
 
 READ_BYTES = 256 * 1024
 """Most bytes taken from the socket at once."""

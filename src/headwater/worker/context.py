@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from headwater.errors import NotSupportedYet
-from headwater.protocol.worker import LogLevel
+from headwater.protocol.workers.messages import LogLevel
 from headwater.worker.calls import Calls
 from headwater.worker.invocation import Invocation
 from headwater.worker.loglines import Send, fields_of, log_line, send_log

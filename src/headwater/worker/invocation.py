@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from headwater.protocol.worker import Message, Whose
+from headwater.protocol.workers.messages import Message, Whose
 
 if TYPE_CHECKING:
     from headwater.worker.calls import Call

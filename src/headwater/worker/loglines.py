@@ -8,8 +8,8 @@ from typing import Any, cast
 import orjson
 
 from headwater.errors import HeadwaterError
-from headwater.protocol import worker as protocol
-from headwater.protocol.worker import LogLevel, Message
+from headwater.protocol.workers import messages as protocol
+from headwater.protocol.workers.messages import LogLevel, Message
 from headwater.worker.calls import Call
 from headwater.worker.faults import traceback_text
 from headwater.worker.invocation import Invocation

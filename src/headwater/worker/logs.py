@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from headwater.protocol.worker import LogLevel
+from headwater.protocol.workers.messages import LogLevel
 from headwater.worker.faults import traceback_text
 from headwater.worker.invocation import current
 from headwater.worker.loglines import Send, fields_of, log_line, send_log

@@ -14,19 +14,19 @@ import traceback
 from types import FrameType
 from typing import Any
 
-from headwater.protocol import worker as protocol
-from headwater.protocol.worker import Message
+from headwater.protocol.workers import messages as protocol
+from headwater.protocol.workers.messages import Message
 from headwater.worker import calls, logs
 from headwater.worker.calls import Call
 from headwater.worker.channel import Channel
-from headwater.worker.declaring import LANGUAGE, declare
 from headwater.worker.faults import describe, traceback_text
-from headwater.worker.importing import Importer
 from headwater.worker.invocation import Invocation
 from headwater.worker.loglines import call_failed, log_line, send_log
 from headwater.worker.loop import UserTask, Watchdog, new_loop, new_user_loop
+from headwater.worker.project.declaring import LANGUAGE, declare
+from headwater.worker.project.files import Sources
+from headwater.worker.project.importing import Importer
 from headwater.worker.runner import Outlets, Runner
-from headwater.worker.sources import Sources
 from headwater.worker.threads import Threads
 
 DEFAULT_BLOCK_AFTER = 0.1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from headwater.protocol.worker import Message
+from headwater.protocol.workers.messages import Message
 from headwater.worker.values import from_json
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, cast
 
 from headwater.errors import HandlerFailed, InvalidInput
-from headwater.protocol.worker import MAX_ITEMS, Answer
+from headwater.protocol.workers.messages import MAX_ITEMS, Answer
 from headwater.worker.items import StreamItem
 from headwater.worker.values import clean, to_json
 

@@ -13,16 +13,16 @@ from contextvars import Context as Variables
 from typing import Any, NamedTuple
 
 from headwater.errors import HeadwaterError, InvalidInput, NotSupportedYet
-from headwater.protocol import worker as protocol
-from headwater.protocol.worker import Message
+from headwater.protocol.workers import messages as protocol
+from headwater.protocol.workers.messages import Message
 from headwater.worker.calls import Call, Calls
 from headwater.worker.chain import AsyncChain, Link, is_plain, run_plain
 from headwater.worker.context import Context
-from headwater.worker.declaring import Declared
 from headwater.worker.faults import handler_failed
 from headwater.worker.invocation import Invocation, current
 from headwater.worker.loglines import call_failed, log_line, send_log
 from headwater.worker.loop import Watchdog
+from headwater.worker.project.declaring import Declared
 from headwater.worker.requests import request_of
 from headwater.worker.responses import answer_of
 from headwater.worker.threads import Threads

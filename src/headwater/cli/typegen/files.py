@@ -9,7 +9,7 @@ from pathlib import Path
 from headwater.cli.typegen.python import python
 from headwater.cli.typegen.typescript import typescript
 from headwater.errors import HeadwaterError
-from headwater.steps.declare import Project
+from headwater.steps.project.declare import Project
 
 TYPESCRIPT = "types.d.ts"
 PYTHON = "headwater_types.pyi"

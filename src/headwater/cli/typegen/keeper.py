@@ -7,7 +7,7 @@ from pathlib import Path
 
 from headwater.cli.typegen.files import refresh
 from headwater.errors import HeadwaterError
-from headwater.steps.declare import Project
+from headwater.steps.project.declare import Project
 
 log = logging.getLogger("headwater.cli")
 

@@ -26,7 +26,7 @@ from headwater.cli.typegen.shapes import (
     Shape,
     read,
 )
-from headwater.steps.declare import ApiStep, EventStep, Project
+from headwater.steps.project.declare import ApiStep, EventStep, Project
 
 STATIC = Path(__file__).with_name("headwater_types.txt")
 

@@ -27,7 +27,7 @@ from headwater.cli.typegen.shapes import (
     Shape,
     read,
 )
-from headwater.steps.declare import ApiStep, CronStep, EventStep, Project, StreamDeclaration
+from headwater.steps.project.declare import ApiStep, CronStep, EventStep, Project, StreamDeclaration
 
 STATIC = Path(__file__).with_name("headwater.d.ts")
 

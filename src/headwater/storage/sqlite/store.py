@@ -15,8 +15,8 @@ from typing import Literal
 
 from headwater.model import GroupKey, Head, Item, Write
 from headwater.storage.base import Due, GroupInfo, Outcome, Page
-from headwater.storage.sqlite.jobs import JobThread
 from headwater.storage.sqlite.ownership import Ownership
+from headwater.storage.sqlite.threads import JobThread
 from headwater.storage.sqlite.writer import Opened, Writer
 
 

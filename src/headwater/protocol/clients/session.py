@@ -1,0 +1,80 @@
+"""What a client of protocol v1 may do, and when: the rules of one session. A state machine without I/O.
+
+What may live here: which subscription numbers are open, how many there may be, what each message asks. What
+may not: sockets, tasks, the hub, clocks. Text goes in, a thing to do comes out, or an answer that is ready to
+send.
+"""
+
+from __future__ import annotations
+
+from headwater.errors import HeadwaterError, InvalidInput, ProtocolFault, TooMany
+from headwater.protocol.clients.v1 import (
+    More,
+    Ping,
+    Request,
+    SetState,
+    Subscribe,
+    Unsubscribe,
+    V1Wire,
+    parse_request,
+)
+
+ToDo = Subscribe | Unsubscribe | More | SetState
+"""What the owner of the session carries out. All but a `Subscribe` name a subscription that is open."""
+
+
+class SessionRules:
+    """The rules of one client's session."""
+
+    __slots__ = ("_max_id_bytes", "_max_subscriptions", "_open", "_wire")
+
+    def __init__(self, wire: V1Wire, *, max_subscriptions: int, max_id_bytes: int) -> None:
+        self._wire = wire
+        self._max_subscriptions = max_subscriptions
+        self._max_id_bytes = max_id_bytes
+        self._open: set[int] = set()
+
+    def receive(self, text: str) -> ToDo | bytes | None:
+        """What one message asks for: something to carry out, an answer to send, or nothing (it is
+        settled)."""
+        try:
+            request = parse_request(text, max_id_bytes=self._max_id_bytes)
+            return self._judge(request)
+        except HeadwaterError as error:
+            sub = error.details.get("sub")
+            never_began = isinstance(error, ProtocolFault) and sub is not None and sub not in self._open
+            return self._wire.fault(error, ended=never_began)
+
+    def refused(self, sub: int, error: HeadwaterError) -> bytes:
+        """A subscription was not admitted: it is over, and this is what the client is told."""
+        self._open.discard(sub)
+        return self._wire.fault(error, sub, ended=True)
+
+    def _judge(self, request: Request) -> ToDo | bytes | None:
+        match request:
+            case Ping():
+                return self._wire.pong()
+            case Subscribe():
+                return self._subscribe(request)
+            case Unsubscribe():
+                known = request.sub in self._open
+                self._open.discard(request.sub)
+                return request if known else None  # It may have been refused while this was under way.
+            case More() | SetState():
+                if request.sub not in self._open:
+                    raise InvalidInput(f"There is no open subscription {request.sub}.", sub=request.sub)
+                return request
+
+    def _subscribe(self, request: Subscribe) -> ToDo | bytes:
+        if request.sub in self._open:
+            raise InvalidInput(f"Subscription {request.sub} is open already.", hint="Use a new number.")
+        limit = self._max_subscriptions
+        if len(self._open) >= limit:
+            error = TooMany(
+                f"This socket holds {limit} subscriptions, which is the limit.",
+                hint="Subscribe to groups instead of single items, or raise [socket] max_subscriptions.",
+                limit=limit,
+            )
+            return self._wire.fault(error, request.sub, ended=True)
+        self._open.add(request.sub)
+        return request

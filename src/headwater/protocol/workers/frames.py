@@ -1,0 +1,256 @@
+"""The frames of `spec/WORKER.md`: messages <-> bytes, what each message must hold, the limits.
+
+Owns framing, the incremental decoder and the table of members. May know nothing of sockets, processes,
+threads or user code. Callers import all of
+it from `messages.py`, where the messages are made.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from types import NoneType
+from typing import Any, Literal, NamedTuple, cast
+
+import orjson
+
+from headwater.errors import ProtocolFault, TooLarge
+
+DEFAULT_LIMIT = 64 * 1024 * 1024
+"""The limit on a frame's length in bytes where nobody says another."""
+
+JOIN_BELOW = 128 * 1024
+"""Frames with at most this many bytes of sections are one buffer; larger sections are not copied."""
+
+Sender = Literal["server", "worker"]
+Section = bytes | bytearray | memoryview
+
+_U32 = struct.Struct(">I")
+_PREFIX = struct.Struct(">II")
+
+
+class Message(NamedTuple):
+    """One frame: its header (with the type in member "t") and its sections."""
+
+    header: dict[str, Any]
+    sections: tuple[Section, ...] = ()
+
+    @property
+    def type(self) -> str:
+        """The message's type."""
+        return cast(str, self.header["t"])
+
+    def section(self, member: str) -> bytes | None:
+        """The section whose index stands in the header under `member`; None where the member is missing."""
+        index = self.header.get(member)
+        return None if index is None else bytes(self.sections[int(index)])
+
+
+# --- what each message must hold: member -> allowed types; a trailing "?" marks one that may be missing ---
+
+_OPTIONAL_INT: tuple[type, ...] = (int, NoneType)
+_OPTIONAL_NUMBER: tuple[type, ...] = (int, float, NoneType)
+_OPTIONAL_TEXT: tuple[type, ...] = (str, NoneType)
+
+_FROM_SERVER: dict[str, dict[str, tuple[type, ...]]] = {
+    "load": {"generation": (int,), "root": (str,), "folders": (list,), "files": (list,)},
+    "streams": {"names": (list,)},
+    "invoke": {
+        "id": (int,), "kind": (str,), "target": (str,), "step": (str,), "trace": (str,), "flows": (list,),
+        "thread": (bool,), "request?": (dict,), "stream?": (str,), "group?": (str,), "item?": _OPTIONAL_TEXT,
+    },
+    "result": {"id": (int,), "ok": (bool,), "error?": (dict,), "versions?": (list,)},
+    "withdraw": {"id": (int,)},
+    "cancel": {"id": (int,), "patience?": _OPTIONAL_NUMBER},
+    "ping": {"n": (int,)},
+    "drain": {},
+}  # fmt: skip
+
+_FROM_WORKER: dict[str, dict[str, tuple[type, ...]]] = {
+    "hello": {"protocol": (int,), "language": (str,), "language_version": (str,), "pid": (int,)},
+    "manifest": {"generation": (int,), "steps": (list,), "streams": (list,), "problems": (list,)},
+    "started": {"id": (int,)},
+    "call": {
+        "id": (int,), "invocation": _OPTIONAL_INT, "method": (str,), "stream": (str,), "group": (str,),
+        "item?": _OPTIONAL_TEXT, "if_version?": _OPTIONAL_INT, "ttl?": _OPTIONAL_NUMBER,
+        "key?": _OPTIONAL_TEXT,
+        "step?": (str,), "trace?": (str,),
+    },
+    "result": {
+        "id": (int,), "ok": (bool,), "error?": (dict,), "allowed?": (bool,), "status?": (int,),
+        "headers?": (dict,), "body_kind?": (str,), "items?": (list,),
+    },
+    "withdrawn": {"id": (int,), "ok": (bool,)},
+    "pong": {"n": (int,)},
+    "log": {
+        "level": (str,), "message": (str,), "fields": (dict,), "invocation": _OPTIONAL_INT, "trace": (str,),
+        "step": (str,),
+    },
+    "blocked": {"id": (int,), "step": (str,), "seconds": (int, float)},
+}  # fmt: skip
+
+Rule = tuple[str, tuple[type, ...], bool]
+
+
+def _rules(table: dict[str, dict[str, tuple[type, ...]]]) -> dict[str, tuple[Rule, ...]]:
+    return {
+        name: tuple((member.rstrip("?"), types, member.endswith("?")) for member, types in members.items())
+        for name, members in table.items()
+    }
+
+
+_RULES: dict[Sender, dict[str, tuple[Rule, ...]]] = {
+    "server": _rules(_FROM_SERVER),
+    "worker": _rules(_FROM_WORKER),
+}
+
+
+def check(message: Message, sender: Sender) -> None:
+    """See that a message is one that `sender` may send, with the members it must have, of the right types.
+
+    :raises ProtocolFault: it is not; the message names the member at fault.
+    """
+    header, sections = message
+    name = header.get("t")
+    rules = _RULES[sender].get(name) if isinstance(name, str) else None
+    if rules is None:
+        raise ProtocolFault(f"The {sender} sent a message of unknown type {name!r:.80}.")
+    for member, types, optional in rules:
+        value = header.get(member)
+        # `type(...)` instead of isinstance: it is faster and keeps a boolean from passing for a number.
+        if type(value) not in types and not (optional and value is None):
+            raise ProtocolFault(f'A "{name}" message has a bad member "{member}": {type(value).__name__}.')
+    for member, value in header.items():
+        if member.endswith("_section") and not (type(value) is int and 0 <= value < len(sections)):
+            raise ProtocolFault(f'A "{name}" message points at a section that it does not have: "{member}".')
+
+
+# --- frames ---
+
+
+def encode(message: Message, *, limit: int = DEFAULT_LIMIT) -> list[Section]:
+    """The buffers of one frame, to be written one after the other; small frames are a single buffer.
+
+    :raises TooLarge: the frame would pass `limit` bytes.
+    """
+    header, sections = message
+    if sections:
+        header = {**header, "sections": [len(section) for section in sections]}
+    head = _header_bytes(header)
+    carried = sum(map(len, sections))
+    size = 4 + len(head) + carried
+    if size > limit:
+        raise TooLarge(
+            f"A message of {size} bytes passes the limit of {limit} between server and worker.",
+            hint="Raise workers.max_frame_bytes, or send less at once.",
+            limit=limit,
+            size=size,
+        )
+    prefix = _PREFIX.pack(size, len(head))
+    if carried <= JOIN_BELOW:
+        return [b"".join((prefix, head, *sections))]
+    return [prefix + head, *sections]
+
+
+def _header_bytes(header: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(header)
+    except orjson.JSONEncodeError:
+        # Lone surrogates, or an integer beyond 64 bits: rare, so it may be slow.
+        return json.dumps(_without_surrogates(header), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _without_surrogates(value: Any) -> Any:
+    """The same plain value with lone surrogates replaced: names and ids may hold them, frames may not."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, Mapping):
+        items = cast(Mapping[Any, Any], value).items()
+        return {_without_surrogates(str(key)): _without_surrogates(member) for key, member in items}
+    if isinstance(value, list | tuple):
+        return [_without_surrogates(member) for member in cast(Sequence[Any], value)]
+    return value
+
+
+class Decoder:
+    """Bytes in, checked messages out. `sender` is who wrote the bytes, `limit` the largest frame in bytes.
+
+    After a fault the decoder is of no more use: the peer is out of step and its connection must end.
+    """
+
+    __slots__ = ("_buffer", "_limit", "_sender")
+
+    def __init__(self, sender: Sender, *, limit: int = DEFAULT_LIMIT) -> None:
+        self._sender: Sender = sender
+        self._limit = limit
+        self._buffer = bytearray()
+
+    @property
+    def pending(self) -> int:
+        """How many bytes of an unfinished frame are held; not 0 at end of file means that it was cut off."""
+        return len(self._buffer)
+
+    def feed(self, data: Section) -> Iterator[Message]:
+        """Take the next bytes and give the messages that they complete, one by one, in order.
+
+        The messages before a faulty one come out first. All must be taken before the next bytes are fed.
+
+        :raises ProtocolFault: the frame is malformed, above the limit, or not allowed from this sender.
+        """
+        self._buffer += data
+        start = 0
+        try:
+            while (end := self._frame_end(start)) <= len(self._buffer):
+                message = self._parse(start + 4, end)
+                start = end
+                yield message
+        finally:
+            del self._buffer[:start]
+
+    def _frame_end(self, start: int) -> int:
+        if len(self._buffer) - start < 4:
+            return len(self._buffer) + 1
+        (size,) = _U32.unpack_from(self._buffer, start)
+        if not 4 <= size <= self._limit:
+            raise ProtocolFault(f"A frame of {size} bytes is outside the limits of 4 to {self._limit}.")
+        return start + 4 + size
+
+    def _parse(self, start: int, end: int) -> Message:
+        (head_size,) = _U32.unpack_from(self._buffer, start)
+        head_end = start + 4 + head_size
+        if head_end > end:
+            raise ProtocolFault("A frame's header is longer than the frame.")
+        with memoryview(self._buffer) as view:
+            header = _parse_header(view[start + 4 : head_end])
+            sections = _cut(view, header.pop("sections", None), head_end, end)
+        message = Message(header, sections)
+        check(message, self._sender)
+        return message
+
+
+def _parse_header(text: memoryview) -> dict[str, Any]:
+    with text:
+        try:
+            header = orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            raise ProtocolFault(f"A frame's header is not JSON: {error}.") from None
+    if not isinstance(header, dict):
+        raise ProtocolFault("A frame's header is not an object.")
+    return cast(dict[str, Any], header)
+
+
+def _cut(view: memoryview, lengths: Any, start: int, end: int) -> tuple[bytes, ...]:
+    if lengths is None:
+        lengths = []
+    if not isinstance(lengths, list):
+        raise ProtocolFault("A frame's section lengths are not a list.")
+    sections: list[bytes] = []
+    for length in cast(list[Any], lengths):
+        if type(length) is not int or not 0 <= length <= end - start:
+            raise ProtocolFault("A frame's section lengths do not add up.")
+        sections.append(bytes(view[start : start + length]))
+        start += length
+    if start != end:
+        raise ProtocolFault("A frame's section lengths do not add up.")
+    return tuple(sections)

@@ -1,0 +1,191 @@
+"""Room 1: a request arrives, the router picks a step, the answer goes out. One plain ASGI callable.
+
+Owns the order in which a path is looked up (steps, internal prefixes, files) and the promise that every
+request gets exactly one answer, errors as `application/problem+json`. Knows no worker: steps are run by an
+`ApiExecutor`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from headwater.config import Settings
+from headwater.errors import (
+    HeadwaterError,
+    MethodNotAllowed,
+    RouteUnknown,
+    SchemaMismatch,
+    ShuttingDown,
+)
+from headwater.server.http.bodies import NOTHING, BodyReader, ClientGone, parse_body
+from headwater.server.http.cors import Cors
+from headwater.server.http.disconnect import while_connected
+from headwater.server.http.exchange import Exchange
+from headwater.server.http.incoming import read_query
+from headwater.server.http.problem import problem
+from headwater.server.http.routing import Match, Router, decode_path
+from headwater.server.http.static import PublicFolder, file_response
+from headwater.steps.project.declare import ApiRequest, ApiResponse, ApiStep, Project
+
+logger = logging.getLogger("headwater.http")
+
+CLIENT_GONE = 499
+"""What the log calls the status of a request whose client hung up; never sent."""
+
+
+class ApiExecutor(Protocol):
+    """Whoever runs API steps."""
+
+    async def run_api(self, step: ApiStep, request: ApiRequest) -> ApiResponse:
+        """Run a step to its end. Raises HeadwaterError; cancelling it stops the step."""
+        ...
+
+
+class HttpApp:
+    """Everything the server answers over HTTP."""
+
+    def __init__(
+        self, settings: Settings, executor: ApiExecutor, internal: Sequence[tuple[str, ASGIApp]]
+    ) -> None:
+        self._settings = settings
+        self._executor = executor
+        self._internal = internal
+        self._prefixes = tuple(prefix for prefix, _ in internal)
+        self._router = Router()
+        self._cors = Cors(settings.server.cors_origins)
+        self._bodies = BodyReader(settings.server.max_body_bytes, settings.server.max_bodies_bytes)
+        self._public = PublicFolder(settings.project / settings.steps.public)
+        self._log_level = logging.INFO if settings.dev else logging.DEBUG
+
+    def set_project(self, project: Project) -> None:
+        """Serve the routes of another generation, from the next request on."""
+        self._router = Router(step for step in project.steps if isinstance(step, ApiStep))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. An ASGI application, for scopes of type "http" alone."""
+        if scope["type"] != "http":
+            raise RuntimeError(f'this application serves HTTP, not "{scope["type"]}"')
+        began = time.perf_counter()
+        exchange = Exchange(scope, receive, send)
+        status = await self._answer(exchange)
+        if logger.isEnabledFor(self._log_level):
+            ms = round((time.perf_counter() - began) * 1000, 2)
+            extra = {"trace": exchange.trace, "fields": {"status": status, "ms": ms}}
+            logger.log(self._log_level, "%s %s", exchange.method, exchange.path, extra=extra)
+
+    async def _answer(self, exchange: Exchange) -> int:
+        try:
+            response = await self._respond(exchange)
+        except ClientGone:
+            return CLIENT_GONE
+        except HeadwaterError as error:
+            response = problem(error, exchange.trace)
+        except asyncio.CancelledError:
+            response = problem(ShuttingDown("the server shut down before the request ended"), exchange.trace)
+        except Exception:
+            response = self._failed(exchange)
+        if response is None or exchange.status:
+            return exchange.status
+        try:
+            return await exchange.finish(response, self._cors)
+        except HeadwaterError as error:
+            return await exchange.finish(problem(error, exchange.trace), self._cors)
+
+    async def _respond(self, exchange: Exchange) -> ApiResponse | None:
+        """The answer, or None when it has been sent already."""
+        match = self._router.find(exchange.method, exchange.path)
+        if match is not None:
+            return await self._run(exchange, match)
+        if self._prefixes and exchange.path.startswith(self._prefixes):
+            app = self._internal_app(exchange.path)
+            if app is not None:
+                if self._cors.is_preflight(exchange.method, exchange.headers):
+                    return self._cors.preflight(exchange.headers)
+                return await exchange.hand_over(app, self._cors)
+        return await self._without_step(exchange)
+
+    def _internal_app(self, path: str) -> ASGIApp | None:
+        for prefix, app in self._internal:
+            if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/"):
+                return app
+        return None
+
+    async def _run(self, exchange: Exchange, match: Match) -> ApiResponse:
+        if not exchange.unread:
+            return await self._run_with(exchange, match, b"")
+        raw = await self._bodies.read(exchange.receive, exchange.headers)
+        exchange.unread = False
+        try:
+            return await self._run_with(exchange, match, raw)
+        finally:
+            self._bodies.let_go(raw)
+
+    async def _run_with(self, exchange: Exchange, match: Match, raw: bytes) -> ApiResponse:
+        parsed = NOTHING
+        if raw:
+            parsed = await parse_body(raw, exchange.headers, self._settings.server.max_form_bytes)
+        request = ApiRequest(
+            method=exchange.method,
+            path=exchange.path,
+            path_params=match.params,
+            query=read_query(exchange.scope["query_string"]),
+            headers=exchange.headers,
+            raw_body=raw,
+            body_kind=parsed.kind,
+            body=parsed.value,
+            trace=exchange.trace,
+        )
+        try:
+            return await while_connected(exchange.receive, self._executor.run_api(match.step, request))
+        except SchemaMismatch as error:
+            if parsed.kind != "json" and raw and not error.hint:
+                error.hint = "a JSON body is sent with the header content-type: application/json"
+            raise
+
+    async def _without_step(self, exchange: Exchange) -> ApiResponse | None:
+        method, path = exchange.method, exchange.path
+        if self._cors.is_preflight(method, exchange.headers):
+            return self._cors.preflight(exchange.headers)
+        allowed = self._router.allowed(path)
+        if not allowed or method in ("GET", "HEAD"):
+            file = await self._public.find(decode_path(path))
+            if file and method in ("GET", "HEAD"):
+                query = exchange.scope["query_string"].decode("latin-1")
+                return await exchange.hand_over(
+                    file_response(file, path, query, exchange.headers), self._cors
+                )
+            allowed = allowed or (("GET", "HEAD", "OPTIONS") if file else ())
+        if not allowed:
+            raise RouteUnknown(f"nothing is served at {path[:500]}", hint=self._near(path), path=path[:500])
+        if method == "OPTIONS":
+            return ApiResponse(204, [("allow", ", ".join(allowed))], b"")
+        raise MethodNotAllowed(f"{path[:500]} does not take {method}", allow=allowed)
+
+    def _near(self, path: str) -> str:
+        near = self._router.near(path) if self._settings.dev else []
+        return f"did you mean {' or '.join(near)}?" if near else ""
+
+    def _failed(self, exchange: Exchange) -> ApiResponse:
+        extra = {"trace": exchange.trace}
+        logger.exception("the server failed to answer %s %s", exchange.method, exchange.path, extra=extra)
+        return problem(
+            HeadwaterError("the server failed to answer", hint="the log tells more, under the trace id"),
+            exchange.trace,
+        )
+
+
+def build_http_app(
+    settings: Settings, executor: ApiExecutor, internal: Sequence[tuple[str, ASGIApp]] = ()
+) -> HttpApp:
+    """The HTTP side of the server, without routes until `set_project` is called.
+
+    `internal` lists applications by path prefix ("/streams"); they are asked where no step has the path,
+    see it as it came in, and may raise HeadwaterError before they answer.
+    """
+    return HttpApp(settings, executor, tuple(internal))

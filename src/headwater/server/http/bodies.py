@@ -1,0 +1,181 @@
+"""The body of a request: read within its limit, then parsed by its content type.
+
+Owns the limit and the JSON; forms are `forms.py`. A body is held in memory, once: its pieces are joined when
+the last has come.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import orjson
+from starlette.types import Receive
+
+from headwater.errors import BodyInvalid, BodyUnsupported, Overloaded, TooLarge
+from headwater.server.http.forms import parse_form
+from headwater.steps.project.declare import BodyKind
+
+_UTF8 = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii"})
+_FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+
+
+SMALL_PIECE = 4096
+"""Bytes of a piece below which it is not kept on its own."""
+
+MOST_ODD_BYTES = 1024 * 1024
+"""Bytes of JSON up to which lone surrogates are put up with: it takes a parser ten times slower."""
+
+
+class ClientGone(Exception):
+    """The client hung up before its request was answered; nobody is there to be told."""
+
+
+class Parsed(NamedTuple):
+    """A body as steps see it, and how a worker is to read it."""
+
+    kind: BodyKind
+    value: Any
+
+
+NOTHING = Parsed("none", {})
+
+
+class BodyReader:
+    """Reads bodies, and counts what all of them together take."""
+
+    def __init__(self, limit: int, limit_together: int) -> None:
+        self._limit = limit
+        self._limit_together = limit_together
+        self._held = 0
+
+    async def read(self, receive: Receive, headers: Mapping[str, str]) -> bytes:
+        """All of one body, which is to be given to `let_go` when its request has been answered.
+
+        Raises TooLarge as soon as it is announced or found to be above the limit, Overloaded when all bodies
+        together are above theirs, ClientGone if it breaks off.
+        """
+        announced = headers.get("content-length", "")
+        if announced.isdecimal() and int(announced) > self._limit:
+            raise self._too_large()
+        pieces: list[bytes | bytearray] = []
+        size, more = 0, True
+        try:
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGone
+                piece: bytes = message.get("body", b"")
+                _add(pieces, piece)
+                size += len(piece)
+                self._held += len(piece)
+                more = message.get("more_body", False)
+                self._check(size)
+        except BaseException:
+            self._held -= size
+            raise
+        return bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces)
+
+    def let_go(self, raw: bytes) -> None:
+        """A body that was read is needed no more."""
+        self._held -= len(raw)
+
+    def _check(self, size: int) -> None:
+        if size > self._limit:
+            raise self._too_large()
+        if self._held > self._limit_together:
+            raise Overloaded(
+                f"the requests under way hold more than {self._limit_together} bytes",
+                hint="try again; max_bodies_bytes in [server] of headwater.toml sets the limit",
+                limit=self._limit_together,
+            )
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(
+            f"the body is larger than {self._limit} bytes",
+            hint="max_body_bytes in [server] of headwater.toml sets the limit",
+            limit=self._limit,
+        )
+
+
+def _add(pieces: list[bytes | bytearray], piece: bytes) -> None:
+    """Add a piece; small ones are put together, since each alone would take more memory than it holds."""
+    if not pieces or len(piece) >= SMALL_PIECE:
+        pieces.append(piece)
+        return
+    last = pieces[-1]
+    if isinstance(last, bytearray):
+        last += piece
+    else:
+        pieces.append(bytearray(piece))
+
+
+async def parse_body(raw: bytes, headers: Mapping[str, str], form_limit: int) -> Parsed:
+    """The body as its content type says; without one, and for any other type, it is text.
+
+    Raises BodyInvalid, BodyUnsupported or, for a form, TooLarge.
+    """
+    if not raw:
+        return NOTHING
+    content_type = headers.get("content-type", "")
+    if content_type == "application/json" and "content-encoding" not in headers:
+        return Parsed("json", parse_json(raw))
+    _check_encoding(headers.get("content-encoding", ""))
+    media_type, _, parameters = content_type.partition(";")
+    media_type = media_type.strip().lower()
+    if media_type == "application/json" or media_type.endswith("+json"):
+        _check_charset(parameters)
+        return Parsed("json", parse_json(raw))
+    if media_type in _FORMS:
+        _check_charset(parameters)
+        return Parsed("inline", await parse_form(raw, content_type, form_limit))
+    return Parsed("text", None)
+
+
+def parse_json(raw: bytes) -> Any:
+    """A JSON value; lone surrogates become U+FFFD. Raises BodyInvalid that tells where the text breaks."""
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        if "surrogate" in error.msg and len(raw) <= MOST_ODD_BYTES:
+            return _parse_odd_json(raw)
+        where: dict[str, Any] = {"line": error.lineno, "column": error.colno, "offset": error.pos}
+        if raw.startswith(b"\xef\xbb\xbf"):
+            raise BodyInvalid(
+                "the body is not valid JSON: it begins with a byte order mark",
+                hint="send UTF-8 without a byte order mark",
+                **where,
+            ) from None
+        raise BodyInvalid(
+            f"the body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})", **where
+        ) from None
+
+
+def _parse_odd_json(raw: bytes) -> Any:
+    """JSON with lone surrogates, which JavaScript writes and UTF-8 cannot hold."""
+    try:
+        value = json.loads(raw, parse_constant=_refuse_constant)
+        text = json.dumps(value, ensure_ascii=False)
+    except (ValueError, RecursionError) as error:
+        raise BodyInvalid(f"the body is not valid JSON: {error}") from None
+    return orjson.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _check_encoding(encoding: str) -> None:
+    if encoding.strip().lower() not in ("", "identity"):
+        raise BodyUnsupported(
+            f'a body with content-encoding "{encoding[:100]}" is not read', hint="send it uncompressed"
+        )
+
+
+def _check_charset(parameters: str) -> None:
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        charset = value.strip().strip('"').lower()
+        if name.strip().lower() == "charset" and charset not in _UTF8:
+            raise BodyUnsupported(f'a body in the charset "{charset[:100]}" is not read', hint="send UTF-8")

@@ -1,0 +1,86 @@
+"""The browser client as one file, for pages without a build step: `import { connect } from
+'/headwater/client.js'`.
+
+Owns its address and its caching. What is in it is built from `clients/core` and lies in the package.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from starlette.types import Receive, Scope, Send
+
+from headwater.errors import MethodNotAllowed, RouteUnknown
+from headwater.server.http.incoming import read_headers
+
+PATH = "/headwater/client.js"
+BUILT = Path(__file__).parents[2] / "browser" / "dist" / "client.js"
+
+CACHE_CONTROL = b"no-cache"
+"""Browsers keep it, but ask each time whether it is still the same: a server that was updated must never be
+spoken to by the client before it."""
+
+
+class Script(NamedTuple):
+    """The built file and its entity tag."""
+
+    body: bytes
+    tag: str
+
+
+@cache
+def read_script(built: Path) -> Script:
+    """The file as it was at first sight.
+
+    :raises RouteUnknown: it has not been built.
+    """
+    try:
+        body = built.read_bytes()
+    except OSError:
+        raise RouteUnknown(
+            "the browser client has not been built",
+            hint="in a checkout, make setup builds it; an installed package carries it",
+            path=PATH,
+        ) from None
+    return Script(body, f'"{hashlib.sha256(body).hexdigest()[:16]}"')
+
+
+class ClientScript:
+    """An ASGI application that serves the one file."""
+
+    def __init__(self, built: Path = BUILT) -> None:
+        self._built = built
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request.
+
+        :raises HeadwaterError: before anything is sent.
+        """
+        if scope["path"] != PATH:
+            raise RouteUnknown(f"nothing is served at {scope['path'][:500]}", hint=f"there is {PATH}")
+        if scope["method"] not in ("GET", "HEAD"):
+            raise MethodNotAllowed(
+                f"the client is read by GET, not by {scope['method']}", allow=("GET", "HEAD")
+            )
+        script = await asyncio.to_thread(read_script, self._built)
+        headers = [(b"etag", script.tag.encode()), (b"cache-control", CACHE_CONTROL)]
+        if _is_known(script.tag, read_headers(scope["headers"]).get("if-none-match", "")):
+            await send({"type": "http.response.start", "status": 304, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        headers += [
+            (b"content-type", b"text/javascript; charset=utf-8"),
+            (b"content-length", str(len(script.body)).encode()),
+            (b"x-content-type-options", b"nosniff"),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else script.body})
+
+
+def _is_known(tag: str, known: str) -> bool:
+    tags = [one.strip().removeprefix("W/") for one in known.split(",")]
+    return tag in tags or "*" in tags

@@ -1,0 +1,103 @@
+"""One request and its answer: what was asked, and the one way to answer it.
+
+Owns what every answer carries (trace id, CORS) and what becomes of a body that nobody read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from headwater.server.http.cors import Cors, Header
+from headwater.server.http.incoming import read_headers
+from headwater.server.http.outgoing import encode_headers, is_silent
+from headwater.server.http.trace import TRACE_HEADER, trace_id
+from headwater.steps.project.declare import ApiResponse
+
+LINGER_SECONDS = 5.0
+LINGER_BYTES = 256 * 1024 * 1024
+"""How long, and for how many bytes, a body is still taken after its answer was sent: a client that is cut off
+while it sends sees a broken connection and not the answer."""
+
+_SMALL = 64 * 1024
+"""Unread bytes with which a connection is worth keeping."""
+
+_TRACE = TRACE_HEADER.encode()
+_CLOSE: Header = (b"connection", b"close")
+
+
+class Exchange:
+    """A request being answered.
+
+    `path` is as it came in, `headers` have lower-case names. `unread` tells that a body was announced and is
+    not read yet. `status` is 0 until the answer has begun.
+    """
+
+    __slots__ = ("_send", "headers", "method", "path", "receive", "scope", "status", "trace", "unread")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self.receive = receive
+        self._send = send
+        self.method: str = scope["method"]
+        self.path: str = scope["raw_path"].decode("latin-1")
+        self.headers = headers = read_headers(scope["headers"])
+        self.trace = trace_id(headers)
+        self.unread = "content-length" in headers or "transfer-encoding" in headers
+        self.status = 0
+
+    async def finish(self, response: ApiResponse, cors: Cors) -> int:
+        """Send the answer whole; answers its status.
+
+        Raises HandlerFailed, before anything is sent, for an answer that is not valid in HTTP.
+        """
+        headers = encode_headers(response)
+        self._add_ours(headers, cors)
+        cut = self._is_cut()
+        if cut:
+            headers.append(_CLOSE)
+        self.status = response.status
+        await self._send({"type": "http.response.start", "status": response.status, "headers": headers})
+        body = b"" if is_silent(self.method, response.status) else response.body
+        await self._send({"type": "http.response.body", "body": body, "more_body": cut})
+        if cut:
+            await self._linger()
+            await self._send({"type": "http.response.body", "body": b""})
+        return self.status
+
+    async def hand_over(self, app: ASGIApp, cors: Cors) -> None:
+        """Let another application answer, under this trace id and these CORS rules."""
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = list(message.get("headers", ()))
+                self._add_ours(headers, cors)
+                self.status = message["status"]
+                message = {**message, "headers": headers}
+            await self._send(message)
+
+        self.scope["headwater.trace"] = self.trace
+        await app(self.scope, self.receive, send)
+
+    def _add_ours(self, headers: list[Header], cors: Cors) -> None:
+        headers.append((_TRACE, self.trace.encode()))
+        if cors.enabled and all(name != b"access-control-allow-origin" for name, _ in headers):
+            headers.extend(cors.headers(self.headers.get("origin")))
+
+    def _is_cut(self) -> bool:
+        """Whether the answer comes before so much of a body that the connection ends with it."""
+        announced = self.headers.get("content-length", "")
+        return self.unread and not (announced.isdecimal() and int(announced) <= _SMALL)
+
+    async def _linger(self) -> None:
+        left = LINGER_BYTES
+        try:
+            async with asyncio.timeout(LINGER_SECONDS):
+                while left > 0:
+                    message = await self.receive()
+                    if message["type"] == "http.disconnect" or not message.get("more_body"):
+                        return
+                    left -= len(message["body"])
+        except TimeoutError:
+            return

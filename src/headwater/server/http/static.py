@@ -1,0 +1,117 @@
+"""Files of the project's public folder. Owns which may be served; how a file travels is Starlette's part.
+
+Served are regular files whose real path lies in the folder. Hidden names (a leading dot) are not, except
+`.well-known`. The folder may be missing, and may appear while the server runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import mimetypes
+import os
+import stat
+from collections.abc import Mapping
+from email.utils import parsedate
+from pathlib import Path
+from typing import NamedTuple
+
+from starlette.responses import FileResponse, RedirectResponse, Response
+
+from headwater.server.http.route_tree import Target
+
+INDEX = "index.html"
+CACHE_CONTROL = "no-cache"
+"""Browsers keep a file, but ask each time whether it is still the same."""
+
+_HEADERS = {"cache-control": CACHE_CONTROL, "x-content-type-options": "nosniff"}
+
+_TYPES = mimetypes.MimeTypes()
+for _suffix, _type in {
+    ".avif": "image/avif",
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".map": "application/json",
+    ".md": "text/markdown",
+    ".mjs": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".wasm": "application/wasm",
+    ".webmanifest": "application/manifest+json",
+    ".webp": "image/webp",
+    ".woff2": "font/woff2",
+}.items():
+    _TYPES.add_type(_type, _suffix)
+
+
+class PublicFile(NamedTuple):
+    """A file that may be served; `at_folder`: it is the index of a folder asked for without a slash."""
+
+    path: Path
+    status: os.stat_result
+    at_folder: bool = False
+
+
+class PublicFolder:
+    """One folder, served at `/`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def find(self, target: Target) -> PublicFile | None:
+        """The file of a path, a folder's index.html for the folder; None when nothing is to be served."""
+        return await asyncio.to_thread(self._find, target)
+
+    def _find(self, target: Target) -> PublicFile | None:
+        if not all(map(_may_be_served, target.segments)):
+            return None
+        try:
+            root = self._folder.resolve()
+            found = _inside(root, root.joinpath(*target.segments))
+            if found is None:
+                return None
+            if stat.S_ISDIR(found.status.st_mode):
+                index = _inside(root, found.path / INDEX)
+                at_folder = bool(target.segments) and not target.slashed
+                found = index and index._replace(at_folder=at_folder)
+            elif target.slashed:
+                return None
+        except (OSError, RuntimeError):
+            return None
+        return found if found and stat.S_ISREG(found.status.st_mode) else None
+
+
+def file_response(file: PublicFile, path: str, query: str, headers: Mapping[str, str]) -> Response:
+    """The answer to GET or HEAD of a path (as it came in) at which a file was found."""
+    if file.at_folder:
+        return RedirectResponse(f"{path}/?{query}" if query else f"{path}/")
+    media_type = _TYPES.guess_type(file.path)[0] or "application/octet-stream"
+    response = FileResponse(file.path, headers=_HEADERS, media_type=media_type, stat_result=file.status)
+    if _is_fresh(response, headers):
+        kept = {name: response.headers[name] for name in ("cache-control", "etag", "last-modified")}
+        return Response(status_code=304, headers=kept)
+    return response
+
+
+def _may_be_served(segment: str) -> bool:
+    hidden = segment.startswith(".") and segment != ".well-known"
+    return bool(segment) and not hidden and not any(sign in segment for sign in "/\\\0")
+
+
+def _inside(root: Path, path: Path) -> PublicFile | None:
+    """What a path really is, unless that lies outside the folder or is hidden in it."""
+    real = path.resolve()
+    if not real.is_relative_to(root) or not all(map(_may_be_served, real.relative_to(root).parts)):
+        return None
+    return PublicFile(real, real.stat())
+
+
+def _is_fresh(response: Response, headers: Mapping[str, str]) -> bool:
+    """Whether the client holds this file already. Entity tags count before dates."""
+    known = headers.get("if-none-match")
+    if known is not None:
+        tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
+        return "*" in tags or response.headers["etag"] in tags
+    since = parsedate(headers.get("if-modified-since", ""))
+    modified = parsedate(response.headers["last-modified"])
+    return since is not None and modified is not None and since >= modified

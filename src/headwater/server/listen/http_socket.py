@@ -1,0 +1,313 @@
+"""One HTTP connection: uvicorn's protocol, with the limits that it lacks.
+
+Owns what a stranger may do to a connection: how many there are, how large and how slow a request may be, and
+how long an answer may stay unread. Everything about one request is the application's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import deque
+from typing import Any
+
+import uvicorn
+from httptools import HttpParserUpgrade, HttpRequestParser
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from headwater.config import ServerSettings
+from headwater.errors import (
+    HeadersTooLarge,
+    HeadwaterError,
+    Overloaded,
+    RequestInvalid,
+    RequestTooSlow,
+)
+from headwater.server.http.cors import Header
+from headwater.server.http.outgoing import encode_headers
+from headwater.server.http.problem import problem
+from headwater.server.http.trace import TRACE_HEADER, trace_id
+
+MOST_HEADERS = 500
+"""Header lines of one request."""
+
+CUT_ABOVE = 1.1
+"""How far above `max_connections` a connection still gets an answer that says so; beyond, it is cut."""
+
+LEAST_BODY_BYTES = 1024
+"""Bytes of a body that must arrive within each `read_timeout`; fewer and the client only holds a place."""
+
+PARTING_SECONDS = 2.0
+"""How long a refused client may take to read why; until then what it sends is thrown away."""
+
+
+class HttpConfig(uvicorn.Config):
+    """uvicorn's configuration, with the limits of `HttpSocket`."""
+
+    limits: ServerSettings
+
+
+class HttpSocket(HttpToolsProtocol):
+    """One connection, from its first byte until it ends or becomes a WebSocket."""
+
+    def __init__(
+        self,
+        config: HttpConfig,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._limits = config.limits
+        self._refusal: HeadwaterError | None = None
+        self._parting = False
+        self._unanswered: deque[RequestResponseCycle] = deque()
+        self._chunk = self._again = b""
+        self._plain_head = b""
+        # A message is a request from its first byte to the last one of its body. `_arrived` counts the bytes
+        # since `_since`, which is when its headers or its body began, or the watch last looked at the body.
+        self._in_message = False
+        self._in_headers = True
+        self._arrived = 0
+        self._since = self.loop.time()
+        self._read_watch: asyncio.TimerHandle | None = None
+        self._write_watch: asyncio.TimerHandle | None = None
+        self._unsent = 0
+
+    # What the transport calls.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Take a connection, or say that there are too many."""
+        super().connection_made(transport)
+        most = self._limits.max_connections
+        if len(self.connections) > most * CUT_ABOVE + 1:
+            transport.abort()
+            return
+        if len(self.connections) > most:
+            self._refusal = Overloaded(f"the server holds {most} connections, its most", limit=most)
+            self.app = self._answer_refusal  # pyright: ignore[reportAttributeAccessIssue]
+        self._watch_reading(self._limits.read_timeout)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection; whoever is answering learns that nobody listens."""
+        self._end_watches()
+        self._stop_answering()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came in, within the limits."""
+        if self._parting:
+            return
+        self._arrived += len(data)
+        while data:
+            self._chunk, self._again = data, b""
+            super().data_received(data)
+            data = self._again
+        self._chunk = b""
+        if not self._in_message or self._parting:
+            return
+        if self._in_headers and self._arrived > self._limits.max_header_bytes:
+            self._refuse(self._headers_too_large())
+        elif self._read_watch is None:
+            self._watch_reading(self._limits.read_timeout)
+
+    def pause_writing(self) -> None:
+        """The client does not keep up with its answer."""
+        super().pause_writing()
+        self._watch_writing()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        super().resume_writing()
+        if self._write_watch:
+            self._write_watch.cancel()
+            self._write_watch = None
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._in_message = self._in_headers = True
+        self._since = self.loop.time()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The headers are whole; their size is counted only if what arrived could be too much."""
+        self._in_headers = False
+        limit = self._limits.max_header_bytes
+        if len(self.headers) > MOST_HEADERS or (self._arrived > limit and self._header_bytes() > limit):
+            self._refusal = self._headers_too_large()
+            raise self._refusal
+        if self.parser.get_method() == b"CONNECT":
+            raise RequestInvalid("this is no proxy")
+        self._arrived = 0
+        self._since = self.loop.time()
+        if self.parser.should_upgrade() and not self._should_upgrade():
+            self._plain_head = self._head_without_upgrade()
+            return
+        before = self.cycle
+        super().on_headers_complete()
+        if self.cycle is not before:
+            self._unanswered.append(self.cycle)
+
+    def on_message_complete(self) -> None:
+        """The body is whole, unless the parser takes it for another protocol."""
+        if not self._plain_head:
+            self._in_message = False
+            self._arrived = 0
+            super().on_message_complete()
+
+    # What the base class calls.
+
+    def on_response_complete(self) -> None:
+        """An answer was written; the last one of a connection may still be on its way."""
+        self._unanswered.popleft()
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._watch_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """No further request came."""
+        super().timeout_keep_alive_handler()
+        self._watch_writing()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection to the WebSocket protocol."""
+        self._in_message = False
+        if self._refusal:
+            self._refuse(self._refusal)
+            return
+        self._end_watches()
+        behind = self._behind_the_head()
+        super().handle_websocket_upgrade()
+        if behind:  # A client need not wait for the answer before it sends its first frames.
+            protocol = self.transport.get_protocol()
+            if isinstance(protocol, asyncio.Protocol):
+                protocol.data_received(behind)
+
+    def _behind_the_head(self) -> bytes:
+        """What came with the head of a request at which the parser stopped, behind it."""
+        stop = sys.exc_info()[1]
+        return self._chunk[stop.args[0] :] if isinstance(stop, HttpParserUpgrade) else b""
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Read a request again that offers a protocol which is not spoken here.
+
+        HTTP says to ignore the offer (clients of HTTP/2 make it), but the parser stops before the body then.
+        """
+        self._again, self._plain_head = self._plain_head + self._behind_the_head(), b""
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what the parser could not take."""
+        self._refuse(self._refusal or RequestInvalid("the request is not valid HTTP"))
+
+    # The limits.
+
+    def _header_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _head_without_upgrade(self) -> bytes:
+        """The head of the request, without what asks for another protocol."""
+        lines = [
+            self.parser.get_method() + b" " + self.url + b" HTTP/" + self.parser.get_http_version().encode()
+        ]
+        for name, value in self.headers:
+            if name == b"connection":
+                kept = [
+                    token for token in value.lower().split(b",") if token.strip() in (b"close", b"keep-alive")
+                ]
+                lines.append(name + b": " + b",".join(kept))
+            elif name not in (b"upgrade", b"http2-settings"):
+                lines.append(name + b": " + value)
+        return b"\r\n".join([*lines, b"", b""])
+
+    def _headers_too_large(self) -> HeadersTooLarge:
+        limit = self._limits.max_header_bytes
+        text = f"the request line and headers are above {limit} bytes or {MOST_HEADERS} lines"
+        return HeadersTooLarge(text, hint="max_header_bytes in [server] of headwater.toml", limit=limit)
+
+    def _watch_reading(self, seconds: float) -> None:
+        self._read_watch = self.loop.call_later(seconds, self._check_reading)
+
+    def _check_reading(self) -> None:
+        """Refuse a request that is late; a body is late when too little of it came since the last look."""
+        self._read_watch = None
+        limit = self._limits.read_timeout
+        if self._parting or self.transport.is_closing() or not (self._in_message or not self.cycle):
+            return
+        left = self._since + limit - self.loop.time()
+        held_up = len(self._unanswered) > (not self._in_headers) or self.flow.read_paused
+        if left > 0 or held_up or (not self._in_headers and self._arrived >= LEAST_BODY_BYTES):
+            if left <= 0:
+                self._arrived, self._since, left = 0, self.loop.time(), limit
+            self._watch_reading(left)
+        elif self._in_message:
+            self._refuse(RequestTooSlow(f"the request was not whole in time ({limit:g} s)", seconds=limit))
+        else:
+            self.transport.close()
+
+    def _watch_writing(self) -> None:
+        if self._write_watch is None:
+            self._unsent = self.transport.get_write_buffer_size()
+            self._write_watch = self.loop.call_later(self._limits.write_timeout, self._check_writing)
+
+    def _check_writing(self) -> None:
+        self._write_watch = None
+        if 0 < self._unsent <= self.transport.get_write_buffer_size():
+            self.transport.abort()
+        elif self.flow.write_paused or self.transport.is_closing():
+            self._watch_writing()
+
+    def _end_watches(self) -> None:
+        for watch in (self._read_watch, self._write_watch):
+            if watch:
+                watch.cancel()
+        self._read_watch = self._write_watch = None
+
+    def _stop_answering(self) -> None:
+        """Tell each request of the connection that its client is gone; the base class tells only the last."""
+        for cycle in self._unanswered:
+            cycle.disconnected, cycle.waiting_for_100_continue = True, False
+            cycle.message_event.set()
+
+    def _is_turn(self) -> bool:
+        """Whether the next bytes to be written are those of the answer to the message that is coming in."""
+        if not self._unanswered:
+            return True
+        in_body = self._in_message and not self._in_headers
+        return in_body and len(self._unanswered) == 1 and not self._unanswered[0].response_started
+
+    def _refuse(self, error: HeadwaterError) -> None:
+        """Answer the request that the application will not see, or not see whole, and end the connection."""
+        is_turn = self._is_turn()
+        self._stop_answering()
+        self._parting = True
+        self._end_watches()
+        if not is_turn:
+            self.transport.abort()
+            return
+        response = problem(error, trace := trace_id({}))
+        lines: list[Header] = [
+            *self.server_state.default_headers,
+            *encode_headers(response),
+            (TRACE_HEADER.encode(), trace.encode()),
+            (b"connection", b"close"),
+        ]
+        head = b"".join(name + b": " + value + b"\r\n" for name, value in lines)
+        self.transport.write(STATUS_LINE[response.status] + head + b"\r\n" + response.body)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._read_watch = self.loop.call_later(PARTING_SECONDS, self.transport.abort)
+
+    async def _answer_refusal(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The application of a connection that is one too many."""
+        if self._refusal:
+            response = problem(self._refusal, trace := trace_id({}))
+            headers = encode_headers(response)
+            headers += [(TRACE_HEADER.encode(), trace.encode()), (b"connection", b"close")]
+            await send({"type": "http.response.start", "status": response.status, "headers": headers})
+            await send({"type": "http.response.body", "body": response.body})

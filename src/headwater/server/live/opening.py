@@ -1,0 +1,87 @@
+"""Decides about WebSocket handshakes: which origins, how many sockets, which subprotocol, which session.
+
+Owns the set of open sockets. A browser sends the page's origin with a handshake and asks nobody; so a page
+from elsewhere could read a developer's streams unless the server looks. Knows sessions only as something it
+makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from websockets.datastructures import MultipleValuesError
+from websockets.http11 import Request
+from websockets.typing import Subprotocol
+
+from headwater.config import ServerSettings, SocketSettings
+from headwater.protocol.clients.v1 import SUBPROTOCOL
+from headwater.server.live.websocket import Session, WebSocket
+
+AUTHORIZATION = Subprotocol("Authorization")
+"""The old clients' way to bring a token: they offer `Authorization` and then the token itself as
+subprotocols."""
+
+V1 = Subprotocol(SUBPROTOCOL)
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+MakeSession = Callable[[WebSocket, Request], Session]
+
+
+class SocketOpening:
+    """The server's one Opening."""
+
+    def __init__(self, server: ServerSettings, settings: SocketSettings, make_session: MakeSession) -> None:
+        self.settings = settings
+        self.sockets: set[WebSocket] = set()
+        self._server = server
+        self._make_session = make_session
+
+    def protocol(self, config: Any, server_state: Any, app_state: Any) -> WebSocket:
+        """A protocol object for one upgraded request; the signature is uvicorn's (`ws=`)."""
+        return WebSocket(self, server_state.connections)
+
+    def refuse(self, request: Request) -> tuple[HTTPStatus, str] | None:
+        """Too many sockets, headers that contradict themselves, or a page from an origin that the settings do
+        not allow."""
+        if len(self.sockets) > self._server.max_connections:
+            return (
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "The server holds as many sockets as it may; try again later.\n",
+            )
+        try:
+            origin, host = request.headers.get("Origin"), request.headers.get("Host", "")
+        except MultipleValuesError as error:
+            return HTTPStatus.BAD_REQUEST, f"The header {error.args[0]} may be given once.\n"
+        if origin is not None and not self._allows(origin, host):
+            return (
+                HTTPStatus.FORBIDDEN,
+                f"Pages from {origin} may not open sockets here; see [server] cors_origins.\n",
+            )
+        return None
+
+    def select(self, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+        """Protocol v1 where it is offered, else the old clients' `Authorization`, else none: a browser closes
+        the socket if none of its offers is taken."""
+        return next((known for known in (V1, AUTHORIZATION) if known in offered), None)
+
+    def session(self, socket: WebSocket, request: Request) -> Session:
+        """A session for a socket that has opened."""
+        return self._make_session(socket, request)
+
+    def _allows(self, origin: str, host: str) -> bool:
+        """The server's own pages; pages of this machine while the server is for this machine only (a front
+        end's development server has another port); and what `cors_origins` lists."""
+        if "*" in self._server.cors_origins or origin in self._server.cors_origins:
+            return True
+        try:
+            parts = urlsplit(origin)
+            name, _ = parts.hostname, parts.port
+        except ValueError:  # No URL, or a port that is no number: no browser sends such.
+            return False
+        if name and parts.netloc.lower() == host.lower():
+            return True
+        return name in _LOOPBACK and self._server.host in _LOOPBACK

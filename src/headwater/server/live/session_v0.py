@@ -1,0 +1,161 @@
+"""What one client's messages do: joins and leaves of protocol v0, within limits, under the project's access
+rules.
+
+Owns a socket's subscriptions. Knows the hub and the v0 codec; the socket itself only as something to offer
+frames to.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from headwater.config import SocketSettings
+from headwater.errors import HeadwaterError, ProtocolFault, TooMany
+from headwater.model import GroupKey, Subscriber
+from headwater.protocol.clients.v0 import Request, V0Wire, parse_request
+from headwater.server.live.gate import Admissions, Gate
+from headwater.server.live.speakers import Speakers
+from headwater.streams.fanout.hub import Hub
+from headwater.streams.fanout.subscription import Subscription
+from headwater.streams.realm import Realms
+
+
+class Room(NamedTuple):
+    """What a client can join: a group, or one item of it."""
+
+    group: GroupKey
+    item: str | None
+
+
+class V0Session:
+    """One client of protocol v0. A Session of its socket."""
+
+    __slots__ = (
+        "_admissions",
+        "_entries",
+        "_hub",
+        "_listeners",
+        "_settings",
+        "_socket",
+        "_speakers",
+        "_wire",
+    )
+
+    def __init__(
+        self,
+        socket: Subscriber,
+        wire: V0Wire,
+        hub: Hub | Realms,
+        gate: Gate,
+        settings: SocketSettings,
+        auth: Any = None,
+    ) -> None:
+        self._socket = socket
+        self._wire = wire
+        self._hub = hub
+        self._admissions = Admissions(gate, auth, settings.max_subscriptions)
+        self._settings = settings
+        self._entries: dict[Room, _Entry] = {}
+        self._listeners = 0
+        self._speakers = Speakers()
+
+    def message(self, text: str) -> None:
+        """Carry out one message; what is wrong with it goes back as an error event."""
+        try:
+            request = parse_request(text, max_id_bytes=self._settings.max_id_bytes)
+        except ProtocolFault as fault:
+            self._tell(GroupKey("", ""), None, fault)
+            return
+        room = Room(request.group, request.item)
+        if request.kind == "leave":
+            self._leave(room, request.subscription)
+            return
+        try:
+            self._join(room, request)
+        except HeadwaterError as error:
+            self._tell(room.group, room.item, error)
+
+    def filled(self) -> None:
+        """Let the hub know that nothing can be taken now."""
+        for entry in self._entries.values():
+            if entry.subscription is not None:
+                self._hub.filled(entry.subscription)
+
+    def drained(self) -> None:
+        """Let everything that fell behind catch up."""
+        for entry in self._entries.values():
+            if entry.subscription is not None:
+                self._hub.resume(entry.subscription)
+
+    def closed(self) -> None:
+        """End all subscriptions."""
+        entries, self._entries = self._entries, {}
+        for entry in entries.values():
+            if entry.subscription is not None:
+                self._hub.unsubscribe(entry.subscription)
+        self._admissions.close()
+
+    def _join(self, room: Room, request: Request) -> None:
+        entry = self._entries.get(room)
+        if entry is None or request.subscription not in entry.ids:
+            self._check_listeners()
+            self._listeners += 1
+        if entry is None:
+            entry = self._entries[room] = _Entry()
+        entry.ids.add(request.subscription)
+        if entry.subscription is not None:
+            self._hub.restart(entry.subscription)  # A second listener of the page needs a sync of its own.
+        elif not entry.asked:
+            entry.asked = True
+            self._admissions.ask(room.group, room.item, lambda error: self._answered(room, entry, error))
+
+    def _check_listeners(self) -> None:
+        limit = self._settings.max_subscriptions
+        if self._listeners >= limit:
+            raise TooMany(
+                f"This socket holds {limit} subscriptions, which is the limit.",
+                hint="Subscribe to groups instead of single items, or raise [socket] max_subscriptions.",
+                limit=limit,
+            )
+
+    def _answered(self, room: Room, entry: _Entry, error: HeadwaterError | None) -> None:
+        if self._entries.get(room) is not entry:
+            return  # It left meanwhile.
+        if error is not None:
+            self._drop(room, entry)
+            self._tell(room.group, room.item, error)
+            return
+        entry.subscription = self._hub.subscribe(self._socket, self._wire, room.group, room.item)
+        self._speakers.add(entry.subscription)
+
+    def _leave(self, room: Room, subscription_id: str) -> None:
+        entry = self._entries.get(room)
+        if entry is None:
+            return
+        if subscription_id in entry.ids:
+            entry.ids.discard(subscription_id)
+            self._listeners -= 1
+        if entry.ids and subscription_id:
+            return
+        self._drop(room, entry)
+        if entry.subscription is not None:
+            self._hub.unsubscribe(entry.subscription)
+            self._speakers.remove(entry.subscription)
+
+    def _drop(self, room: Room, entry: _Entry) -> None:
+        del self._entries[room]
+        self._listeners -= len(entry.ids)
+
+    def _tell(self, group: GroupKey, item: str | None, error: HeadwaterError) -> None:
+        self._socket.offer(self._wire.refusal(group, item, error))
+
+
+class _Entry:
+    """One joined room: the client's own subscription ids, and the subscription once it is admitted."""
+
+    __slots__ = ("asked", "ids", "subscription")
+
+    def __init__(self) -> None:
+        self.ids: set[str] = set()
+        self.subscription: Subscription | None = None
+        self.asked = False

@@ -1,0 +1,133 @@
+"""A live stream over plain HTTP: the messages of protocol v1 as server-sent events, one subscription a
+response.
+
+Owns the way from `offer`, which must not wait, to an ASGI `send`, which does. Knows the hub; what may be
+subscribed to is decided before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.types import Message, Receive, Send
+
+from headwater.server.live.stream_target import Following, Target
+from headwater.streams.fanout.subscription import Subscription
+from headwater.streams.realm import Realms
+
+COMMENT = b": \n\n"
+COMMENT_SECONDS = 15.0
+"""Silence after which a comment is sent: proxies commonly cut a response that is silent for 30 or 60
+seconds."""
+
+_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class Unsent:
+    """What a response still has to send. A Subscriber."""
+
+    def __init__(self, high_water_bytes: int) -> None:
+        self._high_water = high_water_bytes
+        self._waiting: list[bytes] = []
+        self._bytes = 0
+        self._more = asyncio.Event()
+        self.ended = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it takes no frames now."""
+        return self._bytes >= self._high_water or self.ended
+
+    @property
+    def outlet(self) -> None:
+        """It wants to be asked each time."""
+
+    def offer(self, frames: bytes) -> bool:
+        """Take frames unless too much waits already; see Subscriber."""
+        if self.is_full:
+            return False
+        self._waiting.append(frames)
+        self._bytes += len(frames)
+        self._more.set()
+        return True
+
+    def end(self) -> None:
+        """Send no more."""
+        self.ended = True
+        self._more.set()
+
+    async def take(self) -> bytes:
+        """What waits, or a comment when nothing came for a while; empty when it has ended."""
+        try:
+            async with asyncio.timeout(COMMENT_SECONDS):
+                await self._more.wait()
+        except TimeoutError:
+            return COMMENT
+        self._more.clear()
+        waiting, self._waiting, self._bytes = self._waiting, [], 0
+        return b"" if self.ended else b"".join(waiting)
+
+
+class EventStreams:
+    """All open event streams of the server."""
+
+    def __init__(self, realms: Realms, *, high_water_bytes: int) -> None:
+        self._realms = realms
+        self._high_water = high_water_bytes
+        self._responses: set[Unsent] = set()
+
+    def close(self) -> None:
+        """End all of them; browsers come back by themselves, with their cursors."""
+        for unsent in self._responses:
+            unsent.end()
+
+    async def serve(self, target: Target, following: Following, receive: Receive, send: Send) -> None:
+        """Answer with a live stream of a group (a window of it, if asked for) or an item, until the client or
+        the server ends it."""
+        unsent = Unsent(self._high_water)
+        wire = self._realms.of(target.group.stream).event_streams
+        subscription = Subscription(unsent, wire, target.group, target.item)
+        continued = _begin(subscription, following)
+        self._responses.add(unsent)
+        gone = asyncio.create_task(_until_gone(receive, unsent))
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+            feed = self._realms.begin(subscription)
+            unsent.offer(wire.subscribed(subscription.label, feed))
+            if not continued:
+                unsent.offer(wire.reset(subscription.label, "lost"))
+            while frames := await unsent.take():
+                await send({"type": "http.response.body", "body": frames, "more_body": True})
+                self._realms.resume(subscription)
+        finally:
+            self._realms.unsubscribe(subscription)
+            self._responses.discard(unsent)
+            gone.cancel()
+        await send({"type": "http.response.body", "body": b""})
+
+
+def _begin(subscription: Subscription, following: Following) -> bool:
+    """Set a subscription to where the client stands. False when what it holds cannot be continued: a window
+    that nobody knows the beginning of, as a browser brings that resumes by `Last-Event-ID` alone."""
+    cursor, limit, floor, more = following
+    if subscription.item is None:
+        subscription.limit = limit
+    if cursor is None:
+        return True
+    if subscription.limit is not None:
+        if floor is None:
+            return False
+        subscription.floor, subscription.older = floor, more
+    subscription.epoch, subscription.cursor = cursor
+    return True
+
+
+async def _until_gone(receive: Receive, unsent: Unsent) -> None:
+    message: Message = {"type": ""}
+    while message["type"] != "http.disconnect":
+        message = await receive()
+    unsent.end()

@@ -1,0 +1,126 @@
+"""Streams over plain HTTP: a snapshot as JSON, or a live stream for those who accept server-sent events.
+
+Owns the conditional answers of WIRE.md section 8; paths and queries are `stream_target.py`'s. The access
+rules are those of subscriptions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import orjson
+from starlette.types import Receive, Scope, Send
+
+from headwater.config import Settings, StreamSettings
+from headwater.errors import HeadwaterError, MethodNotAllowed, UnknownItem
+from headwater.model import Item
+from headwater.server.http.incoming import read_headers, read_query
+from headwater.server.live.gate import Admissions, Gate
+from headwater.server.live.sse import EventStreams
+from headwater.server.live.stream_target import Target, Window, read_following, read_target, read_window
+from headwater.storage.base import Store
+from headwater.streams.realm import Realms
+from headwater.streams.snapshot import read_snapshot
+
+
+class StreamHttp:
+    """An ASGI application for everything below its prefix."""
+
+    def __init__(self, realms: Realms, gate: Gate, events: EventStreams, settings: Settings) -> None:
+        self.prefix = settings.streams.prefix.rstrip("/")
+        """The path that it is to be mounted at; empty where it is turned off."""
+        self._realms = realms
+        self._gate = gate
+        self._events = events
+        self._limits = settings.streams
+        self._max_id_bytes = settings.socket.max_id_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request.
+
+        :raises HeadwaterError: before anything is sent.
+        """
+        if scope["method"] not in ("GET", "HEAD"):
+            raise MethodNotAllowed(
+                f"a stream is read by GET, not by {scope['method']}", allow=("GET", "HEAD")
+            )
+        query = read_query(scope["query_string"])
+        headers = read_headers(scope["headers"])
+        rest = scope["raw_path"].decode("latin-1")[len(self.prefix) :]
+        target = read_target(rest, query, max_id_bytes=self._max_id_bytes)
+        await self._admit(target)
+        if "text/event-stream" in headers.get("accept", "") and scope["method"] == "GET":
+            following = read_following(query, headers.get("last-event-id"))
+            await self._events.serve(target, following, receive, send)
+            return
+        store = self._realms.of(target.group.stream).store
+        window = read_window(query, self._limits.max_window)
+        reading = await _read(store, target, window, self._limits)
+        await _answer(reading, store.epoch, headers, scope["method"], send)
+
+    async def _admit(self, target: Target) -> None:
+        """Ask the project's rule.
+
+        :raises HeadwaterError: it says no, or there is no such stream.
+        """
+        answer: asyncio.Future[HeadwaterError | None] = asyncio.get_running_loop().create_future()
+        admissions = Admissions(self._gate, None, limit=1)
+        try:
+            admissions.ask(target.group, target.item, answer.set_result)
+            error = await answer
+        finally:
+            admissions.close()
+        if error is not None:
+            raise error
+
+
+class Reading(NamedTuple):
+    """What a plain GET answers: the version for its tag, and the JSON."""
+
+    version: int
+    body: bytes
+
+
+async def _read(store: Store, target: Target, window: Window | None, limits: StreamSettings) -> Reading:
+    """The item, the group, or a window of it.
+
+    :raises UnknownItem: there is no such item.
+    :raises TooLarge: the group is larger than plain HTTP answers whole.
+    :raises StoreUnavailable: the store cannot be read.
+    """
+    if target.item is not None:
+        found = await read_snapshot(store, target.group, target.item)
+        if not found.items:
+            raise UnknownItem(f"There is no item {target.item!r} in this group.", id=target.item)
+        return Reading(found.items[0].version, found.items[0].data)
+    epoch = orjson.dumps(store.epoch)
+    if window is None:
+        whole = await read_snapshot(store, target.group, max_bytes=limits.max_snapshot_bytes)
+        return Reading(whole.version, _group(whole.items, whole.version, epoch))
+    before, size = window.before, limits.page_bytes
+    page = await store.window(target.group, before=before, limit=window.limit, limit_bytes=size)
+    older = None if page.complete else page.items[0].created
+    paging = b',"before":%b' % orjson.dumps(older)
+    return Reading(page.through, _group(page.items, page.through, epoch, paging))
+
+
+def _group(items: Sequence[Item], version: int, epoch: bytes, paging: bytes = b"") -> bytes:
+    joined = b",".join([item.data for item in items])
+    return b'{"items":[%b],"version":%d,"epoch":%b%b}' % (joined, version, epoch, paging)
+
+
+async def _answer(reading: Reading, epoch: str, headers: dict[str, str], method: str, send: Send) -> None:
+    """Send a reading, or 304 where the client has it."""
+    tag = f'"{epoch}.{reading.version}"'
+    known = [one.strip().removeprefix("W/") for one in headers.get("if-none-match", "").split(",")]
+    fresh = [(b"etag", tag.encode()), (b"cache-control", b"no-cache")]
+    if tag in known or "*" in known:
+        await send({"type": "http.response.start", "status": 304, "headers": fresh})
+        await send({"type": "http.response.body", "body": b""})
+        return
+    length = str(len(reading.body)).encode()
+    fresh += [(b"content-type", b"application/json"), (b"content-length", length)]
+    await send({"type": "http.response.start", "status": 200, "headers": fresh})
+    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else reading.body})

@@ -1,0 +1,271 @@
+"""One WebSocket, by RFC 6455, on the HTTP port. Owns the handshake, closing, and back pressure.
+
+uvicorn hands over the live transport of an upgraded request to this class (its `ws=` setting). The handshake
+is the `websockets` library's; frames that come in are read by `inbound.py`; those that go out come ready-made
+and shared, and go to the transport in one write. Knows nothing of streams: what a message means is the
+session's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, Protocol, cast
+
+from websockets.frames import Close, CloseCode, Frame, Opcode
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from headwater.config import SocketSettings
+from headwater.server.live.inbound import Closing, Inbound, Ping, Violation
+
+_quiet = logging.getLogger("headwater.socket.handshake")  # The library's log lines; off: they hold user data.
+_quiet.addHandler(logging.NullHandler())
+_quiet.propagate = False
+
+
+CLOSING_SECONDS = 2.0
+"""How long a client may take to answer a close and to read what was sent before it; then it is cut off."""
+
+
+class Session(Protocol):
+    """What a socket's messages mean."""
+
+    def message(self, text: str) -> None:
+        """A whole text message came."""
+        ...
+
+    def filled(self) -> None:
+        """The socket takes no frames from now on."""
+        ...
+
+    def drained(self) -> None:
+        """The socket can take frames again."""
+        ...
+
+    def closed(self) -> None:
+        """The socket is ending: it takes no more frames. Called once."""
+        ...
+
+
+class Opening(Protocol):
+    """Decides about handshakes and makes sessions; one for the whole server."""
+
+    settings: SocketSettings
+    sockets: set[WebSocket]
+
+    def refuse(self, request: Request) -> tuple[HTTPStatus, str] | None:
+        """Why this handshake is refused, or None."""
+        ...
+
+    def select(self, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+        """The subprotocol to speak of those that the client offers."""
+        ...
+
+    def session(self, socket: WebSocket, request: Request) -> Session:
+        """The session of a socket that has just opened."""
+        ...
+
+
+class WebSocket(asyncio.Protocol):
+    """One socket. It is a Subscriber with an outlet: feeds offer frames to it, or write them."""
+
+    __slots__ = (
+        "_deadline",
+        "_inbound",
+        "_opening",
+        "_server_connections",
+        "_session",
+        "full_since",
+        "heard",
+        "pinged",
+        "transport",
+    )
+
+    def __init__(self, opening: Opening, server_connections: set[Any]) -> None:
+        self._opening = opening
+        self._server_connections = server_connections
+        self._session: Session | None = None
+        self._inbound: Inbound | None = None
+        """Set while frames are read: from the handshake until the client's close frame or its first fault."""
+        self._deadline: asyncio.TimerHandle | None = None
+        """Set once the socket is ending: when it is cut off."""
+        self.full_since: float | None = None
+        """Monotonic time since when the socket takes no frames, because its buffer is above its high-water
+        mark or because it is ending; None while it does."""
+        self.heard = 0.0
+        """Monotonic time of the last bytes from the client."""
+        self.pinged: float | None = None
+        """Monotonic time of a ping that nothing was heard after."""
+
+    # --- the transport's side -------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take over the transport of an upgraded request."""
+        self.transport = cast(asyncio.Transport, transport)
+        high = self._opening.settings.high_water_bytes
+        self.transport.set_write_buffer_limits(high=high, low=high // 4)
+        self._server_connections.add(self)
+        self._opening.sockets.add(self)
+        self.heard = asyncio.get_running_loop().time()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The transport is gone."""
+        self._server_connections.discard(self)
+        self._opening.sockets.discard(self)
+        self._end()
+        if self._deadline is not None:
+            self._deadline.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the client: the request's head first, whole as uvicorn gives it, then frames."""
+        self.heard = asyncio.get_running_loop().time()
+        self.pinged = None
+        if self._inbound is not None:
+            self._receive(self._inbound, data)
+        elif self._deadline is None:
+            self._shake(data)
+
+    def eof_received(self) -> None:
+        """The client has closed its side; so do we, once it has read what was sent."""
+        self._end()
+
+    def pause_writing(self) -> None:
+        """The buffer is above the high-water mark: `offer` refuses from now on, and nothing more is read, so
+        that a client cannot make the server pile up answers."""
+        self.full_since = asyncio.get_running_loop().time()
+        if self._deadline is None and not self.transport.is_closing():
+            self.transport.pause_reading()
+        if self._session is not None:
+            self._session.filled()
+
+    def resume_writing(self) -> None:
+        """The buffer has drained."""
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+        if self._deadline is not None:
+            return
+        self.full_since = None
+        self.heard = asyncio.get_running_loop().time()  # It reads: the pong timeout begins anew.
+        if self._session is not None:
+            self._session.drained()
+
+    def shutdown(self) -> None:
+        """uvicorn's word that the server stops: say so to the client and close."""
+        self.close(CloseCode.SERVICE_RESTART, "the server is restarting")
+
+    # --- the server's side ----------------------------------------------------------------------------------
+
+    @property
+    def outlet(self) -> asyncio.Transport:
+        """Where frames go."""
+        return self.transport
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it takes no frames now."""
+        return self.full_since is not None
+
+    def offer(self, frames: bytes) -> bool:
+        """Take frames unless the client is slow; see Subscriber."""
+        if self.full_since is not None:
+            return False
+        self.transport.write(frames)
+        return True
+
+    def ping(self, now: float) -> None:
+        """Send a ping, to be answered before the ping timeout."""
+        if self._deadline is None:
+            self.pinged = now
+            self._control(Opcode.PING, b"")
+
+    def close(self, code: int, reason: str) -> None:
+        """Close with a code and a reason that the client sees. The connection ends when it has answered."""
+        if self._deadline is None:
+            self._control(Opcode.CLOSE, Close(code, reason).serialize())
+            self._end()
+
+    def abort(self) -> None:
+        """Let go at once, without what is still buffered."""
+        self.transport.abort()
+
+    # --- the handshake --------------------------------------------------------------------------------------
+
+    def _shake(self, head: bytes) -> None:
+        """Answer the request, and open the session if the answer is yes."""
+        opening = self._opening
+        library = ServerProtocol(select_subprotocol=lambda _, offered: opening.select(offered), logger=_quiet)
+        library.receive_data(head)
+        for request in library.events_received():
+            if isinstance(request, Request):
+                refused = opening.refuse(request)
+                response = library.accept(request) if refused is None else library.reject(*refused)
+                library.send_response(response)
+                self._answer(library)
+                if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+                    self._inbound = Inbound(opening.settings.max_frame_bytes)
+                    self._session = opening.session(self, request)
+                    return
+        self._answer(library)
+        self._end()
+
+    def _answer(self, library: ServerProtocol) -> None:
+        for data in library.data_to_send():
+            if data:
+                self.transport.write(data)
+            else:
+                self._finish_writing()
+
+    # --- frames in ------------------------------------------------------------------------------------------
+
+    def _receive(self, inbound: Inbound, data: bytes) -> None:
+        try:
+            for arrival in inbound.feed(data):
+                if isinstance(arrival, str):
+                    if self._session is not None:
+                        self._session.message(arrival)
+                elif isinstance(arrival, Ping):
+                    self._control(Opcode.PONG, arrival.payload)
+                else:
+                    self._answer_close(arrival)
+                    return
+        except Violation as violation:
+            self._inbound = None
+            self.close(violation.code, violation.reason)
+            self._finish_writing()
+
+    def _answer_close(self, closing: Closing) -> None:
+        """Both sides have said goodbye, or do now: the server ends the connection, once all is sent."""
+        self._inbound = None
+        if self._deadline is None:
+            self._control(Opcode.CLOSE, closing.payload)
+            self._end()
+        self.transport.close()
+
+    def _control(self, opcode: Opcode, payload: bytes) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(Frame(opcode, payload).serialize(mask=False))
+
+    def _finish_writing(self) -> None:
+        if self.transport.can_write_eof() and not self.transport.is_closing():
+            self.transport.write_eof()
+
+    def _end(self) -> None:
+        """Take no more frames, and give the client a moment to read the last ones.
+
+        Until it has closed its side too, or the moment is over, the connection stays and what comes is thrown
+        away: data that meets a closed connection is answered by a reset, which can overtake the close frame.
+        """
+        if self._deadline is not None:
+            return
+        loop = asyncio.get_running_loop()
+        self._deadline = loop.call_later(CLOSING_SECONDS, self.transport.abort)
+        self.full_since = loop.time()
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+        session, self._session = self._session, None
+        if session is not None:
+            session.closed()

@@ -1,0 +1,240 @@
+"""The sources of a project at one moment: which files there are, and the bytes of those that workers import.
+
+Owns the search on the disk: the folders skipped, the name forms of step and stream files, the limits. Knows
+nothing of what the files declare (`discover.py`) and imports none of them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from headwater.config import StepSettings
+from headwater.steps.project.declare import Problem
+
+IGNORED = frozenset({"node_modules", "venv", "__pycache__", "site-packages"})
+"""Folders never entered, beside hidden ones and those that hold a virtual environment."""
+
+LANGUAGES: Mapping[str, str] = {
+    ".py": "python",
+    ".ts": "node",
+    ".mts": "node",
+    ".cts": "node",
+    ".js": "node",
+    ".mjs": "node",
+    ".cjs": "node",
+}
+"""Which language a file is written in, by its suffix."""
+
+_ALSO_READ: Mapping[str, str] = {".tsx": "node", ".jsx": "node", ".json": "node"}
+"""Files that declare nothing and that sources of a language may import."""
+_AT_THE_TOP = re.compile(r"(?:package|[jt]sconfig(?:\.[\w.-]+)?)\.json\Z")
+"""Of the JSON files outside the folders of steps, those that tell how to read the sources."""
+_TYPES = re.compile(r"\.d\.[cm]?ts\Z")
+MAX_JSON_BYTES = 1024 * 1024
+"""The largest JSON file that counts as a source; larger ones are data, read from the disk when imported."""
+
+_KINDS = ("step", "stream")
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """One snapshot. Paths are relative to the project, with `/`, in path order.
+
+    `files` holds the bytes of every source file; `declaring` the paths of the files whose names make them
+    step or stream files; `problems` what could not be read or was left out.
+    """
+
+    files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    declaring: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages of the step and stream files."""
+        return tuple(sorted({language_of(path) for path in self.declaring}))
+
+    def declaring_in(self, language: str) -> tuple[str, ...]:
+        """The step and stream files of one language."""
+        return tuple(path for path in self.declaring if language_of(path) == language)
+
+    def files_for(self, language: str) -> Mapping[str, bytes]:
+        """The files that workers of one language may import."""
+        return {path: content for path, content in self.files.items() if _reader_of(path) == language}
+
+    def with_files_of(self, before: Sources, paths: Iterable[str]) -> Sources:
+        """The same snapshot with some files as they were in an earlier one."""
+        back = {path: before.files[path] for path in paths if path in before.files}
+        declaring = {*self.declaring, *(path for path in before.declaring if path in back)}
+        files = dict(sorted({**self.files, **back}.items()))
+        return Sources(files, tuple(sorted(declaring)), self.problems)
+
+    def changed_since(self, before: Sources) -> frozenset[str]:
+        """The files whose bytes are not those of an earlier snapshot, the deleted ones among them."""
+        paths = self.files.keys() | before.files.keys()
+        return frozenset(path for path in paths if self.files.get(path) != before.files.get(path))
+
+
+def language_of(path: str) -> str:
+    """ "python", "node", or "" for a file that no worker runs."""
+    return LANGUAGES.get(PurePosixPath(path).suffix, "")
+
+
+def is_source(name: str) -> bool:
+    """Whether a file of this name may be read by workers."""
+    return bool(_reader_of(name))
+
+
+def _reader_of(path: str) -> str:
+    """The language whose workers get a file; files that only declare types are nobody's."""
+    if _TYPES.search(path):
+        return ""
+    return language_of(path) or _ALSO_READ.get(PurePosixPath(path).suffix, "")
+
+
+def declares(path: str, folders: Iterable[str]) -> bool:
+    """Whether a file, by folder and name, declares a step or a stream."""
+    stem = PurePosixPath(path).stem
+    named = any(len(stem) > len(kind) + 1 and stem.endswith((f".{kind}", f"_{kind}")) for kind in _KINDS)
+    return named and bool(language_of(path)) and any(_inside(path, folder) for folder in folders)
+
+
+def _inside(path: str, folder: str) -> bool:
+    clean = _clean(folder)
+    return not clean or path.startswith(f"{clean}/")
+
+
+def _clean(folder: str) -> str:
+    """A folder without dots and slashes around it; "" for the project itself."""
+    clean = PurePosixPath(folder).as_posix().strip("/")
+    return "" if clean == "." else clean
+
+
+def is_ignored(name: str) -> bool:
+    """Whether a folder of this name is never entered."""
+    return name in IGNORED or name.startswith(".")
+
+
+def snapshot(root: Path, settings: StepSettings) -> Sources:
+    """Read the project's sources. Blocks on the disk: call it in a thread.
+
+    Never raises for what it finds: a file that cannot be read, or is one too many, becomes a problem.
+    """
+    public = _clean(settings.public)
+    paths = sorted(path for path in _walk(root) if not (public and path.startswith(f"{public}/")))
+    declaring = tuple(path for path in paths if declares(path, settings.folders))
+    return _Reading(root, settings).read(_by_need(paths, declaring, settings), declaring)
+
+
+def _by_need(paths: list[str], declaring: tuple[str, ...], settings: StepSettings) -> list[str]:
+    """The files to read, those that declare something first, so that a limit cuts the others.
+
+    Files of Node only where Node is needed: a page brings many that no step imports.
+    """
+    wanted = set(declaring)
+    languages = {"python", *(language_of(path) for path in declaring)}
+    read = (path for path in paths if _reader_of(path) in languages and _counts(path, settings))
+    return sorted(read, key=lambda path: (path not in wanted, not _is_required(path, settings), path))
+
+
+def _counts(path: str, settings: StepSettings) -> bool:
+    """Whether a file is a source, and not data."""
+    return not path.endswith(".json") or bool(_AT_THE_TOP.match(path)) or _is_in_folders(path, settings)
+
+
+def _is_required(path: str, settings: StepSettings) -> bool:
+    """Whether leaving a file out is a fault. Other files of Node are found on the disk."""
+    return path.endswith(".py") or (bool(language_of(path)) and _is_in_folders(path, settings))
+
+
+def _is_in_folders(path: str, settings: StepSettings) -> bool:
+    return any(_inside(path, folder) for folder in settings.folders)
+
+
+class _Reading:
+    """Reads files within the limits, and notes what was left out."""
+
+    def __init__(self, root: Path, settings: StepSettings) -> None:
+        self._root = root
+        self._settings = settings
+        self._room = settings.max_source_bytes
+        self._files: dict[str, bytes] = {}
+        self._problems: list[Problem] = []
+        self._left_out: list[str] = []
+
+    def read(self, paths: list[str], declaring: tuple[str, ...]) -> Sources:
+        """Read all that fits, in the order given."""
+        for path in paths:
+            try:
+                self._read(path)
+            except OSError as fault:
+                self._problems.append(_unreadable(path, fault))
+        if self._left_out:
+            self._problems.append(_too_much(self._left_out, self._settings))
+        return Sources(dict(sorted(self._files.items())), declaring, tuple(self._problems))
+
+    def _read(self, path: str) -> None:
+        file = self._root / path
+        full = len(self._files) >= self._settings.max_files
+        size = 0 if full else file.stat().st_size
+        if path.endswith(".json") and size > MAX_JSON_BYTES:
+            return
+        data = None if full or size > self._room else file.read_bytes()
+        if data is not None and len(data) <= self._room:
+            self._room -= len(data)
+            self._files[path] = data
+        elif _is_required(path, self._settings):
+            self._left_out.append(path)
+
+
+def _unreadable(path: str, fault: OSError) -> Problem:
+    reason = fault.strerror or type(fault).__name__
+    return Problem("error", "FILE_UNREADABLE", f"The file cannot be read: {reason}", file=path)
+
+
+def _too_much(paths: list[str], settings: StepSettings) -> Problem:
+    mib = settings.max_source_bytes / (1024 * 1024)
+    return Problem(
+        "error",
+        "TOO_MANY_SOURCES",
+        f"{len(paths)} source files are left out: a project may have {settings.max_files} of them, "
+        f"{mib:g} MiB together",
+        file=paths[0],
+        hint="Move what is no source of this project elsewhere or into a hidden folder, or raise "
+        "steps.max_files and steps.max_source_bytes.",
+    )
+
+
+def _walk(root: Path) -> Iterator[str]:
+    """Every file that may matter, relative to the root. Follows links, enters no folder twice."""
+    seen: set[tuple[int, int]] = set()
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(root / folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+            status = (root / folder).stat()
+        except OSError:
+            continue
+        place = (status.st_dev, status.st_ino)
+        if place in seen or (folder and any(entry.name == "pyvenv.cfg" for entry in entries)):
+            continue
+        seen.add(place)
+        for entry in entries:
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if _is_folder(entry):
+                if not is_ignored(entry.name):
+                    waiting.append(path)
+            elif is_source(entry.name) and not entry.name.startswith("."):
+                yield path
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False

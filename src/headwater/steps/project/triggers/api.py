@@ -1,0 +1,106 @@
+"""Steps of type `api`: a route, a body schema, response schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast, get_args
+
+from headwater.steps.project.declare import ApiStep, JsonSchema, Method
+from headwater.steps.project.paths import check_path
+from headwater.steps.project.shape import (
+    SCHEMA,
+    TEXTS,
+    TOPICS,
+    Fault,
+    Key,
+    is_object,
+    required,
+    schema_fault,
+    suggestion,
+)
+from headwater.steps.project.triggers.base import COMMON, Entry, Trigger, shared
+
+METHODS: tuple[str, ...] = get_args(Method)
+
+
+def _is_query_params(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        is_object(one)
+        and isinstance(one.get("name"), str)
+        and isinstance(one.get("description", ""), str | None)
+        for one in cast("list[Any]", value)
+    )
+
+
+def _is_status(key: str) -> bool:
+    return key.isdecimal() and 100 <= int(key) <= 599
+
+
+def _faults(config: Mapping[str, Any]) -> list[Fault]:
+    faults = [*_method_faults(config.get("method")), *_path_faults(config.get("path"))]
+    body = schema_fault("bodySchema", config.get("bodySchema"))
+    responses = cast("Mapping[str, Any]", config.get("responseSchema") or {})
+    faults += [body] if body else []
+    for status, schema in responses.items() if is_object(responses) else ():
+        faults += _response_faults(status, schema)
+    return faults
+
+
+def _method_faults(method: Any) -> list[Fault]:
+    if not isinstance(method, str) or method in METHODS:
+        return []
+    hint = f'Write "{method.upper()}".' if method.upper() in METHODS else suggestion(method, METHODS)
+    return [Fault("error", "method", f'"method" must be one of {", ".join(METHODS)}, not "{method}"', hint)]
+
+
+def _path_faults(path: Any) -> list[Fault]:
+    reason = check_path(path) if isinstance(path, str) else None
+    return [Fault("error", "path", f'"path" cannot be served: {reason}')] if reason else []
+
+
+def _response_faults(status: str, schema: Any) -> list[Fault]:
+    key = f"responseSchema.{status}"
+    if not _is_status(status):
+        message = f'"responseSchema" maps HTTP statuses to schemas; "{status}" is no status and is ignored'
+        return [Fault("warning", key, message)]
+    if schema is not None and not is_object(schema):
+        return [Fault("error", key, f'"{key}" must be {SCHEMA.allowed}')]
+    fault = schema_fault(key, schema)
+    return [fault] if fault else []
+
+
+def _declare(entry: Entry) -> ApiStep:
+    config = entry.config
+    responses = cast("Mapping[str, JsonSchema]", config.get("responseSchema") or {})
+    params = cast("list[dict[str, str | None]]", config.get("queryParams") or [])
+    return ApiStep(
+        **shared(entry),
+        path=config["path"],
+        method=config["method"],
+        body_schema=config.get("bodySchema") or None,
+        response_schemas={
+            int(status): schema for status, schema in responses.items() if schema and _is_status(status)
+        },
+        query_params=tuple((one["name"] or "", one.get("description") or "") for one in params),
+        middleware=entry.middleware,
+    )
+
+
+TRIGGER = Trigger(
+    type="api",
+    keys={
+        **COMMON,
+        "path": Key('text such as "/orders/:id"', lambda value: isinstance(value, str), required=True),
+        "method": Key(f"one of {', '.join(METHODS)}", lambda value: isinstance(value, str), required=True),
+        "emits": required(TOPICS),
+        "bodySchema": SCHEMA,
+        "responseSchema": Key("an object that maps statuses to JSON Schemas", is_object),
+        "queryParams": Key("a list of {name, description}", _is_query_params),
+        "middleware": Key("a list of functions", lambda _value: True),
+        "virtualEmits": TOPICS,
+        "virtualSubscribes": TOPICS,
+        "includeFiles": TEXTS,
+    },
+    declare=_declare,
+    faults=_faults,
+)

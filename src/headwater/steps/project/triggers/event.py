@@ -1,0 +1,87 @@
+"""Steps of type `event`: the topics they subscribe to, their input, and how their queue behaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from headwater.steps.project.declare import EventStep
+from headwater.steps.project.shape import (
+    OBJECT,
+    SCHEMA,
+    TEXTS,
+    TOPICS,
+    Fault,
+    Key,
+    check,
+    is_object,
+    required,
+    schema_fault,
+)
+from headwater.steps.project.triggers.base import COMMON, Entry, Trigger, shared
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+_NUMBER = Key("a number of at least 0", _is_number)
+_INFRASTRUCTURE = {
+    "handler": {"ram": _NUMBER, "cpu": _NUMBER, "timeout": _NUMBER},
+    "queue": {
+        "type": Key('"fifo" or "standard"', lambda value: value in ("fifo", "standard")),
+        "maxRetries": _NUMBER,
+        "visibilityTimeout": _NUMBER,
+        "delaySeconds": _NUMBER,
+        "concurrency": _NUMBER,
+    },
+}
+
+
+def _faults(config: Mapping[str, Any]) -> list[Fault]:
+    fault = schema_fault("input", config.get("input"))
+    return ([fault] if fault else []) + _infrastructure_faults(config.get("infrastructure"))
+
+
+def _infrastructure_faults(infrastructure: Any) -> list[Fault]:
+    if not is_object(infrastructure):
+        return []
+    given = cast("dict[str, Any]", infrastructure)
+    sections = dict.fromkeys(_INFRASTRUCTURE, OBJECT)
+    faults = _inside("infrastructure", check(given, sections, of="infrastructure", elsewhere={}))
+    for name, keys in _INFRASTRUCTURE.items():
+        section = given.get(name)
+        if is_object(section):
+            place = f"infrastructure.{name}"
+            faults += _inside(place, check(cast("dict[str, Any]", section), keys, of=place, elsewhere={}))
+    return faults
+
+
+def _inside(place: str, faults: list[Fault]) -> list[Fault]:
+    return [fault._replace(key=f"{place}.{fault.key}") for fault in faults]
+
+
+def _declare(entry: Entry) -> EventStep:
+    return EventStep(
+        **shared(entry),
+        subscribes=tuple(entry.config["subscribes"]),
+        input_schema=entry.config.get("input") or None,
+        infrastructure=entry.config.get("infrastructure") or {},
+    )
+
+
+TRIGGER = Trigger(
+    type="event",
+    keys={
+        **COMMON,
+        "subscribes": required(TEXTS),
+        "emits": required(TOPICS),
+        "input": SCHEMA,
+        "infrastructure": OBJECT,
+        "virtualEmits": TOPICS,
+        "virtualSubscribes": TOPICS,
+        "includeFiles": TEXTS,
+    },
+    declare=_declare,
+    faults=_faults,
+)

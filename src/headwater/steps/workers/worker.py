@@ -1,0 +1,257 @@
+"""One loaded worker: the invocations on it, its pulse, its end. Speaks the protocol, decides nothing.
+
+What to give it, when to doubt it and when to replace it is the pool's (`pool.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+from headwater.clock import Clock
+from headwater.errors import TimedOut, TooLarge, WorkerLost
+from headwater.model import Origin
+from headwater.protocol.workers import messages as protocol
+from headwater.protocol.workers.messages import Message
+from headwater.steps.workers.invocation import Calls, Invocation
+from headwater.steps.workers.process import Launch, WorkerProcess
+from headwater.steps.workers.pulse import Pulse
+
+log = logging.getLogger("headwater.steps")
+user_log = logging.getLogger("headwater.user")
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+
+
+class Listener(Protocol):
+    """What a worker tells whoever gives it work."""
+
+    def given_back(self, invocation: Invocation) -> None:
+        """An invocation was withdrawn before it started."""
+        ...
+
+    def finished(self, invocation: Invocation) -> None:
+        """An invocation has ended."""
+        ...
+
+    def relieved(self) -> None:
+        """The worker answers again."""
+        ...
+
+    def blocks(self, target: str, seconds: float) -> None:
+        """A step was seen to hold its worker's loop."""
+        ...
+
+
+class Worker:
+    """A worker that has loaded its generation. Made by `load`."""
+
+    def __init__(self, listener: Listener, late_calls: Calls, clock: Clock, *, stall_after: float) -> None:
+        self.pulse = Pulse(stall_after)
+        self.running: dict[int, Invocation] = {}
+        self.draining = False
+        self._listener = listener
+        self._late_calls = late_calls
+        self._clock = clock
+        self._process: WorkerProcess | None = None
+        loop = asyncio.get_running_loop()
+        self._manifest: asyncio.Future[dict[str, Any]] = loop.create_future()
+        self._receivers: dict[str, Callable[[Message], None]] = {
+            "hello": self._on_hello,
+            "manifest": self._on_manifest,
+            "started": self._on_started,
+            "call": self._on_call,
+            "result": self._on_result,
+            "withdrawn": self._on_withdrawn,
+            "pong": self._on_pong,
+            "log": self._on_log,
+            "blocked": self._on_blocked,
+        }
+
+    async def load(self, launch: Launch, message: Message, *, timeout: float) -> dict[str, Any]:
+        """Start the process and have it load the project; answers its manifest. Once.
+
+        :raises WorkerLost: it could not be started, or died while loading.
+        :raises TimedOut: it took longer than `timeout` seconds. The process is gone in every such case.
+        """
+        try:
+            self._process = await WorkerProcess.start(launch, self._receive)
+        except OSError as fault:
+            raise WorkerLost(f"A worker could not be started: {fault.strerror or fault}.") from fault
+        try:
+            self._process.send(message)
+            return await self._loaded(timeout)
+        except BaseException:
+            await self._process.end()
+            raise
+
+    async def _loaded(self, timeout: float) -> dict[str, Any]:
+        ended = self.ended
+        await asyncio.wait({self._manifest, ended}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        if self._manifest.done():
+            return self._manifest.result()
+        if ended.done():
+            raise WorkerLost(
+                f"A worker ended while it loaded the project ({ended.result()}).", output=self.last_words
+            )
+        raise TimedOut(
+            f"The project did not load within {timeout:g} s.",
+            hint="Something at the top of a file waits or computes; move it into the handler.",
+            seconds=timeout,
+        )
+
+    @property
+    def ended(self) -> asyncio.Future[str]:
+        """Done when the process is gone; says how it ended."""
+        assert self._process is not None
+        return self._process.ended
+
+    @property
+    def process(self) -> WorkerProcess:
+        """The process, once it is loaded."""
+        assert self._process is not None
+        return self._process
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid if self._process else 0
+
+    @property
+    def load_count(self) -> int:
+        """How many invocations are on it."""
+        return len(self.running)
+
+    @property
+    def stalled(self) -> bool:
+        """Whether its loop does not answer."""
+        return self.pulse.stalled
+
+    @property
+    def last_words(self) -> str:
+        """The last lines of its standard error."""
+        return "\n".join(self._process.last_words) if self._process else ""
+
+    def suspects(self) -> Iterator[str]:
+        """The targets whose code may hold its loop now."""
+        return (one.target for one in self.running.values() if one.started and not one.thread)
+
+    def announce(self, streams: Sequence[str]) -> None:
+        """Tell the names of all streams of the project."""
+        self._send(protocol.streams(streams))
+
+    def give(self, invocation: Invocation, *, thread: bool) -> None:
+        """Send an invocation; where something runs already a ping goes along, to learn of a blocked loop."""
+        invocation.thread = thread
+        if self.running and not self.pulse.asked:
+            self.ping()
+        try:
+            self._send(invocation.frame(invocation.task(thread=thread)))
+        except Exception as error:
+            # TooLarge, or values that are no JSON: the invocation's own fault, never the pool's.
+            invocation.fail(error)
+            return
+        self.running[invocation.id] = invocation
+
+    def ping(self) -> None:
+        """Ask for a sign of life."""
+        self._send(protocol.ping(self.pulse.ask(self._clock.monotonic())))
+
+    def withdraw_unstarted(self) -> None:
+        """Ask back what has not begun, once each."""
+        for invocation in self.running.values():
+            if not invocation.started and not invocation.withdrawing:
+                invocation.withdrawing = True
+                self._send(protocol.withdraw(invocation.id))
+
+    def cancel(self, invocation: Invocation, patience: float) -> None:
+        """Ask it to stop, within `patience` seconds; it stays on the worker until it has ended."""
+        if invocation.cancelled_at is None:
+            invocation.cancelled_at = self._clock.monotonic()
+            self._send(protocol.cancel(invocation.id, patience))
+
+    def drain(self) -> None:
+        """Give it nothing more; it ends once what runs on it has ended."""
+        if not self.draining:
+            self.draining = True
+            self._send(protocol.drain())
+
+    def kill(self, reason: str = "") -> None:
+        """End it now."""
+        if self._process is not None:
+            self._process.kill(reason)
+
+    def _send(self, message: Message) -> None:
+        if self._process is not None:
+            self._process.send(message)
+
+    def _reply(self, message: Message) -> None:
+        """Answer a call; an answer that fits no frame becomes an error."""
+        try:
+            self._send(message)
+        except TooLarge as error:
+            self._send(protocol.failure(message.header["id"], error))
+
+    def _receive(self, message: Message) -> None:
+        self._receivers[message.type](message)
+
+    def _on_hello(self, message: Message) -> None:
+        version = message.header["protocol"]
+        if version != protocol.PROTOCOL:
+            self.kill(f"it speaks version {version} of the protocol, not {protocol.PROTOCOL}")
+
+    def _on_manifest(self, message: Message) -> None:
+        if not self._manifest.done():
+            self._manifest.set_result(message.header)
+
+    def _on_started(self, message: Message) -> None:
+        invocation = self.running.get(message.header["id"])
+        if invocation is not None:
+            invocation.started = True
+
+    def _on_call(self, message: Message) -> None:
+        header = message.header
+        number = header["invocation"]
+        invocation = self.running.get(number) if number is not None else None
+        if invocation is not None:
+            invocation.calls.take(message, invocation.origin, self._reply)
+        else:
+            origin = Origin(header.get("step") or "", header.get("trace") or "")
+            self._late_calls.take(message, origin, self._reply)
+
+    def _on_result(self, message: Message) -> None:
+        invocation = self.running.pop(message.header["id"], None)
+        if invocation is not None:
+            invocation.finish(message)
+            self._listener.finished(invocation)
+
+    def _on_withdrawn(self, message: Message) -> None:
+        if not message.header["ok"]:
+            return
+        invocation = self.running.pop(message.header["id"], None)
+        if invocation is not None:
+            invocation.reset()
+            self._listener.given_back(invocation)
+
+    def _on_pong(self, message: Message) -> None:
+        for invocation in self.running.values():
+            invocation.holding = False
+        if self.pulse.answer(message.header["n"], self._clock.monotonic()):
+            self._listener.relieved()
+
+    def _on_log(self, message: Message) -> None:
+        header = message.header
+        level = _LEVELS.get(header["level"], logging.INFO)
+        fields = dict(header["fields"])
+        # A worker has no other place for it; in the log it stands below the line.
+        traceback = fields.pop("traceback") if isinstance(fields.get("traceback"), str) else ""
+        extra = {"step": header["step"], "trace": header["trace"], "fields": fields, "traceback": traceback}
+        user_log.log(level, "%s", header["message"], extra=extra)
+
+    def _on_blocked(self, message: Message) -> None:
+        invocation = self.running.get(message.header["id"])
+        if invocation is not None:
+            invocation.holding = True
+            self._listener.blocks(invocation.target, message.header["seconds"])

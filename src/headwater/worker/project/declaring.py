@@ -1,0 +1,216 @@
+"""What the project's step and stream files declare -> the manifest. Owns which files count and what is wrong
+with each; whether a config makes sense is for the server to judge."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
+from typing import Any, NamedTuple, cast
+
+from headwater.errors import HeadwaterError
+from headwater.worker.chain import Link, links
+from headwater.worker.faults import describe, frames, innermost, traceback_text
+from headwater.worker.project.files import Sources
+from headwater.worker.project.importing import Importer
+from headwater.worker.project.schemas import ConfigNotJson, plain_config
+
+LANGUAGE = "python"
+RUNNABLE = frozenset({"api", "event", "cron"})
+"""Step types that need a handler."""
+
+_STEP_ENDINGS = ("_step.py", ".step.py")
+_STREAM_ENDINGS = ("_stream.py", ".stream.py")
+_CONFIG_LINE = re.compile(rb"^config\b[^=\n]*=(?!=)", re.MULTILINE)
+_ACCESS_NAMES = ("can_access", "canAccess")
+
+
+class Missing(HeadwaterError):
+    """A file lacks what its name promises; `code` says what."""
+
+    def __init__(self, code: str, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.__dict__["code"] = code
+
+
+class Declared(NamedTuple):
+    """What the files gave: the entries of the manifest, and the functions to run, by file."""
+
+    steps: list[dict[str, Any]]
+    streams: list[dict[str, Any]]
+    problems: list[dict[str, Any]]
+    chains: dict[str, tuple[Link, ...]]
+    access: dict[str, Link]
+
+
+def declare(importer: Importer) -> Declared:
+    """Import every declaring file in turn; a broken one becomes a problem and the rest goes on."""
+    declared = Declared([], [], [], {}, {})
+    for path in sorted(importer.sources.files):
+        kind = _kind(importer.sources, path)
+        if kind is not None:
+            _declare_file(importer, path, kind, declared)
+    return declared
+
+
+def _kind(sources: Sources, path: str) -> Callable[[_File, Declared], None] | None:
+    if not any(path.startswith(f"{folder}/") or folder in {"", "."} for folder in sources.folders):
+        return None
+    name = path.rpartition("/")[2]
+    if name.endswith(_STEP_ENDINGS):
+        return _declare_step
+    return _declare_stream if name.endswith(_STREAM_ENDINGS) else None
+
+
+class _File(NamedTuple):
+    """An imported file: its path, its module, the line of its config, and the config itself."""
+
+    path: str
+    module: ModuleType
+    line: int | None
+    config: Mapping[Any, Any]
+
+    def entry(self, config: dict[str, Any], **more: Any) -> dict[str, Any]:
+        line = {} if self.line is None else {"line": self.line}
+        return {"file": self.path, "language": LANGUAGE, "config": config, **more, **line}
+
+
+def _declare_file(
+    importer: Importer, path: str, kind: Callable[[_File, Declared], None], declared: Declared
+) -> None:
+    try:
+        module = importer.load(path)
+    except BaseException as error:
+        declared.problems.append(_import_problem(importer, path, error))
+        return
+    line = _config_line(importer.sources.files[path])
+    try:
+        kind(_File(path, module, line, _config(module)), declared)
+    except HeadwaterError as error:
+        declared.problems.append(_problem(path, error, line))
+    except Exception as error:  # user objects may fail in ways of their own when they are looked at
+        fault = ConfigNotJson(f"The config cannot be read: {describe(error)}")
+        declared.problems.append({**_problem(path, fault, line), "traceback": traceback_text(error)})
+
+
+def _config_line(source: bytes) -> int | None:
+    found = _CONFIG_LINE.search(source)
+    return None if found is None else source.count(b"\n", 0, found.start()) + 1
+
+
+def _config(module: ModuleType) -> Mapping[Any, Any]:
+    config: Any = getattr(module, "config", None)
+    if isinstance(config, Mapping):
+        return cast(Mapping[Any, Any], config)
+    said = "is missing" if config is None else f"is a {type(config).__name__}, not a dict"
+    raise Missing(
+        "CONFIG_MISSING", f"The file's config {said}.", hint='Write config = {"name": ...} in the file.'
+    )
+
+
+def _declare_step(file: _File, declared: Declared) -> None:
+    middleware = _middleware(file.config)
+    kind: Any = file.config.get("type")
+    handler: Any = getattr(file.module, "handler", None)
+    if kind in RUNNABLE and not callable(handler):
+        raise Missing(
+            "HANDLER_MISSING", _no_handler(handler), hint="Write `async def handler(...)` in the file."
+        )
+    config = plain_config({key: value for key, value in file.config.items() if key != "middleware"})
+    chain = links([*middleware, handler]) if callable(handler) else ()
+    if chain:
+        declared.chains[file.path] = chain
+    more = {"async": bool(chain) and chain[-1].is_async, "middleware": len(middleware)}
+    declared.steps.append(file.entry(config, type=kind if isinstance(kind, str) else "", **more))
+
+
+def _no_handler(handler: Any) -> str:
+    if handler is None:
+        return "The file has no function named handler."
+    return f"The file's handler is a {type(handler).__name__}, not a function."
+
+
+def _middleware(config: Mapping[Any, Any]) -> list[Callable[..., Any]]:
+    given: Any = config.get("middleware")
+    if given is None:
+        return []
+    if not isinstance(given, list | tuple):
+        raise ConfigNotJson("config.middleware must be a list of functions.")
+    for index, function in enumerate(cast(list[Any], given)):
+        if not callable(function):
+            raise ConfigNotJson(f"config.middleware[{index}] is a {type(function).__name__}, not a function.")
+    return list(cast(list[Callable[..., Any]], given))
+
+
+def _declare_stream(file: _File, declared: Declared) -> None:
+    access = _access(file)
+    config = plain_config(_without_functions(file.config))
+    if access is not None:
+        declared.access[file.path] = links([access])[0]
+    declared.streams.append(file.entry(config, access=access is not None))
+
+
+def _access(file: _File) -> Callable[..., Any] | None:
+    """The access function, from the config or the file. One that is no function is an error: never open a
+    stream that somebody meant to close."""
+    for name in _ACCESS_NAMES:
+        for given in (file.config.get(name), getattr(file.module, name, None)):
+            if callable(given):
+                return given
+            if given is not None:
+                raise ConfigNotJson(f"{name} is a {type(given).__name__}, not a function.")
+    return None
+
+
+def _without_functions(config: Mapping[Any, Any]) -> dict[Any, Any]:
+    """The config without its access function and the factory of a custom storage."""
+    kept = {key: value for key, value in config.items() if key not in _ACCESS_NAMES}
+    base: Any = kept.get("baseConfig")
+    if isinstance(base, Mapping):
+        inner = cast(Mapping[Any, Any], base).items()
+        kept["baseConfig"] = {key: value for key, value in inner if key != "factory"}
+    return kept
+
+
+# --- problems ---
+
+
+def _problem(path: str, error: HeadwaterError, line: int | None) -> dict[str, Any]:
+    members = {"file": path, "code": error.code, "message": error.message, "involved": [path]}
+    if error.hint:
+        members["hint"] = error.hint
+    return members if line is None else {**members, "line": line}
+
+
+def _import_problem(importer: Importer, path: str, error: BaseException) -> dict[str, Any]:
+    sources = importer.sources
+    way = importer.way_of(error)
+    place = innermost(error, lambda filename: sources.relative(filename) is not None)
+    file = (sources.relative(place[0]) if place else None) or (way[-1] if way else path)
+    code = "SYNTAX_ERROR" if isinstance(error, SyntaxError) else "IMPORT_FAILED"
+    involved = dict.fromkeys([path, *way, file, *_others(sources, error)])
+    members = {"file": file, "code": code, "message": describe(error), "involved": list(involved)}
+    if hint := _hint(sources, error):
+        members["hint"] = hint
+    if code != "SYNTAX_ERROR":
+        members["traceback"] = traceback_text(error)
+    return {**members, "line": place[1]} if place else members
+
+
+def _others(sources: Sources, error: BaseException) -> Iterator[str]:
+    """Further files that the fault may lie in: those of the traceback, and the one that lacks a name."""
+    owner: Any = getattr(error, "path", None) or getattr(getattr(error, "obj", None), "__file__", None)
+    for filename in (*(place[0] for place in frames(error.__traceback__)), owner):
+        if isinstance(filename, str) and (path := sources.relative(filename)) is not None:
+            yield path
+
+
+def _hint(sources: Sources, error: BaseException) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        top = error.name.partition(".")[0]
+        if top in sources.by_name:
+            return "No file of the project has that name."
+        return f'If "{top}" is a package, install it where headwater runs.'
+    if isinstance(error, SystemExit):
+        return "The file ends the process while it is imported; nothing may do that at import."
+    return ""

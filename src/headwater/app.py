@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
@@ -21,14 +21,14 @@ from websockets.http11 import Request
 
 from headwater.clock import Stamps, SystemClock
 from headwater.config import Settings
-from headwater.errors import HeadwaterError, InvalidInput, UnknownStream
-from headwater.model import GroupKey
+from headwater.errors import HeadwaterError, InvalidInput
 from headwater.protocol.clients.v0 import V0Wire
 from headwater.protocol.clients.v1 import SUBPROTOCOL
 from headwater.schema import Schema
 from headwater.server.http import client_script
 from headwater.server.http.app import build_http_app
 from headwater.server.listen.serve import HttpServer
+from headwater.server.live.gate import StreamGate
 from headwater.server.live.keepalive import keep
 from headwater.server.live.opening import SocketOpening
 from headwater.server.live.session_v0 import V0Session
@@ -43,7 +43,7 @@ from headwater.storage.memory import MemoryStore
 from headwater.storage.open import open_store
 from headwater.streams.commits import CommitQueue
 from headwater.streams.presence import Presence
-from headwater.streams.realm import PRESENCE, Realm, Realms
+from headwater.streams.realm import Realm, Realms
 from headwater.streams.writer import Writer
 
 log = logging.getLogger("headwater.app")
@@ -55,37 +55,6 @@ STAMP_SECONDS = 0.5
 """How often; after a crash the next process begins a second above what was kept."""
 
 OnProject = Callable[[Project], None]
-
-
-class StreamGate:
-    """The project's answer to who may subscribe to what: open streams are open, others ask their access
-    function."""
-
-    def __init__(self, access: Callable[[str, str, str | None, Any], Awaitable[bool]]) -> None:
-        self._access = access
-        self._guarded: dict[str, bool] = {}
-        self._with_presence: frozenset[str] = frozenset()
-
-    def declare(self, streams: tuple[StreamDeclaration, ...]) -> None:
-        """Take these streams instead of those before."""
-        self._guarded = {stream.name: stream.access for stream in streams}
-        self._with_presence = frozenset(stream.name for stream in streams if stream.presence)
-
-    def admit(self, group: GroupKey, item: str | None, auth: Any) -> Awaitable[bool] | None:
-        """See Gate. Who is there is for those who may subscribe to the stream itself."""
-        stream = group.stream.removesuffix(PRESENCE)
-        guarded = self._guarded.get(stream)
-        if guarded is None or (stream != group.stream and stream not in self._with_presence):
-            raise UnknownStream(
-                f"There is no stream named {group.stream!r}.",
-                hint="`headwater routes` lists the streams of the project.",
-                stream=group.stream,
-            )
-        return (
-            self._access(stream, group.group, item if stream == group.stream else None, auth)
-            if guarded
-            else None
-        )
 
 
 class Running:

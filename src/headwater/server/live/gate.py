@@ -7,8 +7,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from headwater.errors import AccessDenied, HeadwaterError, TooMany
+from headwater.errors import AccessDenied, HeadwaterError, TooMany, UnknownStream
 from headwater.model import GroupKey
+from headwater.steps.project.declare import StreamDeclaration
+from headwater.streams.realm import PRESENCE
 
 log = logging.getLogger("headwater.socket")
 
@@ -24,6 +26,37 @@ class Gate(Protocol):
         :raises UnknownStream: the project declares no such stream.
         """
         ...
+
+
+class StreamGate:
+    """The project's answer to who may subscribe to what: open streams are open, others ask their access
+    function."""
+
+    def __init__(self, access: Callable[[str, str, str | None, Any], Awaitable[bool]]) -> None:
+        self._access = access
+        self._guarded: dict[str, bool] = {}
+        self._with_presence: frozenset[str] = frozenset()
+
+    def declare(self, streams: tuple[StreamDeclaration, ...]) -> None:
+        """Take these streams instead of those before."""
+        self._guarded = {stream.name: stream.access for stream in streams}
+        self._with_presence = frozenset(stream.name for stream in streams if stream.presence)
+
+    def admit(self, group: GroupKey, item: str | None, auth: Any) -> Awaitable[bool] | None:
+        """See Gate. Who is there is for those who may subscribe to the stream itself."""
+        stream = group.stream.removesuffix(PRESENCE)
+        guarded = self._guarded.get(stream)
+        if guarded is None or (stream != group.stream and stream not in self._with_presence):
+            raise UnknownStream(
+                f"There is no stream named {group.stream!r}.",
+                hint="`headwater routes` lists the streams of the project.",
+                stream=group.stream,
+            )
+        return (
+            self._access(stream, group.group, item if stream == group.stream else None, auth)
+            if guarded
+            else None
+        )
 
 
 class Admissions:

@@ -21,10 +21,9 @@ from websockets.http11 import Request
 
 from headwater.clock import Stamps, SystemClock
 from headwater.config import Settings
-from headwater.errors import HeadwaterError, InvalidInput
+from headwater.errors import HeadwaterError
 from headwater.protocol.clients.v0 import V0Wire
 from headwater.protocol.clients.v1 import SUBPROTOCOL
-from headwater.schema import Schema
 from headwater.server.http import client_script
 from headwater.server.http.app import build_http_app
 from headwater.server.listen.serve import HttpServer
@@ -36,11 +35,12 @@ from headwater.server.live.session_v1 import V1Session
 from headwater.server.live.sse import EventStreams
 from headwater.server.live.stream_http import StreamHttp
 from headwater.server.live.websocket import Session, WebSocket
-from headwater.steps.project.declare import Project, StreamDeclaration
+from headwater.steps.project.declare import Project
 from headwater.steps.runtime import StepRuntime
 from headwater.storage.base import Store
 from headwater.storage.memory import MemoryStore
 from headwater.storage.open import open_store
+from headwater.streams.catalog import Catalog
 from headwater.streams.commits import CommitQueue
 from headwater.streams.presence import Presence
 from headwater.streams.realm import Realm, Realms
@@ -65,17 +65,22 @@ class Running:
         self.store = store
         clock = SystemClock()
         stamps = Stamps(clock, store.stamp)
-        durable = Realm(store, stamps, settings, clock)
-        self.realms = Realms(durable, Realm(MemoryStore(), stamps, settings, clock))
+        self.catalog = Catalog()
+        durable = Realm(self.catalog, store, stamps, settings, clock)
+        fleeting = Realm(self.catalog, MemoryStore(), stamps, settings, clock)
+        self.realms = Realms(self.catalog, durable, fleeting)
         self.writer = Writer(
+            self.catalog,
             store,
             durable.queue,
             max_item_bytes=settings.storage.max_item_bytes,
             max_id_bytes=settings.socket.max_id_bytes,
         )
-        self.presence = Presence(self.realms.fleeting.queue, max_state_bytes=settings.socket.max_state_bytes)
+        self.presence = Presence(
+            self.catalog, fleeting.queue, max_state_bytes=settings.socket.max_state_bytes
+        )
         self.runtime = StepRuntime(settings, self.writer)
-        self.gate = StreamGate(self.runtime.access)
+        self.gate = StreamGate(self.catalog, self.runtime.access)
         self.opening = SocketOpening(settings.server, settings.socket, self._session)
         self.events = EventStreams(self.realms, high_water_bytes=settings.socket.high_water_bytes)
         pages = StreamHttp(self.realms, self.gate, self.events, settings)
@@ -97,15 +102,8 @@ class Running:
         return self.runtime.project
 
     def _take(self, project: Project) -> None:
-        """A generation takes over: its streams, access rules and routes, in one turn of the loop."""
-        streams = project.streams
-        ttls = {stream.name: ttl for stream in streams if (ttl := stream.lifetime) is not None}
-        self.writer.declare({stream.name: _schema(stream) for stream in streams}, ttls)
-        keep = {stream.name: stream.keep_newest for stream in streams if stream.keep_newest is not None}
-        self.realms.durable.expiry.declare(keep)
-        self.gate.declare(project.streams)
-        self.presence.declare(stream.name for stream in project.streams if stream.presence)
-        self.realms.durable.hub.declare({stream.name: stream.rollup for stream in project.streams})
+        """A generation takes over: its streams and routes, in one turn of the loop."""
+        self.catalog.declare(project.streams)
         self.http.set_project(project)
 
     def _session(self, socket: WebSocket, request: Request) -> Session:
@@ -113,18 +111,6 @@ class Running:
         if SUBPROTOCOL in [one.strip() for one in offered.split(",")]:
             return V1Session(socket, self.realms, self.presence, self.gate, self.settings.socket)
         return V0Session(socket, self._v0, self.realms, self.gate, self.settings.socket)
-
-
-def _schema(stream: StreamDeclaration) -> Schema | None:
-    """The stream's schema, compiled. One that does not compile was reported when the project was read and its
-    stream left out, so what fails here fails closed: nothing can be written."""
-    if stream.schema is None:
-        return None
-    try:
-        return Schema(stream.schema)
-    except InvalidInput:
-        log.exception("The schema of stream %r does not compile", stream.name)
-        return Schema({"not": {}})
 
 
 @contextlib.asynccontextmanager

@@ -10,6 +10,7 @@ import pytest
 from headwater import app
 from headwater.config import ServerSettings, Settings, StorageSettings
 from headwater.model import GroupKey
+from headwater.streams.catalog import StreamRules
 
 SISTER = GroupKey("chat.presence", "room")
 
@@ -22,7 +23,7 @@ async def test_a_presence_that_left_is_forgotten(tmp_path: Path, monkeypatch: py
         storage=StorageSettings(url="memory:", tombstone_age=0),
     )
     async with app.running(settings) as server:
-        server.presence.declare(["chat"])
+        server.catalog.declare([StreamRules(name="chat", presence=True)])
         there = server.presence.enter(GroupKey("chat", "room"), {})
         server.presence.leave(GroupKey("chat", "room"), there)
         store = server.realms.fleeting.store

@@ -17,9 +17,9 @@ from headwater.clock import Stamps, SystemClock
 from headwater.config import Settings
 from headwater.errors import TooLarge
 from headwater.model import Change
-from headwater.schema import Schema
 from headwater.steps.runtime import StepRuntime
 from headwater.storage.open import open_store
+from headwater.streams.catalog import Catalog
 from headwater.streams.commits import CommitQueue, Published
 from headwater.streams.writer import Writer
 from support.steps_project import api, request, write
@@ -48,13 +48,10 @@ class Live:
             self._publish,
             max_pending_bytes=settings.storage.max_pending_bytes,
         )
-        self.writer = Writer(store, self.queue, max_item_bytes=settings.storage.max_item_bytes)
+        self.catalog = Catalog()
+        self.writer = Writer(self.catalog, store, self.queue, max_item_bytes=settings.storage.max_item_bytes)
         self.runtime = StepRuntime(settings, self.writer)
-        self.runtime.on_project(
-            lambda project: self.writer.declare(
-                {one.name: Schema(one.schema) if one.schema else None for one in project.streams}
-            )
-        )
+        self.runtime.on_project(lambda project: self.catalog.declare(project.streams))
         self.changed = asyncio.Event()
 
     def _publish(self, published: Sequence[Published]) -> None:

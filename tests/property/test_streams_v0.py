@@ -27,6 +27,7 @@ from headwater.server.live.session_v0 import V0Session
 from headwater.storage.base import Outcome, Store
 from headwater.storage.memory import MemoryStore
 from headwater.storage.sqlite import SqliteStore
+from headwater.streams.catalog import StreamRules
 from headwater.streams.fanout import pace
 from support.socket_server import OpenGate
 from support.stream_clock import HandClock
@@ -187,7 +188,9 @@ class StreamMachine(RuleBasedStateMachine):
         self.store = HeldStore(inner or await self.open_store())
         self.stage = StreamStage(self.store, clock=self.clock, ring_bytes=1500, page_bytes=40)
         if self.rollup:
-            self.stage.hub.declare({"chat": self.rollup})
+            self.stage.catalog.declare(
+                [StreamRules(name="chat", rollup=self.rollup), StreamRules(name="news")]
+            )
 
     # --- pages ---
 

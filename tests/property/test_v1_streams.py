@@ -34,10 +34,11 @@ from headwater.server.live.websocket import Session
 from headwater.storage.base import Outcome, Store
 from headwater.storage.memory import MemoryStore
 from headwater.storage.sqlite import SqliteStore
+from headwater.streams.catalog import PRESENCE, Catalog, StreamRules
 from headwater.streams.commits import Published
 from headwater.streams.fanout import pace
 from headwater.streams.presence import Presence
-from headwater.streams.realm import PRESENCE, Realm, Realms
+from headwater.streams.realm import Realm, Realms
 from headwater.streams.snapshot import read_snapshot
 from headwater.streams.writer import Writer
 from support.socket_server import OpenGate
@@ -159,19 +160,27 @@ class V1Machine(RuleBasedStateMachine):
         self.recorded = Recorded(inner or await self.open_store(), self.states)
         self.store = HeldStore(self.recorded)  # pyright: ignore[reportArgumentType]
         stamps = Stamps(self.clock, self.store.stamp)
-        self.realm = Realm(self.store, stamps, SETTINGS, self.clock)
+        self.catalog = Catalog()
+        self.catalog.declare(
+            [
+                StreamRules(name="chat", presence=True, rollup=self.rolled.get("chat", 0.0)),
+                StreamRules(name="news", keep_newest=KEPT, rollup=self.rolled.get("news", 0.0)),
+            ]
+        )
+        self.realm = Realm(self.catalog, self.store, stamps, SETTINGS, self.clock)
         there = Recorded(MemoryStore(), self.states)
-        self.fleeting = Realm(there, stamps, SETTINGS, self.clock)  # pyright: ignore[reportArgumentType]
-        self.realms = Realms(self.realm, self.fleeting)
-        self.presence = Presence(self.fleeting.queue, max_state_bytes=1000)
-        self.presence.declare([PRESENT.stream])
+        self.fleeting = Realm(self.catalog, there, stamps, SETTINGS, self.clock)  # pyright: ignore[reportArgumentType]
+        self.realms = Realms(self.catalog, self.realm, self.fleeting)
+        self.presence = Presence(self.catalog, self.fleeting.queue, max_state_bytes=1000)
         self.v0 = V0Wire(stamps)
         self.writer = Writer(
-            self.store, self.realm.queue, max_item_bytes=1_000_000, max_id_bytes=100, clock=self.clock
+            self.catalog,
+            self.store,
+            self.realm.queue,
+            max_item_bytes=1_000_000,
+            max_id_bytes=100,
+            clock=self.clock,
         )
-        self.writer.declare({"chat": None, "news": None})
-        self.realm.hub.declare(self.rolled)
-        self.realm.expiry.declare({"news": KEPT})
         publish = self.realm.hub.publish
 
         def perhaps(published: Sequence[Published]) -> None:

@@ -11,6 +11,7 @@ from headwater.model import GroupKey, Item, Origin
 from headwater.protocol.clients.v0 import V0Wire
 from headwater.protocol.clients.wire import Wire
 from headwater.storage.memory import MemoryStore
+from headwater.streams.catalog import Catalog, StreamRules
 from headwater.streams.commits import CommitQueue
 from headwater.streams.fanout.hub import Hub
 from headwater.streams.fanout.subscription import Subscription
@@ -36,12 +37,21 @@ class StreamStage:
     ) -> None:
         self.store = store or HeldStore(MemoryStore())
         self.stamps = Stamps(clock or HandClock(), self.store.stamp)
-        self.hub = Hub(self.store, ring_bytes=ring_bytes, page_bytes=page_bytes, max_window=1000)
+        self.catalog = Catalog()
+        self.catalog.declare([StreamRules(name="chat"), StreamRules(name="news")])
+        self.hub = Hub(
+            self.store,
+            ring_bytes=ring_bytes,
+            page_bytes=page_bytes,
+            max_window=1000,
+            rollup=self.catalog.rollup,
+        )
         self.queue = CommitQueue(
             self.store, self.stamps, self.hub.publish, max_pending_bytes=max_pending_bytes
         )
-        self.writer = Writer(self.store, self.queue, max_item_bytes=max_item_bytes, max_id_bytes=100)
-        self.writer.declare({"chat": None, "news": None})
+        self.writer = Writer(
+            self.catalog, self.store, self.queue, max_item_bytes=max_item_bytes, max_id_bytes=100
+        )
         self.wire: Wire = V0Wire(self.stamps)
 
     async def set(self, item: str, group: GroupKey = ROOM, **members: Any) -> Item:

@@ -16,8 +16,9 @@ from headwater.server.live.session_v1 import V1Session
 from headwater.server.live.websocket import Session
 from headwater.storage.base import Store
 from headwater.storage.memory import MemoryStore
+from headwater.streams.catalog import PRESENCE, Catalog, StreamRules
 from headwater.streams.presence import Presence
-from headwater.streams.realm import PRESENCE, Realm, Realms
+from headwater.streams.realm import Realm, Realms
 from headwater.streams.writer import Writer
 from support.socket_server import OpenGate
 from support.stream_clock import HandClock
@@ -57,14 +58,24 @@ class V1Stage:
         self.recorded = Recorded(inner or MemoryStore())
         self.store = HeldStore(self.recorded)  # pyright: ignore[reportArgumentType]
         stamps = Stamps(self.clock)
-        self.durable = Realm(self.store, stamps, self.settings, self.clock)
-        self.fleeting = Realm(MemoryStore(), stamps, self.settings, self.clock)
-        self.realms = Realms(self.durable, self.fleeting)
-        self.presence = Presence(self.fleeting.queue, max_state_bytes=self.settings.socket.max_state_bytes)
-        self.presence.declare(["chat"])
+        self.catalog = Catalog()
+        self.declare()
+        self.durable = Realm(self.catalog, self.store, stamps, self.settings, self.clock)
+        self.fleeting = Realm(self.catalog, MemoryStore(), stamps, self.settings, self.clock)
+        self.realms = Realms(self.catalog, self.durable, self.fleeting)
+        self.presence = Presence(
+            self.catalog, self.fleeting.queue, max_state_bytes=self.settings.socket.max_state_bytes
+        )
         self.gate = gate or PresenceGate()
-        self.writer = Writer(self.store, self.durable.queue, max_item_bytes=10_000_000, clock=self.clock)
-        self.writer.declare({"chat": None, "news": None})
+        self.writer = Writer(
+            self.catalog, self.store, self.durable.queue, max_item_bytes=10_000_000, clock=self.clock
+        )
+
+    def declare(self, **chat: Any) -> None:
+        """Declare `chat`, with presence and with these rules, and `news`."""
+        rules = {"rollup": self.rolled.get("chat", 0.0), **chat}
+        news = StreamRules(name="news", rollup=self.rolled.get("news", 0.0))
+        self.catalog.declare([StreamRules(name="chat", presence=True, **rules), news])
 
     def open(self, socket: HandSocket) -> Session:
         """The session of a new socket."""

@@ -17,7 +17,7 @@ from headwater.steps.project.declare import (
 
 CREATE = ApiStep("steps/create_step.py", "python", "Create", path="/messages", method="POST", line=3)
 LIST = ApiStep("steps/list_step.py", "python", "List", path="/messages", method="GET")
-CHAT = StreamDeclaration("steps/chat_stream.py", "python", "chat")
+CHAT = StreamDeclaration("steps/chat_stream.py", "python", name="chat")
 BROKEN = Problem("error", "SYNTAX_ERROR", "invalid syntax", "steps/x_step.py", 7, hint="Close the bracket.")
 
 

@@ -88,7 +88,7 @@ async def test_what_came_due_while_no_server_ran_goes_before_serving(stage: V1St
 
 
 async def test_a_stream_keeps_its_newest(stage: V1Stage) -> None:
-    stage.durable.expiry.declare({"chat": 3})
+    stage.declare(keep_newest=3)
     for number in range(6):
         await stage.set(str(number))
     await stage.set("4", n=1)
@@ -102,7 +102,7 @@ async def test_a_stream_keeps_its_newest_however_large_they_are(
 ) -> None:
     monkeypatch.setattr(expiry, "PAGE_BYTES", 1000)
     monkeypatch.setattr(expiry, "AT_ONCE", 2)
-    stage.durable.expiry.declare({"chat": 4})
+    stage.declare(keep_newest=4)
     for number in range(11):
         await stage.set(str(number), text="x" * 900)
     await stage.durable.expiry.once()
@@ -114,7 +114,7 @@ async def test_what_a_stream_kept_before_it_was_told_to_is_trimmed_at_start(stag
     for group in ("a", "b"):
         for number in range(4):
             await stage.set(str(number), GroupKey("chat", group))
-    stage.durable.expiry.declare({"chat": 1})
+    stage.declare(keep_newest=1)
 
     await stage.durable.expiry.settle()
 
@@ -122,7 +122,7 @@ async def test_what_a_stream_kept_before_it_was_told_to_is_trimmed_at_start(stag
 
 
 async def test_other_streams_keep_everything(stage: V1Stage) -> None:
-    stage.durable.expiry.declare({"chat": 1})
+    stage.declare(keep_newest=1)
     for number in range(3):
         await stage.set(str(number), GroupKey("news", "a"))
     await stage.durable.expiry.once()
@@ -131,7 +131,7 @@ async def test_other_streams_keep_everything(stage: V1Stage) -> None:
 
 
 async def test_a_store_that_fails_is_asked_again_for_all_that_has_grown(stage: V1Stage) -> None:
-    stage.durable.expiry.declare({"chat": 1})
+    stage.declare(keep_newest=1)
     groups = [GroupKey("chat", name) for name in "abc"]
     for group in groups:
         for number in range(3):

@@ -77,10 +77,10 @@ PROJECT = Project(
         CronStep("steps/d_step.py", "python", "Nightly", cron="0 3 * * *"),
     ),
     streams=(
-        StreamDeclaration("steps/c_stream.py", "python", "comments", COMMENT),
-        StreamDeclaration("steps/*/o.stream.ts", "node", "odd-stream", ODD),
-        StreamDeclaration("steps/f_stream.py", "python", "free"),
-        StreamDeclaration("steps/s_stream.py", "python", "Stream", WITH_ID),
+        StreamDeclaration("steps/c_stream.py", "python", name="comments", schema=COMMENT),
+        StreamDeclaration("steps/*/o.stream.ts", "node", name="odd-stream", schema=ODD),
+        StreamDeclaration("steps/f_stream.py", "python", name="free"),
+        StreamDeclaration("steps/s_stream.py", "python", name="Stream", schema=WITH_ID),
     ),
 )  # fmt: skip
 
@@ -174,7 +174,7 @@ def test_only_what_has_changed_is_written(tmp_path: Path) -> None:
 
 
 def test_dev_writes_what_is_there_and_the_types_of_a_project_with_typescript(tmp_path: Path) -> None:
-    only_python = Project(1, streams=(StreamDeclaration("s_stream.py", "python", "s"),))
+    only_python = Project(1, streams=(StreamDeclaration("s_stream.py", "python", name="s"),))
     assert refresh(only_python, tmp_path) == []
     assert refresh(PROJECT, tmp_path) == [TYPESCRIPT]
     (tmp_path / PYTHON).touch()

@@ -21,8 +21,8 @@ from headwater.errors import (
     UnknownStream,
 )
 from headwater.model import Item, Origin, Terms
-from headwater.schema import Schema
 from headwater.streams import snapshot
+from headwater.streams.catalog import StreamRules
 from support.stream_changes import ROOM
 from support.stream_stage import StreamStage, kinds, recorder
 from support.stream_store import turns
@@ -118,7 +118,9 @@ class TestTheSchema:
     def declare(self, stage: StreamStage) -> None:
         schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
         strict = {**schema, "additionalProperties": False}
-        stage.writer.declare({"chat": Schema(schema), "strict": Schema(strict)})
+        stage.catalog.declare(
+            [StreamRules(name="chat", schema=schema), StreamRules(name="strict", schema=strict)]
+        )
 
     async def test_is_enforced_on_every_set(self, stage: StreamStage) -> None:
         with pytest.raises(SchemaMismatch) as caught:
@@ -139,7 +141,7 @@ class TestTheSchema:
         assert (await stage.writer.set("strict", "g", "a", item.data, origin=NOBODY)).version == 2
 
     async def test_of_a_new_generation_counts_from_then_on(self, stage: StreamStage) -> None:
-        stage.writer.declare({"chat": None})
+        stage.catalog.declare([StreamRules(name="chat")])
         await stage.set("a", n="one")
         with pytest.raises(UnknownStream):
             await stage.writer.set("strict", "g", "a", b'{"n": 1}', origin=NOBODY)

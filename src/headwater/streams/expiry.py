@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from headwater.clock import Clock
 from headwater.errors import Conflict, HeadwaterError
 from headwater.model import Change, GroupKey, Origin, Write
 from headwater.storage.base import Store
+from headwater.streams.catalog import Catalog
 from headwater.streams.commits import CommitQueue, Published
 
 log = logging.getLogger("headwater.streams")
@@ -33,31 +34,27 @@ ORIGIN = Origin("expiry", "")
 class Expiry:
     """Deletes what is due, and trims groups of streams that keep only the newest items."""
 
-    def __init__(self, store: Store, queue: CommitQueue, clock: Clock) -> None:
+    def __init__(self, catalog: Catalog, store: Store, queue: CommitQueue, clock: Clock) -> None:
+        self._catalog = catalog
         self._store = store
         self._queue = queue
         self._clock = clock
-        self._keep: Mapping[str, int] = {}
         self._grown: set[GroupKey] = set()
-
-    def declare(self, keep: Mapping[str, int]) -> None:
-        """Take these streams as those that keep only the newest items, instead of those before."""
-        self._keep = dict(keep)
 
     def published(self, published: Sequence[Published]) -> None:
         """Hear of what was committed: a group that grew may have to be trimmed."""
-        if self._keep:
-            for one in published:
-                if isinstance(one, Change) and one.kind == "create" and one.group.stream in self._keep:
-                    self._grown.add(one.group)
+        for one in published:
+            if isinstance(one, Change) and one.kind == "create" and self._keep(one.group.stream) is not None:
+                self._grown.add(one.group)
 
     async def settle(self) -> None:
         """Delete all that is due now, also what came due while no server ran.
 
         :raises StoreUnavailable: the store cannot be read or written.
         """
-        for stream in self._keep:
-            await self._look_at(stream)
+        for rules in self._catalog:
+            if rules.keep_newest is not None:
+                await self._look_at(rules.name)
         await self.once()
 
     async def once(self) -> None:
@@ -84,6 +81,10 @@ class Expiry:
             except HeadwaterError as error:
                 log.warning("Deleting what is due failed and is tried again: %s", error.message)
 
+    def _keep(self, stream: str) -> int | None:
+        rules = self._catalog.get(stream)
+        return rules.keep_newest if rules is not None else None
+
     async def _look_at(self, stream: str) -> None:
         """Note all groups of a stream: what it keeps may have changed since they were trimmed."""
         after = ""
@@ -92,7 +93,7 @@ class Expiry:
             after = groups[-1].group
 
     async def _trim(self, group: GroupKey) -> None:
-        keep = self._keep.get(group.stream)
+        keep = self._keep(group.stream)
         if keep is None:
             return
         below = await self._floor(group, keep)

@@ -8,15 +8,14 @@ live in the fleeting realm, so a process that ends takes its presences along.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
 from typing import Any
 
 import orjson
 
 from headwater.errors import InvalidInput, TooLarge
 from headwater.model import GroupKey, Write
+from headwater.streams.catalog import Catalog, sister
 from headwater.streams.commits import CommitQueue
-from headwater.streams.realm import PRESENCE
 
 ID_BYTES = 8
 """Of randomness in a presence's id: nobody can guess it, and a million of them hardly meet."""
@@ -25,14 +24,10 @@ ID_BYTES = 8
 class Presence:
     """The presences of all streams that have any."""
 
-    def __init__(self, queue: CommitQueue, *, max_state_bytes: int) -> None:
+    def __init__(self, catalog: Catalog, queue: CommitQueue, *, max_state_bytes: int) -> None:
+        self._catalog = catalog
         self._queue = queue
         self._max_state_bytes = max_state_bytes
-        self._streams: frozenset[str] = frozenset()
-
-    def declare(self, streams: Iterable[str]) -> None:
-        """Take these streams as those with presence, instead of those before."""
-        self._streams = frozenset(streams)
 
     def enter(self, group: GroupKey, state: dict[str, Any]) -> str:
         """Somebody is there. Answers the presence's id.
@@ -40,7 +35,8 @@ class Presence:
         :raises InvalidInput: the stream has no presence.
         :raises TooLarge: the state is larger than it may be.
         """
-        if group.stream not in self._streams:
+        rules = self._catalog.get(group.stream)
+        if rules is None or not rules.presence:
             raise InvalidInput(
                 f"Stream {group.stream!r} has no presence.",
                 hint='Set "presence": true in its config, or give no state.',
@@ -77,4 +73,4 @@ class Presence:
 
 
 def _sister(group: GroupKey) -> GroupKey:
-    return GroupKey(group.stream + PRESENCE, group.group)
+    return GroupKey(sister(group.stream), group.group)

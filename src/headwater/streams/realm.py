@@ -1,8 +1,8 @@
 """Realms: a store and all that leads from it to subscribers, once for what lasts and once for what does not.
 
 The durable realm holds the project's streams. The fleeting one is in memory, with an epoch of its own that
-ends with the process: presence lives there. To a subscriber both are just streams. Owns which stream is in
-which realm.
+ends with the process: presence lives there. To a subscriber both are just streams; the catalog says which
+stream is in which realm.
 """
 
 from __future__ import annotations
@@ -16,14 +16,11 @@ from headwater.model import GroupKey, Subscriber
 from headwater.protocol.clients.v1 import V1Wire, event_stream_framing
 from headwater.protocol.clients.wire import Wire
 from headwater.storage.base import Store
+from headwater.streams.catalog import Catalog
 from headwater.streams.commits import CommitQueue, Published
 from headwater.streams.expiry import Expiry
 from headwater.streams.fanout.hub import Hub
 from headwater.streams.fanout.subscription import Subscription
-
-PRESENCE = ".presence"
-"""What the name of a stream's sister ends with, whose items are those who are there."""
-
 
 _FEED_NUMBERS = count(1)
 """Feeds of all realms are numbered together: a socket has subscriptions in both."""
@@ -32,7 +29,9 @@ _FEED_NUMBERS = count(1)
 class Realm:
     """One store, its hub and its commit queue."""
 
-    def __init__(self, store: Store, stamps: Stamps, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self, catalog: Catalog, store: Store, stamps: Stamps, settings: Settings, clock: Clock
+    ) -> None:
         self.store = store
         streams = settings.streams
         self.hub = Hub(
@@ -40,12 +39,13 @@ class Realm:
             ring_bytes=streams.ring_bytes,
             page_bytes=streams.page_bytes,
             max_window=streams.max_window,
+            rollup=catalog.rollup,
             numbers=_FEED_NUMBERS,
         )
         self.queue = CommitQueue(
             store, stamps, self._publish, max_pending_bytes=settings.storage.max_pending_bytes
         )
-        self.expiry = Expiry(store, self.queue, clock)
+        self.expiry = Expiry(catalog, store, self.queue, clock)
         self.sockets = V1Wire(store.epoch)
         self.event_streams = V1Wire(store.epoch, event_stream_framing)
 
@@ -63,13 +63,14 @@ class Realms:
     """Both realms, for whoever subscribes: what to call is the same as a Hub's, and the stream's name
     decides."""
 
-    def __init__(self, durable: Realm, fleeting: Realm) -> None:
+    def __init__(self, catalog: Catalog, durable: Realm, fleeting: Realm) -> None:
+        self._catalog = catalog
         self.durable = durable
         self.fleeting = fleeting
 
     def of(self, stream: str) -> Realm:
         """The realm that a stream is in."""
-        return self.fleeting if stream.endswith(PRESENCE) else self.durable
+        return self.durable if self._catalog.is_durable(stream) else self.fleeting
 
     def subscribe(
         self, subscriber: Subscriber, wire: Wire, group: GroupKey, item: str | None = None

@@ -7,19 +7,19 @@ storage contract; no wire, no subscriber.
 from __future__ import annotations
 
 import asyncio
-import difflib
 from asyncio import Future
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
 
 from headwater.clock import Clock, SystemClock
-from headwater.errors import HeadwaterError, InvalidInput, SchemaMismatch, TooLarge, UnknownStream
+from headwater.errors import HeadwaterError, InvalidInput, SchemaMismatch, TooLarge
 from headwater.jsonvalue import is_object, text_to_keep
 from headwater.model import PLAIN, Change, GroupKey, Item, Origin, Signal, Terms, Write
 from headwater.schema import Schema, check_item
 from headwater.storage.base import Store
+from headwater.streams.catalog import Catalog, Catalogued
 from headwater.streams.commits import CommitQueue
 from headwater.streams.operations import apply_operations, parse_operations
 from headwater.streams.snapshot import read_snapshot
@@ -31,10 +31,11 @@ _OLD_MARK = "__motia"
 
 
 class Writer:
-    """The StreamService of a process. `declare` swaps the streams at each generation of the project."""
+    """The StreamService of a process, for the streams that the catalog says steps may write."""
 
     def __init__(
         self,
+        catalog: Catalog,
         store: Store,
         queue: CommitQueue,
         *,
@@ -42,19 +43,12 @@ class Writer:
         max_id_bytes: int = 1024,
         clock: Clock | None = None,
     ) -> None:
+        self._catalog = catalog
         self._store = store
         self._queue = queue
         self._max_item_bytes = max_item_bytes
         self._max_id_bytes = max_id_bytes
         self._clock = clock or SystemClock()
-        self._schemas: Mapping[str, Schema | None] = {}
-        self._ttls: Mapping[str, float] = {}
-
-    def declare(self, streams: Mapping[str, Schema | None], ttls: Mapping[str, float] | None = None) -> None:
-        """Take these streams instead of those before: schemas by name (None accepts any object), and seconds
-        after which the items of some expire."""
-        self._schemas = dict(streams)
-        self._ttls = dict(ttls or {})
 
     @property
     def pending_bytes(self) -> int:
@@ -74,9 +68,9 @@ class Writer:
         """See StreamService.set."""
 
         def prepare() -> Write:
-            schema = self._check(stream, group, item)
-            body = self._encode(schema, self._decode(data), stream, group, item)
-            expires = self._expires(stream, terms)
+            known = self._check(stream, group, item)
+            body = self._encode(known.schema, self._decode(data), stream, group, item)
+            expires = self._expires(known, terms)
             where = GroupKey(stream, group)
             return Write(where, item, "set", body, None, terms.if_version, origin, expires, terms.key)
 
@@ -95,17 +89,17 @@ class Writer:
         """See StreamService.update."""
 
         def prepare() -> Write:
-            schema = self._check(stream, group, item)
+            known = self._check(stream, group, item)
             if len(operations) > self._max_item_bytes:
                 raise self._too_large("list of operations", len(operations))
             parsed = parse_operations(operations)
 
             def apply(current: bytes | None) -> bytes:
                 value: dict[str, Any] = {} if current is None else orjson.loads(current)
-                return self._encode(schema, apply_operations(value, parsed), stream, group, item)
+                return self._encode(known.schema, apply_operations(value, parsed), stream, group, item)
 
             where, key = GroupKey(stream, group), terms.key
-            expires = self._expires(stream, terms)
+            expires = self._expires(known, terms)
             return Write(where, item, "update", b"", apply, terms.if_version, origin, expires, key)
 
         return self._begin(prepare, _item_of, extra_bytes=len(operations))
@@ -159,8 +153,8 @@ class Writer:
         queued.add_done_callback(lambda future: _pass_on(future, done, answer))
         return done
 
-    def _check(self, stream: str, group: str, *items: str) -> Schema | None:
-        """The stream's schema, once all names are sound.
+    def _check(self, stream: str, group: str, *items: str) -> Catalogued:
+        """The stream, once all names are sound.
 
         :raises UnknownStream: naming the nearest declared stream.
         :raises InvalidInput: a group or item id that is empty or too long.
@@ -168,20 +162,15 @@ class Writer:
         self._check_id("group id", group)
         for item in items:
             self._check_id("item id", item)
-        try:
-            return self._schemas[stream]
-        except KeyError:
-            near = difflib.get_close_matches(stream, list(self._schemas), n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else "Declare it in a file named like chat_stream.py."
-            raise UnknownStream(f"There is no stream named {stream!r}.", hint=hint, stream=stream) from None
+        return self._catalog.written(stream)
 
-    def _expires(self, stream: str, terms: Terms) -> float | None:
+    def _expires(self, known: Catalogued, terms: Terms) -> float | None:
         """The wall time at which what is written now expires.
 
         :raises InvalidInput: the terms make no sense.
         """
         self._check_terms(terms)
-        ttl = self._ttls.get(stream) if terms.ttl is None else terms.ttl
+        ttl = known.rules.lifetime if terms.ttl is None else terms.ttl
         return None if ttl is None else self._clock.now() + ttl
 
     def _check_terms(self, terms: Terms) -> None:

@@ -7,12 +7,14 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from headwater.errors import AccessDenied, HeadwaterError, TooMany, UnknownStream
+from headwater.errors import AccessDenied, HeadwaterError, TooMany
 from headwater.model import GroupKey
-from headwater.steps.project.declare import StreamDeclaration
-from headwater.streams.realm import PRESENCE
+from headwater.streams.catalog import Catalog
 
 log = logging.getLogger("headwater.socket")
+
+AskRule = Callable[[str, str, str | None, Any], Awaitable[bool]]
+"""Asks the rule of a stream about a group and perhaps an item of it, for a context."""
 
 Then = Callable[[HeadwaterError | None], None]
 
@@ -32,31 +34,17 @@ class StreamGate:
     """The project's answer to who may subscribe to what: open streams are open, others ask their access
     function."""
 
-    def __init__(self, access: Callable[[str, str, str | None, Any], Awaitable[bool]]) -> None:
+    def __init__(self, catalog: Catalog, access: AskRule) -> None:
+        self._catalog = catalog
         self._access = access
-        self._guarded: dict[str, bool] = {}
-        self._with_presence: frozenset[str] = frozenset()
-
-    def declare(self, streams: tuple[StreamDeclaration, ...]) -> None:
-        """Take these streams instead of those before."""
-        self._guarded = {stream.name: stream.access for stream in streams}
-        self._with_presence = frozenset(stream.name for stream in streams if stream.presence)
 
     def admit(self, group: GroupKey, item: str | None, auth: Any) -> Awaitable[bool] | None:
-        """See Gate. Who is there is for those who may subscribe to the stream itself."""
-        stream = group.stream.removesuffix(PRESENCE)
-        guarded = self._guarded.get(stream)
-        if guarded is None or (stream != group.stream and stream not in self._with_presence):
-            raise UnknownStream(
-                f"There is no stream named {group.stream!r}.",
-                hint="`headwater routes` lists the streams of the project.",
-                stream=group.stream,
-            )
-        return (
-            self._access(stream, group.group, item if stream == group.stream else None, auth)
-            if guarded
-            else None
-        )
+        """See Gate. Who is there is for those who may subscribe to the whole group of the stream itself."""
+        rules = self._catalog.followed(group.stream)
+        if not rules.access:
+            return None
+        stream, item = (rules.sister_of, None) if rules.sister_of else (rules.name, item)
+        return self._access(stream, group.group, item, auth)
 
 
 class Admissions:

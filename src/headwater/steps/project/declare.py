@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from headwater.schema import JsonSchema
+from headwater.streams.catalog import StreamRules
+
 Method = Literal["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"]
 BodyKind = Literal["json", "text", "none", "inline"]
-JsonSchema = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,31 +69,13 @@ Step = ApiStep | EventStep | CronStep | NoopStep
 
 
 @dataclass(frozen=True, slots=True)
-class StreamDeclaration:
-    """A stream. `schema` None accepts any object; `access`: the file declares an access function.
-
-    `presence`: it has a sister stream of who is there. `rollup`: seconds between two flushes to subscribers,
-    0 for none. `ttl`: seconds after which an item expires, unless its own says otherwise. `keep_newest` and
-    `keep_age` (seconds): what is older is deleted from each group.
-    """
+class StreamDeclaration(StreamRules):
+    """A stream as a file of the project declares it: its rules (`streams/catalog.py`), and where it
+    stands."""
 
     file: str
     language: str
-    name: str
-    schema: JsonSchema | None = None
-    access: bool = False
     line: int = 0
-    presence: bool = False
-    rollup: float = 0.0
-    ttl: float | None = None
-    keep_newest: int | None = None
-    keep_age: float | None = None
-
-    @property
-    def lifetime(self) -> float | None:
-        """Seconds after which an item that says nothing itself goes: the shorter of `ttl` and `keep_age`."""
-        given = [age for age in (self.ttl, self.keep_age) if age is not None]
-        return min(given) if given else None
 
 
 @dataclass(frozen=True, slots=True)

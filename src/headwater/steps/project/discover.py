@@ -18,7 +18,7 @@ from headwater.steps.project.sources import Sources
 from headwater.steps.project.stream_config import STREAM_KEYS, declare_stream
 from headwater.steps.project.triggers import TRIGGERS
 from headwater.steps.project.triggers.base import Entry
-from headwater.streams.realm import PRESENCE
+from headwater.streams.catalog import reserved
 
 Declared = TypeVar("Declared", Step, StreamDeclaration)
 
@@ -104,9 +104,11 @@ class _Findings:
         """The stream of an entry, or None when its config is at fault."""
         config = _without_functions(entry.config)
         faults = check(config, STREAM_KEYS, of="A stream", elsewhere={})
-        if str(config.get("name", "")).endswith(PRESENCE):
-            hint = 'Set "presence": true in the config of the stream itself.'
-            faults.append(Fault("error", "name", f'A name that ends with "{PRESENCE}" is a sister\'s', hint))
+        taken = reserved(str(config.get("name", "")))
+        if taken:
+            faults.append(
+                Fault("error", "name", f'"{config["name"]}" cannot be the name of a stream: {taken}')
+            )
         schema = config.get("schema")
         invalid = schema_fault("schema", schema) if isinstance(schema, dict) else None
         faults += [fault for fault in (invalid, _storage_fault(config.get("baseConfig"))) if fault]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 
 from headwater.errors import HeadwaterError
@@ -38,9 +38,11 @@ class Hub:
         ring_bytes: int,
         page_bytes: int,
         max_window: int,
+        rollup: Callable[[str], float] = lambda _stream: 0.0,
         numbers: Iterator[int] | None = None,
     ) -> None:
-        """`numbers` name the feeds; hubs whose subscribers share a socket must share them."""
+        """`rollup` answers a stream's, in seconds, for feeds that begin from then on. `numbers` name the
+        feeds; hubs whose subscribers share a socket must share them."""
         self._reader = PageReader(store, page_bytes)
         self._max_window = max_window
         self._ring_bytes = ring_bytes
@@ -48,15 +50,11 @@ class Hub:
         self._numbers = count(1) if numbers is None else numbers
         self._dirty: set[Feed] = set()
         self._withheld: set[Feed] = set()
-        self._rollups: Mapping[str, float] = {}
+        self._rollup = rollup
         self._turns = Turns()
         self.pace = Pace()
         """Of all that leaves by this hub."""
         self._tasks: set[asyncio.Task[None]] = set()
-
-    def declare(self, rollups: Mapping[str, float]) -> None:
-        """Take these rollups, in seconds by stream, for feeds that begin from now on."""
-        self._rollups = dict(rollups)
 
     @property
     def groups(self) -> list[GroupKey]:
@@ -117,7 +115,7 @@ class Hub:
                 group,
                 self._ring_bytes,
                 self.pace,
-                rollup=self._rollups.get(group.stream, 0.0),
+                rollup=self._rollup(group.stream),
             )
         feed.subscriptions.add(subscription)
         self.resume(subscription)

@@ -1,0 +1,170 @@
+"""What each stream is: the one place that knows, and the one that is asked.
+
+A generation hands over all streams of the project in one call, `declare`; the server adds those of its own
+when the catalog is made. Everything above and beside asks here: the writer for schemas and lifetimes, expiry
+for what is kept, feeds for the rollup, the gate for who may ask. Owns names that are reserved; knows no store
+and no subscriber.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from headwater.errors import InvalidInput, UnknownStream
+from headwater.schema import JsonSchema, Schema
+
+log = logging.getLogger("headwater.streams")
+
+PRESENCE = ".presence"
+"""What the name of a stream's sister ends with, whose items are those who are there."""
+
+HIDDEN = "headwater."
+"""What the names of the server's own streams begin with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamRules:
+    """What one stream is. A new property of streams is one field here, and whoever reads it.
+
+    `schema` None accepts any object. `access`: the project has a rule about who may follow it. `presence`:
+    it has a sister of who is there. `rollup`: seconds between two flushes to subscribers, 0 for none. `ttl`:
+    seconds after which an item expires, unless its own says otherwise. `keep_newest` and `keep_age`
+    (seconds): what is older is deleted from each group.
+
+    `sister_of`: the stream that it says who is present in. `durable`: it outlives the process. `history`:
+    "kept" lets a subscriber resume from a version; "none" remembers nothing but what is, for streams of work.
+    `hidden`: the server's own, which no step and no client can name.
+    """
+
+    name: str
+    schema: JsonSchema | None = None
+    access: bool = False
+    presence: bool = False
+    rollup: float = 0.0
+    ttl: float | None = None
+    keep_newest: int | None = None
+    keep_age: float | None = None
+    sister_of: str = ""
+    durable: bool = True
+    history: Literal["kept", "none"] = "kept"
+    hidden: bool = False
+
+    @property
+    def lifetime(self) -> float | None:
+        """Seconds after which an item that says nothing itself goes: the shorter of `ttl` and `keep_age`."""
+        given = [age for age in (self.ttl, self.keep_age) if age is not None]
+        return min(given) if given else None
+
+
+def reserved(name: str) -> str:
+    """Why a project may not give a stream this name, in words; "" where it may."""
+    if name.endswith(PRESENCE):
+        return f'a name that ends with "{PRESENCE}" is a sister\'s, which "presence": true makes'
+    return f'names that begin with "{HIDDEN}" are the server\'s own' if name.startswith(HIDDEN) else ""
+
+
+def sister(name: str) -> str:
+    """The name of the stream that says who is present in the stream of that name."""
+    return name + PRESENCE
+
+
+class Catalogued:
+    """A stream that is there: its rules, and its schema compiled."""
+
+    __slots__ = ("rules", "schema")
+
+    def __init__(self, rules: StreamRules) -> None:
+        self.rules = rules
+        self.schema = _compiled(rules)
+
+
+class Catalog:
+    """All streams of the process. One for its whole life; `declare` swaps the project's."""
+
+    def __init__(self, own: Iterable[StreamRules] = ()) -> None:
+        """`own` are the server's hidden streams, which stay."""
+        self._own = {rules.name: Catalogued(rules) for rules in own}
+        self._streams: dict[str, Catalogued] = dict(self._own)
+
+    def declare(self, streams: Iterable[StreamRules]) -> None:
+        """Take these streams of the project, and their sisters, instead of those before."""
+        named = {rules.name: rules for rules in streams}
+        sisters = [_sister_of(rules) for rules in named.values() if rules.presence]
+        streams = (*named.values(), *sisters)
+        self._streams = {**{rules.name: Catalogued(rules) for rules in streams}, **self._own}
+
+    def __iter__(self) -> Iterator[StreamRules]:
+        return (one.rules for one in self._streams.values())
+
+    def get(self, name: str) -> StreamRules | None:
+        """What a stream is, whoever it is for; None where there is none."""
+        known = self._streams.get(name)
+        return known.rules if known is not None else None
+
+    def written(self, name: str) -> Catalogued:
+        """A stream that steps may write.
+
+        :raises UnknownStream: naming the nearest stream of the project.
+        """
+        known = self._streams.get(name)
+        if known is None or known.rules.hidden or known.rules.sister_of:
+            raise self._unknown(name)
+        return known
+
+    def followed(self, name: str) -> StreamRules:
+        """A stream that clients may subscribe to, where its rules let them.
+
+        :raises UnknownStream: there is none of that name, or it is the server's own.
+        """
+        known = self._streams.get(name)
+        if known is None or known.rules.hidden:
+            raise self._unknown(name, hint="`headwater routes` lists the streams of the project.")
+        return known.rules
+
+    def own(self, name: str) -> Catalogued:
+        """One of the server's hidden streams.
+
+        :raises KeyError: there is none, which is a fault of the server.
+        """
+        return self._own[name]
+
+    def is_durable(self, name: str) -> bool:
+        """Whether a stream outlives the process. One that a reload has taken away still is what it was."""
+        known = self._streams.get(name)
+        return known.rules.durable if known is not None else not name.endswith(PRESENCE)
+
+    def rollup(self, name: str) -> float:
+        """Seconds between two flushes of a stream's groups; 0 for none."""
+        known = self._streams.get(name)
+        return known.rules.rollup if known is not None else 0.0
+
+    def _unknown(self, name: str, hint: str = "") -> UnknownStream:
+        visible = [one.rules.name for one in self._streams.values() if not one.rules.hidden]
+        near = difflib.get_close_matches(name, visible, n=1)
+        hint = (
+            f"Did you mean {near[0]!r}?"
+            if near
+            else hint or "Declare it in a file named like chat_stream.py."
+        )
+        return UnknownStream(f"There is no stream named {name!r}.", hint=hint, stream=name)
+
+
+def _sister_of(rules: StreamRules) -> StreamRules:
+    """Who is there is for those who may follow the stream itself, and ends with the process."""
+    return StreamRules(name=sister(rules.name), access=rules.access, sister_of=rules.name, durable=False)
+
+
+def _compiled(rules: StreamRules) -> Schema | None:
+    """The stream's schema. One that does not compile was reported when the project was read and its stream
+    left out, so what fails here fails closed: nothing can be written."""
+    if rules.schema is None:
+        return None
+    try:
+        return Schema(rules.schema)
+    except InvalidInput:
+        log.exception("The schema of stream %r does not compile", rules.name)
+        return Schema({"not": {}})

@@ -11,14 +11,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 PYTEST_FLAGS ?=
+# Processes that tests run in, one a core. Whoever looks for a fault may want WORKERS=0, this one process.
+WORKERS ?= logical
 TESTS ?=
 BENCH_FLAGS ?=
 SOAK_FLAGS ?=
 
-.PHONY: help setup demo test check format docs bench soak npm nodes browser lock build clean
+# A release of each line of Node that the worker supports. Its tests run on all of them, whatever the machine has.
+NODES := 20.18.0 22.20.0 24.19.0
+OLDEST_NODE := $(firstword $(NODES))
+
+.PHONY: help setup demo test test-all check format docs bench soak npm nodes browser lock build clean
 
 help: ## List the targets.
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 12
 
 # What TypeScript and JavaScript steps run in; the package carries it built.
 NODE_WORKER := src/headwater/node/dist/main.mjs
@@ -49,8 +55,15 @@ $(CLIENT): node_modules/.installed clients/core/build.mjs $(wildcard clients/cor
 demo: setup ## Run the example chat and print its address.
 	@./scripts/demo $(BIN)
 
-test: setup npm nodes browser ## Run every test. TESTS= narrows, PYTEST_FLAGS= adds flags.
-	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(TESTS)
+# A process that has run out of tests takes over half of what another still has: modules stay together, and what
+# they share, as long as that costs nobody time.
+PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal
+
+test: setup npm $(VENV)/nodes/$(OLDEST_NODE)/.installed browser ## Run the tests. TESTS= narrows, PYTEST_FLAGS= adds flags.
+	$(PYTEST) -m "not every_node" $(PYTEST_FLAGS) $(TESTS)
+
+test-all: setup npm nodes browser ## The same, with the Node worker's on every line of Node.
+	$(PYTEST) $(PYTEST_FLAGS) $(TESTS)
 
 check: setup $(REACT) ## Formatting, lint, types, layers.
 	@failed=; \
@@ -93,9 +106,6 @@ node_modules/.installed: package.json package-lock.json | $(VENV)/.synced
 
 tests/npm/node_modules/.installed: tests/npm/package.json tests/npm/package-lock.json | $(VENV)/.synced
 	$(call npm_ci,tests/npm)
-
-# A release of each line of Node that the worker supports. Its tests run on all of them, whatever the machine has.
-NODES := 20.18.0 22.20.0 24.19.0
 
 nodes: $(NODES:%=$(VENV)/nodes/%/.installed) ## Have each line of Node that is supported, from PyPI.
 

@@ -1,4 +1,5 @@
-"""What every test may use: the rule about skips, and the loop that the server runs on."""
+"""What every test may use: the rule about skips, the loop that the server runs on, the end of what hangs, how
+much Hypothesis tries."""
 
 from __future__ import annotations
 
@@ -6,7 +7,21 @@ import asyncio
 from collections.abc import Callable, Generator, Mapping
 
 import pytest
-import uvloop
+from hypothesis import HealthCheck, settings
+
+from support.watchdog import Watchdog, WatchedLoop
+
+settings.register_profile(
+    "usual",
+    # CI tries other examples each time, as every machine does: what fails prints how to try it again.
+    derandomize=False,
+    print_blob=True,
+    # What takes how long is for other tests to say.
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("thorough", settings.get_profile("usual"), max_examples=2000)
+settings.load_profile("usual")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -15,11 +30,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="count a skipped test as a failed one: what was not run was not proved",
     )
+    parser.addini("hangs_after", "seconds that a test may take, fixtures included", default="120")
+    parser.addini("hangs_grace", "seconds that a test which was told to end may take for it", default="20")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--no-skips"):
         config.option.continue_on_collection_errors = True
+    if not config.option.usepdb:
+        config.pluginmanager.register(Watchdog(config), "watchdog")
 
 
 def _refuse(report: pytest.TestReport | pytest.CollectReport) -> None:
@@ -53,4 +72,4 @@ def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Tests run on the loop that the server runs on: its transports differ from asyncio's own."""
-    return {"uvloop": uvloop.new_event_loop}
+    return {"uvloop": WatchedLoop}

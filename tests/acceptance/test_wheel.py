@@ -15,7 +15,7 @@ from support.tree import ROOT
 UV = Path(sys.executable).with_name("uv")
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.may_take(300)
 @pytest.mark.parametrize("flags", [["--wheel"], []], ids=["from the checkout", "from the sdist"])
 def test_the_wheel_has_the_node_worker_and_every_template(tmp_path: Path, flags: list[str]) -> None:
     if not UV.exists() or not WORKER.exists():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headwater.testing.worker import SCENARIOS, Scenario, run
-from support.node_worker import LINES, node_of, node_worker
+from support.node_worker import LINES, marks, node_of, node_worker
 
 PROJECTS = Path(__file__).parent / "worker_projects"
 
@@ -22,9 +22,10 @@ WORKERS: dict[str, tuple[str, Callable[[], Sequence[str]]]] = {
     "python": ("python", python_worker),
     **{f"node {line}": ("node", lambda line=line: node_worker(node_of(line))) for line in LINES},
 }
+MARKS = {f"node {line}": marks(line) for line in LINES}
 
 
-@pytest.mark.parametrize("worker", WORKERS)
+@pytest.mark.parametrize("worker", [pytest.param(name, marks=MARKS.get(name, ())) for name in WORKERS])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.sentence)
 def test_a_worker(scenario: Scenario, worker: str) -> None:
     language, command = WORKERS[worker]

@@ -80,14 +80,18 @@ def test_any_texts_in_environment_and_flags(environ: dict[str, str], flags: dict
 
 
 @given(st.text(st.characters()), st.dictionaries(st.text(st.characters()) | st.integers(), JSON, max_size=4))
-def test_any_record_is_one_line_of_json_and_one_safe_line_for_people(
-    message: str, extra: dict[str, object]
-) -> None:
-    record = logging.makeLogRecord({"name": "headwater.test", "msg": message, "args": None, "fields": extra})
+def test_any_record_is_one_line_of_json_and_safe_for_people(message: str, extra: dict[str, object]) -> None:
+    given = {"name": "headwater.test", "levelname": "INFO", "msg": message, "args": None, "fields": extra}
+    record = logging.makeLogRecord(given)
     line = JsonFormatter().format(record)
     assert "\n" not in line
     assert isinstance(json.loads(line), dict)
     pretty = PrettyFormatter(colours=False).format(record)
-    assert len(pretty.splitlines()) == 1
+    first, *more = pretty.splitlines()
+    assert first[2] == ":"
+    assert "info" in first
+    # Further lines of the message stand in, so that no stranger's text begins a line as a record does.
+    assert len(more) == message.count("\n")
+    assert all(line.startswith("    ") for line in more)
     assert "\x1b" not in pretty
     assert pretty.encode()

@@ -12,7 +12,13 @@ from headwater.errors import NodeMissing
 from headwater.steps.workers.node import LOOK, node_command
 
 LINES = (20, 22, 24)
-"""The lines of Node that are supported; `make nodes` has a release of each."""
+"""The lines of Node that are supported; `make nodes` has a release of each. Every change runs on the oldest,
+which can the least; `make test-all` runs on all."""
+
+
+def marks(line: int) -> Sequence[pytest.MarkDecorator]:
+    """The marks of a test that runs on that line."""
+    return () if line == min(LINES) else (pytest.mark.every_node,)
 
 
 def node_of(line: int) -> Path:

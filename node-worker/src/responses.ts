@@ -12,8 +12,8 @@ const MAX_SCAN_DEPTH = 8
 const MAX_SCAN_VALUES = 2000
 
 const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
-// eslint-disable-next-line no-control-regex
-const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/
+const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+const VALUE_HINT = 'Only Latin-1 text without line breaks; percent-encode the rest.'
 const SHAPE = 'A handler returns { status: 200, body: ... } and may add headers.'
 
 type Item = [stream: string, group: string, id: string, version: number]
@@ -42,9 +42,9 @@ export function answerOf(response: unknown): Answer {
 
 function statusOf(status: unknown): number {
   if (status === undefined) throw handlerFailed("The handler's response has no \"status\".", SHAPE)
-  if (typeof status === 'number' && Number.isInteger(status) && status >= 100 && status <= 599) return status
+  if (typeof status === 'number' && Number.isInteger(status) && status >= 200 && status <= 599) return status
   const said = typeof status === 'number' ? String(status) : `a ${nameOf(status)}`
-  throw handlerFailed(`The response's "status" is ${said}; it must be a whole number from 100 to 599.`)
+  throw handlerFailed(`The response's "status" is ${said}; it must be a whole number from 200 to 599.`)
 }
 
 function headersOf(headers: unknown): Record<string, string | string[]> {
@@ -77,10 +77,9 @@ function valueFrom(name: string, value: unknown): string {
   if (typeof text !== 'string') {
     throw handlerFailed(`The response's header "${name}" is a ${nameOf(value)}; it must be text.`)
   }
-  if (CONTROL.test(text)) {
-    throw handlerFailed(`The response's header "${name}" holds a line break or a control character.`)
-  }
-  return text.toWellFormed()
+  const whole = text.toWellFormed()
+  if (HEADER_VALUE.test(whole)) return whole
+  throw handlerFailed(`The response's header "${name}" holds a character that no header may hold.`, VALUE_HINT)
 }
 
 function encodeBody(body: unknown): ['none' | 'json' | 'text' | 'bytes', Uint8Array] {

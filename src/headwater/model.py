@@ -27,6 +27,16 @@ class Origin(NamedTuple):
     trace: str = ""
 
 
+class Trace(NamedTuple):
+    """Where a request stands among those that belong together: W3C's trace id (32 hex digits), the span that
+    is this server's own work on it, and the caller's span that it continues (16 hex digits; empty where it
+    begins here)."""
+
+    id: str
+    span: str
+    parent: str = ""
+
+
 class Terms(NamedTuple):
     """On what terms a write is made.
 

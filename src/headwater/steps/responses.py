@@ -6,13 +6,21 @@ header that names stream items. Knows no process and no HTTP library.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 from urllib.parse import quote
 
 from headwater.errors import HandlerFailed
 from headwater.protocol.workers.messages import Message
+from headwater.response_rules import (
+    BODILESS,
+    SERVER_OWNED,
+    STATUS_RULE,
+    VALUE_HINT,
+    is_name,
+    is_status,
+    is_value,
+)
 from headwater.steps.project.declare import ApiResponse
 
 ITEMS_HEADER = "x-headwater-items"
@@ -24,15 +32,6 @@ CONTENT_TYPES: Mapping[str, str] = {
     "bytes": "application/octet-stream",
 }
 """The content type by body kind, unless the step says another."""
-
-SERVER_OWNED = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive", "upgrade"})
-"""Headers that only the server can know; from a step they are dropped."""
-
-BODILESS = frozenset({204, 205, 304})
-"""Statuses whose responses have no body, whatever the step answers."""
-
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 def response_of(result: Message) -> ApiResponse:
@@ -61,14 +60,14 @@ def items_header(items: Iterable[Any]) -> str:
 
 
 def _status(status: Any) -> int:
-    if type(status) is not int or not 200 <= status <= 599:
-        raise HandlerFailed(f'"status" must be a number of 200 to 599, not {status!r:.40}')
+    if not is_status(status):
+        raise HandlerFailed(f'"status" must be {STATUS_RULE}, not {status!r:.40}')
     return status
 
 
 def _user_headers(headers: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for name, value in headers.items():
-        if not _NAME.fullmatch(name):
+        if not is_name(name):
             raise HandlerFailed(f"{name!r:.80} is no name for a header")
         if name.lower() not in SERVER_OWNED:
             yield from ((name.lower(), one) for one in _values(name, value))
@@ -77,10 +76,6 @@ def _user_headers(headers: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 def _values(name: str, value: Any) -> list[str]:
     values = cast("list[Any]", value) if isinstance(value, list) else [value]
     texts = [one if isinstance(one, str) else str(one) for one in values]
-    for text in texts:
-        if not _VALUE.fullmatch(text):
-            raise HandlerFailed(
-                f'The header "{name}" holds a character that no header may hold',
-                hint="Only Latin-1 text without line breaks; percent-encode the rest.",
-            )
+    if not all(map(is_value, texts)):
+        raise HandlerFailed(f'The header "{name}" holds a character that no header may hold', hint=VALUE_HINT)
     return texts

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, cast
 
 from headwater.errors import HandlerFailed, InvalidInput
 from headwater.protocol.workers.messages import MAX_ITEMS, Answer
+from headwater.response_rules import STATUS_RULE, VALUE_HINT, is_name, is_status, is_value
 from headwater.worker.items import StreamItem
 from headwater.worker.values import clean, to_json
 
@@ -17,8 +17,6 @@ MAX_SCAN_DEPTH = 8
 MAX_SCAN_VALUES = 2000
 """How many values of a body are looked at for stream items: answers can be large."""
 
-_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _SHAPE = 'A handler returns {"status": 200, "body": ...} and may add "headers".'
 
 
@@ -41,9 +39,9 @@ def _status(fields: Mapping[str, Any]) -> int:
     if "status" not in fields:
         raise HandlerFailed('The handler\'s response has no "status".', hint=_SHAPE)
     status = fields["status"]
-    if not isinstance(status, int) or isinstance(status, bool) or not 100 <= status <= 599:
+    if not is_status(status):
         said = str(status) if isinstance(status, int) else f"a value of type {type(status).__name__}"
-        raise HandlerFailed(f'The response\'s "status" is {said}; it must be a whole number from 100 to 599.')
+        raise HandlerFailed(f'The response\'s "status" is {said}; it must be {STATUS_RULE}.')
     return int(status)
 
 
@@ -56,7 +54,7 @@ def _headers(headers: Any) -> dict[str, str | list[str]]:
 
 
 def _name(name: Any) -> str:
-    if not isinstance(name, str) or not _HEADER_NAME.match(name):
+    if not isinstance(name, str) or not is_name(name):
         raise HandlerFailed(
             f"The response has a header with the name {name!r:.80}, which HTTP does not allow."
         )
@@ -74,9 +72,12 @@ def _value(name: str, value: Any) -> str:
         value = str(value)
     if not isinstance(value, str):
         raise HandlerFailed(f'The response\'s header "{name}" is a {type(value).__name__}; it must be text.')
-    if _CONTROL.search(value):
-        raise HandlerFailed(f'The response\'s header "{name}" holds a line break or a control character.')
-    return clean(value)
+    text = clean(value)
+    if not is_value(text):
+        raise HandlerFailed(
+            f'The response\'s header "{name}" holds a character that no header may hold.', hint=VALUE_HINT
+        )
+    return text
 
 
 def _body(fields: Mapping[str, Any]) -> tuple[Literal["none", "json", "text", "bytes"], bytes]:

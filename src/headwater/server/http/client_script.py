@@ -15,14 +15,12 @@ from typing import NamedTuple
 from starlette.types import Receive, Scope, Send
 
 from headwater.errors import MethodNotAllowed, RouteUnknown
-from headwater.server.http.incoming import read_headers
+from headwater.peer import read_headers
+from headwater.server.http.conditional import Tagged, send_tagged
 
 PATH = "/headwater/client.js"
+_HEADERS = [(b"x-content-type-options", b"nosniff")]
 BUILT = Path(__file__).parents[2] / "browser" / "dist" / "client.js"
-
-CACHE_CONTROL = b"no-cache"
-"""Browsers keep it, but ask each time whether it is still the same: a server that was updated must never be
-spoken to by the client before it."""
 
 
 class Script(NamedTuple):
@@ -67,20 +65,6 @@ class ClientScript:
                 f"the client is read by GET, not by {scope['method']}", allow=("GET", "HEAD")
             )
         script = await asyncio.to_thread(read_script, self._built)
-        headers = [(b"etag", script.tag.encode()), (b"cache-control", CACHE_CONTROL)]
-        if _is_known(script.tag, read_headers(scope["headers"]).get("if-none-match", "")):
-            await send({"type": "http.response.start", "status": 304, "headers": headers})
-            await send({"type": "http.response.body", "body": b""})
-            return
-        headers += [
-            (b"content-type", b"text/javascript; charset=utf-8"),
-            (b"content-length", str(len(script.body)).encode()),
-            (b"x-content-type-options", b"nosniff"),
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else script.body})
-
-
-def _is_known(tag: str, known: str) -> bool:
-    tags = [one.strip().removeprefix("W/") for one in known.split(",")]
-    return tag in tags or "*" in tags
+        # Browsers ask each time: a server that was updated must never be spoken to by the client before it.
+        answer = Tagged(script.tag, "text/javascript; charset=utf-8", script.body)
+        await send_tagged(send, scope["method"], read_headers(scope["headers"]), answer, _HEADERS)

@@ -5,31 +5,19 @@ Everything is checked before the first byte leaves: afterwards a fault could onl
 
 from __future__ import annotations
 
-import re
-
 from headwater.errors import HandlerFailed
-from headwater.server.http.cors import Header
-from headwater.server.http.trace import TRACE_HEADER
-from headwater.steps.project.declare import ApiResponse
-
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_OURS = frozenset(
-    {
-        "connection",
-        "content-length",
-        "date",
-        "keep-alive",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        TRACE_HEADER,
-    }
+from headwater.response_rules import (
+    BODILESS,
+    LENGTHLESS,
+    SERVER_OWNED,
+    STATUS_RULE,
+    VALUE_HINT,
+    is_name,
+    is_status,
+    is_value,
 )
-"""Headers that are the server's own, whatever a step answers: those of the connection, and its signature."""
-
-_BODILESS = frozenset({204, 205, 304})
-_LENGTHLESS = frozenset({204, 304})
+from headwater.server.http.cors import Header
+from headwater.steps.project.declare import ApiResponse
 
 
 def encode_headers(response: ApiResponse) -> list[Header]:
@@ -37,25 +25,23 @@ def encode_headers(response: ApiResponse) -> list[Header]:
 
     Raises HandlerFailed for a status or a header that HTTP does not allow.
     """
-    if not 200 <= response.status <= 599:
-        raise HandlerFailed(f"the step answered the status {response.status}, which is none of 200 to 599")
+    if not is_status(response.status):
+        raise HandlerFailed(f"the step answered the status {response.status}, which is not {STATUS_RULE}")
     lines: list[Header] = []
     for name, value in response.headers:
         key = name.lower()
-        if key in _OURS:
+        if key in SERVER_OWNED:
             continue
-        if not _TOKEN.fullmatch(name) or _UNPRINTABLE.search(value):
-            raise HandlerFailed(f'the step answered a header that HTTP does not allow: "{ascii(name)[1:-1]}"')
-        try:
-            lines.append((key.encode("ascii"), value.encode("latin-1")))
-        except UnicodeEncodeError:
-            lines.append((key.encode("ascii"), value.encode()))
-    if response.status not in _LENGTHLESS:
-        length = 0 if response.status in _BODILESS else len(response.body)
+        if not is_name(name) or not is_value(value):
+            text = f'the step answered a header that HTTP does not allow: "{ascii(name)[1:-1]}"'
+            raise HandlerFailed(text, hint=VALUE_HINT)
+        lines.append((key.encode("ascii"), value.encode("latin-1")))
+    if response.status not in LENGTHLESS:
+        length = 0 if response.status in BODILESS else len(response.body)
         lines.append((b"content-length", b"%d" % length))
     return lines
 
 
 def is_silent(method: str, status: int) -> bool:
     """Whether HTTP sends no body with such an answer, whatever it holds."""
-    return method == "HEAD" or status in _BODILESS
+    return method == "HEAD" or status in BODILESS

@@ -11,18 +11,15 @@ import mimetypes
 import os
 import stat
 from collections.abc import Mapping
-from email.utils import parsedate
 from pathlib import Path
 from typing import NamedTuple
 
 from starlette.responses import FileResponse, RedirectResponse, Response
 
+from headwater.server.http.conditional import CACHE_CONTROL, knows_file
 from headwater.server.http.route_tree import Target
 
 INDEX = "index.html"
-CACHE_CONTROL = "no-cache"
-"""Browsers keep a file, but ask each time whether it is still the same."""
-
 _HEADERS = {"cache-control": CACHE_CONTROL, "x-content-type-options": "nosniff"}
 
 _TYPES = mimetypes.MimeTypes()
@@ -87,7 +84,7 @@ def file_response(file: PublicFile, path: str, query: str, headers: Mapping[str,
         return RedirectResponse(f"{path}/?{query}" if query else f"{path}/")
     media_type = _TYPES.guess_type(file.path)[0] or "application/octet-stream"
     response = FileResponse(file.path, headers=_HEADERS, media_type=media_type, stat_result=file.status)
-    if _is_fresh(response, headers):
+    if knows_file(response.headers["etag"], response.headers["last-modified"], headers):
         kept = {name: response.headers[name] for name in ("cache-control", "etag", "last-modified")}
         return Response(status_code=304, headers=kept)
     return response
@@ -104,14 +101,3 @@ def _inside(root: Path, path: Path) -> PublicFile | None:
     if not real.is_relative_to(root) or not all(map(_may_be_served, real.relative_to(root).parts)):
         return None
     return PublicFile(real, real.stat())
-
-
-def _is_fresh(response: Response, headers: Mapping[str, str]) -> bool:
-    """Whether the client holds this file already. Entity tags count before dates."""
-    known = headers.get("if-none-match")
-    if known is not None:
-        tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
-        return "*" in tags or response.headers["etag"] in tags
-    since = parsedate(headers.get("if-modified-since", ""))
-    modified = parsedate(response.headers["last-modified"])
-    return since is not None and modified is not None and since >= modified

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from headwater.config import Settings, StreamSettings
 from headwater.errors import HeadwaterError, MethodNotAllowed, UnknownItem
 from headwater.model import Item
+from headwater.server.http.conditional import Tagged, send_tagged
 from headwater.server.http.incoming import read_headers, read_query
 from headwater.server.live.gate import Admissions, Gate
 from headwater.server.live.sse import EventStreams
@@ -58,7 +59,8 @@ class StreamHttp:
         store = self._realms.of(target.group.stream).store
         window = read_window(query, self._limits.max_window)
         reading = await _read(store, target, window, self._limits)
-        await _answer(reading, store.epoch, headers, scope["method"], send)
+        tagged = Tagged(f'"{store.epoch}.{reading.version}"', "application/json", reading.body)
+        await send_tagged(send, scope["method"], headers, tagged)
 
     async def _admit(self, target: Target) -> None:
         """Ask the project's rule.
@@ -109,18 +111,3 @@ async def _read(store: Store, target: Target, window: Window | None, limits: Str
 def _group(items: Sequence[Item], version: int, epoch: bytes, paging: bytes = b"") -> bytes:
     joined = b",".join([item.data for item in items])
     return b'{"items":[%b],"version":%d,"epoch":%b%b}' % (joined, version, epoch, paging)
-
-
-async def _answer(reading: Reading, epoch: str, headers: dict[str, str], method: str, send: Send) -> None:
-    """Send a reading, or 304 where the client has it."""
-    tag = f'"{epoch}.{reading.version}"'
-    known = [one.strip().removeprefix("W/") for one in headers.get("if-none-match", "").split(",")]
-    fresh = [(b"etag", tag.encode()), (b"cache-control", b"no-cache")]
-    if tag in known or "*" in known:
-        await send({"type": "http.response.start", "status": 304, "headers": fresh})
-        await send({"type": "http.response.body", "body": b""})
-        return
-    length = str(len(reading.body)).encode()
-    fresh += [(b"content-type", b"application/json"), (b"content-length", length)]
-    await send({"type": "http.response.start", "status": 200, "headers": fresh})
-    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else reading.body})

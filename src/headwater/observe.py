@@ -1,0 +1,176 @@
+"""What the server tells whoever listens: one protocol of what happens at its measuring points.
+
+Owns the names of what happens and the way to several listeners. A listener derives from `Observer` and
+overrides what it wants to hear; whatever it raises is logged and harms nobody. The parts that tell know an
+`Observer` and never who listens. What happens often is told by the batch, never one by one; what nobody hears
+costs the call of an empty function (measured in `benchmarks/`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from headwater.errors import HeadwaterError
+from headwater.model import GroupKey, Trace
+from headwater.peer import Peer
+
+log = logging.getLogger("headwater.observe")
+
+
+class Answered(NamedTuple):
+    """An HTTP request and its answer. `step` is empty where no step answered; `began` is monotonic time and
+    `seconds` what the answer took. Status 499 is a client that hung up first."""
+
+    method: str
+    path: str
+    step: str
+    status: int
+    began: float
+    seconds: float
+    trace: Trace
+
+
+class Committed(NamedTuple):
+    """A batch of the commit queue: writes that took effect, those refused, bytes of data, and how long the
+    store took."""
+
+    writes: int
+    refused: int
+    size: int
+    seconds: float
+
+
+class Delivered(NamedTuple):
+    """One flush: changes of a group, how many subscribers they went to, and bytes for each of them."""
+
+    group: GroupKey
+    changes: int
+    subscribers: int
+    size: int
+
+
+class Run(NamedTuple):
+    """An invocation: the project's file, the step's name, and the trace id."""
+
+    target: str
+    step: str
+    trace: str
+
+
+class Observer:
+    """Hears what happens. Every method does nothing until it is overridden; none may wait."""
+
+    listening: bool = False
+    """Whether anybody hears it; for parts that would have to measure or to build what they tell."""
+
+    # --- clients ---
+
+    def accepted(self, peer: Peer) -> None:
+        """A socket or an event stream has opened."""
+
+    def left(self, peer: Peer) -> None:
+        """A socket or an event stream has ended."""
+
+    def refused(self, peer: Peer, error: HeadwaterError) -> None:
+        """A request, socket or subscription was not taken."""
+
+    def answered(self, answer: Answered) -> None:
+        """A request was answered."""
+
+    def limited(self, setting: str, limit: float) -> None:
+        """A limit was met: the setting as "section.key", and its value."""
+
+    # --- streams ---
+
+    def subscribed(self, group: GroupKey, item: str | None) -> None:
+        """A subscription began; `item` None is the whole group."""
+
+    def behind(self, group: GroupKey, why: str) -> None:
+        """A subscription has to catch up, for a reason in one word: "join", "full", "gap"."""
+
+    def live(self, group: GroupKey) -> None:
+        """A subscription has caught up."""
+
+    def delivered(self, flush: Delivered) -> None:
+        """Changes were handed to connections; once a flush."""
+
+    def committed(self, batch: Committed) -> None:
+        """Writes were committed; once a batch."""
+
+    # --- steps ---
+
+    def invoked(self, run: Run) -> None:
+        """An invocation was given to a worker; once more for each worker that lost it."""
+
+    def ended(self, run: Run, seconds: float, code: str) -> None:
+        """An invocation has ended, so long after it was asked for; `code` is empty, or its error's."""
+
+    def stalled(self, worker: int) -> None:
+        """A worker, named by its process id, shows no sign of life."""
+
+    def blocked(self, target: str, seconds: float) -> None:
+        """A step held its worker's loop."""
+
+    def lost(self, worker: int, how: str) -> None:
+        """A worker's process has ended, unasked."""
+
+    def reloaded(self, generation: int, steps: int, streams: int) -> None:
+        """A generation serves, with so many steps and streams."""
+
+    def problem(self, code: str, message: str, file: str) -> None:
+        """Something is wrong with a file of the project."""
+
+    # --- the server itself ---
+
+    def faltered(self, task: str, error: BaseException, wait: float) -> None:
+        """A background task ended unexpectedly; it starts again after so many seconds."""
+
+
+SILENT = Observer()
+"""Nobody listens."""
+
+EVENTS = tuple(name for name, value in vars(Observer).items() if callable(value) and name[0] != "_")
+
+
+class Observers(Observer):
+    """Tells several listeners. Each event goes straight to whoever overrides it, so what nobody hears ends in
+    an empty function."""
+
+    def __init__(self) -> None:
+        self._listeners: tuple[Observer, ...] = ()
+
+    def add(self, listener: Observer) -> None:
+        """Tell one more."""
+        self._listeners = (*self._listeners, listener)
+        self._wire()
+
+    def remove(self, listener: Observer) -> None:
+        """Tell it nothing more."""
+        self._listeners = tuple(one for one in self._listeners if one is not listener)
+        self._wire()
+
+    def _wire(self) -> None:
+        self.listening = bool(self._listeners)
+        for event in EVENTS:
+            nothing = getattr(Observer, event)
+            hears = [
+                getattr(one, event) for one in self._listeners if getattr(type(one), event) is not nothing
+            ]
+            vars(self).pop(event, None)
+            if hears:
+                setattr(self, event, _telling(event, hears))
+
+
+def _telling(event: str, hears: list[Callable[..., Any]]) -> Callable[..., None]:
+    """Tell all of them; one that fails is logged, the others still hear it."""
+
+    def tell(*what: Any) -> None:
+        for hear in hears:
+            try:
+                hear(*what)
+            except Exception:
+                log.exception("An observer failed at %r", event)
+
+    return tell

@@ -1,0 +1,153 @@
+"""Who asks: one frozen type for HTTP requests, sockets, event streams and runs alike.
+
+Owns how a request names its cookies, its query and its token; knows no transport. A socket lives long, so
+headers may be packed: they are read when they are asked for, and an idle client costs their bytes alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+from urllib.parse import parse_qsl, urlsplit
+
+PeerKind = Literal["http", "websocket", "sse", "run"]
+
+MOST_PARAMETERS = 1000
+"""Parameters of one query, or fields of one form."""
+
+SUBPROTOCOL = "Authorization"
+"""Browsers cannot set headers of a socket; so a client offers this subprotocol and then its token as
+another."""
+
+TOKEN_PARAMETER = "authToken"  # noqa: S105 - a parameter's name
+"""The query parameter that carries a token where no header can."""
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+Values = dict[str, str | list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who asks. `headers` have lower-case names, `address` is the host it came from ("" where there is none),
+    `url` the path and query as they came in. `identity` is who it is once somebody has said so."""
+
+    kind: PeerKind
+    url: str = ""
+    address: str = ""
+    headers: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    identity: str | None = None
+
+    @property
+    def query(self) -> Values:
+        """The parameters of the query: text, or a list where a name repeats; nothing for one that cannot be
+        read."""
+        try:
+            return read_query(urlsplit(self.url).query)
+        except ValueError:
+            return {}
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies by name; of those that share one, the first, which has the longest path."""
+        found: dict[str, str] = {}
+        for pair in self.headers.get("cookie", "").split(";"):
+            name, equals, value = pair.partition("=")
+            if equals and name.strip():
+                found.setdefault(name.strip(), _unquoted(value.strip()))
+        return found
+
+    @property
+    def token(self) -> str | None:
+        """What it brings to say who it is: the header `Authorization`, without "Bearer"; else the subprotocol
+        that follows `Authorization`; else the query's `authToken`. None where it brings none."""
+        headers = self.headers
+        return (
+            _bearer(headers.get("authorization", ""))
+            or _offered(headers.get("sec-websocket-protocol", ""))
+            or _last(self.query.get(TOKEN_PARAMETER, ""))
+            or None
+        )
+
+
+NOBODY = Peer("run")
+"""A peer that nothing is known of: the server itself, a test."""
+
+
+class PackedHeaders(Mapping[str, str]):
+    """Header lines as bytes, read anew each time: long-lived peers are many and seldom asked."""
+
+    __slots__ = ("_lines",)
+
+    def __init__(self, lines: bytes) -> None:
+        self._lines = lines
+
+    def read(self) -> dict[str, str]:
+        """All of them, by lower-case name."""
+        pairs = (line.partition(b":") for line in self._lines.split(b"\r\n") if line)
+        return read_headers((name.strip().lower(), value.strip()) for name, _, value in pairs)
+
+    def __getitem__(self, name: str) -> str:
+        return self.read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.read())
+
+    def __len__(self) -> int:
+        return len(self.read())
+
+
+def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by name, given in lower case; what repeats is joined with ", ", cookies with "; "."""
+    headers: dict[str, str] = {}
+    for name, value in raw:
+        key = name.decode("latin-1")
+        text = value.decode("latin-1")
+        if key in headers:
+            text = f"{headers[key]}{'; ' if key == 'cookie' else ', '}{text}"
+        headers[key] = text
+    return headers
+
+
+def read_query(query: str) -> Values:
+    """The parameters of a query: text, or a list where a name repeats. Blank values stay.
+
+    :raises ValueError: there are more than `MOST_PARAMETERS`.
+    """
+    return collect(parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS))
+
+
+def collect(pairs: Iterable[tuple[str, str]]) -> Values:
+    """Pairs by name, in order; the values of a name that repeats become a list."""
+    values: Values = {}
+    for name, value in pairs:
+        before = values.get(name)
+        if before is None:
+            values[name] = value
+        elif isinstance(before, list):
+            before.append(value)
+        else:
+            values[name] = [before, value]
+    return values
+
+
+def _bearer(value: str) -> str:
+    scheme, space, rest = value.strip().partition(" ")
+    return rest.strip() if space and scheme.lower() == "bearer" else value.strip()
+
+
+def _offered(subprotocols: str) -> str:
+    offers = [offer.strip() for offer in subprotocols.split(",")]
+    if SUBPROTOCOL not in offers:
+        return ""
+    return next((offer for offer in offers[offers.index(SUBPROTOCOL) + 1 :] if offer), "")
+
+
+def _last(value: str | list[str]) -> str:
+    return value if isinstance(value, str) else value[-1]
+
+
+def _unquoted(value: str) -> str:
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value

@@ -91,6 +91,11 @@ class Server:
         times = [process.cpu_times() for process in self._family()]
         return Cpu(sum(time.user for time in times), sum(time.system for time in times))
 
+    def own_cpu(self) -> Cpu:
+        """CPU time so far of the server process alone."""
+        times = self._seen.cpu_times()
+        return Cpu(times.user, times.system)
+
     def memory(self) -> int:
         """Resident memory of the server process alone, in bytes."""
         return self._seen.memory_info().rss

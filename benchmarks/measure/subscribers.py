@@ -1,4 +1,4 @@
-"""The load client, from Python: builds `client/subscribers.c` at first use, runs it on a core of its own."""
+"""The load clients, from Python: builds `client/*.c` at first use, runs subscribers on their own core."""
 
 from __future__ import annotations
 
@@ -11,27 +11,31 @@ from typing import Any
 
 from benchmarks.measure.place import BENCHMARKS, CLIENT_CORE, WORK
 
-SOURCE = BENCHMARKS / "client" / "subscribers.c"
-PROGRAM = WORK / "subscribers"
-
 
 class ClientFailed(Exception):
     """The load client could not be built, or ended before it had said what it was asked for."""
 
 
-def build() -> Path:
-    """Compile the client unless that has been done since its source changed."""
+def build(name: str) -> Path:
+    """Compile a client unless that has been done since its source changed."""
+    source, program = BENCHMARKS / "client" / f"{name}.c", WORK / name
     WORK.mkdir(exist_ok=True)
-    if not PROGRAM.exists() or PROGRAM.stat().st_mtime < SOURCE.stat().st_mtime:
+    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
         compiler = os.environ.get("CC", "cc")
-        command = [compiler, "-O2", "-Wall", "-Wextra", "-o", str(PROGRAM), str(SOURCE)]
+        command = [compiler, "-O2", "-Wall", "-Wextra", "-o", str(program), str(source)]
         try:
             subprocess.run(command, check=True)
         except (OSError, subprocess.CalledProcessError) as error:
             raise ClientFailed(
-                f"cannot compile {SOURCE.name}: {error}; is a C compiler installed?"
+                f"cannot compile {source.name}: {error}; is a C compiler installed?"
             ) from error
-    return PROGRAM
+    return program
+
+
+def command(name: str, **options: object) -> list[str]:
+    """How to run a client. Options are those of the program, `_` for `-`."""
+    words = [word for key, value in options.items() for word in (f"--{key.replace('_', '-')}", str(value))]
+    return [str(build(name)), *words]
 
 
 class Subscribers:
@@ -41,12 +45,8 @@ class Subscribers:
     """
 
     def __init__(self, port: int, count: int, **options: object) -> None:
-        chosen = {"port": port, "count": count, **options}
-        words = [
-            word for name, value in chosen.items() for word in (f"--{name.replace('_', '-')}", str(value))
-        ]
         self._process = subprocess.Popen(
-            [str(build()), *words],
+            command("subscribers", port=port, count=count, **options),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             preexec_fn=lambda: os.sched_setaffinity(0, {CLIENT_CORE}),

@@ -1,4 +1,5 @@
-"""The least that a POST of JSON costs with the parts that Headwater's HTTP is made of: parse and answer."""
+"""The least that JSON costs with the parts that Headwater's HTTP is made of: a GET that answers, a POST that
+parses and answers."""
 
 from __future__ import annotations
 
@@ -15,9 +16,13 @@ async def say(request: Request) -> JSONResponse:
     return JSONResponse(await request.json())
 
 
+async def noop(request: Request) -> JSONResponse:
+    return JSONResponse({"ok": True})
+
+
 if __name__ == "__main__":
     uvicorn.run(
-        Starlette(routes=[Route("/say", say, methods=["POST"])]),
+        Starlette(routes=[Route("/say", say, methods=["POST"]), Route("/noop", noop)]),
         host="127.0.0.1",
         port=int(sys.argv[1]),
         loop="uvloop",

@@ -1,0 +1,1 @@
+"""Requests a second, from 64 connections at once."""

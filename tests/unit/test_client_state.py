@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from headwater.client.state import Lost, State
+from headwater.client.state import Held, Lost, State
 
 
 def whole(**items: int) -> State:
@@ -95,6 +95,53 @@ def test_published_states_are_never_changed_in_place() -> None:
 
     assert before == [{"id": "a", "n": 1}]
     assert state.items() == [{"id": "a", "n": 2}]
+
+
+def test_an_item_deleted_and_set_again_goes_last_whether_or_not_the_delete_was_told() -> None:
+    state = whole(a=1, b=2, c=3)
+    state.gone(11, "a")
+    state.set(12, 12, {"id": "a"})
+    state.set(14, 14, {"id": "b"})
+
+    assert ids(state) == ["c", "a", "b"]
+
+
+def test_an_item_that_was_created_earlier_than_the_last_stands_before_it() -> None:
+    state = whole(a=1, d=9)
+    assert ids(state) == ["a", "d"]
+    state.set(11, 5, {"id": "c"})
+    state.set(12, 4, {"id": "b"})
+
+    assert ids(state) == ["a", "b", "c", "d"]
+    state.set(13, 13, {"id": "e"})
+    assert ids(state) == ["a", "b", "c", "d", "e"]
+
+
+def test_a_change_costs_the_same_however_much_is_held() -> None:
+    """Counted, not timed: what is held is not walked through, and not copied."""
+
+    class Counted(dict[str, Held]):
+        walks = 0
+
+        def __iter__(self) -> Any:
+            Counted.walks += 1
+            return super().__iter__()
+
+        def keys(self) -> Any:
+            Counted.walks += 1
+            return super().keys()
+
+        values = items = keys
+
+    state = whole(a=1, b=2)
+    state.held = Counted(state.held)
+    state.set(11, 11, {"id": "c"})
+    state.set(12, 1, {"id": "a", "n": 2})
+    state.patch(13, "b", [["s", ["n"], 2]])
+    state.gone(14, "c")
+
+    assert Counted.walks == 0
+    assert isinstance(state.held, Counted), "it was copied"
 
 
 @pytest.mark.parametrize(("item", "operations"), [("b", []), ("a", [["a", ["none"], "x"]])])

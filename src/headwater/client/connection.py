@@ -75,10 +75,15 @@ class _Reader:
 
 class _Changes:
     """The changes of one group that wait for a reader. One that is too slow gets their sum instead of
-    each."""
+    each.
+
+    To sum up costs what the group holds, so it waits until as much has come again as the last sum left:
+    a change costs the same on average, however large the group.
+    """
 
     def __init__(self) -> None:
         self.waiting: deque[Changed] = deque()
+        self._most = EVENTS_KEPT
         self._known: dict[str, Item] = {}
         self._given: dict[str, Item] = {}
 
@@ -95,8 +100,9 @@ class _Changes:
             self.waiting.extend(_differences(before, now))
             self._known.pop(touched, None)
             self._known.update(now)
-        if len(self.waiting) > EVENTS_KEPT:
+        if len(self.waiting) > self._most:
             self.waiting = deque(_differences(self._given, self._known))
+            self._most = max(EVENTS_KEPT, 2 * len(self.waiting))
 
     def take(self) -> Changed:
         """The next change."""

@@ -2,7 +2,8 @@
 sections 4 to 6.
 
 While a catch-up is under way its pages gather in a draft; what is shown stays the last whole state until
-`complete`.
+`complete`. A live change costs the same however many items are held: it changes what is held in place, and
+whoever wants a snapshot makes one with `items`.
 """
 
 from __future__ import annotations
@@ -27,13 +28,30 @@ class Held(NamedTuple):
 class State:
     """The items of one subscription, by id."""
 
-    __slots__ = ("_completed", "_draft", "_item", "epoch", "floor", "held", "live", "version", "windowed")
+    __slots__ = (
+        "_completed",
+        "_draft",
+        "_item",
+        "_newest",
+        "_ordered",
+        "epoch",
+        "floor",
+        "held",
+        "live",
+        "version",
+        "windowed",
+    )
 
     def __init__(self, item: str | None, *, windowed: bool = False) -> None:
         self._item = item
         self._draft: dict[str, Held] | None = None
         self.windowed = windowed
         self.held: dict[str, Held] = {}
+        """What is held, by id; the next change changes it."""
+        self._newest = 0
+        """No item held was created by a later version."""
+        self._ordered = True
+        """Whether `held` goes by creation. It nearly always does, since what is created comes last."""
         self.epoch = ""
         self.version = 0
         """The group version that `held` is; with `epoch` it is the cursor to resume from. 0 with an empty
@@ -44,8 +62,11 @@ class State:
         self._completed = 0
 
     def items(self) -> list[dict[str, Any]]:
-        """The items in creation order."""
-        return [held.data for held in sorted(self.held.values(), key=lambda held: held.created)]
+        """The items in creation order: a new list, of objects that are never changed."""
+        if not self._ordered:
+            self.held = dict(sorted(self.held.items(), key=lambda one: one[1].created))
+            self._ordered = True
+        return [held.data for held in self.held.values()]
 
     def begin(self) -> None:
         """A subscription has begun, from the cursor or from nothing; what an earlier one left unfinished is
@@ -87,6 +108,8 @@ class State:
         """The draft becomes the state."""
         if self._draft is not None:
             self.held, self._draft = self._draft, None
+            self._ordered = False
+            self._newest = max((held.created for held in self.held.values()), default=0)
         self.version, self.epoch, self.floor, self.live = version, epoch, floor or 0, True
         self._completed = version
 
@@ -94,7 +117,14 @@ class State:
         """A live create or replacement. False when it is not for this subscription."""
         if not self._takes(version, data["id"]) or created < self.floor:
             return False
-        self.held = {**self.held, data["id"]: Held(version, created, data)}
+        before = self.held.get(data["id"])
+        if before is not None and before.created != created:
+            del self.held[data["id"]]  # Deleted and set again, which a rollup may tell as one: it goes last.
+            before = None
+        if before is None:
+            self._ordered = self._ordered and created > self._newest
+            self._newest = max(self._newest, created)
+        self.held[data["id"]] = Held(version, created, data)
         return True
 
     def patch(self, version: int, item_id: str, operations: list[Operation]) -> bool:
@@ -113,14 +143,14 @@ class State:
             data = apply_operations(held.data, operations)
         except ValueError as fault:
             raise Lost(item_id) from fault
-        self.held = {**self.held, item_id: Held(version, held.created, data)}
+        self.held[item_id] = Held(version, held.created, data)
         return True
 
     def gone(self, version: int, item_id: str) -> bool:
         """A live delete. False when it is not for this subscription."""
         if not self._takes(version, item_id):
             return False
-        self.held = {known: held for known, held in self.held.items() if known != item_id}
+        self.held.pop(item_id, None)
         return True
 
     def _takes(self, version: int, item_id: str) -> bool:

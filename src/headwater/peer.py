@@ -45,7 +45,7 @@ class Peer:
         """The parameters of the query: text, or a list where a name repeats; nothing for one that cannot be
         read."""
         try:
-            return read_query(urlsplit(self.url).query)
+            return read_parameters(urlsplit(self.url).query)
         except ValueError:
             return {}
 
@@ -111,7 +111,7 @@ def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return headers
 
 
-def read_query(query: str) -> Values:
+def read_parameters(query: str) -> Values:
     """The parameters of a query: text, or a list where a name repeats. Blank values stay.
 
     :raises ValueError: there are more than `MOST_PARAMETERS`.

@@ -55,7 +55,7 @@ async def test_a_file_is_served_with_its_type(site: Site, path: str, content_typ
     assert response.headers["content-type"] == content_type
     assert response.headers["cache-control"] == "no-cache"
     assert response.headers["x-content-type-options"] == "nosniff"
-    assert len(response.headers["x-trace-id"]) == 16
+    assert len(response.headers["x-trace-id"]) == 32
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,12 @@
-"""Headers, query and trace id of a request."""
+"""Headers, path and query of a request."""
 
 from __future__ import annotations
 
 import pytest
 
 from headwater.errors import RequestInvalid
-from headwater.server.http.incoming import MOST_PARAMETERS, read_headers, read_query
-from headwater.server.http.trace import trace_id
-
-TRACE = "0af7651916cd43dd8448eb211c80319c"
+from headwater.peer import MOST_PARAMETERS, read_headers
+from headwater.server.http.incoming import read_path, read_query
 
 
 def test_repeated_headers_are_joined_with_commas_and_cookies_with_semicolons() -> None:
@@ -45,27 +43,29 @@ def test_a_query_of_too_many_parameters_is_refused() -> None:
         read_query(b"a&" * MOST_PARAMETERS + b"a")
 
 
-def test_a_valid_traceparent_gives_its_trace_id() -> None:
-    assert trace_id({"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}) == TRACE
-    assert trace_id({"traceparent": f"01-{TRACE}-b7ad6b7169203331-01-more"}) == TRACE
+@pytest.mark.parametrize(
+    ("root", "raw", "path"),
+    [
+        ("", b"/a%2Fb", "/a%2Fb"),
+        ("/app", b"/app/a%2Fb", "/a%2Fb"),
+        ("/app", b"/app", "/"),
+        ("/app", b"/app/", "/"),
+        ("/app/", b"/app/x/", "/x/"),
+        ("/app", b"/application", "/application"),
+        ("/app", b"/x", "/x"),
+        ("/a/b", b"/a/b/c/d", "/c/d"),
+        ("/a b", b"/a%20b/c", "/c"),
+        ("/gr\u00fcn", b"/gr%C3%BCn/c", "/c"),
+    ],
+)
+def test_the_path_begins_where_the_application_is_mounted(root: str, raw: bytes, path: str) -> None:
+    assert read_path({"root_path": root, "raw_path": raw, "path": "unread"}) == path
 
 
 @pytest.mark.parametrize(
-    "given",
-    [
-        None,
-        "",
-        TRACE,
-        f"ff-{TRACE}-b7ad6b7169203331-01",
-        f"00-{TRACE}-b7ad6b7169203331-01-more",
-        f"00-{TRACE}-{'0' * 16}-01",
-        f"00-{'0' * 32}-b7ad6b7169203331-01",
-        f"00-{TRACE.upper()}-b7ad6b7169203331-01",
-        f"00-{TRACE}-b7ad6b7169203331-01\nx",
-    ],
+    ("decoded", "path"),
+    [("/a b", "/a%20b"), ("/100%", "/100%25"), ("/gr\u00fcn", "/gr%C3%BCn"), ("/a:b@c", "/a:b@c")],
 )
-def test_without_one_the_trace_id_is_random(given: str | None) -> None:
-    headers = {} if given is None else {"traceparent": given}
-    ids = {trace_id(headers) for _ in range(100)}
-    assert len(ids) == 100
-    assert all(len(one) == 16 and int(one, 16) >= 0 for one in ids)
+def test_a_host_without_a_raw_path_gives_the_decoded_one(decoded: str, path: str) -> None:
+    assert read_path({"path": decoded}) == path
+    assert read_path({"path": f"/app{decoded}", "root_path": "/app", "raw_path": None}) == path

@@ -11,7 +11,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
+from urllib.parse import quote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -23,6 +25,7 @@ from headwater.errors import (
     SchemaMismatch,
     ShuttingDown,
 )
+from headwater.logline import Line, tell, tell_fault
 from headwater.server.http.bodies import NOTHING, BodyReader, ClientGone, parse_body
 from headwater.server.http.cors import Cors
 from headwater.server.http.disconnect import while_connected
@@ -76,8 +79,8 @@ class HttpApp:
         status = await self._answer(exchange)
         if logger.isEnabledFor(self._log_level):
             ms = round((time.perf_counter() - began) * 1000, 2)
-            extra = {"trace": exchange.trace, "fields": {"status": status, "ms": ms}}
-            logger.log(self._log_level, "%s %s", exchange.method, exchange.path, extra=extra)
+            line = Line(trace=exchange.trace.id, fields={"status": status, "ms": ms})
+            tell(logger, self._log_level, line, "%s %s", exchange.method, exchange.path)
 
     async def _answer(self, exchange: Exchange) -> int:
         try:
@@ -85,9 +88,10 @@ class HttpApp:
         except ClientGone:
             return CLIENT_GONE
         except HeadwaterError as error:
-            response = problem(error, exchange.trace)
+            response = problem(error, exchange.trace.id)
         except asyncio.CancelledError:
-            response = problem(ShuttingDown("the server shut down before the request ended"), exchange.trace)
+            await self._cut_off(exchange)
+            raise
         except Exception:
             response = self._failed(exchange)
         if response is None or exchange.status:
@@ -95,7 +99,7 @@ class HttpApp:
         try:
             return await exchange.finish(response, self._cors)
         except HeadwaterError as error:
-            return await exchange.finish(problem(error, exchange.trace), self._cors)
+            return await exchange.finish(problem(error, exchange.trace.id), self._cors)
 
     async def _respond(self, exchange: Exchange) -> ApiResponse | None:
         """The answer, or None when it has been sent already."""
@@ -139,7 +143,8 @@ class HttpApp:
             raw_body=raw,
             body_kind=parsed.kind,
             body=parsed.value,
-            trace=exchange.trace,
+            trace=exchange.trace.id,
+            span=exchange.trace.span,
         )
         try:
             return await while_connected(exchange.receive, self._executor.run_api(match.step, request))
@@ -157,9 +162,8 @@ class HttpApp:
             file = await self._public.find(decode_path(path))
             if file and method in ("GET", "HEAD"):
                 query = exchange.scope["query_string"].decode("latin-1")
-                return await exchange.hand_over(
-                    file_response(file, path, query, exchange.headers), self._cors
-                )
+                url = quote(exchange.scope.get("root_path", "").rstrip("/")) + path
+                return await exchange.hand_over(file_response(file, url, query, exchange.headers), self._cors)
             allowed = allowed or (("GET", "HEAD", "OPTIONS") if file else ())
         if not allowed:
             raise RouteUnknown(f"nothing is served at {path[:500]}", hint=self._near(path), path=path[:500])
@@ -171,12 +175,19 @@ class HttpApp:
         near = self._router.near(path) if self._settings.dev else []
         return f"did you mean {' or '.join(near)}?" if near else ""
 
+    async def _cut_off(self, exchange: Exchange) -> None:
+        """The host ends the request: whoever waits is told, and the host goes on ending it."""
+        if not exchange.status:
+            error = ShuttingDown("the server shut down before the request ended")
+            with suppress(Exception):  # Nothing may take the place of the cancellation.
+                await exchange.finish(problem(error, exchange.trace.id), self._cors)
+
     def _failed(self, exchange: Exchange) -> ApiResponse:
-        extra = {"trace": exchange.trace}
-        logger.exception("the server failed to answer %s %s", exchange.method, exchange.path, extra=extra)
+        line = Line(trace=exchange.trace.id)
+        tell_fault(logger, line, "the server failed to answer %s %s", exchange.method, exchange.path)
         return problem(
             HeadwaterError("the server failed to answer", hint="the log tells more, under the trace id"),
-            exchange.trace,
+            exchange.trace.id,
         )
 
 

@@ -58,8 +58,9 @@ class ClientScript:
 
         :raises HeadwaterError: before anything is sent.
         """
-        if scope["path"] != PATH:
-            raise RouteUnknown(f"nothing is served at {scope['path'][:500]}", hint=f"there is {PATH}")
+        path = scope["headwater.path"]
+        if path != PATH:
+            raise RouteUnknown(f"nothing is served at {path[:500]}", hint=f"there is {PATH}")
         if scope["method"] not in ("GET", "HEAD"):
             raise MethodNotAllowed(
                 f"the client is read by GET, not by {scope['method']}", allow=("GET", "HEAD")

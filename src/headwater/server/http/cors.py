@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from headwater.errors import OriginRefused
-from headwater.server.http.trace import TRACE_HEADER
+from headwater.response_rules import TRACE_HEADER
 from headwater.steps.project.declare import ApiResponse
 
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"

@@ -25,9 +25,9 @@ async def while_connected(receive: Receive, work: Awaitable[Answer]) -> Answer:
     try:
         return await work
     except asyncio.CancelledError:
-        if not watch.gone:
+        # The watch's own cancellation is taken back; one that the host asked for as well must go on.
+        if not watch.gone or watch.worker.uncancel():
             raise
-        watch.worker.uncancel()
         raise ClientGone from None
     finally:
         watch.end()

@@ -9,11 +9,13 @@ import asyncio
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from headwater.peer import read_headers
+from headwater.response_rules import TRACE_HEADER
 from headwater.server.http.cors import Cors, Header
-from headwater.server.http.incoming import read_headers
+from headwater.server.http.incoming import read_path
 from headwater.server.http.outgoing import encode_headers, is_silent
-from headwater.server.http.trace import TRACE_HEADER, trace_id
 from headwater.steps.project.declare import ApiResponse
+from headwater.trace import trace_of
 
 LINGER_SECONDS = 5.0
 LINGER_BYTES = 256 * 1024 * 1024
@@ -30,8 +32,8 @@ _CLOSE: Header = (b"connection", b"close")
 class Exchange:
     """A request being answered.
 
-    `path` is as it came in, `headers` have lower-case names. `unread` tells that a body was announced and is
-    not read yet. `status` is 0 until the answer has begun.
+    `path` is as it came in, below where the application is mounted; `headers` have lower-case names. `unread`
+    tells that a body was announced and is not read yet. `status` is 0 until the answer has begun.
     """
 
     __slots__ = ("_send", "headers", "method", "path", "receive", "scope", "status", "trace", "unread")
@@ -41,9 +43,9 @@ class Exchange:
         self.receive = receive
         self._send = send
         self.method: str = scope["method"]
-        self.path: str = scope["raw_path"].decode("latin-1")
+        self.path = read_path(scope)
         self.headers = headers = read_headers(scope["headers"])
-        self.trace = trace_id(headers)
+        self.trace = trace_of(headers)
         self.unread = "content-length" in headers or "transfer-encoding" in headers
         self.status = 0
 
@@ -67,7 +69,8 @@ class Exchange:
         return self.status
 
     async def hand_over(self, app: ASGIApp, cors: Cors) -> None:
-        """Let another application answer, under this trace id and these CORS rules."""
+        """Let another application answer, under this trace id and these CORS rules. It finds `path` as
+        "headwater.path" in its scope, and the trace id as "headwater.trace"."""
 
         async def send(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -77,11 +80,11 @@ class Exchange:
                 message = {**message, "headers": headers}
             await self._send(message)
 
-        self.scope["headwater.trace"] = self.trace
-        await app(self.scope, self.receive, send)
+        scope = {**self.scope, "headwater.trace": self.trace.id, "headwater.path": self.path}
+        await app(scope, self.receive, send)
 
     def _add_ours(self, headers: list[Header], cors: Cors) -> None:
-        headers.append((_TRACE, self.trace.encode()))
+        headers.append((_TRACE, self.trace.id.encode()))
         if cors.enabled and all(name != b"access-control-allow-origin" for name, _ in headers):
             headers.extend(cors.headers(self.headers.get("origin")))
 

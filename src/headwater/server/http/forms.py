@@ -17,7 +17,7 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from headwater.errors import BodyInvalid, TooLarge
-from headwater.server.http.incoming import MOST_PARAMETERS, collect
+from headwater.peer import MOST_PARAMETERS, collect
 
 # What is malformed goes to whoever sent it; in the log it would let strangers write there at will.
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)

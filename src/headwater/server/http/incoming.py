@@ -1,55 +1,48 @@
-"""What a request brings besides its body: headers and query, as steps see them."""
+"""What a request brings besides its body: its path below where the application is mounted, and its query."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from urllib.parse import parse_qsl
+from urllib.parse import quote, unquote
+
+from starlette.types import Scope
 
 from headwater.errors import RequestInvalid
+from headwater.peer import MOST_PARAMETERS, Values, read_parameters
 
-MOST_PARAMETERS = 1000
-"""Parameters of one query, or fields of one form."""
-
-Values = dict[str, str | list[str]]
+_UNQUOTED = "/:@!$&'()*+,;=~"
+"""What a path may hold as it is (RFC 3986, section 3.3)."""
 
 
-def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Headers by lower-case name; what repeats is joined with ", ", cookies with "; "."""
-    headers: dict[str, str] = {}
-    for name, value in raw:
-        key = name.decode("latin-1")
-        text = value.decode("latin-1")
-        if key in headers:
-            text = f"{headers[key]}{'; ' if key == 'cookie' else ', '}{text}"
-        headers[key] = text
-    return headers
+def read_path(scope: Scope) -> str:
+    """The path as it came in, percent-encoded, below where the application is mounted.
+
+    - A host that gives no `raw_path` gives the path decoded: it is encoded again, and a slash that came in
+      encoded counts as one then.
+    - `root_path` is where the application is mounted. By ASGI the path begins with it; hosts that strip it
+      are taken as well, as Starlette does.
+    """
+    raw: bytes | None = scope.get("raw_path")
+    path = quote(scope["path"], safe=_UNQUOTED) if raw is None else raw.decode("latin-1")
+    root: str = scope.get("root_path", "")
+    return _below(root.rstrip("/"), path) if root else path
+
+
+def _below(root: str, path: str) -> str:
+    depth = root.count("/") + (not root.startswith("/"))
+    parts = path.split("/", depth + 1)
+    if unquote("/".join(parts[: depth + 1])) != (root if root.startswith("/") else f"/{root}"):
+        return path
+    return "/" + "".join(parts[depth + 1 :])
 
 
 def read_query(raw: bytes) -> Values:
-    """The parameters of a query: text, or a list where a name repeats. Blank values stay.
+    """The parameters of a query. Bytes that are not UTF-8 become U+FFFD.
 
-    Bytes that are not UTF-8 become U+FFFD. Raises RequestInvalid for more than `MOST_PARAMETERS`.
+    :raises RequestInvalid: there are more than `MOST_PARAMETERS`.
     """
     if not raw:
         return {}
     try:
-        pairs = parse_qsl(
-            raw.decode(errors="replace"), keep_blank_values=True, max_num_fields=MOST_PARAMETERS
-        )
+        return read_parameters(raw.decode(errors="replace"))
     except ValueError:
         raise RequestInvalid(f"the query has more than {MOST_PARAMETERS} parameters") from None
-    return collect(pairs)
-
-
-def collect(pairs: Iterable[tuple[str, str]]) -> Values:
-    """Pairs by name, in order; the values of a name that repeats become a list."""
-    values: Values = {}
-    for name, value in pairs:
-        before = values.get(name)
-        if before is None:
-            values[name] = value
-        elif isinstance(before, list):
-            before.append(value)
-        else:
-            values[name] = [before, value]
-    return values

@@ -79,7 +79,7 @@ class PublicFolder:
 
 
 def file_response(file: PublicFile, path: str, query: str, headers: Mapping[str, str]) -> Response:
-    """The answer to GET or HEAD of a path (as it came in) at which a file was found."""
+    """The answer to GET or HEAD at which a file was found. `path` is the whole one, as it came in."""
     if file.at_folder:
         return RedirectResponse(f"{path}/?{query}" if query else f"{path}/")
     media_type = _TYPES.guess_type(file.path)[0] or "application/octet-stream"

@@ -7,6 +7,7 @@ how long an answer may stay unread. Everything about one request is the applicat
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections import deque
 from typing import Any
@@ -25,10 +26,17 @@ from headwater.errors import (
     RequestInvalid,
     RequestTooSlow,
 )
+from headwater.response_rules import TRACE_HEADER
 from headwater.server.http.cors import Header
 from headwater.server.http.outgoing import encode_headers
 from headwater.server.http.problem import problem
-from headwater.server.http.trace import TRACE_HEADER, trace_id
+from headwater.trace import new_trace
+
+_log = logging.getLogger("headwater.server.http")
+_log.setLevel(logging.ERROR)
+_log.addFilter(lambda record: not (record.exc_info and record.exc_info[0] is asyncio.CancelledError))
+"""What uvicorn says of a connection, errors alone: broken requests fill no log. That a request
+was cancelled is no news: the server stops."""
 
 MOST_HEADERS = 500
 """Header lines of one request."""
@@ -60,6 +68,7 @@ class HttpSocket(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.logger = _log
         self._limits = config.limits
         self._refusal: HeadwaterError | None = None
         self._parting = False
@@ -290,7 +299,7 @@ class HttpSocket(HttpToolsProtocol):
         if not is_turn:
             self.transport.abort()
             return
-        response = problem(error, trace := trace_id({}))
+        response = problem(error, trace := new_trace().id)
         lines: list[Header] = [
             *self.server_state.default_headers,
             *encode_headers(response),
@@ -306,7 +315,7 @@ class HttpSocket(HttpToolsProtocol):
     async def _answer_refusal(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application of a connection that is one too many."""
         if self._refusal:
-            response = problem(self._refusal, trace := trace_id({}))
+            response = problem(self._refusal, trace := new_trace().id)
             headers = encode_headers(response)
             headers += [(TRACE_HEADER.encode(), trace.encode()), (b"connection", b"close")]
             await send({"type": "http.response.start", "status": response.status, "headers": headers})

@@ -16,8 +16,9 @@ from starlette.types import Receive, Scope, Send
 from headwater.config import Settings, StreamSettings
 from headwater.errors import HeadwaterError, MethodNotAllowed, UnknownItem
 from headwater.model import Item
+from headwater.peer import read_headers
 from headwater.server.http.conditional import Tagged, send_tagged
-from headwater.server.http.incoming import read_headers, read_query
+from headwater.server.http.incoming import read_query
 from headwater.server.live.gate import Admissions, Gate
 from headwater.server.live.sse import EventStreams
 from headwater.server.live.stream_target import Target, Window, read_following, read_target, read_window
@@ -49,7 +50,7 @@ class StreamHttp:
             )
         query = read_query(scope["query_string"])
         headers = read_headers(scope["headers"])
-        rest = scope["raw_path"].decode("latin-1")[len(self.prefix) :]
+        rest = scope["headwater.path"][len(self.prefix) :]
         target = read_target(rest, query, max_id_bytes=self._max_id_bytes)
         await self._admit(target)
         if "text/event-stream" in headers.get("accept", "") and scope["method"] == "GET":

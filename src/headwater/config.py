@@ -106,6 +106,12 @@ class StorageSettings:
     max_pending_bytes: int = _setting(
         256 * MIB, "Writes waiting for a commit, in bytes; above it they are refused.", least=1
     )
+    max_unit_writes: int = _setting(
+        1000, "Most writes and events that commit together, all or nothing.", least=1
+    )
+    max_unit_bytes: int = _setting(
+        64 * MIB, "Most data that commits together, all or nothing, in bytes of JSON.", least=1
+    )
 
 
 @dataclass(frozen=True, slots=True)

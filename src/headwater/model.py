@@ -6,10 +6,12 @@ are made once per write or per change are NamedTuples, because a frozen dataclas
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 ChangeKind = Literal["create", "update", "delete"]
+MAX_REASON_BYTES = 1024
+"""What an outbox entry's reason may have: the name of a step and a little more."""
 WriteKind = Literal["set", "update", "delete"]
 
 
@@ -117,6 +119,12 @@ class Write(NamedTuple):
     `expires` is the wall time (seconds) at which the item is due to go; a `set` without it lasts, and an
     `update` gives it only to an item that it creates. `key`, when given, makes the write idempotent: one that
     repeats a key of its group does nothing and is answered with what became of the first.
+
+    `outbox`, when given, asks for an outbox entry that is committed together with the change, and is the
+    entry's `reason`: a few bytes (at most MAX_REASON_BYTES) that mean something to the asker alone.
+
+    `history` False writes without one: no catch-up stretches over a delete, because none leaves a tombstone.
+    It counts when the write makes its group, which stays as it began until it is forgotten.
     """
 
     group: GroupKey
@@ -128,6 +136,49 @@ class Write(NamedTuple):
     origin: Origin = Origin()
     expires: float | None = None
     key: str | None = None
+    outbox: bytes | None = None
+    history: bool = True
+
+
+class PlacedSignal(NamedTuple):
+    """A signal of a unit, and how many of the unit's writes come before it."""
+
+    writes_before: int
+    signal: Signal
+
+
+class Unit(NamedTuple):
+    """What commits together, all or nothing: one rejected write rejects all of them.
+
+    A later write sees the earlier ones, also of the same item. `signals` are published if the unit commits,
+    in the order of their `writes_before`. `key` makes the unit idempotent, as a write's key does, but counts
+    in the whole store: whoever makes units for different reasons gives their keys different beginnings. The
+    writes of a unit carry no key of their own. `settles` are ids of outbox entries that are removed with it;
+    one that is gone already rejects the unit.
+    """
+
+    writes: Sequence[Write]
+    signals: Sequence[PlacedSignal] = ()
+    key: str | None = None
+    settles: Sequence[int] = ()
+
+
+class OutboxEntry(NamedTuple):
+    """What a write that asked for it set off, until a unit settles it.
+
+    `before` and `after` are the item's data around the change, None where there was or is no item. `id` rises
+    with the order of commits and is never used twice within an epoch; `reason` is what the write gave.
+    """
+
+    id: int
+    group: GroupKey
+    item: str
+    kind: ChangeKind
+    version: int
+    before: bytes | None
+    after: bytes | None
+    origin: Origin
+    reason: bytes
 
 
 class Head(NamedTuple):

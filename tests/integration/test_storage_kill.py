@@ -16,7 +16,7 @@ import pytest
 
 from headwater.model import Change, GroupKey, Item, Write
 from headwater.storage.sqlite import SqliteStore
-from support.storage_storm import GROUPS, STREAM
+from support.storage_storm import GROUPS, STREAM, UNIT_IDS, WORK
 
 TESTS = Path(__file__).parents[1]
 KILLS = 10
@@ -105,7 +105,21 @@ async def check(file: Path, lives: list[Life]) -> None:
         key = GroupKey(STREAM, f"g{number}")
         check_group(*await held(store, key), [life.writes for life in lives], key.group)
         await check_next_version(store, key)
+    await check_units(store)
     await store.close()
+
+
+async def check_units(store: SqliteStore) -> None:
+    """Each unit set the same item everywhere, and left one entry instead of the one before."""
+    everywhere = [WORK, *(GroupKey(STREAM, f"g{number}") for number in range(GROUPS))]
+    for number in range(UNIT_IDS):
+        found = [await store.get(key, f"u{number}") for key in everywhere]
+        assert len({item and item.data for item in found}) == 1, "half a unit"
+    (entry,) = await store.outbox()
+    (head,) = await store.heads([WORK])
+    item = await store.get(WORK, entry.item)
+    assert item is not None
+    assert (entry.after, entry.version) == (item.data, head.version) == (item.data, item.version)
 
 
 def check_group(

@@ -6,7 +6,8 @@ import asyncio
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,11 +17,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from headwater.errors import SchemaMismatch
-from headwater.model import GroupKey, Write
-from headwater.storage.base import ENTRY_BYTES, Due, Page, Store
+from headwater.model import GroupKey, Item, Unit, Write
+from headwater.storage.base import BEGINNING, ENTRY_BYTES, Due, Page, ScanCursor, Store
 from headwater.storage.memory import MemoryStore
 from headwater.storage.sqlite import SqliteStore
-from support.storage_model import StoreModel, described
+from support.storage_model import StoreModel, described, told_entry
 
 T = TypeVar("T")
 
@@ -41,7 +42,13 @@ SMALL = {
 FAST = Path("/dev/shm")
 """A folder in memory, where syncing costs nothing; these tests are about histories, not about disks."""
 
-KEYS = [GroupKey("s", "a"), GroupKey("s", "ab"), GroupKey("sa", "b"), GroupKey("s", "a\x00")]
+KEYS = [
+    GroupKey("s", "a"),
+    GroupKey("s", "ab"),
+    GroupKey("sa", "b"),
+    GroupKey("s", "a\x00"),
+    GroupKey("w", "q"),
+]
 IDS = ["i", "ii", "j", "\u00e9", "k", "l", "m"]
 
 
@@ -58,7 +65,7 @@ def _refuse(data: bytes | None) -> bytes:
 keys = st.sampled_from([KEYS[0], KEYS[0], KEYS[0], *KEYS])
 
 writes = st.builds(
-    lambda key, item_id, what, data, if_version, expires, once: Write(
+    lambda key, item_id, what, data, if_version, expires, once, reason, history: Write(
         key,
         item_id,
         "update" if callable(what) else what,
@@ -67,6 +74,9 @@ writes = st.builds(
         if_version=if_version,
         expires=expires,
         key=once,
+        outbox=reason,
+        # Mostly one stream has no history, but nothing forbids to mix.
+        history=history if key.stream in "ws" else True,
     ),
     key=keys,
     item_id=st.sampled_from(IDS),
@@ -75,7 +85,27 @@ writes = st.builds(
     if_version=st.one_of(st.none(), st.none(), st.none(), st.integers(0, 30)),
     expires=st.one_of(st.none(), st.none(), st.floats(1000, 1500)),
     once=st.one_of(st.none(), st.none(), st.none(), st.sampled_from(["k", "l", "m"])),
+    reason=st.one_of(st.none(), st.none(), st.none(), st.sampled_from([b"", b"why"])),
+    history=st.sampled_from([True, True, False]),
 )
+units = st.builds(
+    lambda writes, key, settles: Unit(
+        [write._replace(key=None) for write in writes], key=key, settles=settles
+    ),
+    writes=st.lists(writes, max_size=4),
+    key=st.one_of(st.none(), st.none(), st.sampled_from(["k", "l", "m"])),
+    settles=st.one_of(st.just([]), st.just([]), st.lists(st.integers(0, 8), min_size=1, max_size=3)),
+)
+"""`settles` are places among the entries pending before the batch."""
+
+
+def _with_ids(unit: Write | Unit, pending: list[int]) -> Write | Unit:
+    """The unit, settling the entries at the places that it names; a place beyond them is no entry."""
+    if isinstance(unit, Write):
+        return unit
+    return unit._replace(
+        settles=[pending[at] if at < len(pending) else 1_000_000 + at for at in unit.settles]
+    )
 
 
 class Histories(RuleBasedStateMachine):
@@ -110,15 +140,22 @@ class Histories(RuleBasedStateMachine):
     def stores(self) -> list[tuple[str, Store]]:
         return [("memory", self.memory), ("sqlite", self.sqlite)]
 
-    @rule(batch=st.lists(writes, min_size=1, max_size=12), seconds=st.floats(0.001, 30))
-    def write(self, batch: list[Write], seconds: float) -> None:
+    @rule(
+        batch=st.lists(st.one_of(writes, writes, units), min_size=1, max_size=12),
+        seconds=st.floats(0.001, 30),
+    )
+    def write(self, batch: list[Write | Unit], seconds: float) -> None:
         self.commit(batch, seconds)
 
-    def commit(self, batch: list[Write], seconds: float) -> None:
+    def commit(self, batch: Sequence[Write | Unit], seconds: float) -> None:
         self.stamp += seconds * 1000
-        expected = self.model.commit(batch, self.stamp)
+        model = self.model
         for name, store in self.stores:
-            outcomes = self.do(store.commit(batch, stamp=self.stamp))
+            self.model = deepcopy(model)
+            pending = [entry.id for entry in self.do(store.outbox())]
+            units = [_with_ids(unit, pending) for unit in batch]
+            expected = self.model.commit(units, self.stamp, pending)
+            outcomes = self.do(store.commit(units, stamp=self.stamp))
             assert [described(outcome) for outcome in outcomes] == expected, name
 
     @rule(
@@ -217,6 +254,20 @@ class Histories(RuleBasedStateMachine):
         for name, store in self.stores:
             assert self.do(store.heads(KEYS)) == expected, name
             assert self.do(store.groups("s")) == listed, name
+            found = self.do(store.outbox())
+            assert [told_entry(entry) for entry in found] == self.model.outbox, name
+            assert [entry.id for entry in found] == sorted({entry.id for entry in found}), name
+
+    @rule(stream=st.sampled_from(["s", "w"]), limit_bytes=st.sampled_from([1, 150, 100_000]))
+    def scan(self, stream: str, limit_bytes: int) -> None:
+        for name, store in self.stores:
+            found: list[tuple[str, Item]] = []
+            cursor: ScanCursor | None = BEGINNING
+            while cursor is not None:
+                stretch = self.do(store.scan(stream, after=cursor, limit_bytes=limit_bytes))
+                found += stretch.items
+                cursor = stretch.cursor
+            assert found == self.model.scan(stream), name
 
     def check_page(self, name: str, key: GroupKey, after: int, limit: int, page: Page) -> None:
         head = self.model.head(key)

@@ -26,12 +26,12 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from headwater.clock import Stamps
 from headwater.config import Settings, SocketSettings, StreamSettings
 from headwater.errors import StoreUnavailable
-from headwater.model import GroupKey, Origin, Terms, Write
+from headwater.model import GroupKey, Origin, Terms, Unit, Write
 from headwater.protocol.clients.v0 import V0Wire
 from headwater.server.live.session_v0 import V0Session
 from headwater.server.live.session_v1 import V1Session
 from headwater.server.live.websocket import Session
-from headwater.storage.base import Outcome, Store
+from headwater.storage.base import Store, UnitOutcome
 from headwater.storage.memory import MemoryStore
 from headwater.storage.sqlite import SqliteStore
 from headwater.streams.catalog import PRESENCE, Catalog, StreamRules
@@ -540,8 +540,8 @@ class LastingMemory(MemoryStore):
     def stamp(self) -> float:
         return self.last
 
-    async def commit(self, writes: Sequence[Write], *, stamp: float) -> list[Outcome]:
-        outcomes = await super().commit(writes, stamp=stamp)
+    async def commit(self, units: Sequence[Write | Unit], *, stamp: float) -> Sequence[UnitOutcome]:
+        outcomes = await super().commit(units, stamp=stamp)
         self.last = stamp
         return outcomes
 

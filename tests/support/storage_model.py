@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 from headwater.errors import HeadwaterError
-from headwater.model import Change, GroupKey, Head, Item, Tombstone, Write
-from headwater.storage.base import ENTRY_BYTES, Outcome, Repeated
+from headwater.model import Change, GroupKey, Head, Item, OutboxEntry, Tombstone, Unit, Write
+from headwater.storage.base import ENTRY_BYTES, Committed, Repeated, UnitOutcome
+
+Told = tuple[str, int]
+"""What became of a write: the kind of change, "nothing", "repeated" or an error's code; and a version."""
 
 
 @dataclass
@@ -24,25 +28,49 @@ class Entry:
 class GroupModel:
     version: int
     floor: int
+    history: bool = True
     entries: dict[str, Entry] = field(default_factory=dict)
-    keys: dict[str, tuple[float, int]] = field(default_factory=dict)
 
 
 @dataclass
 class StoreModel:
-    """Groups, the deletes in the order of time, and the base."""
+    """Groups, the deletes in the order of time, keys with their time, outbox entries, and the bases."""
 
     groups: dict[GroupKey, GroupModel] = field(default_factory=dict)
     deletes: list[tuple[float, GroupKey, str, int]] = field(default_factory=list)
+    keys: dict[tuple[GroupKey | None, str], tuple[float, list[Told]]] = field(default_factory=dict)
+    outbox: list[tuple[GroupKey, str, str, int, bytes | None, bytes | None, bytes]] = field(
+        default_factory=list
+    )
     base: int = 0
+    bases: dict[str, int] = field(default_factory=dict)
 
-    def commit(self, writes: Sequence[Write], stamp: float) -> list[tuple[str, int]]:
-        """Kind or error code, and version, of each write."""
-        return [self._write(write, stamp) for write in writes]
+    def commit(self, units: Sequence[Write | Unit], stamp: float, pending: Sequence[int]) -> list[list[Told]]:
+        """Kind or error code, and version, of each write of each unit. `pending` are the ids of the outbox
+        entries, which stores choose."""
+        told: list[list[Told]] = []
+        ids = list(pending)
+        for unit in units:
+            told.append(
+                self._unit(unit, stamp, ids) if isinstance(unit, Unit) else [self._write(unit, stamp)]
+            )
+        for key, group in list(self.groups.items()):
+            if not group.history and not group.entries:
+                self._forget(key)
+        return told
 
     def head(self, key: GroupKey) -> Head:
         group = self.groups.get(key)
-        return Head(group.version, group.floor) if group else Head(self.base, self.base)
+        base = self.bases.get(key.stream, self.base)
+        return Head(group.version, group.floor) if group else Head(base, base)
+
+    def scan(self, stream: str) -> list[tuple[str, Item]]:
+        keys = sorted(key for key in self.groups if key.stream == stream)
+        return [
+            (key.group, item)
+            for key in keys
+            for item in sorted(self.items(key), key=lambda item: item.created)
+        ]
 
     def items(self, key: GroupKey, after: int = 0, through: int = 1 << 60) -> list[Item]:
         return [
@@ -81,11 +109,35 @@ class StoreModel:
             if entry.data is None and entry.version == version:
                 del group.entries[item_id]
             if not group.entries:
-                self.base = max(self.base, group.version)
-                del self.groups[key]
+                self._forget(key)
         del self.deletes[: len(aged)]
-        for group in self.groups.values():
-            group.keys = {name: kept for name, kept in group.keys.items() if kept[0] > cut}
+        self.keys = {name: kept for name, kept in self.keys.items() if kept[0] > cut}
+
+    def _forget(self, key: GroupKey) -> None:
+        version = self.groups.pop(key).version
+        if key.stream in self.bases:
+            self.bases[key.stream] = max(self.bases[key.stream], version)
+        else:
+            self.base = max(self.base, version)
+
+    def _unit(self, unit: Unit, stamp: float, ids: list[int]) -> list[Told]:
+        """Try it on a copy, and become the copy if nothing was rejected."""
+        if unit.key is not None and (None, unit.key) in self.keys:
+            return self.keys[None, unit.key][1]
+        if any(entry not in ids for entry in unit.settles):
+            return [("CONFLICT", 0)]
+        trial = deepcopy(self)
+        told = [trial._write(write, stamp) for write in unit.writes]
+        rejected = [index for index, (what, _) in enumerate(told) if what.isupper()]
+        if rejected:
+            return [(*told[rejected[0]], rejected[0])]  # type: ignore[list-item]
+        for entry in set(unit.settles):
+            del trial.outbox[ids.index(entry)]
+            ids.remove(entry)
+        if unit.key is not None and (unit.settles or any(what != "nothing" for what, _ in told)):
+            trial.keys[None, unit.key] = (stamp, told)
+        self.__dict__.update(trial.__dict__)
+        return told
 
     def _range(self, key: GroupKey, after: int, through: int) -> Iterator[tuple[str, Entry]]:
         group = self.groups.get(key)
@@ -95,8 +147,8 @@ class StoreModel:
 
     def _write(self, write: Write, stamp: float) -> tuple[str, int]:
         group = self.groups.get(write.group)
-        if group and write.key in group.keys:
-            return ("repeated", group.keys[write.key][1])
+        if write.key is not None and (write.group, write.key) in self.keys:
+            return ("repeated", self.keys[write.group, write.key][1][0][1])
         entry = group.entries.get(write.id) if group else None
         current = entry if entry and entry.data is not None else None
         if write.if_version is not None and write.if_version != (current.version if current else 0):
@@ -109,25 +161,49 @@ class StoreModel:
                 data = write.apply(current.data if current else None)
             except HeadwaterError as error:
                 return (error.code, 0)
-        group = self.groups.setdefault(write.group, GroupModel(self.base, self.base))
+        if group is None:
+            base = self.head(write.group).version
+            if not write.history:
+                self.bases.setdefault(write.group.stream, base)
+            group = self.groups[write.group] = GroupModel(base, base, write.history)
         group.version += 1
         created = current.created if current else group.version
         expires = current.expires if current and write.kind == "update" else write.expires
+        before = current.data if current else None
         group.entries[write.id] = Entry(group.version, created, data, None if data is None else expires)
+        kind = "delete" if data is None else "update" if current else "create"
         if write.key is not None:
-            group.keys[write.key] = (stamp, group.version)
-        if data is None:
+            self.keys[write.group, write.key] = (stamp, [(kind, group.version)])
+        if write.outbox is not None:
+            self.outbox.append((write.group, write.id, kind, group.version, before, data, write.outbox))
+        if data is None and group.history:
             self.deletes.append((stamp, write.group, write.id, group.version))
-            return ("delete", group.version)
-        return ("update" if current else "create", group.version)
+        elif data is None:
+            group.floor = group.version
+            del group.entries[write.id]
+        return (kind, group.version)
 
 
-def described(outcome: Outcome) -> tuple[str, int]:
+def told_entry(entry: OutboxEntry) -> tuple[object, ...]:
+    """An outbox entry as the model keeps it."""
+    return (entry.group, entry.item, entry.kind, entry.version, entry.before, entry.after, entry.reason)
+
+
+def described(outcome: UnitOutcome) -> list[tuple[str, int]]:
     """A store's outcome as the model says it."""
+    if isinstance(outcome, Committed):
+        return [_described(change) for change in outcome.changes]
+    if isinstance(outcome, HeadwaterError) and "index" in outcome.details:
+        return [(*_described(outcome), outcome.details["index"])]  # type: ignore[list-item]
+    return [_described(outcome)]
+
+
+def _described(outcome: UnitOutcome) -> tuple[str, int]:
     if outcome is None:
         return ("nothing", 0)
     if isinstance(outcome, Change):
         return (outcome.kind, outcome.version)
     if isinstance(outcome, Repeated):
         return ("repeated", outcome.change.version)
+    assert isinstance(outcome, HeadwaterError)
     return (outcome.code, outcome.details.get("version", 0))

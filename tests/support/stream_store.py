@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
 from headwater.errors import HeadwaterError
-from headwater.model import GroupKey, Item, Write
-from headwater.storage.base import Outcome, Page, Store
+from headwater.model import GroupKey, Item, Unit, Write
+from headwater.storage.base import Page, Store, UnitOutcome
 
 Verb = Literal["commit", "read", "get"]
 
@@ -95,8 +95,8 @@ class HeldStore:
             raise self.faults[verb]
         return await perform()
 
-    async def commit(self, writes: Sequence[Write], *, stamp: float) -> list[Outcome]:
-        return await self._through("commit", lambda: self.inner.commit(writes, stamp=stamp))
+    async def commit(self, units: Sequence[Write | Unit], *, stamp: float) -> Sequence[UnitOutcome]:
+        return await self._through("commit", lambda: self.inner.commit(units, stamp=stamp))
 
     async def get(self, group: GroupKey, item_id: str) -> Item | None:
         return await self._through("get", lambda: self.inner.get(group, item_id))

@@ -9,9 +9,9 @@ import orjson
 
 from headwater.client.state import Held
 from headwater.client.store import ClientStore, Subscription
-from headwater.model import Change, GroupKey, Write
+from headwater.model import Change, GroupKey, Unit, Write
 from headwater.server.live.websocket import Session
-from headwater.storage.base import Outcome, Store
+from headwater.storage.base import Committed, Store, UnitOutcome
 from support.stream_frames import payloads
 
 States = dict[int, dict[str, Held]]
@@ -24,11 +24,12 @@ class Recorded:
         self.inner = inner
         self.states: dict[tuple[str, GroupKey], States] = {} if before is None else before
 
-    async def commit(self, writes: Sequence[Write], *, stamp: float) -> list[Outcome]:
-        outcomes = await self.inner.commit(writes, stamp=stamp)
+    async def commit(self, units: Sequence[Write | Unit], *, stamp: float) -> Sequence[UnitOutcome]:
+        outcomes = await self.inner.commit(units, stamp=stamp)
         for outcome in outcomes:
-            if isinstance(outcome, Change):
-                self._note(outcome)
+            for change in outcome.changes if isinstance(outcome, Committed) else [outcome]:
+                if isinstance(change, Change):
+                    self._note(change)
         return outcomes
 
     def _note(self, change: Change) -> None:

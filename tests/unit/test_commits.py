@@ -9,9 +9,9 @@ import orjson
 import pytest
 
 from headwater.clock import Stamps
-from headwater.errors import Conflict, HeadwaterError, StoreFull, StoreUnavailable, TooMany
-from headwater.model import Change, Signal, Write, WriteKind
-from headwater.storage.base import Outcome
+from headwater.errors import Conflict, HeadwaterError, StoreFull, StoreUnavailable, TooLarge, TooMany
+from headwater.model import Change, PlacedSignal, Signal, Unit, Write, WriteKind
+from headwater.storage.base import UnitOutcome
 from headwater.storage.memory import MemoryStore
 from headwater.streams import commits as commits_module
 from headwater.streams.commits import ENTRY_BYTES, CommitQueue, Published
@@ -141,7 +141,7 @@ class TestOutcomes:
 
     async def test_of_a_store_that_breaks_are_a_clear_error(self, stage: Stage) -> None:
         class Broken(MemoryStore):
-            async def commit(self, writes: Sequence[Write], *, stamp: float) -> list[Outcome]:
+            async def commit(self, units: Sequence[Write | Unit], *, stamp: float) -> Sequence[UnitOutcome]:
                 raise ZeroDivisionError
 
         stage.store.inner = Broken()
@@ -150,7 +150,7 @@ class TestOutcomes:
 
     async def test_of_a_store_that_forgets_an_answer_are_a_clear_error(self, stage: Stage) -> None:
         class Forgetful(MemoryStore):
-            async def commit(self, writes: Sequence[Write], *, stamp: float) -> list[Outcome]:
+            async def commit(self, units: Sequence[Write | Unit], *, stamp: float) -> Sequence[UnitOutcome]:
                 return []
 
         stage.store.inner = Forgetful()
@@ -177,14 +177,114 @@ class TestOutcomes:
         seen: list[float] = []
 
         class Watched(MemoryStore):
-            async def commit(self, writes: Sequence[Write], *, stamp: float) -> list[Outcome]:
+            async def commit(self, units: Sequence[Write | Unit], *, stamp: float) -> Sequence[UnitOutcome]:
                 seen.append(stamp)
-                return await super().commit(writes, stamp=stamp)
+                return await super().commit(units, stamp=stamp)
 
         stage.store.inner = Watched()
         for _ in range(3):
             await stage.queue.add(write("a"))
         assert seen == sorted(set(seen))
+
+
+class TestAnswers:
+    async def test_are_what_the_caller_makes_of_them(self, stage: Stage) -> None:
+        queue = stage.queue
+        assert await queue.add(write("a"), answer=lambda change: change.version) == 1
+        assert await queue.add(write("b", "delete"), answer=lambda change: [change]) == [None]
+        assert await queue.add(event("one"), answer=lambda _: "sent") == "sent"
+        made = queue.add_unit(Unit([write("a"), write("b")]), answer=len)
+        assert await made == 2
+
+    async def test_that_cannot_be_made_are_the_callers_alone(self, stage: Stage) -> None:
+        broken = stage.queue.add(write("a"), answer=lambda change: change.nothing)
+        assert (await stage.queue.add(write("b"))).version == 2
+        with pytest.raises(AttributeError):
+            await broken
+        assert stage.queue.pending_bytes == 0
+
+
+class TestUnits:
+    async def test_publish_changes_and_signals_in_the_order_they_say(self, stage: Stage) -> None:
+        queue = stage.queue
+        signals = [
+            PlacedSignal(2, event("last")),
+            PlacedSignal(0, event("first")),
+            PlacedSignal(1, event("mid")),
+        ]
+        unit = Unit([write("a"), write("zz", "delete"), write("b")], signals)
+        whats = [
+            queue.add(write("x")),
+            queue.add_unit(unit),
+            queue.add(event("after")),
+            queue.add(write("y")),
+        ]
+        changes = (await asyncio.gather(*whats))[1]
+        assert [change and change.id for change in changes] == ["a", None, "b"]
+        assert stage.log == [
+            "create x",
+            "event first",
+            "create a",
+            "event mid",
+            "event last",
+            "create b",
+            "event after",
+            "create y",
+        ]
+
+    async def test_that_are_rejected_publish_nothing(self, stage: Stage) -> None:
+        unit = Unit([write("a"), write("b", if_version=9)], [PlacedSignal(1, event("one"))])
+        rejected = stage.queue.add_unit(unit)
+        alone = stage.queue.add(write("c"))
+        with pytest.raises(Conflict) as caught:
+            await rejected
+        assert caught.value.details["index"] == 1
+        assert (await alone).version == 1
+        assert stage.log == ["create c"]
+
+    async def test_whose_key_was_used_answer_the_first_and_publish_nothing(self, stage: Stage) -> None:
+        unit = Unit([write("a")], [PlacedSignal(1, event("one"))], key="k")
+        first = await stage.queue.add_unit(unit)
+        assert await stage.queue.add_unit(unit) == first
+        assert stage.log == ["create a", "event one"]
+
+    async def test_of_signals_alone_are_published(self, stage: Stage) -> None:
+        assert await stage.queue.add_unit(Unit([], [PlacedSignal(0, event("one"))])) == []
+        assert stage.log == ["event one"]
+
+    async def test_above_their_limits_are_refused(self, stage: Stage) -> None:
+        queue = CommitQueue(
+            stage.store,
+            stage.stamps,
+            lambda _: None,
+            max_pending_bytes=1 << 20,
+            max_unit_writes=3,
+            max_unit_bytes=500,
+        )
+        await queue.add_unit(Unit([write("a"), write("b")], [PlacedSignal(0, event("one"))]))
+        for unit in (
+            Unit([write(name) for name in "abcd"]),
+            Unit([write("a"), write("b")], [PlacedSignal(0, event("one"))] * 2),
+            Unit([write("a")], settles=[1, 2, 3]),
+        ):
+            with pytest.raises(TooLarge, match="larger") as caught:
+                await queue.add_unit(unit)
+            assert caught.value.details["limit"] == 3
+            assert "max_unit_writes" in caught.value.hint
+        with pytest.raises(TooLarge) as caught:
+            await queue.add_unit(Unit([write("a", size=300), write("b", size=300)]))
+        assert "max_unit_bytes" in caught.value.hint
+        with pytest.raises(TooLarge):
+            await queue.add_unit(Unit([write("a")]), extra_bytes=600)
+        await queue.close()
+
+    async def test_count_as_many_writes_in_a_batch(
+        self, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(commits_module, "MAX_BATCH_WRITES", 4)
+        unit = Unit([write(name) for name in "abc"])
+        await asyncio.gather(*[stage.queue.add_unit(unit) for _ in range(4)])
+        assert [len(batch) for batch in stage.published] == [6, 6]
 
 
 class TestLimits:
@@ -259,9 +359,9 @@ class TestTheLastStamp:
         kept: list[float] = []
 
         class Watched(MemoryStore):
-            async def commit(self, writes: Sequence[Write], *, stamp: float) -> list[Outcome]:
+            async def commit(self, units: Sequence[Write | Unit], *, stamp: float) -> Sequence[UnitOutcome]:
                 kept.append(stamp)
-                return await super().commit(writes, stamp=stamp)
+                return await super().commit(units, stamp=stamp)
 
         stage.store.inner = Watched()
         return kept

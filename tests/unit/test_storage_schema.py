@@ -8,7 +8,8 @@ import apsw
 import pytest
 
 from headwater.errors import StoreUnavailable
-from headwater.model import GroupKey, Write
+from headwater.model import GroupKey, Head, Item, Tombstone, Unit, Write
+from headwater.storage.base import Committed, Due, Repeated
 from headwater.storage.sqlite import SqliteStore, schema
 
 G = GroupKey("room", "general")
@@ -77,6 +78,47 @@ async def test_the_first_schema_is_brought_up_to_date(
     assert (store.epoch, store.stamp) == ("an epoch", 1000.0)
     await store.close()
     assert await holds(file) == b"1"
+    assert ask(file, "PRAGMA user_version") == len(schema.MIGRATIONS)
+
+
+async def test_a_file_of_the_second_schema_that_was_not_closed_is_brought_up_to_date(tmp_path: Path) -> None:
+    """Rows of groups that lag, tombstones, times and keys, as the version before units left them."""
+    file = tmp_path / "data.db"
+    db = apsw.Connection(str(file))
+    db.execute("PRAGMA journal_mode=wal").fetchall()
+    for script in schema.MIGRATIONS[:2]:
+        db.execute(script)
+    db.execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
+    db.execute("PRAGMA user_version=2")
+    db.execute(
+        "INSERT INTO groups VALUES (1, 'room', 'general', 1, 0, 1, 1, 0);"
+        "INSERT INTO items VALUES (1, 1, 2, 'a', x'31', 1500.0);"
+        "INSERT INTO log VALUES (1, 1, 1, 1, 0, 1, 1000.0), (2, 1, 2, 1, 1, 0, 2000.0),"
+        " (3, 1, 3, 3, 2, 1, 3000.0), (4, 1, 4, 3, 3, 2, 4000.0);"
+        "INSERT INTO deletes VALUES (4, 1, 4, 'b', 0, 4000.0);"
+        "INSERT INTO keys VALUES (1, 'k', 2000.0, 'a', 'update', 2, 1, x'31');"
+        "UPDATE meta SET value = 'an epoch' WHERE name = 'epoch';"
+        "UPDATE meta SET value = 'full' WHERE name = 'running';"
+        "UPDATE meta SET value = 7 WHERE name = 'base';"
+        "UPDATE meta SET value = 1 WHERE name = 'settled';"
+    )
+    db.close()
+    store = await SqliteStore.open(file)
+    assert (store.epoch, store.stamp) == ("an epoch", 4000.0)
+    page = await store.read(G, after=1, limit_bytes=1000)
+    assert (page.head, page.items) == (Head(4, 0), [Item("a", b"1", 2, 1)])
+    assert page.tombstones == [Tombstone("b", 4)]
+    assert await store.due(now=1500.0) == [Due(G, "a", 2)]
+    assert await store.heads([GroupKey("room", "new"), GroupKey("work", "new")]) == [Head(7, 7)] * 2
+    (again,) = await store.commit([Write(G, "x", "set", b"2", key="k")], stamp=5000.0)
+    assert isinstance(again, Repeated)
+    work = Write(GroupKey("work", "new"), "j", "set", b"3", history=False, outbox=b"")
+    outcomes = await store.commit([Unit([work, Write(G, "a", "set", b"3")], key="k")], stamp=6000.0)
+    assert isinstance(outcomes[0], Committed)
+    assert [change and change.version for change in outcomes[0].changes] == [8, 5]
+    assert [entry.version for entry in await store.outbox()] == [8]
+    await store.close()
+    assert ask(file, "PRAGMA integrity_check") == "ok"
     assert ask(file, "PRAGMA user_version") == len(schema.MIGRATIONS)
 
 

@@ -1,9 +1,13 @@
-"""The storage contract: what a store promises, in nine verbs. Owns no policy and no I/O.
+"""The storage contract: what a store promises, in few verbs. Owns no policy and no I/O.
 
 Rules that every store keeps (the conformance suite in `headwater.testing.storage` checks them):
 
 - **Versions.** Every write that changes something gives its group the next version: 1, 2, 3 ... without gaps
   inside a group. A delete of what is not there and a rejected write change nothing and use up no version.
+- **Units.** A unit is all or nothing. Its rejection is that of the first write that is rejected, with the
+  write's place in `details["index"]`, and uses up no version, no key, no outbox entry. A delete of nothing
+  rejects nothing. Units of one batch are independent of each other, and later ones see earlier ones. A write
+  given alone is a unit of one. No user code runs inside beyond a write's `apply`.
 - **Order.** Items have a creating version and are ordered by it; an item deleted and set again goes last.
 - **Tombstones.** A delete leaves its id and version behind until `sweep` ages it out; the group's floor then
   rises to that version, and a reader that asks from below the floor is told to start over.
@@ -15,17 +19,31 @@ Rules that every store keeps (the conformance suite in `headwater.testing.storag
 - **Durability.** When `commit` returns, a crash of the process loses none of it (a durable store).
 - **Keys.** A write's key is kept with its group until it is as old as a tombstone may get; a write that
   repeats it does nothing. A rejected write, and a delete of nothing, keep no key.
+  A unit's key is kept store-wide, equally long; a rejected unit, and one that changed and settled nothing,
+  keep none.
+- **Outbox.** A change whose write asked for it leaves an entry in the same commit, which stays until a unit
+  settles it. A unit that settles what is settled is rejected with Conflict, so whatever an entry sets off is
+  set off once, however many dispatchers there are.
+- **No history.** A group whose first write says `history=False` has none: deletes leave no tombstone, and the
+  floor rises to each at once, so who follows from below starts over. When a commit leaves it without items it
+  is forgotten at once. A stream that ever had such a group has a base of its own, which begins at the
+  store-wide one; so its forgotten groups raise nobody else's. Keys stay as long as all keys do.
+- **Notices.** Changes that other processes made in the same place arrive by `listen`, for the groups that
+  `follow` named. Notices may be lost (the last one too), doubled, delayed and reordered; the data in one is
+  what that version was. So a receiver takes a notice that follows what it has, drops an older one, reads the
+  store at a gap, and compares `heads` now and then. Changes committed through this instance may come as
+  notices too. A store that one process owns has none (SQLite, memory).
 - **Identity.** Groups and ids are compared exactly: `a` is not `ab`, and the same id in two groups is two
   items.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from headwater.errors import HeadwaterError
-from headwater.model import Change, GroupKey, Head, Item, Tombstone, Write
+from headwater.model import Change, GroupKey, Head, Item, OutboxEntry, Tombstone, Unit, Write
 
 
 class Repeated(NamedTuple):
@@ -35,9 +53,24 @@ class Repeated(NamedTuple):
     change: Change
 
 
+class Committed(NamedTuple):
+    """A unit that was committed, or whose key was used before: what became of each write, None for a delete
+    of nothing. `repeated`: nothing happened; these are the first unit's changes, perhaps without origins."""
+
+    changes: list[Change | None]
+    repeated: bool = False
+
+
 Outcome = Change | Repeated | HeadwaterError | None
 """What became of one write: the change, the change of the first write with its key, the error that rejected
 it alone, or None (a delete of nothing)."""
+
+UnitOutcome = Outcome | Committed
+"""What became of a write given alone (an Outcome), or of a unit: Committed, or the error that rejected it."""
+
+OnChanges = Callable[[Sequence[Change]], None]
+"""Whoever hears of changes made elsewhere; called on the event loop, must not raise. An empty sequence tells
+that notices may have been lost: compare the heads of all that is followed."""
 
 
 class Due(NamedTuple):
@@ -80,6 +113,27 @@ class GroupInfo(NamedTuple):
     version: int
 
 
+class ScanCursor(NamedTuple):
+    """Where a scan of a stream goes on: after the item of this group that was created at this version."""
+
+    group: str
+    created: int
+
+
+BEGINNING = ScanCursor("", 0)
+"""Where a scan begins."""
+
+
+class Scan(NamedTuple):
+    """A stretch of a stream's items by group id, within a group in the order of creation.
+
+    `cursor` is where the next one begins; None: there is no more.
+    """
+
+    items: list[tuple[str, Item]]
+    cursor: ScanCursor | None
+
+
 class Store(Protocol):
     """Where state lives. One instance per process; its methods are called from one event loop."""
 
@@ -93,14 +147,26 @@ class Store(Protocol):
         """The highest v0 stamp (ms) committed before this process opened the store; 0.0 for none."""
         ...
 
-    async def commit(self, writes: Sequence[Write], *, stamp: float) -> list[Outcome]:
-        """Commit the writes in order, in one durable transaction, and answer each.
+    async def commit(self, units: Sequence[Write | Unit], *, stamp: float) -> Sequence[UnitOutcome]:
+        """Commit the units in order, in one durable transaction, and answer each.
 
         `stamp` (ms since 1970) is the time of the writes, by which their tombstones age; it never goes back.
-        Without writes it is kept alone, for `stamp` to tell.
+        Without units it is kept alone, for `stamp` to tell. A unit's signals are not the store's.
         Called by one committer, one call at a time. Cancelling the call does not undo the commit.
 
-        :raises StoreUnavailable: (or a subclass) none of the writes was committed.
+        :raises StoreUnavailable: (or a subclass) none of the units was committed.
+        """
+        ...
+
+    async def outbox(
+        self, *, after: int = 0, limit: int = 1000, limit_bytes: int = 8 << 20
+    ) -> list[OutboxEntry]:
+        """The outbox entries with ids above `after`, the oldest first, at most `limit`.
+
+        They are fewer once their data passes `limit_bytes`, but at least one if there is any. A dispatcher
+        that has entries under way asks for those after them.
+
+        :raises StoreUnavailable: the store cannot be read.
         """
         ...
 
@@ -152,6 +218,17 @@ class Store(Protocol):
         """
         ...
 
+    async def scan(self, stream: str, *, after: ScanCursor = BEGINNING, limit_bytes: int) -> Scan:
+        """All items of a stream, a stretch at a time: what a process that begins has to know of its work.
+
+        A stretch ends once it passes `limit_bytes`, each item counting as its data plus ENTRY_BYTES, and
+        holds at least one item if there is any. Items written between two stretches may be missed or come
+        twice; those that nobody touches come once.
+
+        :raises StoreUnavailable: the store cannot be read.
+        """
+        ...
+
     async def due(self, *, now: float, limit: int = 1000) -> list[Due]:
         """The items that expired by wall time `now` (seconds), the earliest first, at most `limit`.
 
@@ -168,6 +245,19 @@ class Store(Protocol):
 
         :raises StoreUnavailable: the store cannot be written.
         """
+        ...
+
+    def listen(self, on_changes: OnChanges) -> None:
+        """Give whoever hears of changes made elsewhere, instead of whoever was given before."""
+        ...
+
+    def follow(self, groups: Sequence[GroupKey]) -> None:
+        """Begin to hear of these groups' changes made elsewhere, some time after the return. To follow a
+        group twice is to follow it."""
+        ...
+
+    def unfollow(self, groups: Sequence[GroupKey]) -> None:
+        """Hear no more of these groups, some time after the return."""
         ...
 
     async def close(self) -> None:

@@ -1,8 +1,9 @@
-"""The commit queue: every write and ephemeral event of the process, in the order it was begun.
+"""The commit queue: every write, unit and ephemeral event of the process, in the order it was begun.
 
 Owns group commit: while one commit is under way, what comes meanwhile gathers and becomes the next one. Owns
-the order of publishing: changes and events leave in the order of the queue, before the futures of the writes
-resolve. Knows the storage contract and whoever is to be told; no schema, no wire, no socket.
+the order of publishing: changes and events leave in the order of the queue, those of a unit in the order that
+it says, before the futures resolve. Owns how large a unit may be. Knows the storage contract and whoever is
+to be told; no schema, no wire, no socket.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ import asyncio
 import logging
 from asyncio import Future
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from headwater.clock import Stamps
-from headwater.errors import HeadwaterError, StoreUnavailable, TooMany
-from headwater.model import Change, Signal, Write
-from headwater.storage.base import Outcome, Repeated, Store
+from headwater.errors import HeadwaterError, StoreUnavailable, TooLarge, TooMany
+from headwater.model import Change, Signal, Unit, Write
+from headwater.storage.base import Committed, Repeated, Store, UnitOutcome
 
 log = logging.getLogger("headwater.streams")
 
@@ -31,10 +32,20 @@ ENTRY_BYTES = 2000
 """What a waiting entry costs beside its data: futures, tuples, names, functions (measured, rounded up)."""
 
 
+MAX_UNIT_WRITES = 1000
+"""Writes and signals of one unit, unless the settings say otherwise."""
+MAX_UNIT_BYTES = 64 * 1024 * 1024
+"""Data of one unit, unless the settings say otherwise: two items of the largest size."""
+
+Answer = Callable[[Any], Any]
+"""What a future answers instead of the Change (or None) that became of a write."""
+
+
 class _Entry(NamedTuple):
-    what: Write | Signal
+    what: Write | Signal | Unit
     future: Future[Any]
     size: int
+    answer: Answer | None
 
 
 Published = Change | Signal
@@ -47,11 +58,22 @@ class CommitQueue:
     `publish` is called once per batch, on the loop, with changes and events in order.
     """
 
-    def __init__(self, store: Store, stamps: Stamps, publish: Publish, *, max_pending_bytes: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        stamps: Stamps,
+        publish: Publish,
+        *,
+        max_pending_bytes: int,
+        max_unit_writes: int = MAX_UNIT_WRITES,
+        max_unit_bytes: int = MAX_UNIT_BYTES,
+    ) -> None:
         self._store = store
         self._stamps = stamps
         self._publish = publish
         self._max_bytes = max_pending_bytes
+        self._max_unit_writes = max_unit_writes
+        self._max_unit_bytes = max_unit_bytes
         self._entries: deque[_Entry] = deque()
         self._bytes = 0
         self._running: asyncio.Task[None] | None = None
@@ -63,16 +85,51 @@ class CommitQueue:
         """What waits for a commit, in bytes; callers may slow down before it is refused."""
         return self._bytes
 
-    def add(self, what: Write | Signal, *, extra_bytes: int = 0) -> Future[Any]:
+    def add(self, what: Write | Signal, *, extra_bytes: int = 0, answer: Answer | None = None) -> Future[Any]:
         """Take a write or an event into the order. The future answers a Change, None, or raises a
         HeadwaterError.
 
-        `extra_bytes` is what the write holds on to beside its data, as an update its operations.
+        `extra_bytes` is what the write holds on to beside its data, as an update its operations. With
+        `answer`, the future answers what that makes of the Change or None.
 
         The future raises TooMany when more than the limit waits already, StoreUnavailable after `close`.
         """
-        future: Future[Any] = asyncio.get_running_loop().create_future()
         size = ENTRY_BYTES + extra_bytes + len(what.data if isinstance(what, Write) else what.body)
+        return self._take_in(what, size, answer)
+
+    def add_unit(self, unit: Unit, *, extra_bytes: int = 0, answer: Answer | None = None) -> Future[Any]:
+        """Take a unit into the order. The future answers a list with a Change or None for each of its
+        writes, or raises the HeadwaterError that rejected it.
+
+        `extra_bytes` and `answer` are as for `add`; a unit whose key was used before answers what became of
+        the first, and its signals are not published.
+
+        The future raises TooLarge when the unit is larger than one may be, otherwise as that of `add`.
+        """
+        parts = len(unit.writes) + len(unit.signals)
+        data = sum(len(write.data) for write in unit.writes)
+        data += sum(len(placed.signal.body) for placed in unit.signals) + extra_bytes
+        if parts + len(unit.settles) > self._max_unit_writes:
+            return _failed(
+                TooLarge(
+                    f"A unit of {parts + len(unit.settles)} writes is larger than one may be.",
+                    hint="Split it, or raise [storage] max_unit_writes.",
+                    limit=self._max_unit_writes,
+                )
+            )
+        if data > self._max_unit_bytes:
+            return _failed(
+                TooLarge(
+                    f"A unit of {data} bytes is larger than one may be.",
+                    hint="Split it, or raise [storage] max_unit_bytes.",
+                    limit=self._max_unit_bytes,
+                    size=data,
+                )
+            )
+        return self._take_in(unit, ENTRY_BYTES * (1 + parts) + data, answer)
+
+    def _take_in(self, what: Write | Signal | Unit, size: int, answer: Answer | None) -> Future[Any]:
+        future: Future[Any] = asyncio.get_running_loop().create_future()
         if self._closed:
             future.set_exception(StoreUnavailable("The server is shutting down; the write was not taken."))
         elif self._bytes and self._bytes + size > self._max_bytes:
@@ -84,7 +141,7 @@ class CommitQueue:
                 )
             )
         else:
-            self._entries.append(_Entry(what, future, size))
+            self._entries.append(_Entry(what, future, size, answer))
             self._bytes += size
             if self._running is None:
                 self._running = asyncio.create_task(self._run())
@@ -127,53 +184,94 @@ class CommitQueue:
 
     def _take(self) -> list[_Entry]:
         batch: list[_Entry] = []
-        size = 0
-        while self._entries and len(batch) < MAX_BATCH_WRITES and size < MAX_BATCH_BYTES:
+        size = writes = 0
+        while self._entries and writes < MAX_BATCH_WRITES and size < MAX_BATCH_BYTES:
             entry = self._entries.popleft()
             batch.append(entry)
             size += entry.size
+            writes += len(entry.what.writes) if isinstance(entry.what, Unit) else 1
         return batch
 
     async def _commit(self, batch: list[_Entry]) -> None:
         """Commit one batch, publish it, answer its futures."""
-        outcomes = await self._outcomes([entry.what for entry in batch if isinstance(entry.what, Write)])
+        outcomes = await self._outcomes([entry.what for entry in batch if not isinstance(entry.what, Signal)])
         answers = iter(outcomes)
-        results = [next(answers) if isinstance(entry.what, Write) else entry.what for entry in batch]
+        results = [entry.what if isinstance(entry.what, Signal) else next(answers) for entry in batch]
+        published: list[Published] = []
+        for entry, result in zip(batch, results, strict=True):
+            if isinstance(result, (Change, Signal)):
+                published.append(result)
+            elif isinstance(result, Committed) and isinstance(entry.what, Unit) and not result.repeated:
+                published += _in_order(entry.what, result.changes)
         try:
-            self._publish([result for result in results if isinstance(result, (Change, Signal))])
+            self._publish(published)
         except Exception:
             # Subscribers repair themselves by catching up; the writes are committed all the same.
             log.exception("Publishing a batch of %d failed", len(batch))
         for entry, result in zip(batch, results, strict=True):
             self._bytes -= entry.size
-            _answer(entry.future, result)
+            _answer(entry, result)
 
-    async def _outcomes(self, writes: list[Write]) -> Sequence[Outcome]:
-        if not writes:
+    async def _outcomes(self, units: list[Write | Unit]) -> Sequence[UnitOutcome]:
+        if not units:
             return []
         stamp = self._stamps.next()
         try:
-            outcomes = await self._store.commit(writes, stamp=stamp)
+            outcomes = await self._store.commit(units, stamp=stamp)
         except HeadwaterError as error:
-            return [error] * len(writes)
+            return [error] * len(units)
         except Exception as error:
             log.exception("The store failed in an unknown way")
-            return [StoreUnavailable(f"The store failed: {type(error).__name__}.")] * len(writes)
-        if len(outcomes) != len(writes):
-            log.error("The store answered %d of %d writes", len(outcomes), len(writes))
+            return [StoreUnavailable(f"The store failed: {type(error).__name__}.")] * len(units)
+        if len(outcomes) != len(units):
+            log.error("The store answered %d of %d units", len(outcomes), len(units))
             return [StoreUnavailable("The store lost count; what became of the write is not known.")] * len(
-                writes
+                units
             )
-        if any(isinstance(outcome, Change) for outcome in outcomes):
+        if any(map(_changed, outcomes)):
             self._kept = stamp
         return outcomes
 
 
-def _answer(future: Future[Any], result: Outcome | Signal) -> None:
+def _changed(outcome: UnitOutcome) -> bool:
+    if isinstance(outcome, Committed):
+        return not outcome.repeated and any(outcome.changes)
+    return isinstance(outcome, Change)
+
+
+def _in_order(unit: Unit, changes: Sequence[Change | None]) -> Iterator[Published]:
+    """What a committed unit publishes: each signal after as many of its writes as it says."""
+    done = 0
+    for placed in sorted(unit.signals, key=lambda placed: placed.writes_before):
+        yield from (change for change in changes[done : placed.writes_before] if change is not None)
+        done = max(done, placed.writes_before)
+        yield placed.signal
+    yield from (change for change in changes[done:] if change is not None)
+
+
+def _failed(error: HeadwaterError) -> Future[Any]:
+    future: Future[Any] = asyncio.get_running_loop().create_future()
+    future.set_exception(error)
+    return future
+
+
+def _answer(entry: _Entry, result: UnitOutcome | Signal) -> None:
+    future = entry.future
     if future.done():
         return
     if isinstance(result, HeadwaterError):
         future.set_exception(result)
+        return
+    if isinstance(result, Signal):
+        value = None
+    elif isinstance(result, Committed):
+        value = result.changes
     else:
-        change = result.change if isinstance(result, Repeated) else result
-        future.set_result(None if isinstance(change, Signal) else change)
+        value = result.change if isinstance(result, Repeated) else result
+    if entry.answer is not None:
+        try:
+            value = entry.answer(value)
+        except Exception as error:
+            future.set_exception(error)
+            return
+    future.set_result(value)

@@ -42,8 +42,14 @@ class Realm:
             rollup=catalog.rollup,
             numbers=_FEED_NUMBERS,
         )
+        storage = settings.storage
         self.queue = CommitQueue(
-            store, stamps, self._publish, max_pending_bytes=settings.storage.max_pending_bytes
+            store,
+            stamps,
+            self._publish,
+            max_pending_bytes=storage.max_pending_bytes,
+            max_unit_writes=storage.max_unit_writes,
+            max_unit_bytes=storage.max_unit_bytes,
         )
         self.expiry = Expiry(catalog, store, self.queue, clock)
         self.sockets = V1Wire(store.epoch)

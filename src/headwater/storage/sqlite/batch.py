@@ -1,9 +1,9 @@
-"""The writes of one transaction. Owns what each write does, and what is to be published then.
+"""The units of one transaction. Owns what each write does, and what is to be published then.
 
 The items that the writes concern are looked up at once, the writes are applied to them in memory, one after
-the other, and what came of it goes to the file at the end. Whatever rejects a write alone (`decide.py`)
-happens before the file is touched; so what SQLite raises ends the whole batch. Knows no threads, checkpoints
-or readers.
+the other, and what came of it goes to the file at the end. Whatever rejects a write or a unit (`decide.py`)
+is known before any of it is done; so nothing is undone, and what SQLite raises ends the whole batch. Knows no
+threads, checkpoints or readers.
 """
 
 from __future__ import annotations
@@ -12,12 +12,31 @@ from collections.abc import Sequence
 from typing import Any
 
 from headwater.errors import HeadwaterError
-from headwater.model import Change, ChangeKind, GroupKey, Write
-from headwater.storage.base import Outcome, Repeated
-from headwater.storage.decide import check_names, data_after, needs_current
+from headwater.model import Change, GroupKey, Unit, Write
+from headwater.storage.base import Committed, Outcome, Repeated, UnitOutcome
+from headwater.storage.decide import (
+    Found,
+    already_settled,
+    check_unit,
+    check_write,
+    data_after,
+    needs_current,
+    unit_after,
+)
+from headwater.storage.sqlite.beside import UNITS, Beside
 from headwater.storage.sqlite.bulk import Bulk, Row, read_numbers, write_rows
 from headwater.storage.sqlite.database import Database
-from headwater.storage.sqlite.groups import CREATE, DELETE, UPDATE, GroupState, KnownGroups, load
+from headwater.storage.sqlite.groups import (
+    CREATE,
+    DELETE,
+    UPDATE,
+    GroupState,
+    KnownGroups,
+    is_over,
+    load,
+    write_bases,
+    write_states,
+)
 
 _CURRENT = "SELECT created, version, data FROM items WHERE gid = ? AND id = ?"
 _CREATED = Bulk(
@@ -33,14 +52,11 @@ _KEEP_TIME = Bulk(
 )
 _SET_TIME = Bulk(_PUT, 6, f"{_KEEP_TIME.after}, expires = excluded.expires")
 _NEW_GROUP = (
-    "INSERT INTO groups (stream, name, version, floor, items, last, last_delete) VALUES (?, ?, ?, ?, 0, 0, 0)"
+    "INSERT INTO groups (stream, name, version, floor, items, last, last_delete, history) "
+    "VALUES (?, ?, ?, ?, 0, 0, 0, ?)"
 )
 _LOG = Bulk("INSERT INTO log (seq, gid, version, created, prev, kind, stamp)", 7)
 _DELETES = Bulk("INSERT INTO deletes (seq, gid, version, id, prev, stamp)", 6)
-_KEY = "SELECT id, kind, version, created, data FROM keys WHERE gid = ? AND key = ?"
-_NEW_KEY = (
-    "INSERT INTO keys (gid, key, stamp, id, kind, version, created, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-)
 
 
 class _Item:
@@ -70,28 +86,47 @@ class Batch:
         self._db = db
         self._known = known
         self._stamp = stamp
+        self._beside = Beside(db, stamp)
         self._found: dict[GroupKey, GroupState | None] = {}
         self._items: dict[tuple[GroupKey, str], _Item] = {}
         self._log: list[Row] = []
         self._deletes: list[Row] = []
         self.seq = seq
+        self.dirty = False
+        """Whether there is anything to commit."""
         self.changed: dict[GroupKey, GroupState] = {}
+        self.bases: dict[str, int] = {}
+        """The bases of streams, as far as the batch changes them."""
 
-    def run(self, writes: Sequence[Write]) -> list[Outcome]:
-        """Do the writes in order and answer what became of each; `finish` then brings them to the file.
+    def run(self, units: Sequence[Write | Unit]) -> list[UnitOutcome]:
+        """Do the units in order and answer what became of each; `finish` then brings them to the file.
 
         :raises apsw.Error: the file failed; the transaction is lost.
         """
-        rejections = [_fault(write) for write in writes]
-        sound = [write for write, fault in zip(writes, rejections, strict=True) if fault is None]
+        rejections = [_fault(unit) for unit in units]
+        sound: list[Write] = []
+        settled: list[int] = []
+        for unit, fault in zip(units, rejections, strict=True):
+            if fault is not None:
+                continue
+            if isinstance(unit, Write):
+                sound.append(unit)
+            else:
+                sound += unit.writes
+                settled += unit.settles
         self._look_up(sound)
-        return [fault or self._apply(write) for write, fault in zip(writes, rejections, strict=True)]
+        self._beside.look_up(settled)
+        return [
+            fault or (self._apply(unit) if isinstance(unit, Write) else self._apply_unit(unit))
+            for unit, fault in zip(units, rejections, strict=True)
+        ]
 
     def finish(self) -> None:
         """Bring everything to the file.
 
         :raises apsw.Error: the file failed; the transaction is lost.
         """
+        self._settle_groups()
         gone: list[Row] = []
         timed: list[Row] = []
         timeless: list[Row] = []
@@ -110,6 +145,19 @@ class Batch:
         write_rows(self._db, _KEEP_TIME, timeless)
         write_rows(self._db, _LOG, self._log)
         write_rows(self._db, _DELETES, self._deletes)
+        self._beside.finish()
+
+    def _settle_groups(self) -> None:
+        """Write the rows of groups without history, whose writes no log holds, and forget those that are
+        over."""
+        current = [(key, state) for key, state in self.changed.items() if not state.history]
+        for key, state in current:
+            if is_over(state):
+                self.bases[key.stream] = max(self._base_of(key.stream), state.version)
+        if current:
+            write_states(self._db, [state for _, state in current])
+        if self.bases:
+            write_bases(self._db, self.bases)
 
     def _look_up(self, writes: Sequence[Write]) -> None:
         """Find the groups and items that the writes concern: items whole where a write has to know more than
@@ -144,25 +192,68 @@ class Batch:
             after = data_after(write, item.version, item.data)
         except HeadwaterError as rejection:
             return rejection
+        change = self._do(write, item, after)
+        if change is not None and write.key is not None:
+            self._keep_key(write.key, change)
+        return change
+
+    def _apply_unit(self, unit: Unit) -> UnitOutcome:
+        if unit.key is not None and (first := self._beside.outcomes(UNITS, unit.key)) is not None:
+            return Committed(first, repeated=True)
+        if (missing := self._beside.missing(unit.settles)) is not None:
+            return already_settled(missing)
+        try:
+            after = unit_after(unit.writes, self._find, self._version_of)
+        except HeadwaterError as rejection:
+            return rejection
+        changes = [
+            self._do(write, self._items[write.group, write.id], data)
+            for write, data in zip(unit.writes, after, strict=True)
+        ]
+        changed = any(changes) or bool(unit.settles)
+        if unit.settles:
+            self.dirty = True
+            self._beside.settle(unit.settles)
+        if unit.key is not None and changed:
+            self._beside.keep_outcomes(UNITS, unit.key, changes)
+        return Committed(changes)
+
+    def _do(self, write: Write, item: _Item, after: bytes | None) -> Change | None:
+        """Do a write that is not rejected."""
         if after is None and not item.created:
             return None
-        state = self._change(write.group)
+        state = self.changed.get(write.group) or self._change(write)
+        before = item.data if item.created else None
         change = (
             self._put(write, state, item, after) if after is not None else self._delete(write, state, item)
         )
-        if write.key is not None:
-            self._keep_key(write.key, state.gid, change)
+        if write.outbox is not None:
+            self._beside.note(write, change, before)
+        self.dirty = True
         return change
 
-    def _change(self, key: GroupKey) -> GroupState:
-        """The group's state as this batch changes it: a copy, or a new group."""
-        if key in self.changed:
-            return self.changed[key]
+    def _find(self, write: Write) -> Found:
+        item = self._items[write.group, write.id]
+        return Found(bool(item.created), item.version, item.data)
+
+    def _version_of(self, key: GroupKey) -> int:
+        state = self.changed.get(key) or self._found[key]
+        return self._base_of(key.stream) if state is None else state.version
+
+    def _base_of(self, stream: str) -> int:
+        base = self.bases.get(stream)
+        return self._known.base_of(stream) if base is None else base
+
+    def _change(self, write: Write) -> GroupState:
+        """The state of a write's group as this batch changes it: a copy, or a new group."""
+        key = write.group
         state = self._found[key]
         if state is None:
-            base = self._known.base
-            self._db.execute(_NEW_GROUP, (key.stream, key.group, base, base))
-            state = GroupState(self._db.last_insert_rowid(), base, base, 0, 0, 0)
+            base = self._base_of(key.stream)
+            if not write.history and key.stream not in self._known.bases:
+                self.bases.setdefault(key.stream, base)
+            self._db.execute(_NEW_GROUP, (key.stream, key.group, base, base, write.history))
+            state = GroupState(self._db.last_insert_rowid(), base, base, 0, 0, 0, int(write.history))
         copy = self.changed[key] = state.copy()
         return copy
 
@@ -183,39 +274,50 @@ class Batch:
         self._note(state, item, DELETE)
         version, item.version = item.version, 0
         item.created, item.data = 0, None
-        self._deletes.append((self.seq, state.gid, version, write.id, state.last_delete, self._stamp))
         state.items -= 1
-        state.last_delete = self.seq
+        if state.history:
+            self._deletes.append((self.seq, state.gid, version, write.id, state.last_delete, self._stamp))
+            state.last_delete = self.seq
+        else:
+            state.floor = version
         return Change(write.group, write.id, "delete", version, created, data, write.origin)
 
     def _note(self, state: GroupState, item: _Item, kind: int) -> None:
-        """Give the item the group's next version, and append to the log."""
-        self.seq += 1
+        """Give the item the group's next version, and append to the log of a group with history."""
         state.version += 1
-        self._log.append((self.seq, state.gid, state.version, item.created, state.last, kind, self._stamp))
-        state.last = self.seq
+        if state.history:
+            self.seq += 1
+            stamp = self._stamp
+            self._log.append((self.seq, state.gid, state.version, item.created, state.last, kind, stamp))
+            state.last = self.seq
         item.version = state.version
         item.written = True
 
     def _first(self, write: Write) -> Change | None:
         """What became of the first write with this key, if there was one."""
         state = self.changed.get(write.group) or self._found[write.group]
-        row: tuple[str, ChangeKind, int, int, bytes] | None = None
-        if state is not None:
-            row = self._db.execute(_KEY, (state.gid, write.key)).get
-        if row is None:
-            return None
-        item_id, kind, version, created, data = row
-        return Change(write.group, item_id, kind, version, created, data, write.origin)
+        first = None if state is None else self._beside.first(state.gid, write)
+        if first is None and write.key is not None and self._has_own_base(write.group.stream):
+            (first,) = self._beside.outcomes(write.group, write.key) or (None,)
+        return first
 
-    def _keep_key(self, key: str, gid: int, change: Change) -> None:
-        kept = (gid, key, self._stamp, change.id, change.kind, change.version, change.created, change.data)
-        self._db.execute(_NEW_KEY, kept)
+    def _keep_key(self, key: str, change: Change) -> None:
+        state = self.changed[change.group]
+        if state.history:
+            self._beside.keep(state.gid, key, change)
+        else:
+            self._beside.keep_outcomes(change.group, key, [change])
+
+    def _has_own_base(self, stream: str) -> bool:
+        return stream in self.bases or stream in self._known.bases
 
 
-def _fault(write: Write) -> HeadwaterError | None:
+def _fault(unit: Write | Unit) -> HeadwaterError | None:
     try:
-        check_names(write)
+        if isinstance(unit, Write):
+            check_write(unit)
+        else:
+            check_unit(unit)
     except HeadwaterError as fault:
         return fault
     return None

@@ -2,13 +2,14 @@
 
 Writing a group's row with each of its writes would dirty one more random page per write, a quarter of the
 throughput of a large store. So the row may lag: the log holds what it misses, and after a crash `replay`
-brings it up to date. In memory the states are always current; readers take them together with a snapshot of
-the file, under the store's fence. Knows SQL of `groups` and `log`; no items.
+brings it up to date. (The row of a group without history never lags, as the log tells nothing of it.) In
+memory the states are always current; readers take them together with a snapshot of the file, under the
+store's fence. Knows SQL of `groups` and `log`; no items.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -29,32 +30,60 @@ MAX_REPLAY = 100_000
 SLICE = 2_048
 """Rows brought up to date at once, as part of a commit: about 3 ms."""
 
-COLUMNS = "gid, version, floor, items, last, last_delete"
+COLUMNS = "gid, version, floor, items, last, last_delete, history"
 _SELECT = f"SELECT {COLUMNS} FROM groups WHERE stream = ? AND name = ?"  # noqa: S608
 _UPDATE = "UPDATE groups SET version = ?, floor = ?, items = ?, last = ?, last_delete = ? WHERE gid = ?"
 
 
 class GroupState:
-    """One group: its last version, its floor, how many items it holds, and the log sequences of its last
-    write and last delete. Never changed once published: a batch works on copies."""
+    """One group: its last version, its floor, how many items it holds, the log sequences of its last write
+    and last delete, and whether it has a history. Never changed once published: a batch works on copies."""
 
-    __slots__ = ("floor", "gid", "items", "last", "last_delete", "version")
+    __slots__ = ("floor", "gid", "history", "items", "last", "last_delete", "version")
 
-    def __init__(self, gid: int, version: int, floor: int, items: int, last: int, last_delete: int) -> None:
+    def __init__(
+        self, gid: int, version: int, floor: int, items: int, last: int, last_delete: int, history: int
+    ) -> None:
         self.gid = gid
         self.version = version
         self.floor = floor
         self.items = items
         self.last = last
         self.last_delete = last_delete
+        self.history = history
 
     def copy(self) -> GroupState:
         """A state that a batch may change."""
-        return GroupState(self.gid, self.version, self.floor, self.items, self.last, self.last_delete)
+        return GroupState(
+            self.gid, self.version, self.floor, self.items, self.last, self.last_delete, self.history
+        )
 
     def row(self) -> tuple[int, ...]:
         """The parameters of the row's update."""
         return (self.version, self.floor, self.items, self.last, self.last_delete, self.gid)
+
+
+def is_over(state: GroupState) -> bool:
+    """Whether nothing is left of a group after a commit, so that it is forgotten at once."""
+    return not state.history and state.items == 0
+
+
+def write_states(db: Database, states: Sequence[GroupState]) -> None:
+    """Bring the rows of groups up to date, and drop those of groups that are over; in a transaction."""
+    kept = [state.row() for state in states if not is_over(state)]
+    over = [(state.gid,) for state in states if is_over(state)]
+    if kept:
+        db.executemany(_UPDATE, kept)
+    if over:
+        db.executemany("DELETE FROM groups WHERE gid = ?", over)
+
+
+def write_bases(db: Database, bases: Mapping[str, int]) -> None:
+    """Keep the bases of streams that have their own; in a transaction."""
+    db.executemany(
+        "INSERT INTO bases VALUES (?, ?) ON CONFLICT (stream) DO UPDATE SET base = excluded.base",
+        list(bases.items()),
+    )
 
 
 def load(db: Database, key: GroupKey) -> GroupState | None:
@@ -74,6 +103,8 @@ class KnownGroups:
         :raises apsw.Error: the file cannot be read or written.
         """
         self.base: int = meta(db, "base")
+        self.bases: dict[str, int] = dict(db.execute("SELECT stream, base FROM bases").fetchall())
+        """Of streams with a base of their own. Like a state, replaced and never changed."""
         self._states: dict[GroupKey, GroupState] = {}
         self._lagging: dict[GroupKey, int] = {}
         with transaction(db):
@@ -83,23 +114,39 @@ class KnownGroups:
         """The state, when it is held here."""
         return self._states.get(key)
 
+    def base_of(self, stream: str) -> int:
+        """Where groups of a stream begin that are not known."""
+        return self.bases.get(stream, self.base)
+
     def publish(
-        self, changed: Mapping[GroupKey, GroupState], settled: Collection[GroupKey], before: int
+        self,
+        changed: Mapping[GroupKey, GroupState],
+        settled: Collection[GroupKey],
+        before: int,
+        bases: Mapping[str, int],
     ) -> None:
         """Let readers see what a commit made. `settled` are the groups whose rows it brought up to date,
-        `before` is the log's sequence when it began."""
+        `before` is the log's sequence when it began, `bases` are those it changed. Groups that are over are
+        no longer known."""
+        if bases:
+            self.bases = {**self.bases, **bases}
         for key in settled:
             self._lagging.pop(key, None)
         for key, state in changed.items():
             self._states.pop(key, None)
-            self._states[key] = state
-            if key not in settled:
-                self._lagging.setdefault(key, before)
+            if not is_over(state):
+                self._states[key] = state
+                if state.history and key not in settled:
+                    self._lagging.setdefault(key, before)
         if len(self._states) > MAX_CACHED + len(self._lagging):
             self._evict()
 
     def replace(
-        self, changed: Mapping[GroupKey, GroupState], forgotten: Iterable[GroupKey], base: int
+        self,
+        changed: Mapping[GroupKey, GroupState],
+        forgotten: Iterable[GroupKey],
+        base: int,
+        bases: dict[str, int],
     ) -> None:
         """Let readers see what a sweep made, after `settle_all`."""
         self._lagging.clear()
@@ -107,6 +154,7 @@ class KnownGroups:
             self._states.pop(key, None)
         self._states.update(changed)
         self.base = base
+        self.bases = bases
 
     def due(self, seq: int) -> list[GroupKey]:
         """The groups whose rows a commit at this sequence should bring up to date: usually none."""

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 import apsw
 
-from headwater.model import GroupKey, Head, Item, Tombstone
-from headwater.storage.base import ENTRY_BYTES, Due, GroupInfo, Page
+from headwater.model import GroupKey, Head, Item, OutboxEntry, Tombstone
+from headwater.storage.base import ENTRY_BYTES, Due, GroupInfo, Page, Scan, ScanCursor
 from headwater.storage.decide import is_text
 from headwater.storage.newest import newest_of
+from headwater.storage.sqlite.beside import read_entries
 from headwater.storage.sqlite.database import Database, connect
 from headwater.storage.sqlite.errors import translate
 from headwater.storage.sqlite.groups import GroupState, KnownGroups, load
@@ -42,11 +43,17 @@ _GONE = (
     "SELECT d.id FROM deletes d WHERE d.seq = ? "
     "AND NOT EXISTS (SELECT 1 FROM items i WHERE i.gid = d.gid AND i.id = d.id)"
 )
+_SCAN = (
+    "SELECT g.name, i.id, i.data, i.version, i.created FROM groups g CROSS JOIN items i USING (gid) "
+    "WHERE g.stream = ? AND"
+)
+_REST_OF_GROUP = f"{_SCAN} g.name = ? AND i.created > ? ORDER BY i.created"
+_LATER_GROUPS = f"{_SCAN} g.name > ? ORDER BY g.name, i.created"
 _GROUPS = "SELECT name, items, version FROM groups WHERE stream = ? AND name > ? ORDER BY name"
 
 
 class _Snapshot(NamedTuple):
-    """One moment: the file as a transaction sees it, a group's state (None: unknown), the store's base."""
+    """One moment: the file as a transaction sees it, a group's state (None: unknown), its stream's base."""
 
     db: Database
     state: GroupState | None
@@ -121,8 +128,11 @@ class Reader:
 
     def heads(self, keys: Sequence[GroupKey]) -> list[Head]:
         """See Store.heads."""
-        with self._moment(keys) as (_, states, base):
-            return [Head(state.version, state.floor) if state else Head(base, base) for state in states]
+        with self._moment(keys) as (_, states, bases):
+            return [
+                Head(state.version, state.floor) if state else Head(base, base)
+                for state, base in zip(states, bases, strict=True)
+            ]
 
     def groups(self, stream: str, after: str, limit: int) -> list[GroupInfo]:
         """See Store.groups."""
@@ -140,6 +150,29 @@ class Reader:
                 if len(found) >= limit:
                     break
         return found
+
+    def scan(self, stream: str, after: ScanCursor, limit_bytes: int) -> Scan:
+        """See Store.scan."""
+        found: list[tuple[str, Item]] = []
+        size = 0
+        if not (is_text(stream) and is_text(after.group)):
+            return Scan(found, None)
+        with self._translated() as db:
+            for sql, where in ((_REST_OF_GROUP, (stream, *after)), (_LATER_GROUPS, (stream, after.group))):
+                rows = db.execute(sql, where)
+                for name, *row in rows:
+                    if size > limit_bytes:
+                        rows.close()
+                        last, item = found[-1]
+                        return Scan(found, ScanCursor(last, item.created))
+                    found.append((name, Item(*row)))
+                    size += ENTRY_BYTES + len(found[-1][1].data)
+        return Scan(found, None)
+
+    def outbox(self, after: int, limit: int, limit_bytes: int) -> list[OutboxEntry]:
+        """See Store.outbox."""
+        with self._translated() as db:
+            return read_entries(db, after, limit, limit_bytes)
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -164,19 +197,22 @@ class Reader:
 
     @contextmanager
     def _snapshot(self, key: GroupKey) -> Generator[_Snapshot]:
-        with self._moment([key]) as (db, (state,), base):
+        with self._moment([key]) as (db, (state,), (base,)):
             yield _Snapshot(db, state, base)
 
     @contextmanager
-    def _moment(self, keys: Sequence[GroupKey]) -> Generator[tuple[Database, list[GroupState | None], int]]:
-        """One moment: the file as a transaction sees it, the state of each group, and the base."""
+    def _moment(
+        self, keys: Sequence[GroupKey]
+    ) -> Generator[tuple[Database, list[GroupState | None], list[int]]]:
+        """One moment: the file as a transaction sees it, and of each group its state and its base."""
         with self._translated() as db:
             with self._fence:
                 db.execute("BEGIN")
                 db.execute("SELECT 1 FROM meta WHERE name = 'epoch'").fetchall()  # Fixes the moment.
-                known, base = [self._known.get(key) for key in keys], self._known.base
+                known = [self._known.get(key) for key in keys]
+                bases = [self._known.base_of(key.stream) for key in keys]
             try:
-                yield db, [state or load(db, key) for key, state in zip(keys, known, strict=True)], base
+                yield db, [state or load(db, key) for key, state in zip(keys, known, strict=True)], bases
             finally:
                 db.execute("COMMIT")
 

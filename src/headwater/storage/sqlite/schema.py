@@ -9,6 +9,11 @@
   write would have to keep. Bounded in rows; from older versions on, a group is scanned instead.
 - `deletes`: the tombstones, chained the same way, kept by age. One whose id lives again counts no more.
 - `keys`: the outcomes of writes that carried a key, kept by age.
+- `outcomes`: the same for units, under no stream and no name, one row a write (`kind` null: a delete of
+  nothing); and for writes to groups without history, which may be forgotten before their keys are old.
+- `outbox`: entries until they are settled.
+- `bases`: the base of each stream that ever had a group without history. Such a group (`groups.history` 0)
+  has no rows in `log` and `deletes`, and its row is always current.
 - `meta`: `epoch`, `base`, `settled` (the log is in `groups` up to here), `running` (how the process that has
   the file open syncs it; null after a clean end).
 """
@@ -64,7 +69,23 @@ CREATE TABLE keys (
 CREATE INDEX keys_by_age ON keys (stamp);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _EXPIRY_AND_KEYS)
+_UNITS_AND_WORK = """
+ALTER TABLE groups ADD COLUMN history INTEGER NOT NULL DEFAULT 1;
+CREATE TABLE bases (stream TEXT PRIMARY KEY, base INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE outcomes (
+  stream TEXT NOT NULL, name TEXT NOT NULL, key TEXT NOT NULL, part INTEGER NOT NULL, stamp REAL NOT NULL,
+  of_stream TEXT, of_name TEXT, id TEXT, kind TEXT, version INTEGER, created INTEGER, data BLOB,
+  PRIMARY KEY (stream, name, key, part)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX outcomes_by_age ON outcomes (stamp);
+CREATE TABLE outbox (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, stream TEXT NOT NULL, name TEXT NOT NULL, item TEXT NOT NULL,
+  kind TEXT NOT NULL, version INTEGER NOT NULL, before BLOB, after BLOB,
+  step TEXT NOT NULL, trace TEXT NOT NULL, reason BLOB NOT NULL
+) STRICT;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _EXPIRY_AND_KEYS, _UNITS_AND_WORK)
 """Script n brings a file from schema version n to n + 1. Never change one that was released: append."""
 
 

@@ -13,17 +13,17 @@ from pathlib import Path
 from threading import Lock
 from typing import Literal
 
-from headwater.model import GroupKey, Head, Item, Write
-from headwater.storage.base import Due, GroupInfo, Outcome, Page
+from headwater.model import GroupKey, Head, Item, OutboxEntry, Unit, Write
+from headwater.storage.base import BEGINNING, Due, GroupInfo, OnChanges, Page, Scan, ScanCursor, UnitOutcome
 from headwater.storage.sqlite.ownership import Ownership
 from headwater.storage.sqlite.threads import JobThread
-from headwater.storage.sqlite.writer import Opened, Writer
+from headwater.storage.sqlite.writer import FileWriter, Opened
 
 
 class SqliteStore:
     """A durable Store on one file; see the contract for each verb. Make it with `SqliteStore.open`."""
 
-    def __init__(self, ownership: Ownership, writing: JobThread, writer: Writer, opened: Opened) -> None:
+    def __init__(self, ownership: Ownership, writing: JobThread, writer: FileWriter, opened: Opened) -> None:
         self._ownership = ownership
         self._writing = writing
         self._writer = writer
@@ -46,7 +46,7 @@ class SqliteStore:
         """
         ownership = Ownership(file)
         writing = JobThread("headwater-writer")
-        writer = Writer(file, synchronous, Lock())
+        writer = FileWriter(file, synchronous, Lock())
         try:
             opened = await writing.run(writer.open)
         except BaseException:
@@ -65,9 +65,15 @@ class SqliteStore:
         """The highest stamp in the file when it was opened."""
         return self._opened.stamp
 
-    async def commit(self, writes: Sequence[Write], *, stamp: float) -> list[Outcome]:
+    async def commit(self, units: Sequence[Write | Unit], *, stamp: float) -> Sequence[UnitOutcome]:
         """See Store.commit."""
-        return await self._writing.run(partial(self._writer.commit, writes, stamp))
+        return await self._writing.run(partial(self._writer.commit, units, stamp))
+
+    async def outbox(
+        self, *, after: int = 0, limit: int = 1000, limit_bytes: int = 8 << 20
+    ) -> list[OutboxEntry]:
+        """See Store.outbox."""
+        return await self._paging.run(partial(self._pages.outbox, after, limit, limit_bytes))
 
     async def get(self, group: GroupKey, item_id: str) -> Item | None:
         """See Store.get."""
@@ -91,6 +97,10 @@ class SqliteStore:
         """See Store.groups."""
         return await self._paging.run(partial(self._pages.groups, stream, after, limit))
 
+    async def scan(self, stream: str, *, after: ScanCursor = BEGINNING, limit_bytes: int) -> Scan:
+        """See Store.scan."""
+        return await self._paging.run(partial(self._pages.scan, stream, after, limit_bytes))
+
     async def due(self, *, now: float, limit: int = 1000) -> list[Due]:
         """See Store.due."""
         return await self._looking.run(partial(self._lookups.due, now, limit))
@@ -98,6 +108,15 @@ class SqliteStore:
     async def sweep(self, *, now: float, tombstone_age: float, limit: int = 1000) -> int:
         """See Store.sweep."""
         return await self._writing.run(partial(self._writer.sweep, now, tombstone_age, limit))
+
+    def listen(self, on_changes: OnChanges) -> None:
+        """See Store.listen. One process owns the file, so no change is made elsewhere."""
+
+    def follow(self, groups: Sequence[GroupKey]) -> None:
+        """See Store.follow. There is nothing to do."""
+
+    def unfollow(self, groups: Sequence[GroupKey]) -> None:
+        """See Store.unfollow. There is nothing to do."""
 
     async def close(self) -> None:
         """See Store.close. Closing twice does nothing.

@@ -16,13 +16,14 @@ from typing import Any, NamedTuple
 import apsw
 
 from headwater.errors import StoreUnavailable
-from headwater.model import GroupKey, Write
-from headwater.storage.base import Outcome
+from headwater.model import GroupKey, Unit, Write
+from headwater.storage.base import UnitOutcome
 from headwater.storage.sqlite.batch import Batch
+from headwater.storage.sqlite.beside import drop_old_keys
 from headwater.storage.sqlite.checkpoint import Checkpoints
 from headwater.storage.sqlite.database import Database, connect, roll_back, transaction
 from headwater.storage.sqlite.errors import translate
-from headwater.storage.sqlite.groups import COLUMNS, GroupState, KnownGroups
+from headwater.storage.sqlite.groups import COLUMNS, GroupState, KnownGroups, write_bases
 from headwater.storage.sqlite.reader import Reader
 from headwater.storage.sqlite.schema import begin_run, end_run, keep_stamp, meta, prepare, set_meta
 
@@ -32,10 +33,6 @@ PRUNE_ROWS = 1_024
 """Log rows dropped at once, as part of a commit: under a millisecond."""
 
 _GROUP = f"SELECT stream, name, {COLUMNS} FROM groups WHERE gid = ?"  # noqa: S608
-_OLD_KEYS = "SELECT count(*) FROM (SELECT 1 FROM keys WHERE stamp <= ? LIMIT ?)"
-_DROP_KEYS = (
-    "DELETE FROM keys WHERE (gid, key) IN (SELECT gid, key FROM keys WHERE stamp <= ? ORDER BY stamp LIMIT ?)"
-)
 _LAST = "SELECT seq, stamp FROM log ORDER BY seq DESC LIMIT 1"
 
 
@@ -46,7 +43,7 @@ class Opened(NamedTuple):
     stamp: float
 
 
-class Writer:
+class FileWriter:
     """Commits, sweeps and checkpoints. `fence` orders publishing against readers who begin a snapshot."""
 
     def __init__(self, file: Path, synchronous: str, fence: Lock) -> None:
@@ -80,24 +77,24 @@ class Writer:
         """A reader of the open file, for another thread."""
         return Reader(self._file, self.known, self._fence)
 
-    def commit(self, writes: Sequence[Write], stamp: float) -> list[Outcome]:
-        """Do the writes in one transaction.
+    def commit(self, units: Sequence[Write | Unit], stamp: float) -> list[UnitOutcome]:
+        """Do the units in one transaction.
 
         :raises StoreUnavailable: (or a subclass) none of them was done.
         """
         with self._translated():
             db = self._connection()
-            if not writes:
+            if not units:
                 with transaction(db):
                     keep_stamp(db, stamp)
                 return []
             db.execute("BEGIN IMMEDIATE")
             batch = Batch(db, self.known, self._seq, stamp)
-            outcomes = batch.run(writes)
-            if batch.seq == self._seq:
-                db.execute("ROLLBACK")
+            outcomes = batch.run(units)
+            if batch.dirty:
+                self._conclude(db, batch, stamp)
             else:
-                self._conclude(db, batch)
+                db.execute("ROLLBACK")
             return outcomes
 
     def sweep(self, now: float, tombstone_age: float, limit: int) -> int:
@@ -114,10 +111,7 @@ class Writer:
             aged = [(seq, gid, version) for seq, gid, version, stamp in oldest if stamp <= cut]
             if aged:
                 self._age_out(db, aged)
-            keys: int = db.execute(_OLD_KEYS, (cut, limit)).get
-            if keys:
-                db.execute(_DROP_KEYS, (cut, limit))
-            return max(len(aged), keys)
+            return max(len(aged), drop_old_keys(db, cut, limit))
 
     def restart_log(self) -> None:
         """Let the write-ahead log begin anew, between two commits."""
@@ -135,9 +129,11 @@ class Writer:
             end_run(db)
             db.close()
 
-    def _conclude(self, db: Database, batch: Batch) -> None:
+    def _conclude(self, db: Database, batch: Batch, stamp: float) -> None:
         """Write the log, do what housekeeping is due, commit, and publish."""
         batch.finish()
+        if batch.seq == self._seq:
+            keep_stamp(db, stamp)  # No row of the log carries it.
         due = self.known.due(batch.seq)
         if due:
             self.known.settle(db, due, batch.changed)
@@ -145,7 +141,7 @@ class Writer:
         log_start = self._prune(db, batch.seq)
         with self._fence:
             db.execute("COMMIT")
-            self.known.publish(batch.changed, set(due), self._seq)
+            self.known.publish(batch.changed, set(due), self._seq, batch.bases)
         self._seq, self._log_start = batch.seq, log_start
 
     def _prune(self, db: Database, seq: int) -> int:
@@ -162,7 +158,7 @@ class Writer:
         floors = {gid: version for _, gid, version in aged}
         changed: dict[GroupKey, GroupState] = {}
         forgotten: list[GroupKey] = []
-        base = self.known.base
+        base, bases = self.known.base, dict(self.known.bases)
         db.execute("BEGIN IMMEDIATE")
         self.known.settle_all(db)
         for gid, floor in floors.items():
@@ -173,15 +169,20 @@ class Writer:
                 db.execute("DELETE FROM keys WHERE gid = ?", (gid,))
                 db.execute("DELETE FROM groups WHERE gid = ?", (gid,))
                 forgotten.append(key)
-                base = max(base, state.version)
+                if stream in bases:
+                    bases[stream] = max(bases[stream], state.version)
+                else:
+                    base = max(base, state.version)
             else:
                 db.execute("UPDATE groups SET floor = ? WHERE gid = ?", (floor, gid))
                 changed[key] = state
         db.execute("DELETE FROM deletes WHERE seq <= ?", (last,))
         set_meta(db, "base", base)
+        if bases != self.known.bases:
+            write_bases(db, bases)
         with self._fence:
             db.execute("COMMIT")
-            self.known.replace(changed, forgotten, base)
+            self.known.replace(changed, forgotten, base, bases)
 
     @staticmethod
     def _group(db: Database, gid: int) -> tuple[Any, ...]:

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 from headwater.model import GroupKey, Item
+from headwater.storage.base import Repeated
+from headwater.testing.storage.no_history import OTHER, WORK, done, job
+from headwater.testing.storage.outbox import asked, entries
 from headwater.testing.storage.place import Check, G, Place, drop, put
 from headwater.testing.storage.sweeping import AGE, X, Y, sweep
 
@@ -93,6 +96,36 @@ async def many_groups_are_kept(place: Place) -> None:
     assert [head.version for head in before] == [2 if number % 3 == 0 else 1 for number in range(3000)]
 
 
+async def what_has_no_history_is_kept(place: Place) -> None:
+    await place.commit(*(job("a") for _ in range(4)), done("a"), job("b", group=OTHER), put("a"))
+    await place.commit(job("c")._replace(key="k"), done("c"))
+    keys = [WORK, OTHER, G, GroupKey("room", "new")]
+    before = await (await place.store()).heads(keys)
+    await place.close()
+    assert (await place.store()).stamp == place.stamp
+    assert await (await place.store()).heads(keys) == before
+    (again,) = await place.commit(job("c")._replace(key="k"))
+    assert isinstance(again, Repeated)
+    assert (await place.change(job("d"))).version == before[0].version + 1
+    assert (await place.change(job("b", group=OTHER))).kind == "update"
+
+
+async def units_keys_and_entries_are_kept(place: Place) -> None:
+    first = await place.unit(asked(put("a", b"1")), drop("zz"), key="k")
+    before = await entries(place)
+    await place.close()
+    assert await entries(place) == before
+    again = await place.unit(put("a"), key="k")
+    assert again.repeated
+    assert [change and change.version for change in again.changes] == [1, None]
+    assert first.changes[0] == again.changes[0]
+    await place.unit(settles=[entry.id for entry in before])
+    await place.close()
+    assert await entries(place) == []
+    await place.commit(asked(put("b")))
+    assert min(entry.id for entry in await entries(place)) > max(entry.id for entry in before)
+
+
 CHECKS: tuple[Check, ...] = (
     everything_is_there_after_reopening,
     versions_go_on_after_reopening,
@@ -103,4 +136,6 @@ CHECKS: tuple[Check, ...] = (
     the_base_and_the_floors_are_kept,
     tombstones_age_across_a_restart,
     many_groups_are_kept,
+    what_has_no_history_is_kept,
+    units_keys_and_entries_are_kept,
 )

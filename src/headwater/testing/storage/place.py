@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from headwater.errors import HeadwaterError
-from headwater.model import Change, GroupKey, Item, Write
-from headwater.storage.base import Outcome, Page, Repeated, Store
+from headwater.model import Change, GroupKey, Item, Unit, Write
+from headwater.storage.base import Committed, Outcome, Page, Repeated, Store, UnitOutcome
 
 G = GroupKey("room", "general")
 """The group that checks use unless they say otherwise."""
@@ -46,8 +46,25 @@ class Place:
 
     async def commit(self, *writes: Write) -> list[Outcome]:
         """Commit one batch, one millisecond after the last."""
+        outcomes = await self.commit_units(*writes)
+        return [outcome for outcome in outcomes if not isinstance(outcome, Committed)]
+
+    async def commit_units(self, *units: Write | Unit) -> list[UnitOutcome]:
+        """Commit one batch of units, one millisecond after the last."""
         self._stamp += 1.0
-        return await (await self.store()).commit(writes, stamp=self._stamp)
+        return list(await (await self.store()).commit(units, stamp=self._stamp))
+
+    async def unit(self, *writes: Write, key: str | None = None, settles: Sequence[int] = ()) -> Committed:
+        """Commit one unit that must not be rejected."""
+        (outcome,) = await self.commit_units(Unit(writes, key=key, settles=settles))
+        assert isinstance(outcome, Committed), outcome
+        return outcome
+
+    async def reject_unit(self, *writes: Write, settles: Sequence[int] = ()) -> HeadwaterError:
+        """Commit one unit that must be rejected."""
+        (outcome,) = await self.commit_units(Unit(writes, settles=settles))
+        assert isinstance(outcome, HeadwaterError), outcome
+        return outcome
 
     async def change(self, write: Write) -> Change:
         """Commit one write that must change something."""
@@ -137,7 +154,7 @@ def edit(item_id: str, function: Callable[[bytes | None], bytes], if_version: in
     return Write(G, item_id, "update", apply=function, if_version=if_version)
 
 
-def kinds(outcomes: list[Outcome]) -> list[str]:
+def kinds(outcomes: Sequence[Outcome]) -> list[str]:
     """What became of each write, in a word: the kind of change, "repeated", the code of the error, or
     "nothing"."""
     return [_kind(outcome) for outcome in outcomes]

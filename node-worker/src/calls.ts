@@ -1,25 +1,27 @@
 /**
- * Calls to the server: begun at once, settled when the answer comes. Owns their numbers and what a stream's
- * method returns; knows the messages, not what they mean.
+ * Calls to the server: begun at once, settled when the answer comes. Owns their numbers and what a method of a
+ * service returns; knows the messages, not what they mean: that is the service's (`streams.ts`).
  */
 
 import type { Channel } from './channel.ts'
-import { HeadwaterError, invalidInput, type ErrorMembers } from './errors.ts'
+import { HeadwaterError, type ErrorMembers } from './errors.ts'
 import type { Header } from './frames.ts'
 import { NOBODY, type Invocation } from './invocation.ts'
-import { readValue } from './items.ts'
 import { LANES, type Post } from './posts.ts'
-import { fromJson, nameOf } from './values.ts'
+import { fromJson } from './values.ts'
 
-/** What a call is about. */
-export interface Subject {
-  readonly method: string
-  readonly stream: string
-  readonly group: unknown
-  readonly item?: unknown
-  readonly if_version?: unknown
-  readonly ttl?: unknown
-  readonly key?: unknown
+/** What a call tells the server beside its service and method. */
+export type Members = Readonly<Record<string, unknown>>
+
+/** What calls must know of a service. */
+export interface Service {
+  readonly name: string
+  /** The members that say what a call is about. */
+  readonly about: (members: Members) => Members
+  /** Refuse members of wrong types: the server would rightly take them for a broken worker. */
+  readonly check: (method: string, members: Members) => void
+  /** The value of a result, from what the call is about and the versions of the items in it. */
+  readonly read: (about: Members, value: unknown, versions: readonly number[]) => unknown
 }
 
 /**
@@ -29,7 +31,9 @@ export interface Subject {
 export class Call extends Promise<unknown> {
   isObserved = false
   error: Error | undefined
-  subject!: Subject
+  service!: Service
+  method!: string
+  about!: Members
   place!: CallPlace
 
   static override get [Symbol.species](): PromiseConstructor {
@@ -49,6 +53,8 @@ export class Call extends Promise<unknown> {
 interface CallPlace {
   stack?: string
 }
+
+type CallParts = Pick<Call, 'service' | 'method' | 'about' | 'place'>
 
 interface Pending {
   readonly call: Call
@@ -84,26 +90,28 @@ export class Calls {
    * function that user code has called. Nothing throws here: what is wrong with the values fails the call, as
    * what the server refuses does.
    */
-  begin(invocation: Invocation, subject: Subject, below: Function, data?: () => string): Call {
-    const place = placeOf(below)
+  begin(
+    invocation: Invocation, service: Service, method: string, members: Members, below: Function, data?: () => string,
+  ): Call {
+    const made = { service, method, about: service.about(members), place: placeOf(below) }
     let call!: Call
-    this.#channel.timed(() => (call = this.#begin(invocation, subject, place, data)))
+    this.#channel.timed(() => (call = this.#begin(invocation, made, members, data)))
     return call
   }
 
-  #begin(invocation: Invocation, subject: Subject, place: CallPlace, data?: () => string): Call {
+  #begin(invocation: Invocation, made: CallParts, members: Members, data?: () => string): Call {
+    const { service, method } = made
     const counted = invocation.callBegins()
     let settle!: Pick<Pending, 'resolve' | 'reject'>
     const call = new Call((resolve, reject) => (settle = { resolve, reject }))
-    call.subject = subject
-    call.place = place
+    Object.assign(call, made)
     Promise.prototype.then.call(call, undefined, nothing)
     const number = ++this.#count * LANES + this.#lane
     this.#pending.set(number, { call, invocation, counted, ...settle })
     try {
-      check(subject)
+      service.check(method, members)
       const whose = counted ? { invocation: invocation.header.id } : { ...NOBODY, ...invocation.whose() }
-      const header: Header = { t: 'call', id: number, ...subject, ...whose }
+      const header: Header = { t: 'call', id: number, service: service.name, method, ...members, ...whose }
       this.#channel.send(header, data ? [Buffer.from(data())] : [])
     } catch (error) {
       this.#fail(number, error)
@@ -125,8 +133,8 @@ export class Calls {
     }
     const pending = this.#take(id)
     if (pending === undefined) return
-    const { stream, group } = pending.call.subject
-    pending.resolve(readValue(stream, group as string, valueOf(post), versions ?? []))
+    const { service, about } = pending.call
+    pending.resolve(service.read(about, valueOf(post), versions ?? []))
     if (pending.counted) pending.invocation.callEnds(pending.call)
   }
 
@@ -152,17 +160,6 @@ function valueOf(post: Post): unknown {
   const section = post.header['value_section']
   if (section === undefined) return post.header['value'] ?? null
   return fromJson(post.sections[section as number] as string)
-}
-
-/** Keep wrong types on this side: the server would rightly take them for a broken worker. */
-function check(subject: Subject): void {
-  const { group, item, method, if_version: version, ttl, key } = subject
-  if (typeof group !== 'string') throw invalidInput(`A group id is text, not ${nameOf(group)}.`)
-  const needsItem = method !== 'get_group' && !(method === 'send' && item === null)
-  if (needsItem && typeof item !== 'string') throw invalidInput(`An item id is text, not ${nameOf(item)}.`)
-  if (version !== undefined && !Number.isInteger(version)) throw invalidInput('ifVersion is a whole number.')
-  if (ttl !== undefined && typeof ttl !== 'number') throw invalidInput('ttl is a number of seconds.')
-  if (key !== undefined && typeof key !== 'string') throw invalidInput('key is a text.')
 }
 
 /** Frames that are kept of the way to a call: each costs time, on every call. */

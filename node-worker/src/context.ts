@@ -100,23 +100,29 @@ const STATE = {
 export interface ContextParts {
   readonly calls: Calls
   readonly channel: Channel
+  /** The names of the project's streams, once they are told. */
   readonly known: () => ReadonlySet<string> | undefined
 }
 
-/** What a handler gets beside its input. */
+/** What a `ctx` holds: each member by its name, and how it is made. */
+const MEMBERS: Readonly<Record<string, (parts: ContextParts, invocation: Invocation) => unknown>> = {
+  streams: (parts, invocation) => makeStreams(parts.calls, invocation, parts.known),
+  logger: (parts, invocation) => makeLogger(parts.channel, invocation),
+  state: () => STATE,
+  emit: () => refuse('ctx.emit'),
+  traceId: (_, invocation) => invocation.header.trace,
+  trace_id: (_, invocation) => invocation.header.trace,
+  flows: (_, invocation) => [...invocation.header.flows],
+  step: (_, invocation) => invocation.header.step,
+}
+
+/** What a handler gets beside its input: all of `MEMBERS`, and the signal, which is made when it is asked for. */
 export function makeContext(parts: ContextParts, invocation: Invocation): object {
-  const { trace, flows, step } = invocation.header
-  return {
-    streams: makeStreams(parts.calls, invocation, parts.known),
-    logger: makeLogger(parts.channel, invocation),
-    state: STATE,
-    emit: refuse('ctx.emit'),
-    traceId: trace,
-    trace_id: trace,
-    flows: [...flows],
-    step,
+  const context: Record<string, unknown> = {
     get signal(): AbortSignal {
       return invocation.signal
     },
   }
+  for (const name in MEMBERS) context[name] = (MEMBERS[name] as (typeof MEMBERS)[string])(parts, invocation)
+  return context
 }

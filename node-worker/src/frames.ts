@@ -5,6 +5,9 @@
 
 import { HeadwaterError } from './errors.ts'
 
+/** The version of the protocol, told in `hello`. */
+export const PROTOCOL = 2
+
 export const DEFAULT_LIMIT = 64 * 1024 * 1024
 
 /** Frames whose sections have at most this many bytes are one buffer; larger sections are not copied. */
@@ -31,7 +34,7 @@ const RULES: Record<string, Record<string, Kind>> = {
   load: { generation: 'integer', root: 'text', folders: 'list', files: 'list' },
   streams: { names: 'list' },
   invoke: {
-    id: 'integer', kind: 'text', target: 'text', step: 'text', trace: 'text', flows: 'list', thread: 'flag',
+    id: 'integer', kind: 'text', file: 'text', step: 'text', trace: 'text', flows: 'list', thread: 'flag',
   },
   result: { id: 'integer', ok: 'flag' },
   withdraw: { id: 'integer' },

@@ -20,7 +20,7 @@ export const NOBODY: Whose = { invocation: null, trace: '', step: '' }
 interface InvokeHeader {
   readonly id: number
   readonly kind: string
-  readonly target: string
+  readonly file: string
   readonly step: string
   readonly trace: string
   readonly flows: readonly unknown[]

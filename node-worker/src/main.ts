@@ -2,7 +2,7 @@
 
 import { Worker } from 'node:worker_threads'
 
-import { DEFAULT_LIMIT } from './frames.ts'
+import { DEFAULT_LIMIT, PROTOCOL } from './frames.ts'
 import { sendLog } from './context.ts'
 import { declare, LANGUAGE } from './declaring.ts'
 import { Loop } from './loop.ts'
@@ -35,7 +35,7 @@ function main(): void {
   const parts: ReaderParts = { fd, limit, blockAfter, memory: new Shared().buffer }
   const loop = new Loop(parts, 0)
   loop.channel.send({
-    t: 'hello', protocol: 1, language: LANGUAGE, language_version: process.versions.node, pid: process.pid,
+    t: 'hello', protocol: PROTOCOL, language: LANGUAGE, language_version: process.versions.node, pid: process.pid,
   })
   // Ctrl-C goes to the whole group of a terminal; the server decides what it means.
   process.on('SIGINT', () => undefined)

@@ -1,21 +1,21 @@
 /**
  * Runs invocations in one thread: the order of their messages, and what becomes of their outcome. Owns every
- * invocation of its thread from its beginning to its `result`; knows no socket.
+ * invocation of its thread from its beginning to its `result`; knows no socket, and of a kind of invocation only its
+ * entry in `kinds.ts`.
  */
 
 import { Calls, type Call } from './calls.ts'
 import type { Channel } from './channel.ts'
-import { makeContext, sendLog } from './context.ts'
+import { makeContext, sendLog, type ContextParts } from './context.ts'
 import { HeadwaterError, invalidInput, type ErrorMembers } from './errors.ts'
-import { accessOf, chainOf, type Handler } from './exports.ts'
+import type { Handler } from './exports.ts'
 import { cancelled, failureOf, locationsOf, look } from './faults.ts'
 import type { Header } from './frames.ts'
 import { current, Invocation } from './invocation.ts'
+import { kindOf, type Kind } from './kinds.ts'
 import type { Namespace } from './project/externals.ts'
 import type { Project } from './project/project.ts'
 import type { Post } from './posts.ts'
-import { requestOf } from './requests.ts'
-import { answerOf } from './responses.ts'
 import type { Shared } from './shared.ts'
 
 /** What ends an invocation: a message and its sections. */
@@ -35,11 +35,13 @@ export class Runner {
   readonly calls: Calls
   readonly #parts: RunnerParts
   readonly #running = new Map<number, Invocation>()
+  readonly #context: ContextParts
   #names: ReadonlySet<string> | undefined
 
   constructor(parts: RunnerParts) {
     this.#parts = parts
     this.calls = new Calls(parts.channel, parts.lane, (invocation, call) => this.#logFailure(invocation, call))
+    this.#context = { channel: parts.channel, calls: this.calls, known: () => this.#names }
   }
 
   /** Take the names of the project's streams. */
@@ -58,13 +60,13 @@ export class Runner {
    */
   invoke(post: Post): void {
     const { project } = this.#parts
-    const target = post.header['target'] as string
-    const module = project.imported(target)
-    if (module !== undefined || !project.has(target)) {
+    const file = post.header['file'] as string
+    const module = project.imported(file)
+    if (module !== undefined || !project.has(file)) {
       this.#begin(post, () => module)
       return
     }
-    project.import(target).then(
+    project.import(file).then(
       (found) => this.#begin(post, () => found),
       (error: unknown) => this.#begin(post, () => raise(error)),
     )
@@ -103,33 +105,28 @@ export class Runner {
   }
 
   async #result(invocation: Invocation, module: () => Namespace | undefined): Promise<Outcome> {
-    const { id, kind, target } = invocation.header
-    if (kind !== 'api' && kind !== 'access') {
-      return [failure(id, { code: 'NOT_SUPPORTED_YET', message: `A worker cannot run "${kind}" invocations yet.` }), []]
+    const { id, kind: name, file } = invocation.header
+    const kind = kindOf(name)
+    if (kind === undefined) {
+      return [failure(id, { code: 'NOT_SUPPORTED_YET', message: `A worker cannot run "${name}" invocations yet.` }), []]
     }
-    const chain = chainFor(kind, module())
-    if (chain.length === 0) return [failure(id, undeclared(target)), []]
-    const returned = await this.#runChain(chain, invocation)
-    if (kind === 'access') return [{ t: 'result', id, ok: true, allowed: returned === true }, []]
+    const exported = module()
+    const chain = exported === undefined ? [] : kind.functions(exported)
+    if (chain.length === 0) return [failure(id, undeclared(file)), []]
+    const returned = await this.#runChain(kind, chain, invocation)
     this.#hold(-1)
-    const { members, body } = answerOf(returned)
-    return [{ t: 'result', id, ok: true, ...members }, [body]]
+    const { members, sections } = kind.result(returned)
+    return [{ t: 'result', id, ok: true, ...members }, sections]
   }
 
   /** Run user code. Reading the request and writing the answer is no work of the step's. */
-  #runChain(chain: readonly Handler[], invocation: Invocation): Promise<unknown> {
+  #runChain(kind: Kind, chain: readonly Handler[], invocation: Invocation): Promise<unknown> {
     this.#hold(-1)
-    const values = this.#valuesFor(invocation)
+    const values = kind.values(invocation.post, () => makeContext(this.#context, invocation))
     this.#hold(invocation.post.slot)
     const returned = runChain(chain, values)
     this.#hold(-1)
     return returned
-  }
-
-  #valuesFor(invocation: Invocation): readonly unknown[] {
-    if (invocation.header.kind === 'access') return subscriptionOf(invocation.post)
-    const context = makeContext({ ...this.#parts, calls: this.calls, known: () => this.#names }, invocation)
-    return [requestOf(invocation.post), context]
   }
 
   /** Tell the watchdog whose work the main thread's loop does; -1 says nobody's. */
@@ -158,28 +155,20 @@ export class Runner {
   /** The log line for a failed call that nobody awaited. */
   #logFailure(invocation: Invocation, call: Call): void {
     const { root, sources } = this.#parts.project
-    const { method, stream, group } = call.subject
+    const { method, about } = call
     const [place] = locationsOf(call.error, (file) => file.startsWith(`${root}/`))
     const { message, ...members } = membersOf(call.error)
     const file = place && (sources.relative(place.file) ?? place.file)
     const at = place === undefined ? '' : ` (${file}:${place.line})`
     const text = `A ${method} that nobody awaited failed: ${message}${at}`
     const where = place === undefined ? {} : { file, line: place.line }
-    sendLog(this.#parts.channel, 'error', text, { stream, group, ...where, ...members }, invocation)
+    sendLog(this.#parts.channel, 'error', text, { ...about, ...where, ...members }, invocation)
   }
 }
 
 function membersOf(error: Error | undefined): ErrorMembers {
   if (error instanceof HeadwaterError) return HeadwaterError.membersOf(error)
   return { code: 'INTERNAL', message: String(error) }
-}
-
-/** The functions to run; none where the file declares none. */
-function chainFor(kind: 'api' | 'access', module: Namespace | undefined): readonly Handler[] {
-  if (module === undefined) return []
-  if (kind === 'api') return chainOf(module)
-  const access = accessOf(module)
-  return access === undefined ? [] : [access]
 }
 
 function raise(error: unknown): never {
@@ -190,13 +179,8 @@ function failure(id: number, error: ErrorMembers): Header {
   return { t: 'result', id, ok: false, error }
 }
 
-function undeclared(target: string): ErrorMembers {
-  return HeadwaterError.membersOf(invalidInput(`${target} declares nothing that can be run.`))
-}
-
-function subscriptionOf(post: Post): [object, unknown] {
-  const { group, item, auth } = post.header as { group?: unknown; item?: unknown; auth?: unknown }
-  return [{ groupId: group, id: item ?? undefined }, auth]
+function undeclared(file: string): ErrorMembers {
+  return HeadwaterError.membersOf(invalidInput(`${file} declares nothing that can be run.`))
 }
 
 function isAbort(error: unknown): boolean {

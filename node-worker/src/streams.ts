@@ -1,9 +1,10 @@
 /** `ctx.streams`: what user code does with streams. Owns names and arguments; the way is `calls.ts`'s. */
 
-import type { Call, Calls, Subject } from './calls.ts'
-import { HeadwaterError } from './errors.ts'
+import type { Call, Calls, Members, Service } from './calls.ts'
+import { HeadwaterError, invalidInput } from './errors.ts'
 import type { Invocation } from './invocation.ts'
-import { toJson } from './values.ts'
+import { readValue } from './items.ts'
+import { nameOf, toJson } from './values.ts'
 
 /** A member that the framework of old put into items, and that code hands back. */
 const OLD_KEY = '__motia'
@@ -61,18 +62,34 @@ export class Stream {
   }
 
   #begin(
-    method: string, below: Function, group: unknown, members: Partial<Subject>, data?: () => string,
+    method: string, below: Function, group: unknown, more: Members, data?: () => string,
   ): Call {
-    const subject = { method, stream: this.#name, group: text(group), ...members }
-    return this.#calls.begin(this.#invocation, subject, below, data)
+    const members = { stream: this.#name, group: text(group), ...more }
+    return this.#calls.begin(this.#invocation, SERVICE, method, members, below, data)
   }
+}
+
+function check(method: string, { group, item, if_version: version, ttl, key }: Members): void {
+  if (typeof group !== 'string') throw invalidInput(`A group id is text, not ${nameOf(group)}.`)
+  const needsItem = method !== 'get_group' && !(method === 'send' && item === null)
+  if (needsItem && typeof item !== 'string') throw invalidInput(`An item id is text, not ${nameOf(item)}.`)
+  if (version !== undefined && !Number.isInteger(version)) throw invalidInput('ifVersion is a whole number.')
+  if (ttl !== undefined && typeof ttl !== 'number') throw invalidInput('ttl is a number of seconds.')
+  if (key !== undefined && typeof key !== 'string') throw invalidInput('key is a text.')
+}
+
+const SERVICE: Service = {
+  name: 'streams',
+  about: ({ stream, group }) => ({ stream, group }),
+  check,
+  read: ({ stream, group }, value, versions) => readValue(stream as string, group as string, value, versions),
 }
 
 function text(value: unknown): unknown {
   return typeof value === 'number' || typeof value === 'bigint' ? String(value) : value
 }
 
-function itemOf(id: unknown, options: WriteOptions = {}): Partial<Subject> {
+function itemOf(id: unknown, options: WriteOptions = {}): Members {
   const { ifVersion, if_version = ifVersion, ttl, key } = options ?? {}
   return {
     item: text(id),

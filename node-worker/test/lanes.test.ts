@@ -30,7 +30,7 @@ class Stage {
   /** Run the step, and give the text that it answers. */
   async run(): Promise<string> {
     const slot = this.#slot++
-    const call = { t: 'invoke', id: slot, kind: 'api', target: 'steps/a.step.ts', step: 'a', trace: '', flows: [] }
+    const call = { t: 'invoke', id: slot, kind: 'api', file: 'steps/a.step.ts', step: 'a', trace: '', flows: [] }
     this.shared.fill(slot)
     this.lanes.give([slot, JSON.stringify({ ...call, thread: true, request: {} }), ''] satisfies Packed)
     const answer = new RegExp(`"t":"result","id":${slot},.*?"sections":\\[(\\d+)\\]\\}(.*)`, 's')

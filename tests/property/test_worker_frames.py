@@ -31,8 +31,13 @@ TASKS = st.builds(protocol.Task, st.integers(0, 2**31), TEXT, TEXT, TEXT, st.tup
 
 FROM_SERVER = st.one_of(
     st.builds(protocol.load, st.integers(0, 9), TEXT, st.lists(TEXT, max_size=3), SOURCES),
-    st.builds(protocol.invoke_api, TASKS, st.dictionaries(TEXT, PLAIN, max_size=4), SECTION),
-    st.builds(protocol.invoke_access, TASKS, stream=TEXT, group=TEXT, item=st.none() | TEXT, auth=PLAIN),
+    st.builds(
+        protocol.invoke,
+        TASKS,
+        TEXT,
+        st.builds(lambda given: {"given": given}, st.dictionaries(TEXT, PLAIN, max_size=4)),
+        st.tuples(SECTION),
+    ),
     st.builds(
         protocol.call_result,
         st.integers(0, 99),

@@ -10,7 +10,8 @@ import pytest
 
 from headwater.model import Item, Origin
 from headwater.protocol.workers.messages import Message
-from headwater.steps.calls import StreamCalls
+from headwater.steps.calls import OrderedCalls
+from headwater.steps.services.streams import stream_service
 from headwater.steps.workers.intake import Intake
 from support.steps_streams import DiaryStreams
 
@@ -22,12 +23,13 @@ class Caller:
 
     def __init__(self, streams: Any) -> None:
         self.intake = Intake(1_000_000)
-        self.calls = StreamCalls(streams, self.intake)
+        self.calls = OrderedCalls({"streams": stream_service(streams)}, self.intake)
         self.answers: dict[int, Message] = {}
         self.changed = asyncio.Event()
 
     def call(self, number: int, method: str, data: Any = None, **members: Any) -> None:
-        header = {"t": "call", "id": number, "invocation": 1, "method": method, "stream": "s", "group": "g"}
+        header = {"t": "call", "id": number, "invocation": 1, "service": "streams", "method": method}
+        header |= {"stream": "s", "group": "g"}
         sections = () if data is None else (orjson.dumps(data),)
         self.calls.take(Message(header | members, sections), ORIGIN, self._reply)
 

@@ -42,11 +42,11 @@ def response_of(result: Message) -> ApiResponse:
     header = result.header
     status = _status(header.get("status"))
     body = bytes(result.sections[0]) if result.sections and status not in BODILESS else b""
-    headers = list(_user_headers(header.get("headers") or {}))
+    headers = list(_user_headers(_expect(dict, "headers", header)))
     kind = CONTENT_TYPES.get(str(header.get("body_kind")))
     if kind and status not in BODILESS and not any(name == "content-type" for name, _ in headers):
         headers.insert(0, ("content-type", kind))
-    items = items_header(header.get("items") or ())
+    items = items_header(_expect(list, "items", header))
     if items:
         headers.append((ITEMS_HEADER, items))
     return ApiResponse(status, headers, body)
@@ -57,6 +57,14 @@ def items_header(items: Iterable[Any]) -> str:
     return ", ".join(
         "/".join(quote(str(part), safe="") for part in key) + f"@{int(version)}" for *key, version in items
     )
+
+
+def _expect(kind: type[Any], member: str, header: Mapping[str, Any]) -> Any:
+    """A member of the answer, empty where it is missing."""
+    value = header.get(member)
+    if value is not None and type(value) is not kind:
+        raise HandlerFailed(f'The worker answered with "{member}" of type {type(value).__name__}')
+    return value or kind()
 
 
 def _status(status: Any) -> int:

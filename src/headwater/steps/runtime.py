@@ -17,11 +17,14 @@ from headwater.clock import Clock, SystemClock
 from headwater.config import Settings
 from headwater.errors import NotSupportedYet, UnknownStep
 from headwater.protocol.workers import messages as protocol
-from headwater.steps.calls import StreamCalls
+from headwater.steps.calls import OrderedCalls
 from headwater.steps.generation import Generation, NotLoaded, Workshop, make
 from headwater.steps.project.declare import ApiRequest, ApiResponse, ApiStep, Problem, Project, Step
 from headwater.steps.project.sources import Sources, snapshot
+from headwater.steps.project.triggers.access import ACCESS, AccessQuestion
+from headwater.steps.project.triggers.api import API
 from headwater.steps.project.watch import watch
+from headwater.steps.services.streams import stream_service
 from headwater.steps.workers.crew import Parts
 from headwater.steps.workers.intake import Intake
 from headwater.steps.workers.process import Launch
@@ -73,7 +76,7 @@ class StepRuntime:
             self._watching = asyncio.create_task(watch(self._settings.project.resolve(), self._changed))
 
     async def run_api(self, step: Step, request: ApiRequest) -> ApiResponse:
-        """Run an API step in the current generation; for what it raises see `Executor.run_api`.
+        """Run an API step in the current generation; for what it raises see `Executor.run`.
 
         :raises UnknownStep: a reload has taken the step away.
         :raises NotSupportedYet: it is no API step.
@@ -84,7 +87,7 @@ class StepRuntime:
         executor = self._current.executors.get(found.language) if found is not None else None
         if executor is None or found is None:
             raise UnknownStep(f'The step "{step.name}" is no longer part of the project.', file=step.file)
-        return await executor.run_api(found, request)
+        return await executor.run(API, found, request, request.trace)
 
     async def access(self, stream: str, group: str, item: str | None, auth: Any) -> bool:
         """Whether a subscription is allowed; `item` None asks for the whole group.
@@ -99,7 +102,8 @@ class StepRuntime:
         if not declaration.access:
             return True
         executor = current.executors.get(declaration.language)
-        return executor is not None and await executor.run_access(declaration, group, item, auth)
+        asked = AccessQuestion(group, item, auth)
+        return executor is not None and await executor.run(ACCESS, declaration, asked)
 
     async def reload(self) -> None:
         """Load the project as it is on the disk now; returns once that has been served or has failed.
@@ -220,8 +224,10 @@ async def _drain(generation: Generation, successor: Generation | None, seconds: 
 def _workshop(settings: Settings, streams: StreamService, clock: Clock) -> Workshop:
     intake = Intake(settings.storage.max_pending_bytes // 2)
 
-    def calls() -> StreamCalls:
-        return StreamCalls(streams, intake)
+    services = {"streams": stream_service(streams)}
+
+    def calls() -> OrderedCalls:
+        return OrderedCalls(services, intake)
 
     environment = {protocol.BLOCK_AFTER_VARIABLE: str(settings.workers.block_after)}
     launch = Launch(settings.project.resolve(), settings.workers.max_frame_bytes, environment)

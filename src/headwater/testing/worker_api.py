@@ -122,8 +122,19 @@ def _raises(worker: WorkerDriver) -> None:
 @scenario("answers an invocation of what is not declared with an error, and goes on")
 def _undeclared(worker: WorkerDriver) -> None:
     task = protocol.Task(900, "steps/nowhere", "Nowhere", "t")
-    worker.send(protocol.invoke_api(task, {"body_kind": "none"}, b""))
+    worker.send(protocol.invoke(task, "api", {"request": {"body_kind": "none"}}, (b"",)))
     assert worker.wait_for("result", 900).header["error"]["code"] == "INVALID_INPUT"
+    assert worker.run_step("Echo", {}).header["ok"]
+
+
+@scenario("answers an invocation of a kind that it does not know with an error, and goes on")
+def _unknown_kind(worker: WorkerDriver) -> None:
+    task = protocol.Task(900, worker.file_of("Echo"), "Echo", "t")
+    for number, thread in ((900, False), (901, True)):
+        worker.send(protocol.invoke(task._replace(id=number, thread=thread), "surprise", {}))
+        error = worker.wait_for("result", number).header["error"]
+        assert error["code"] == "NOT_SUPPORTED_YET"
+        assert "surprise" in error["message"]
     assert worker.run_step("Echo", {}).header["ok"]
 
 

@@ -150,7 +150,7 @@ def _cancel_settles(worker: WorkerDriver) -> None:
     worker.send(protocol.ping(1))
     worker.wait_for("pong")
     assert worker.of_type("result") == []
-    worker.send(worker.streams.answer(call))
+    worker.send(worker.answer(call))
     assert worker.wait_for("result", number).header["error"]["cancelled"] is True
 
 

@@ -16,6 +16,7 @@ def _set(worker: WorkerDriver) -> None:
     assert result.header["items"] == [["chat", "general", "a", 1]]
     call = worker.of_type("call")[0].header
     assert call["invocation"] == result.header["id"]
+    assert (call["service"], call["method"]) == ("streams", "set")
 
 
 @scenario("names at most 16 items of an answer, also nested ones")
@@ -98,7 +99,7 @@ def _settle_first(worker: WorkerDriver) -> None:
     worker.wait_for("pong")
     for call in calls:
         assert not [message for message in worker.of_type("result") if message.header["id"] == number]
-        worker.send(worker.streams.answer(call))
+        worker.send(worker.answer(call))
     assert worker.wait_for("result", number).header["ok"]
 
 

@@ -122,6 +122,7 @@ class WorkerDriver:
         self._unread: list[Message] = []
         self._numbers = 0
         self.streams = StandInStreams()
+        self.services: dict[str, Callable[[Message], Message]] = {"streams": self.streams.answer}
         self.answering = True
         self.seen: list[Message] = []
         self.manifest: Message = protocol.manifest(0, [], [], [])
@@ -180,8 +181,12 @@ class WorkerDriver:
         message = self._unread.pop(0)
         self.seen.append(message)
         if message.type == "call" and self.answering:
-            self.send(self.streams.answer(message))
+            self.send(self.answer(message))
         return message
+
+    def answer(self, call: Message) -> Message:
+        """The `result` of a call, from the service that it names."""
+        return self.services[call.header["service"]](call)
 
     def _said(self) -> list[str]:
         return [message.type for message in self.seen]
@@ -277,7 +282,8 @@ class WorkerDriver:
             "headers": {},
         }
         content = orjson.dumps(body) if raw is None else raw
-        self.send(protocol.invoke_api(task, {**members, "body_kind": body_kind, **(request or {})}, content))
+        told = {"request": {**members, "body_kind": body_kind, **(request or {})}}
+        self.send(protocol.invoke(task, "api", told, (content,)))
         return number
 
     def run_step(self, name: str, body: Any = None, **more: Any) -> Message:
@@ -288,7 +294,8 @@ class WorkerDriver:
         """Ask the access function of a stream and give the `result`."""
         number = self.number()
         task = protocol.Task(number, self.file_of(stream), "", f"trace-{number}")
-        self.send(protocol.invoke_access(task, stream=stream, group=group, item=item, auth=auth))
+        asked = {"stream": stream, "group": group, "item": item, "auth": auth}
+        self.send(protocol.invoke(task, "access", asked))
         return self.wait_for("result", number)
 
     def output(self) -> str:

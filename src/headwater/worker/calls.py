@@ -1,6 +1,7 @@
 """Calls to the server: begun at once, settled from the reading thread, awaited from anywhere.
 
-Owns the numbering of calls and what a stream method returns. Knows the messages, not what they mean.
+Owns the numbering of calls and what a method of a service returns. Knows the messages, not what they mean:
+that is the service's (`streams.py`).
 """
 
 from __future__ import annotations
@@ -11,13 +12,12 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headwater.errors import HeadwaterError, InvalidInput, TimedOut
 from headwater.protocol.workers import messages as protocol
 from headwater.protocol.workers.messages import Message
 from headwater.worker.faults import error_from
-from headwater.worker.items import read_value
 
 if TYPE_CHECKING:
     from headwater.worker.invocation import Invocation
@@ -26,6 +26,17 @@ Driver = Generator[Any, Any, Any]
 
 _lock = threading.Lock()
 """Guards the waiters of every call; held for a few instructions only."""
+
+
+class Service(NamedTuple):
+    """What calls must know of a service. `about` names the members that say what a call is about; `check`
+    refuses members of wrong types, with the method they are for; `read` makes the value of a result from what
+    the call is about, its JSON text (None for null) and the versions of the items in it."""
+
+    name: str
+    about: tuple[str, ...]
+    check: Callable[[str, Mapping[str, Any]], None]
+    read: Callable[[Mapping[str, Any], bytes | None, list[int]], Any]
 
 
 class Call:
@@ -38,24 +49,26 @@ class Call:
     __slots__ = (
         "_drivers",
         "_read",
+        "_service",
         "_settled",
         "_text",
         "_value",
         "_versions",
         "_waiters",
+        "about",
         "error",
-        "group",
         "method",
         "observed",
         "place",
-        "stream",
     )
 
-    def __init__(self, method: str, stream: str, group: str, place: tuple[str, int]) -> None:
+    def __init__(
+        self, service: Service, method: str, members: Mapping[str, Any], place: tuple[str, int]
+    ) -> None:
         self.method = method
-        self.stream = stream
-        self.group = group
+        self.about = {name: members[name] for name in service.about}
         self.place = place
+        self._service = service
         self.observed = False
         self.error: Mapping[str, Any] | None = None
         self._settled = False
@@ -68,7 +81,8 @@ class Call:
 
     def __repr__(self) -> str:
         state = "failed" if self.error else "done" if self._settled else "begun"
-        return f"<Call {self.method} {self.stream}/{self.group}: {state}; await it, or ask its result()>"
+        about = "/".join(map(str, self.about.values()))
+        return f"<Call {self.method} {about}: {state}; await it, or ask its result()>"
 
     def done(self) -> bool:
         """Whether it is settled."""
@@ -153,7 +167,7 @@ class Call:
         if self.error is not None:
             raise error_from(self.error)
         if not self._read:
-            self._value = read_value(self.stream, self.group, self._text, self._versions)
+            self._value = self._service.read(self.about, self._text, self._versions)
             self._text = None
             self._read = True
         return self._value
@@ -175,22 +189,6 @@ class Call:
             waiters, self._waiters = self._waiters, []
         for wake in waiters:
             wake()
-
-
-def _check(header: Mapping[str, Any]) -> None:
-    """Keep wrong types on this side: the server would rightly take them for a broken worker."""
-    if not isinstance(header["group"], str):
-        raise InvalidInput(f"A group id is text, not {type(header['group']).__name__}.")
-    item = header.get("item", "")
-    if not isinstance(item, str) and not (item is None and header["method"] == "send"):
-        raise InvalidInput(f"An item id is text, not {type(item).__name__}.")
-    if type(header.get("if_version", 0)) is not int:
-        raise InvalidInput("if_version is a whole number.")
-    ttl = header.get("ttl", 0)
-    if isinstance(ttl, bool) or not isinstance(ttl, (int, float)):
-        raise InvalidInput("ttl is a number of seconds.")
-    if not isinstance(header.get("key", ""), str):
-        raise InvalidInput("key is a text.")
 
 
 def _task() -> Any:
@@ -234,25 +232,25 @@ class Calls:
     def begin(
         self,
         invocation: Invocation,
+        service: Service,
         method: str,
-        stream: str,
-        group: str,
         members: Mapping[str, Any],
         data: Callable[[], bytes] | None = None,
     ) -> Call:
         """Begin a call: when this returns it is on the socket. `data` makes the JSON text to send.
 
-        Nothing raises here: what is wrong with the values settles the call, as what the server refuses does.
+        User code has called whoever calls this: where it did is the call's place. Nothing raises here: what
+        is wrong with the values settles the call, as what the server refuses does.
         """
         caller = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]
-        call = Call(method, stream, group, (caller.f_code.co_filename, caller.f_lineno))
+        call = Call(service, method, members, (caller.f_code.co_filename, caller.f_lineno))
         number = next(self._numbers)
         counted = invocation.call_begins()
-        header = {"id": number, "method": method, "stream": stream, "group": group, **members}
+        header = {"id": number, "service": service.name, "method": method, **members}
         header |= {"invocation": invocation.id} if counted else invocation.whose()._asdict()
         self._pending[number] = (call, invocation, counted)
         try:
-            _check(header)
+            service.check(method, members)
             self._send(protocol.call(header, data() if data else None))
         except HeadwaterError as error:
             self._fail(number, error.to_dict())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, NoReturn
 
 from headwater.errors import NotSupportedYet
 from headwater.protocol.workers.messages import LogLevel
@@ -76,28 +76,49 @@ def _not_yet(what: str) -> NoReturn:
     raise NotSupportedYet(f"{what} is not supported yet.", hint="Streams are: use ctx.streams to keep state.")
 
 
+def _emit(_event: Any) -> NoReturn:
+    """Emit an event to event steps: not there yet, and says so."""
+    _not_yet("ctx.emit")
+
+
+class ContextParts(NamedTuple):
+    """What every `ctx` stands on. `known` answers the names of the project's streams, or None while nobody
+    has told them."""
+
+    calls: Calls
+    send: Send
+    known: Callable[[], frozenset[str] | None]
+
+
+MEMBERS: Mapping[str, Callable[[ContextParts, Invocation], Any]] = {
+    "streams": lambda parts, invocation: Streams(parts.calls, invocation, parts.known),
+    "logger": lambda parts, invocation: Logger(parts.send, invocation),
+    "state": lambda _parts, _invocation: State(),
+    "emit": lambda _parts, _invocation: _emit,
+    "trace_id": lambda _parts, invocation: invocation.trace,
+    "traceId": lambda _parts, invocation: invocation.trace,
+    "flows": lambda _parts, invocation: list(invocation.flows),
+    "step": lambda _parts, invocation: invocation.step,
+}
+"""What a `ctx` holds: each member by its name, and how it is made when somebody first asks for it."""
+
+
 class Context:
-    """What a handler gets beside its input: streams, logger, trace id, flows, step, state, emit."""
+    """What a handler gets beside its input: all of `MEMBERS`."""
 
-    __slots__ = ("flows", "logger", "state", "step", "streams", "traceId", "trace_id")
+    __slots__ = (*MEMBERS, "_invocation", "_parts")
 
-    def __init__(
-        self,
-        calls: Calls,
-        send: Send,
-        known: Callable[[], frozenset[str] | None],
-        invocation: Invocation,
-    ) -> None:
-        self.streams = Streams(calls, invocation, known)
-        self.logger = Logger(send, invocation)
-        self.state = State()
-        self.trace_id = self.traceId = invocation.trace
-        self.flows = list(invocation.flows)
-        self.step = invocation.step
+    def __init__(self, parts: ContextParts, invocation: Invocation) -> None:
+        self._parts = parts
+        self._invocation = invocation
 
-    def emit(self, event: Any) -> NoReturn:
-        """Emit an event to event steps.
+    def __getattr__(self, name: str) -> Any:
+        make = MEMBERS.get(name)
+        if make is None:
+            raise AttributeError(f"ctx has no {name!r}; it has {', '.join(MEMBERS)}.", name=name, obj=self)
+        value = make(self._parts, self._invocation)
+        setattr(self, name, value)
+        return value
 
-        :raises NotSupportedYet: always, in this version.
-        """
-        _not_yet("ctx.emit")
+    def __dir__(self) -> list[str]:
+        return sorted(MEMBERS)

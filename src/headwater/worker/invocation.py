@@ -32,13 +32,13 @@ class Invocation:
         "blocked",
         "cancelled",
         "failures",
+        "file",
         "flows",
         "id",
         "kind",
         "more_failures",
         "step",
         "stop",
-        "target",
         "thread",
         "trace",
     )
@@ -48,7 +48,7 @@ class Invocation:
         self._message = message
         self.id: int = header["id"]
         self.kind: str = header["kind"]
-        self.target: str = header["target"]
+        self.file: str = header["file"]
         self.step: str = header["step"]
         self.trace: str = header["trace"]
         self.flows: list[Any] = header["flows"]

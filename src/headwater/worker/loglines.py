@@ -57,7 +57,7 @@ def call_failed(invocation: Invocation | None, call: Call) -> Message:
     """The log line for a failed call that nobody awaited."""
     error = dict(call.error or {})
     file, line = call.place
-    fields = {"code": error.pop("code", ""), "stream": call.stream, "group": call.group}
+    fields = {"code": error.pop("code", ""), **call.about}
     said = error.pop("message", "")
     text = f"A {call.method} that nobody awaited failed: {said} ({file}:{line})"
     fields |= {"file": file, "line": line, **error}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, cast
 
 from headwater.errors import HandlerFailed, InvalidInput
-from headwater.protocol.workers.messages import MAX_ITEMS, Answer
+from headwater.protocol.workers.messages import Section
 from headwater.response_rules import STATUS_RULE, VALUE_HINT, is_name, is_status, is_value
 from headwater.worker.items import StreamItem
 from headwater.worker.values import clean, to_json
+
+MAX_ITEMS = 16
+"""Most stream items that an answer names."""
 
 MAX_SCAN_DEPTH = 8
 """How deep in a body stream items are looked for."""
@@ -18,6 +21,26 @@ MAX_SCAN_VALUES = 2000
 """How many values of a body are looked at for stream items: answers can be large."""
 
 _SHAPE = 'A handler returns {"status": 200, "body": ...} and may add "headers".'
+
+
+class Answer(NamedTuple):
+    """An API step's answer. `items` are `(stream, group, id, version)`, at most `MAX_ITEMS`."""
+
+    status: int
+    headers: Mapping[str, str | list[str]]
+    body_kind: Literal["none", "json", "text", "bytes"]
+    body: Section
+    items: Sequence[tuple[str, str, str, int]] = ()
+
+    def members(self) -> dict[str, Any]:
+        """All but the body, as the protocol writes it."""
+        items = [list(item) for item in self.items]
+        return {
+            "status": self.status,
+            "headers": self.headers,
+            "body_kind": self.body_kind,
+            "items": items,
+        }
 
 
 def answer_of(response: Any) -> Answer:

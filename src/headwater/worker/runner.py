@@ -1,7 +1,8 @@
 """Runs invocations: where, in which order of messages, and what becomes of their outcome.
 
 The reading thread hands in what the server says; user code runs on the loop or in threads. Owns the state of
-every invocation from `invoke` to `result`; knows no socket.
+every invocation from `invoke` to `result`; knows no socket, and of a kind of invocation only its entry in
+`kinds.py`.
 """
 
 from __future__ import annotations
@@ -17,18 +18,14 @@ from headwater.protocol.workers import messages as protocol
 from headwater.protocol.workers.messages import Message
 from headwater.worker.calls import Call, Calls
 from headwater.worker.chain import AsyncChain, Link, is_plain, run_plain
-from headwater.worker.context import Context
+from headwater.worker.context import Context, ContextParts
 from headwater.worker.faults import handler_failed
 from headwater.worker.invocation import Invocation, current
+from headwater.worker.kinds import KINDS
 from headwater.worker.loglines import call_failed, log_line, send_log
 from headwater.worker.loop import Watchdog
-from headwater.worker.project.declaring import Declared
-from headwater.worker.requests import request_of
-from headwater.worker.responses import answer_of
+from headwater.worker.project.declaring import Declared, nothing_declared
 from headwater.worker.threads import Threads
-
-RUNNABLE = frozenset({"api", "access"})
-"""Kinds of invocations that run."""
 
 
 class Outlets(NamedTuple):
@@ -55,12 +52,13 @@ class Runner:
         self._threads = threads
         self._watchdog = watchdog
         self._on_idle = on_idle
-        self._declared = Declared([], [], [], {}, {})
+        self._declared = nothing_declared()
         self._names: frozenset[str] | None = None
         self._waiting: dict[int, Invocation] = {}
         self._running: dict[int, Invocation] = {}
         self._draining = False
         self.calls = Calls(outlets.send, self._lost)
+        self._parts = ContextParts(self.calls, outlets.send, lambda: self._names)
 
     def adopt(self, declared: Declared) -> None:
         """Take the functions that may be invoked."""
@@ -119,10 +117,8 @@ class Runner:
 
     def _chain(self, invocation: Invocation) -> tuple[Link, ...]:
         """The functions to run; none where the file declares none, or the kind cannot be run."""
-        if invocation.kind == "access":
-            link = self._declared.access.get(invocation.target)
-            return () if link is None else (link,)
-        return self._declared.chains.get(invocation.target, ()) if invocation.kind in RUNNABLE else ()
+        kind = KINDS.get(invocation.kind)
+        return () if kind is None else self._declared.functions[kind.functions].get(invocation.file, ())
 
     def _start(self, invocation: Invocation) -> bool:
         """Make it running, unless it was withdrawn or cancelled; whoever pops it from the waiting has it."""
@@ -193,13 +189,11 @@ class Runner:
             return _failed(invocation, error)
         return _succeeded(invocation, returned)
 
-    def _arguments(self, invocation: Invocation) -> tuple[Any, Any]:
-        message = invocation.take_message()
-        header = message.header
-        if invocation.kind == "access":
-            return {"groupId": header["group"], "id": header.get("item")}, header.get("auth")
-        context = Context(self.calls, self._send, lambda: self._names, invocation)
-        return request_of(message), context
+    def _arguments(self, invocation: Invocation) -> tuple[Any, ...]:
+        def context() -> Context:
+            return Context(self._parts, invocation)
+
+        return KINDS[invocation.kind].arguments(invocation.take_message(), context)
 
     def _end(self, invocation: Invocation, message: Message) -> None:
         for call in invocation.failures:
@@ -222,8 +216,8 @@ class Runner:
 
 
 def _refused(invocation: Invocation) -> Message:
-    error: HeadwaterError = InvalidInput(f"{invocation.target} declares nothing that can be run.")
-    if invocation.kind not in RUNNABLE:
+    error: HeadwaterError = InvalidInput(f"{invocation.file} declares nothing that can be run.")
+    if invocation.kind not in KINDS:
         error = NotSupportedYet(f'A worker cannot run "{invocation.kind}" invocations yet.')
     return protocol.failure(invocation.id, error)
 
@@ -246,10 +240,8 @@ def _let_stop(invocation: Invocation) -> None:
 
 
 def _succeeded(invocation: Invocation, returned: Any) -> Message:
-    if invocation.kind == "access":
-        return protocol.access_result(invocation.id, allowed=returned is True)
     try:
-        return protocol.api_result(invocation.id, answer_of(returned))
+        return protocol.result(invocation.id, *KINDS[invocation.kind].result(returned))
     except BaseException as error:
         return _failed(invocation, error)
 

@@ -6,9 +6,10 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from headwater.errors import UnknownStream
-from headwater.worker.calls import Call, Calls
+from headwater.errors import InvalidInput, UnknownStream
+from headwater.worker.calls import Call, Calls, Service
 from headwater.worker.invocation import Invocation
+from headwater.worker.items import read_value
 from headwater.worker.values import as_dict, to_json
 
 _OLD_KEY = "__motia"
@@ -37,11 +38,11 @@ class Stream:
 
     def get(self, group_id: str, id: str) -> Call:  # noqa: A002
         """The item, or None."""
-        return self._calls.begin(self._invocation, "get", self._name, _text(group_id), {"item": _text(id)})
+        return self._calls.begin(self._invocation, SERVICE, "get", self._members(group_id, item=_text(id)))
 
     def get_group(self, group_id: str) -> Call:
         """The list of the group's items, in the order of their creation."""
-        return self._calls.begin(self._invocation, "get_group", self._name, _text(group_id), {})
+        return self._calls.begin(self._invocation, SERVICE, "get_group", self._members(group_id))
 
     def set(
         self,
@@ -59,9 +60,9 @@ class Stream:
         that one (0: there is no such item); else the call fails with `Conflict`. With `ttl`, the item expires
         after that many seconds. With `key`, a repeated write does nothing and gives the first one's result.
         """
-        members = _item(id, if_version, ttl, key)
+        members = self._members(group_id, **_item(id, if_version, ttl, key))
         return self._calls.begin(
-            self._invocation, "set", self._name, _text(group_id), members, lambda: to_json(_without_old(data))
+            self._invocation, SERVICE, "set", members, lambda: to_json(_without_old(data))
         )
 
     def update(
@@ -74,10 +75,8 @@ class Stream:
         key: str | None = None,
     ) -> Call:
         """Apply a list of operations to an item as one write; gives the item after it."""
-        members = _item(id, if_version, None, key)
-        return self._calls.begin(
-            self._invocation, "update", self._name, _text(group_id), members, lambda: to_json(ops, "ops")
-        )
+        members = self._members(group_id, **_item(id, if_version, None, key))
+        return self._calls.begin(self._invocation, SERVICE, "update", members, lambda: to_json(ops, "ops"))
 
     def delete(
         self,
@@ -88,18 +87,42 @@ class Stream:
         key: str | None = None,
     ) -> Call:
         """Delete an item; gives it as it was, or None if there was none."""
-        return self._calls.begin(
-            self._invocation, "delete", self._name, _text(group_id), _item(id, if_version, None, key)
-        )
+        members = self._members(group_id, **_item(id, if_version, None, key))
+        return self._calls.begin(self._invocation, SERVICE, "delete", members)
 
     def send(self, channel: Mapping[str, Any], event: Mapping[str, Any]) -> Call:
         """Send an ephemeral event `{"type", "data"}` to `{"groupId", "id"?}`; gives None."""
         group, item = _channel(channel)
-        return self._calls.begin(
-            self._invocation, "send", self._name, group, {"item": item}, lambda: _event(event)
-        )
+        members = self._members(group, item=item)
+        return self._calls.begin(self._invocation, SERVICE, "send", members, lambda: _event(event))
+
+    def _members(self, group_id: Any, **more: Any) -> dict[str, Any]:
+        return {"stream": self._name, "group": _text(group_id), **more}
 
     getGroup = get_group  # noqa: N815
+
+
+def _check(method: str, members: Mapping[str, Any]) -> None:
+    """Keep wrong types on this side: the server would rightly take them for a broken worker."""
+    if not isinstance(members["group"], str):
+        raise InvalidInput(f"A group id is text, not {type(members['group']).__name__}.")
+    item = members.get("item", "")
+    if not isinstance(item, str) and not (item is None and method == "send"):
+        raise InvalidInput(f"An item id is text, not {type(item).__name__}.")
+    if type(members.get("if_version", 0)) is not int:
+        raise InvalidInput("if_version is a whole number.")
+    ttl = members.get("ttl", 0)
+    if isinstance(ttl, bool) or not isinstance(ttl, (int, float)):
+        raise InvalidInput("ttl is a number of seconds.")
+    if not isinstance(members.get("key", ""), str):
+        raise InvalidInput("key is a text.")
+
+
+def _read(about: Mapping[str, Any], text: bytes | None, versions: list[int]) -> Any:
+    return read_value(about["stream"], about["group"], text, versions)
+
+
+SERVICE = Service("streams", ("stream", "group"), _check, _read)
 
 
 class Streams:

@@ -48,6 +48,7 @@ class Message(NamedTuple):
 
 
 # --- what each message must hold: member -> allowed types; a trailing "?" marks one that may be missing ---
+# What a kind of invocation adds to `invoke` and `result` is read, and checked, by the kind alone.
 
 _OPTIONAL_INT: tuple[type, ...] = (int, NoneType)
 _OPTIONAL_NUMBER: tuple[type, ...] = (int, float, NoneType)
@@ -57,8 +58,8 @@ _FROM_SERVER: dict[str, dict[str, tuple[type, ...]]] = {
     "load": {"generation": (int,), "root": (str,), "folders": (list,), "files": (list,)},
     "streams": {"names": (list,)},
     "invoke": {
-        "id": (int,), "kind": (str,), "target": (str,), "step": (str,), "trace": (str,), "flows": (list,),
-        "thread": (bool,), "request?": (dict,), "stream?": (str,), "group?": (str,), "item?": _OPTIONAL_TEXT,
+        "id": (int,), "kind": (str,), "file": (str,), "step": (str,), "trace": (str,), "flows": (list,),
+        "thread": (bool,),
     },
     "result": {"id": (int,), "ok": (bool,), "error?": (dict,), "versions?": (list,)},
     "withdraw": {"id": (int,)},
@@ -72,15 +73,10 @@ _FROM_WORKER: dict[str, dict[str, tuple[type, ...]]] = {
     "manifest": {"generation": (int,), "steps": (list,), "streams": (list,), "problems": (list,)},
     "started": {"id": (int,)},
     "call": {
-        "id": (int,), "invocation": _OPTIONAL_INT, "method": (str,), "stream": (str,), "group": (str,),
-        "item?": _OPTIONAL_TEXT, "if_version?": _OPTIONAL_INT, "ttl?": _OPTIONAL_NUMBER,
-        "key?": _OPTIONAL_TEXT,
-        "step?": (str,), "trace?": (str,),
+        "id": (int,), "invocation": _OPTIONAL_INT, "service": (str,), "method": (str,), "step?": (str,),
+        "trace?": (str,),
     },
-    "result": {
-        "id": (int,), "ok": (bool,), "error?": (dict,), "allowed?": (bool,), "status?": (int,),
-        "headers?": (dict,), "body_kind?": (str,), "items?": (list,),
-    },
+    "result": {"id": (int,), "ok": (bool,), "error?": (dict,)},
     "withdrawn": {"id": (int,), "ok": (bool,)},
     "pong": {"n": (int,)},
     "log": {
@@ -89,6 +85,14 @@ _FROM_WORKER: dict[str, dict[str, tuple[type, ...]]] = {
     },
     "blocked": {"id": (int,), "step": (str,), "seconds": (int, float)},
 }  # fmt: skip
+
+_OF_SERVICE: dict[str, dict[str, tuple[type, ...]]] = {
+    "streams": {
+        "stream": (str,), "group": (str,), "item?": _OPTIONAL_TEXT, "if_version?": _OPTIONAL_INT,
+        "ttl?": _OPTIONAL_NUMBER, "key?": _OPTIONAL_TEXT,
+    },
+}  # fmt: skip
+"""What a call adds for its service. One of a service that is not here is for the server to refuse."""
 
 Rule = tuple[str, tuple[type, ...], bool]
 
@@ -104,6 +108,7 @@ _RULES: dict[Sender, dict[str, tuple[Rule, ...]]] = {
     "server": _rules(_FROM_SERVER),
     "worker": _rules(_FROM_WORKER),
 }
+_SERVICE_RULES = _rules(_OF_SERVICE)
 
 
 def check(message: Message, sender: Sender) -> None:
@@ -116,14 +121,21 @@ def check(message: Message, sender: Sender) -> None:
     rules = _RULES[sender].get(name) if isinstance(name, str) else None
     if rules is None:
         raise ProtocolFault(f"The {sender} sent a message of unknown type {name!r:.80}.")
+    _check_members(header, rules)
+    if name == "call":
+        _check_members(header, _SERVICE_RULES.get(header["service"], ()))
+    for member, value in header.items():
+        if member.endswith("_section") and not (type(value) is int and 0 <= value < len(sections)):
+            raise ProtocolFault(f'A "{name}" message points at a section that it does not have: "{member}".')
+
+
+def _check_members(header: dict[str, Any], rules: tuple[Rule, ...]) -> None:
     for member, types, optional in rules:
         value = header.get(member)
         # `type(...)` instead of isinstance: it is faster and keeps a boolean from passing for a number.
         if type(value) not in types and not (optional and value is None):
-            raise ProtocolFault(f'A "{name}" message has a bad member "{member}": {type(value).__name__}.')
-    for member, value in header.items():
-        if member.endswith("_section") and not (type(value) is int and 0 <= value < len(sections)):
-            raise ProtocolFault(f'A "{name}" message points at a section that it does not have: "{member}".')
+            kind = type(value).__name__
+            raise ProtocolFault(f'A "{header["t"]}" message has a bad member "{member}": {kind}.')
 
 
 # --- frames ---

@@ -17,9 +17,7 @@ __all__ = [
     "DEFAULT_LIMIT",
     "FD_VARIABLE",
     "LIMIT_VARIABLE",
-    "MAX_ITEMS",
     "PROTOCOL",
-    "Answer",
     "Decoder",
     "LogLevel",
     "Message",
@@ -28,8 +26,6 @@ __all__ = [
     "Source",
     "Task",
     "Whose",
-    "access_result",
-    "api_result",
     "blocked",
     "call",
     "call_result",
@@ -39,13 +35,13 @@ __all__ = [
     "encode",
     "failure",
     "hello",
-    "invoke_access",
-    "invoke_api",
+    "invoke",
     "load",
     "log",
     "manifest",
     "ping",
     "pong",
+    "result",
     "sources_of",
     "started",
     "streams",
@@ -53,7 +49,7 @@ __all__ = [
     "withdrawn",
 ]
 
-PROTOCOL = 1
+PROTOCOL = 2
 """The version of the protocol, told in `hello`."""
 
 FD_VARIABLE = "HEADWATER_WORKER_FD"
@@ -64,9 +60,6 @@ BLOCK_AFTER_VARIABLE = "HEADWATER_BLOCK_AFTER"
 
 LIMIT_VARIABLE = "HEADWATER_MAX_FRAME_BYTES"
 """Environment variable: the limit on a frame's length in bytes."""
-
-MAX_ITEMS = 16
-"""Most stream items that an answer names."""
 
 LogLevel = Literal["debug", "info", "warn", "error"]
 
@@ -113,35 +106,28 @@ class Task(NamedTuple):
     flows, and whether it gets a thread with a loop of its own."""
 
     id: int
-    target: str
+    file: str
     step: str
     trace: str
     flows: tuple[str, ...] = ()
     thread: bool = False
 
 
-def _invoke(task: Task, kind: str) -> dict[str, Any]:
-    return {
+def invoke(task: Task, kind: str, members: Mapping[str, Any], sections: tuple[Section, ...] = ()) -> Message:
+    """Run something; `members` and `sections` are those that section 5 of the specification says for the
+    kind."""
+    header = {
         "t": "invoke",
         "id": task.id,
         "kind": kind,
-        "target": task.target,
+        "file": task.file,
         "step": task.step,
         "trace": task.trace,
         "flows": list(task.flows),
         "thread": task.thread,
+        **members,
     }
-
-
-def invoke_api(task: Task, request: Mapping[str, Any], raw_body: Section) -> Message:
-    """Run an API step; `request` holds the members of section 5 of the specification."""
-    return Message({**_invoke(task, "api"), "request": dict(request)}, (raw_body,))
-
-
-def invoke_access(task: Task, *, stream: str, group: str, item: str | None, auth: Any) -> Message:
-    """Ask a stream file's access function; `auth` is any JSON value."""
-    asked = {"stream": stream, "group": group, "item": item, "auth": auth}
-    return Message({**_invoke(task, "access"), **asked})
+    return Message(header, sections)
 
 
 def call_result(call: int, value: Section | None, versions: Sequence[int] = ()) -> Message:
@@ -205,37 +191,14 @@ def started(invocation: int) -> Message:
 
 
 def call(members: Mapping[str, Any], data: Section | None = None) -> Message:
-    """Use a stream; `members` are those of section 6 of the specification, `data` is JSON text."""
+    """Use a service; `members` are those of section 6 of the specification, `data` is JSON text."""
     return Message({"t": "call", **members}, () if data is None else (data,))
 
 
-class Answer(NamedTuple):
-    """An API step's answer. `items` are `(stream, group, id, version)`, at most `MAX_ITEMS`."""
-
-    status: int
-    headers: Mapping[str, str | list[str]]
-    body_kind: Literal["none", "json", "text", "bytes"]
-    body: Section
-    items: Sequence[tuple[str, str, str, int]] = ()
-
-
-def api_result(invocation: int, answer: Answer) -> Message:
-    """An API invocation has ended well."""
-    header = {
-        "t": "result",
-        "id": invocation,
-        "ok": True,
-        "status": answer.status,
-        "headers": dict(answer.headers),
-        "body_kind": answer.body_kind,
-        "items": [list(item) for item in answer.items[:MAX_ITEMS]],
-    }
-    return Message(header, (answer.body,))
-
-
-def access_result(invocation: int, *, allowed: bool) -> Message:
-    """An access function has answered."""
-    return Message({"t": "result", "id": invocation, "ok": True, "allowed": allowed})
+def result(invocation: int, members: Mapping[str, Any], sections: tuple[Section, ...] = ()) -> Message:
+    """An invocation has ended well; `members` and `sections` are those that section 5 of the specification
+    says for its kind."""
+    return Message({"t": "result", "id": invocation, "ok": True, **members}, sections)
 
 
 def withdrawn(invocation: int, *, ok: bool) -> Message:

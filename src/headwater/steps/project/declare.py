@@ -77,6 +77,11 @@ class StreamDeclaration(StreamRules):
     language: str
     line: int = 0
 
+    @property
+    def flows(self) -> tuple[str, ...]:
+        """None: flows are made of steps."""
+        return ()
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:

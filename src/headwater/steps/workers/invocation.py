@@ -35,7 +35,7 @@ class Invocation:
     `frame` makes the message that starts it. `done` gets the worker's `result` message, or an error when the
     worker is lost. `started` tells that user code has begun; before that it can move to another worker, and
     `withdrawn` tells that it has, away from a stalled one. `holding` tells that it was seen to hold the
-    loop, which has not turned since.
+    loop, which has not turned since. `waits`: it may wait among the requests of HTTP for a free worker.
     """
 
     __slots__ = (
@@ -53,6 +53,7 @@ class Invocation:
         "target",
         "thread",
         "trace",
+        "waits",
         "withdrawing",
         "withdrawn",
     )
@@ -65,11 +66,13 @@ class Invocation:
         frame: Callable[[Task], Message],
         *,
         flows: tuple[str, ...] = (),
+        waits: bool = True,
     ) -> None:
         self.target = target
         self.step = origin.step
         self.trace = origin.trace
         self.flows = flows
+        self.waits = waits
         self.calls = calls
         self.frame = frame
         self.done: asyncio.Future[Message] = asyncio.get_running_loop().create_future()

@@ -126,6 +126,9 @@ class Pool:
         invocation.holder, invocation.id = self, next(self._numbers)
         if self._place(invocation):
             return
+        if not invocation.waits:
+            invocation.fail(Overloaded("No worker is free for it now.", hint="It is tried again later."))
+            return
         limit = self._settings.max_waiting
         if len(self._waiting) >= limit:
             invocation.fail(_overloaded(limit))

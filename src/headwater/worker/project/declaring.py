@@ -34,18 +34,30 @@ class Missing(HeadwaterError):
 
 
 class Declared(NamedTuple):
-    """What the files gave: the entries of the manifest, and the functions to run, by file."""
+    """What the files gave: the entries of the manifest, and the functions to run: for each of the names
+    below, those of a file are one chain."""
 
     steps: list[dict[str, Any]]
     streams: list[dict[str, Any]]
     problems: list[dict[str, Any]]
-    chains: dict[str, tuple[Link, ...]]
-    access: dict[str, Link]
+    functions: dict[str, dict[str, tuple[Link, ...]]]
+
+
+HANDLER = "handler"
+"""A step's middleware in order, its handler last."""
+
+ACCESS = "access"
+"""A stream's access function."""
+
+
+def nothing_declared() -> Declared:
+    """What no file has declared yet."""
+    return Declared([], [], [], {HANDLER: {}, ACCESS: {}})
 
 
 def declare(importer: Importer) -> Declared:
     """Import every declaring file in turn; a broken one becomes a problem and the rest goes on."""
-    declared = Declared([], [], [], {}, {})
+    declared = nothing_declared()
     for path in sorted(importer.sources.files):
         kind = _kind(importer.sources, path)
         if kind is not None:
@@ -119,7 +131,7 @@ def _declare_step(file: _File, declared: Declared) -> None:
     config = plain_config({key: value for key, value in file.config.items() if key != "middleware"})
     chain = links([*middleware, handler]) if callable(handler) else ()
     if chain:
-        declared.chains[file.path] = chain
+        declared.functions[HANDLER][file.path] = chain
     more = {"async": bool(chain) and chain[-1].is_async, "middleware": len(middleware)}
     declared.steps.append(file.entry(config, type=kind if isinstance(kind, str) else "", **more))
 
@@ -146,7 +158,7 @@ def _declare_stream(file: _File, declared: Declared) -> None:
     access = _access(file)
     config = plain_config(_without_functions(file.config))
     if access is not None:
-        declared.access[file.path] = links([access])[0]
+        declared.functions[ACCESS][file.path] = links([access])
     declared.streams.append(file.entry(config, access=access is not None))
 
 

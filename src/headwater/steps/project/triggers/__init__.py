@@ -1,6 +1,8 @@
-"""One file per step type. Each says which keys its config has, what is wrong with one, and what it declares.
+"""One file per step type. Each says which keys its config has, what is wrong with one, what it declares, and
+how it is run (`kind.py`).
 
-A new step type is one file here and one line in `TRIGGERS`.
+A new step type is one file here and one line in `TRIGGERS`; a kind of run without a step type is a file
+alone. Each worker has an entry for the kind.
 """
 
 from __future__ import annotations

@@ -1,11 +1,16 @@
-"""Steps of type `api`: a route, a body schema, response schemas."""
+"""Steps of type `api`: a route, a body schema, response schemas; and how a request becomes a response."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any, cast, get_args
 
-from headwater.steps.project.declare import ApiStep, JsonSchema, Method
+import orjson
+
+from headwater.protocol.workers import messages as protocol
+from headwater.protocol.workers.messages import Message, Task
+from headwater.steps.project.declare import ApiRequest, ApiResponse, ApiStep, JsonSchema, Method
 from headwater.steps.project.paths import check_path
 from headwater.steps.project.shape import (
     SCHEMA,
@@ -19,6 +24,8 @@ from headwater.steps.project.shape import (
     suggestion,
 )
 from headwater.steps.project.triggers.base import COMMON, Entry, Trigger, shared
+from headwater.steps.project.triggers.kind import UNCHECKED, Check, RunKind
+from headwater.steps.responses import response_of
 
 METHODS: tuple[str, ...] = get_args(Method)
 
@@ -103,4 +110,66 @@ TRIGGER = Trigger(
     },
     declare=_declare,
     faults=_faults,
+)
+
+
+# --- running ---
+
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods whose requests usually have no body: a bodySchema then checks only a body that is there."""
+
+
+def _frame(task: Task, _step: ApiStep, request: ApiRequest) -> Message:
+    members: dict[str, Any] = {
+        "method": request.method,
+        "path": request.path,
+        "pathParams": request.path_params,
+        "queryParams": request.query,
+        "headers": request.headers,
+        "body_kind": request.body_kind,
+    }
+    if request.body_kind == "inline":
+        members["body"] = request.body
+    return protocol.invoke(task, "api", {"request": members}, (request.raw_body,))
+
+
+def _inputs(step: ApiStep) -> list[Check[ApiRequest]]:
+    schema = step.body_schema
+    return [Check(schema, "The body breaks the bodySchema", _body)] if schema else []
+
+
+def _body(request: ApiRequest) -> Any:
+    absent = request.body_kind == "none" and request.method in _BODILESS
+    return UNCHECKED if absent else request.body
+
+
+def _answers(step: ApiStep) -> list[Check[ApiResponse]]:
+    return [
+        Check(
+            schema,
+            f"The response breaks responseSchema[{status}]",
+            functools.partial(_json_body, status),
+        )
+        for status, schema in step.response_schemas.items()
+    ]
+
+
+def _json_body(status: int, response: ApiResponse) -> Any:
+    kind = dict(response.headers).get("content-type", "")
+    if response.status != status or not kind.startswith("application/json"):
+        return UNCHECKED
+    try:
+        return orjson.loads(response.body)
+    except orjson.JSONDecodeError:
+        return UNCHECKED
+
+
+API: RunKind[ApiStep, ApiRequest, ApiResponse] = RunKind(
+    name="api",
+    frame=_frame,
+    answer=response_of,
+    seconds=lambda settings, _step: settings.server.request_timeout,
+    inputs=_inputs,
+    answers=_answers,
+    waits=True,
 )

@@ -1,0 +1,49 @@
+/**
+ * The kinds of invocations, one entry each: which functions run, with which values, and what becomes of what they
+ * return. Nothing else here knows a kind; the server has its side of each in `steps/project/triggers`.
+ */
+
+import { accessOf, chainOf, type Handler } from './exports.ts'
+import type { Namespace } from './project/externals.ts'
+import type { Post } from './posts.ts'
+import { requestOf } from './requests.ts'
+import { answerOf } from './responses.ts'
+
+/** The members of a `result` that is ok, and its sections. */
+export interface Result {
+  readonly members: object
+  readonly sections: readonly Uint8Array[]
+}
+
+export interface Kind {
+  /** The functions of a file, middleware first; none where it declares none. */
+  readonly functions: (module: Namespace) => readonly Handler[]
+  /** What each function gets, from the server's message and, where it wants one, a `ctx`. */
+  readonly values: (post: Post, context: () => object) => readonly unknown[]
+  /** Throws HANDLER_FAILED where what was returned means nothing. */
+  readonly result: (returned: unknown) => Result
+}
+
+export const KINDS: Readonly<Record<string, Kind>> = {
+  api: {
+    functions: chainOf,
+    values: (post, context) => [requestOf(post), context()],
+    result: (returned) => {
+      const { members, body } = answerOf(returned)
+      return { members, sections: [body] }
+    },
+  },
+  access: {
+    functions: (module) => {
+      const access = accessOf(module)
+      return access === undefined ? [] : [access]
+    },
+    values: ({ header: { group, item, auth } }) => [{ groupId: group, id: item ?? undefined }, auth],
+    result: (returned) => ({ members: { allowed: returned === true }, sections: [] }),
+  },
+}
+
+/** The kind of that name, if there is one. */
+export function kindOf(name: string): Kind | undefined {
+  return Object.hasOwn(KINDS, name) ? KINDS[name] : undefined
+}

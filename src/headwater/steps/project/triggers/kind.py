@@ -1,0 +1,125 @@
+"""What a kind of run is: all that `execute.py` must know of one to run it. Runs nothing.
+
+A kind says how its input is checked, how the invocation is framed, how its result is read, how long it may
+take, and whether it may wait for a worker among the requests of HTTP. Step types have one each, in their own
+file; a kind without a step type (`access`) has a file of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, Generic, Protocol, TypeVar, cast
+
+from headwater.config import Settings
+from headwater.protocol.workers.messages import Message, Task
+from headwater.schema import JsonSchema
+
+
+class Runnable(Protocol):
+    """What can be run: a step, or a stream with functions of its own. No two kinds of run of one file differ
+    in what is declared, so a file and a kind name it."""
+
+    @property
+    def file(self) -> str:
+        """The declaring file, relative to the project."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        ...
+
+    @property
+    def flows(self) -> tuple[str, ...]:
+        """The flows that it belongs to."""
+        ...
+
+
+Subject = TypeVar("Subject", bound=Runnable, contravariant=True)
+Given = TypeVar("Given", contravariant=True)
+Answer = TypeVar("Answer")
+Checked = TypeVar("Checked", contravariant=True)
+
+UNCHECKED: Final = object()
+"""What a check is told to look at where there is nothing to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check(Generic[Checked]):
+    """A schema that something of a run must keep.
+
+    `broken` says in words what breaks what, such as 'The body breaks the bodySchema'; `value` picks the JSON
+    value to look at, or `UNCHECKED`.
+    """
+
+    schema: JsonSchema
+    broken: str
+    value: Callable[[Checked], Any]
+
+
+class Failure(Exception):
+    """Why user code did not end well. `cause` is an error of the server that it let through, if any."""
+
+    def __init__(
+        self, message: str, traceback: str = "", cause: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.traceback = traceback
+        self.cause = cause
+
+    @classmethod
+    def of(cls, result: Message) -> Failure:
+        """What a failed `result` says."""
+        error = _object(result.header.get("error"))
+        message = str(error.get("message") or "No reason was given.")
+        return cls(message, str(error.get("traceback") or ""), _object(error.get("cause")))
+
+    @property
+    def reason(self) -> str:
+        """The exception in one line, which ends a traceback or, in other languages, begins it; the message
+        where there is none."""
+        lines = self.traceback.splitlines()
+        last = max((number for number, line in enumerate(lines) if line.startswith(" ")), default=-1)
+        return next((line for line in (*lines[last + 1 :], *lines[:1]) if line), self.message)
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _no_checks(_subject: Any) -> Sequence[Check[Any]]:
+    return ()
+
+
+def _message(failure: Failure) -> str:
+    return failure.message
+
+
+@dataclass(frozen=True, slots=True)
+class RunKind(Generic[Subject, Given, Answer]):
+    """One kind of run, of a `Subject` with a `Given` as its input, that comes to an `Answer`.
+
+    `name` is the kind's in the worker protocol. `frame` makes the message that starts it; it may raise
+    TooLarge and what JSON refuses. `answer` reads a `result` that is ok, and raises HandlerFailed where it
+    answers nothing of the sort. `seconds` is the time limit.
+
+    `inputs` are what the input must keep, by the setting `steps.validation`; `answers` what the answer must,
+    of which `dev` warns in the log. They are asked once for each subject.
+
+    `waits`: while no worker is free it waits among the requests of HTTP; else it fails at once with
+    Overloaded, and whoever runs it comes again. `told` is the line of the log about a failure of user code.
+    `instead` is answered in place of any failure, which then only the log tells; None raises it.
+    """
+
+    name: str
+    frame: Callable[[Task, Subject, Given], Message]
+    answer: Callable[[Message], Answer]
+    seconds: Callable[[Settings, Subject], float]
+    inputs: Callable[[Subject], Sequence[Check[Given]]] = _no_checks
+    answers: Callable[[Subject], Sequence[Check[Answer]]] = _no_checks
+    waits: bool = False
+    told: Callable[[Failure], str] = _message
+    instead: Answer | None = None

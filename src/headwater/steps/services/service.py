@@ -1,0 +1,57 @@
+"""What a service is: a table of methods, each of which says whether it reads. Owns the shapes alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from headwater.errors import InvalidInput
+from headwater.model import Origin
+from headwater.protocol.workers.messages import Message
+
+Running = asyncio.Future[Any] | Coroutine[Any, Any, Any]
+
+
+class Asked(NamedTuple):
+    """One call of a service: the message of the worker, and who makes it."""
+
+    message: Message
+    origin: Origin
+
+    def data(self) -> bytes:
+        """The JSON text that the call carries.
+
+        :raises InvalidInput: it carries none.
+        """
+        if not self.message.sections:
+            raise InvalidInput(f"A call {self.message.header['method']!r} must carry data.")
+        return bytes(self.message.sections[0])
+
+
+class Value(NamedTuple):
+    """What a call gives: JSON text (None for null), and the version of each item in it."""
+
+    text: bytes | None = None
+    versions: Sequence[int] = ()
+
+
+NOTHING = Value()
+
+
+def nothing(_result: Any) -> Value:
+    """The value of a method that gives none."""
+    return NOTHING
+
+
+class Method(NamedTuple):
+    """One method. `start` hands the call on, which has begun when it returns; `value` makes what it came to
+    into what travels. `reads`: it sees the writes before it, and the writes after it wait for it."""
+
+    start: Callable[[Asked], Running]
+    value: Callable[[Any], Value] = nothing
+    reads: bool = False
+
+
+Service = Mapping[str, Method]
+"""The methods of a service, by the name that the protocol gives them."""

@@ -1,0 +1,51 @@
+"""The kinds of invocations, one entry each: which functions run, with which arguments, and what becomes of
+what they return. Nothing else here knows a kind; the server has its side of each in `steps/project/triggers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from headwater.protocol.workers.messages import Message, Section
+from headwater.worker.context import Context
+from headwater.worker.project.declaring import ACCESS, HANDLER
+from headwater.worker.requests import request_of
+from headwater.worker.responses import answer_of
+
+Result = tuple[Mapping[str, Any], tuple[Section, ...]]
+"""The members and sections of a `result` that is ok."""
+
+
+class Kind(NamedTuple):
+    """One kind. `functions` is the name under which a file declares them; `arguments` makes what each of them
+    gets from the server's message and, where it wants one, a `ctx`; `result` raises HandlerFailed where what
+    was returned means nothing."""
+
+    functions: str
+    arguments: Callable[[Message, Callable[[], Context]], tuple[Any, ...]]
+    result: Callable[[Any], Result]
+
+
+def _request(message: Message, context: Callable[[], Context]) -> tuple[Any, ...]:
+    return request_of(message), context()
+
+
+def _response(returned: Any) -> Result:
+    answer = answer_of(returned)
+    return answer.members(), (answer.body,)
+
+
+def _subscription(message: Message, _context: Callable[[], Context]) -> tuple[Any, ...]:
+    header = message.header
+    return {"groupId": header["group"], "id": header.get("item")}, header.get("auth")
+
+
+def _allowed(returned: Any) -> Result:
+    return {"allowed": returned is True}, ()
+
+
+KINDS: Mapping[str, Kind] = {
+    "api": Kind(HANDLER, _request, _response),
+    "access": Kind(ACCESS, _subscription, _allowed),
+}

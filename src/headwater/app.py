@@ -22,6 +22,7 @@ from websockets.http11 import Request
 from headwater.clock import Stamps, SystemClock
 from headwater.config import Settings
 from headwater.errors import HeadwaterError
+from headwater.observe import Observers
 from headwater.protocol.clients.v0 import V0Wire
 from headwater.protocol.clients.v1 import SUBPROTOCOL
 from headwater.server.http import client_script
@@ -45,6 +46,7 @@ from headwater.streams.commits import CommitQueue
 from headwater.streams.presence import Presence
 from headwater.streams.realm import Realm, Realms
 from headwater.streams.writer import Writer
+from headwater.tasks import Supervisor
 
 log = logging.getLogger("headwater.app")
 
@@ -63,6 +65,10 @@ class Running:
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings = settings
         self.store = store
+        self.observers = Observers()
+        """Who is told what happens; see observe.py."""
+        self.tasks = Supervisor(self.observers)
+        """The work in the background."""
         clock = SystemClock()
         stamps = Stamps(clock, store.stamp)
         self.catalog = Catalog()
@@ -132,21 +138,20 @@ async def running(settings: Settings, *, on_project: OnProject | None = None) ->
 
 @contextlib.asynccontextmanager
 async def _serving(server: Running) -> AsyncGenerator[None]:
-    tasks: list[asyncio.Task[None]] = []
+    tasks = server.tasks
     try:
         await server.runtime.start()
         await server.realms.durable.expiry.settle()
         await server.server.start()
-        tasks.append(asyncio.create_task(server.realms.durable.expiry.run()))
-        tasks.append(asyncio.create_task(keep(server.opening.sockets, server.settings.socket)))
         age = server.settings.storage.tombstone_age
-        tasks.append(asyncio.create_task(_sweep(server.store, age)))
-        tasks.append(asyncio.create_task(_sweep(server.realms.fleeting.store, age)))
-        tasks.append(asyncio.create_task(_keep_stamps(server.realms.durable.queue)))
+        tasks.start("expiry", server.realms.durable.expiry.run)
+        tasks.start("keepalive", partial(keep, server.opening.sockets, server.settings.socket))
+        tasks.start("sweep", partial(_sweep, server.store, age))
+        tasks.start("sweep of fleeting streams", partial(_sweep, server.realms.fleeting.store, age))
+        tasks.start("stamps", partial(_keep_stamps, server.realms.durable.queue))
         yield
     finally:
-        for task in tasks:
-            task.cancel()
+        await tasks.close()
         server.events.close()
         await server.server.stop()
         await server.runtime.close()

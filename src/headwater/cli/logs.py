@@ -1,8 +1,7 @@
 """The log: one line per record, for people or for machines, on standard error.
 
 Owns the two formats and the thread that writes them, so that a slow terminal never holds up the server.
-Records come from the loggers under `headwater` and may carry `step`, `trace`, `fields` (a mapping) and
-`traceback` (text).
+Records come from the loggers under `headwater`; what they carry beside the message is `logline.py`'s.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ import orjson
 
 from headwater.cli.terminal import has_colours, visible
 from headwater.config import LogSettings
+from headwater.logline import Line, line_of
 
 MAX_WAITING = 10_000
 """Records that wait to be written; more are dropped and counted, never awaited."""
@@ -43,19 +43,20 @@ class PrettyFormatter(logging.Formatter):
         """One record as text, without a line end."""
         now = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S.%f")[:-3]
         message, *more = record.getMessage().split("\n")
+        line = line_of(record)
         parts = [
             self._paint(now, "2"),
             self._paint(f"{record.levelname.lower():<7}", _COLOURS.get(record.levelname, "0")),
-            self._paint(visible(_text(record, "step")), "1"),
-            self._paint(visible(_text(record, "trace")[:_TRACE_SHOWN]), "2"),
+            self._paint(visible(line.step), "1"),
+            self._paint(visible(line.trace[:_TRACE_SHOWN]), "2"),
             visible(message),
             *(
                 self._paint(f"{visible(str(key))}={_compact(value)}", "2")
-                for key, value in _fields(record).items()
+                for key, value in line.fields.items()
             ),
         ]
         lines = [" ".join(part for part in parts if part)]
-        more += _traceback(self, record).splitlines()
+        more += _traceback(self, record, line).splitlines()
         lines += (f"    {visible(line.expandtabs(4))}" for line in more)
         return "\n".join(lines)
 
@@ -68,33 +69,24 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as JSON text, without a line end."""
+        told = line_of(record)
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
         }
-        line |= {name: text for name in ("step", "trace") if (text := _text(record, name))}
-        if fields := _fields(record):
-            line["fields"] = fields
-        if traceback := _traceback(self, record):
+        line |= {name: text for name, text in (("step", told.step), ("trace", told.trace)) if text}
+        if told.fields:
+            line["fields"] = told.fields
+        if traceback := _traceback(self, record, told):
             line["traceback"] = traceback
         return _json(line)
 
 
-def _text(record: logging.LogRecord, name: str) -> str:
-    value = getattr(record, name, None)
-    return value if isinstance(value, str) else ""
-
-
-def _fields(record: logging.LogRecord) -> Mapping[str, object]:
-    value = getattr(record, "fields", None)
-    return value if isinstance(value, Mapping) else {}  # pyright: ignore[reportUnknownVariableType]
-
-
-def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
-    if text := _text(record, "traceback"):
-        return text.rstrip("\n")
+def _traceback(formatter: logging.Formatter, record: logging.LogRecord, line: Line) -> str:
+    if line.traceback:
+        return line.traceback.rstrip("\n")
     if record.exc_info and record.exc_info[0]:
         return formatter.formatException(record.exc_info)
     return ""

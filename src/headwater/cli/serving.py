@@ -17,6 +17,7 @@ from headwater.cli.report import counts, show_project, show_reload
 from headwater.cli.terminal import say
 from headwater.cli.typegen.keeper import TypesKeeper
 from headwater.config import Settings
+from headwater.logline import Line, tell
 from headwater.steps.project.declare import Project
 
 log = logging.getLogger("headwater.cli")
@@ -86,7 +87,7 @@ class _Printed:
 def _log_ready(running: Running) -> None:
     """A log for machines stays one: the address is a record too."""
     fields = {"url": running.url, "version": __version__, "project": str(running.settings.project)}
-    log.info("ready", extra={"fields": {**fields, **counts(running.project)}})
+    tell(log, logging.INFO, Line(fields={**fields, **counts(running.project)}), "ready")
 
 
 def run_inspection(settings: Settings) -> Project:

@@ -1,0 +1,59 @@
+"""The server's work in the background goes on, whatever it meets."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import headwater.app
+import headwater.streams.expiry
+import headwater.tasks
+from headwater.app import running
+from headwater.config import ServerSettings, Settings, StorageSettings
+
+WORK = {"expiry", "keepalive", "sweep", "sweep of fleeting streams", "stamps"}
+
+
+def settings(folder: Path) -> Settings:
+    return Settings(folder, server=ServerSettings(port=0), storage=StorageSettings(url="memory:"))
+
+
+async def test_all_work_is_supervised_and_ends_with_the_server(tmp_path: Path) -> None:
+    async with running(settings(tmp_path)) as server:
+        assert {task.name for task in server.tasks.tasks} >= WORK
+        assert {task.state for task in server.tasks.tasks} == {"running"}
+    assert server.tasks.tasks == ()
+
+
+async def test_expiry_and_sweeping_outlive_an_unexpected_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(headwater.streams.expiry, "EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(headwater.app, "SWEEP_SECONDS", 0.01)
+    monkeypatch.setattr(headwater.tasks, "FIRST_WAIT", 0.01)
+    async with running(settings(tmp_path)) as server:
+        again = {name: _fails_once(server.store, name, monkeypatch) for name in ("due", "sweep")}
+        async with asyncio.timeout(20):
+            for name in again:
+                await again[name].wait()
+        failed = {task.name: task.failures for task in server.tasks.tasks if task.failures}
+        assert failed == {"expiry": 1, "sweep": 1}
+
+
+def _fails_once(store: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Let a verb of the store fail as nobody expects; answers what is set once it is called again."""
+    real, again = getattr(store, name), asyncio.Event()
+    calls: list[None] = []
+
+    async def verb(**arguments: Any) -> Any:
+        calls.append(None)
+        if len(calls) == 1:
+            raise RuntimeError("odd")
+        again.set()
+        return await real(**arguments)
+
+    monkeypatch.setattr(store, name, verb)
+    return again

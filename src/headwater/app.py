@@ -17,25 +17,20 @@ from functools import partial
 from typing import Any, cast
 
 from starlette.types import ASGIApp
-from websockets.http11 import Request
 
 from headwater.clock import Stamps, SystemClock
 from headwater.config import Settings
 from headwater.errors import HeadwaterError
 from headwater.observe import Observers
-from headwater.protocol.clients.v0 import V0Wire
-from headwater.protocol.clients.v1 import SUBPROTOCOL
 from headwater.server.http import client_script
 from headwater.server.http.app import build_http_app
 from headwater.server.listen.serve import HttpServer
 from headwater.server.live.gate import StreamGate
 from headwater.server.live.keepalive import keep
 from headwater.server.live.opening import SocketOpening
-from headwater.server.live.session_v0 import V0Session
-from headwater.server.live.session_v1 import V1Session
+from headwater.server.live.sessions import Sessions
 from headwater.server.live.sse import EventStreams
 from headwater.server.live.stream_http import StreamHttp
-from headwater.server.live.websocket import Session, WebSocket
 from headwater.steps.project.declare import Project
 from headwater.steps.runtime import StepRuntime
 from headwater.storage.base import Store
@@ -87,14 +82,14 @@ class Running:
         )
         self.runtime = StepRuntime(settings, self.writer)
         self.gate = StreamGate(self.catalog, self.runtime.access)
-        self.opening = SocketOpening(settings.server, settings.socket, self._session)
+        sessions = Sessions(self.realms, self.presence, self.gate, settings.socket, stamps)
+        self.opening = SocketOpening(settings.server, settings.socket, sessions.open)
         self.events = EventStreams(self.realms, high_water_bytes=settings.socket.high_water_bytes)
         pages = StreamHttp(self.realms, self.gate, self.events, settings)
         internal: list[tuple[str, ASGIApp]] = [(client_script.PATH, client_script.ClientScript())]
         internal += [(pages.prefix, pages)] if pages.prefix else []
         self.http = build_http_app(settings, self.runtime, internal)
         self.server = HttpServer(self.http, settings.server, cast(Any, self.opening.protocol))
-        self._v0 = V0Wire(stamps)
         self.runtime.on_project(self._take)
 
     @property
@@ -111,12 +106,6 @@ class Running:
         """A generation takes over: its streams and routes, in one turn of the loop."""
         self.catalog.declare(project.streams)
         self.http.set_project(project)
-
-    def _session(self, socket: WebSocket, request: Request) -> Session:
-        offered = request.headers.get("Sec-WebSocket-Protocol", "")
-        if SUBPROTOCOL in [one.strip() for one in offered.split(",")]:
-            return V1Session(socket, self.realms, self.presence, self.gate, self.settings.socket)
-        return V0Session(socket, self._v0, self.realms, self.gate, self.settings.socket)
 
 
 @contextlib.asynccontextmanager

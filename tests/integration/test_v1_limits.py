@@ -18,7 +18,7 @@ import pytest_asyncio
 from headwater.config import ServerSettings, Settings, SocketSettings, StorageSettings, StreamSettings
 from headwater.errors import StoreUnavailable, TooMany
 from headwater.model import GroupKey, Origin
-from headwater.streams.fanout import hub
+from headwater.streams.fanout import recovery
 from support.socket_client import BINARY, TEXT, RawSocket, frame, text
 from support.stream_store import turns
 from support.v1_site import V1Site, v1_site
@@ -321,7 +321,7 @@ async def test_each_cursor_leads_to_the_state(
 async def test_a_store_that_cannot_be_read_is_told_and_tried_again(
     site: V1Site, talk: Talk, neighbour: Neighbour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(recovery, "RETRY_SECONDS", 0.01)
     site.store.faults["read"] = StoreUnavailable("The disk is gone.")
     stream = await site.listen("/streams/chat/unread")
     talk.say(sub_of(group="unread"))

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 import pytest
 
 from headwater.config import SocketSettings
-from headwater.protocol.clients.wire import text_frame
+from headwater.protocol.clients.rfc6455 import text_frame
 from headwater.server.live import websocket as websocket_module
 from headwater.server.live.websocket import WebSocket
 from support.socket_client import BINARY, CLOSE, CONT, PING, TEXT, RawSocket, close, frame, text

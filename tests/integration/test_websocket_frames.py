@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from headwater.config import SocketSettings
-from headwater.protocol.clients.wire import text_frame
+from headwater.protocol.clients.rfc6455 import text_frame
 from headwater.server.live.websocket import WebSocket
 from support.socket_client import BINARY, CLOSE, CONT, PING, PONG, TEXT, RawSocket, close, frame, text
 from support.socket_server import SocketStage, socket_stage

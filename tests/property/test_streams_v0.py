@@ -104,7 +104,7 @@ class Page:
         stage = self.machine.stage
         assert isinstance(stage.wire, V0Wire)
         self.frames.clear()
-        self.session = V0Session(self, stage.wire, stage.hub, OpenGate(), SocketSettings())
+        self.session = V0Session(self, stage.wire, lambda _stream: stage.hub, OpenGate(), SocketSettings())
         for join in self.client.joins():
             self.send(join)
 

@@ -30,6 +30,7 @@ from headwater.model import GroupKey, Origin, Terms, Unit, Write
 from headwater.protocol.clients.v0 import V0Wire
 from headwater.server.live.session_v0 import V0Session
 from headwater.server.live.session_v1 import V1Session
+from headwater.server.live.v1_streams import V1Streams
 from headwater.server.live.websocket import Session
 from headwater.storage.base import Store, UnitOutcome
 from headwater.storage.memory import MemoryStore
@@ -102,7 +103,7 @@ class OldPage:
     def connect(self) -> None:
         self.socket = HandSocket(self.machine.high_water)
         self.socket.session = V0Session(
-            self.socket, self.machine.v0, self.machine.realms, OpenGate(), SETTINGS.socket
+            self.socket, self.machine.v0, self.machine.realms.hub_of, OpenGate(), SETTINGS.socket
         )
         for join in self.client.joins():
             self.socket.session.message(join)
@@ -171,6 +172,7 @@ class V1Machine(RuleBasedStateMachine):
         there = Recorded(MemoryStore(), self.states)
         self.fleeting = Realm(self.catalog, there, stamps, SETTINGS, self.clock)  # pyright: ignore[reportArgumentType]
         self.realms = Realms(self.catalog, self.realm, self.fleeting)
+        self.streams = V1Streams(self.realms)
         self.presence = Presence(self.catalog, self.fleeting.queue, max_state_bytes=1000)
         self.v0 = V0Wire(stamps)
         self.writer = Writer(
@@ -192,7 +194,7 @@ class V1Machine(RuleBasedStateMachine):
         self.realm.hub.publish = perhaps  # pyright: ignore[reportAttributeAccessIssue]
 
     def open(self, socket: HandSocket) -> Session:
-        return V1Session(socket, self.realms, self.presence, PresenceGate(), SETTINGS.socket)
+        return V1Session(socket, self.streams, self.presence, PresenceGate(), SETTINGS.socket)
 
     # --- clients ---
 

@@ -74,7 +74,7 @@ class SocketStage(StreamStage):
 
     def _v0(self, socket: WebSocket) -> Session:
         assert isinstance(self.wire, V0Wire)
-        return V0Session(socket, self.wire, self.hub, OpenGate(), self.settings)
+        return V0Session(socket, self.wire, lambda _stream: self.hub, OpenGate(), self.settings)
 
     async def open(self, path: str = "/", headers: dict[str, str | None] | None = None) -> RawSocket:
         """A client that has shaken hands."""

@@ -9,7 +9,7 @@ import orjson
 from headwater.clock import Clock, Stamps
 from headwater.model import GroupKey, Item, Origin
 from headwater.protocol.clients.v0 import V0Wire
-from headwater.protocol.clients.wire import Wire
+from headwater.protocol.clients.wire import Wire, Wish
 from headwater.storage.memory import MemoryStore
 from headwater.streams.catalog import Catalog, StreamRules
 from headwater.streams.commits import CommitQueue
@@ -68,7 +68,7 @@ class StreamStage:
 
     def subscribe(self, item: str | None = None, group: GroupKey = ROOM) -> Subscription:
         """A subscription of a new Recorder."""
-        return self.hub.subscribe(Recorder(), self.wire, group, item)
+        return self.hub.subscribe(Recorder(), self.wire, Wish(group, item))
 
     async def live(self, item: str | None = None, group: GroupKey = ROOM) -> Subscription:
         """The same, once it is live."""

@@ -117,7 +117,7 @@ class V1Site(V1Stage):
 
     def _session(self, socket: WebSocket, request: Request) -> V1Session:
         self.requests.append(request)
-        return V1Session(socket, self.realms, self.presence, self.gate, self.settings.socket)
+        return V1Session(socket, self.streams, self.presence, self.gate, self.settings.socket)
 
     async def request(
         self, path: str, headers: dict[str, str] | None = None, method: str = "GET"

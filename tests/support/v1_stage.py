@@ -13,6 +13,7 @@ from headwater.config import Settings, SocketSettings, StorageSettings, StreamSe
 from headwater.model import GroupKey, Item, Origin, Terms
 from headwater.server.live.gate import Gate
 from headwater.server.live.session_v1 import V1Session
+from headwater.server.live.v1_streams import V1Streams
 from headwater.server.live.websocket import Session
 from headwater.storage.base import Store
 from headwater.storage.memory import MemoryStore
@@ -63,6 +64,7 @@ class V1Stage:
         self.durable = Realm(self.catalog, self.store, stamps, self.settings, self.clock)
         self.fleeting = Realm(self.catalog, MemoryStore(), stamps, self.settings, self.clock)
         self.realms = Realms(self.catalog, self.durable, self.fleeting)
+        self.streams = V1Streams(self.realms)
         self.presence = Presence(
             self.catalog, self.fleeting.queue, max_state_bytes=self.settings.socket.max_state_bytes
         )
@@ -79,7 +81,7 @@ class V1Stage:
 
     def open(self, socket: HandSocket) -> Session:
         """The session of a new socket."""
-        return V1Session(socket, self.realms, self.presence, self.gate, self.settings.socket)
+        return V1Session(socket, self.streams, self.presence, self.gate, self.settings.socket)
 
     def connect(self, high_water: int = 1_000_000) -> JudgedClient:
         """A client that is connected."""

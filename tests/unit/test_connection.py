@@ -48,7 +48,12 @@ class Stage(StreamStage):
         self.client = Recorder()
         assert isinstance(self.wire, V0Wire)
         self.session = V0Session(
-            self.client, self.wire, self.hub, self.rules, settings or SocketSettings(max_id_bytes=100), "me"
+            self.client,
+            self.wire,
+            lambda _stream: self.hub,
+            self.rules,
+            settings or SocketSettings(max_id_bytes=100),
+            "me",
         )
 
     def ask(self, kind: str, item: str | None = None, group: GroupKey = ROOM, sub: str | None = "s") -> None:
@@ -330,3 +335,16 @@ class TestSlowClients:
         assert [event["data"] for event in stage.client.events if isinstance(event["data"], dict)] == [
             {"n": 2, "id": "a"}
         ]
+
+    async def test_are_told_of_a_refusal_once_they_have_drained(self, stage: Stage) -> None:
+        stage.rules.guarded = True
+        await stage.join("a")
+        await stage.join("b")
+        stage.client.full = True
+        for answer in stage.rules.answers:
+            answer.set_result(False)
+        await turns()
+        assert stage.client.offers == []
+        stage.client.full = False
+        stage.session.drained()
+        assert [error["code"] for error in stage.errors] == ["STREAM_ACCESS_DENIED"] * 2

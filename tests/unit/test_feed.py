@@ -8,11 +8,10 @@ from headwater.clock import Stamps
 from headwater.model import Signal
 from headwater.protocol.clients.v0 import V0Wire
 from headwater.protocol.clients.wire import Stretch
-from headwater.streams.fanout.feed import Feed
-from headwater.streams.fanout.pace import Pace
 from headwater.streams.fanout.subscription import Subscription
 from support.stream_changes import ROOM, History
 from support.stream_clock import HandClock
+from support.stream_feeds import again, asked_of, catching_up, feed_of
 from support.stream_frames import Recorder
 
 RING_BYTES = 100_000
@@ -22,14 +21,12 @@ class Stage:
     """A feed, its history, and subscribers that join with what the store would have answered."""
 
     def __init__(self, ring_bytes: int = RING_BYTES) -> None:
-        self.feed = Feed(1, ROOM, ring_bytes, Pace())
+        self.feed = feed_of(ring_bytes=ring_bytes)
         self.wire = V0Wire(Stamps(HandClock()))
         self.history = History()
 
     def subscription(self, item: str | None = None) -> Subscription:
-        subscription = Subscription(Recorder(), self.wire, ROOM, item)
-        self.feed.subscriptions.add(subscription)
-        return subscription
+        return catching_up(Recorder(), self.wire, item, feed=self.feed)
 
     def read(self, only: str | None = None) -> Stretch:
         """The snapshot that the store would give now."""
@@ -129,7 +126,7 @@ async def test_a_change_that_a_joiner_has_read_already_is_not_sent_to_it_again()
     change = stage.history.set("a")
     joiner = stage.subscription()
     assert stage.join(joiner, stage.read()) == "live"
-    assert stage.feed.change(change) == []
+    stage.feed.change(change)
     stage.feed.flush()
     assert kinds(recorder_of(joiner)) == ["sync"]
 
@@ -173,12 +170,14 @@ async def test_a_gap_in_the_versions_sets_everyone_behind_after_what_they_can_ha
     item_recorder = stage.live("a")
     stage.feed.change(stage.history.set("a"))
     stage.history.set("lost")
-    lost = stage.feed.change(stage.history.set("b"))
-    assert {subscription.item for subscription in lost} == {None, "a"}
+    stage.feed.change(stage.history.set("b"))
+    lost = asked_of(stage.feed)[-2:]
+    assert {subscription.wish.item for subscription in lost} == {None, "a"}
     assert not any(subscription.live for subscription in lost)
     stage.feed.flush()
     assert kinds(recorder) == kinds(item_recorder) == ["create"]
-    group = next(subscription for subscription in lost if subscription.item is None)
+    group = next(subscription for subscription in lost if subscription.wish.item is None)
+    again(group)
     assert stage.join(group, stage.read()) == "live"
     assert ids(recorder.events[-1]) == ["a", "lost", "b"]
 
@@ -187,7 +186,7 @@ async def test_events_keep_their_place_among_changes() -> None:
     stage = Stage()
     recorder = stage.live()
     stage.feed.change(stage.history.set("a"))
-    stage.feed.event(Signal(ROOM, None, b'{"type":"typing","data":1}'))
+    stage.feed.signal(Signal(ROOM, None, b'{"type":"typing","data":1}'))
     stage.feed.change(stage.history.delete("a"))
     stage.feed.flush()
     assert kinds(recorder) == ["create", "event", "delete"]
@@ -197,7 +196,7 @@ async def test_events_keep_their_place_among_changes() -> None:
 async def test_an_event_to_an_item_reaches_its_subscribers_and_those_of_the_group() -> None:
     stage = Stage()
     group, same, other = stage.live(), stage.live("a"), stage.live("b")
-    stage.feed.event(Signal(ROOM, "a", b'{"type":"typing","data":1}'))
+    stage.feed.signal(Signal(ROOM, "a", b'{"type":"typing","data":1}'))
     stage.feed.flush()
     assert (len(group.events), len(same.events), len(other.events)) == (1, 1, 0)
     assert group.messages[0]["id"] == "a"
@@ -206,7 +205,7 @@ async def test_an_event_to_an_item_reaches_its_subscribers_and_those_of_the_grou
 async def test_an_event_to_the_group_reaches_subscribers_of_the_group_alone() -> None:
     stage = Stage()
     group, item = stage.live(), stage.live("a")
-    stage.feed.event(Signal(ROOM, None, b'{"type":"typing","data":1}'))
+    stage.feed.signal(Signal(ROOM, None, b'{"type":"typing","data":1}'))
     stage.feed.flush()
     assert (len(group.events), len(item.events)) == (1, 0)
     assert "id" not in group.messages[0]
@@ -215,7 +214,7 @@ async def test_an_event_to_the_group_reaches_subscribers_of_the_group_alone() ->
 async def test_events_are_not_replayed_to_those_who_join_later() -> None:
     stage = Stage()
     stage.live()
-    stage.feed.event(Signal(ROOM, None, b'{"type":"typing","data":1}'))
+    stage.feed.signal(Signal(ROOM, None, b'{"type":"typing","data":1}'))
     joiner = stage.subscription()
     stage.join(joiner, stage.read())
     stage.feed.flush()
@@ -227,7 +226,7 @@ async def test_whoever_left_gets_nothing_more() -> None:
     leaver = stage.subscription()
     stage.join(leaver, stage.read())
     stage.feed.change(stage.history.set("a"))
-    stage.feed.remove(leaver)
+    leaver.end()
     stage.feed.flush()
     assert kinds(recorder_of(leaver)) == ["sync"]
     assert stage.feed.subscriptions == set()
@@ -262,7 +261,7 @@ async def test_a_read_from_before_a_loss_does_not_pass_for_the_present() -> None
     stage.live()
     read = stage.read()
     stage.feed.change(stage.history.set("a"))
-    stage.feed.lose()
+    stage.feed.begin_anew()
     late = stage.subscription()
     assert stage.join(late, read) == "uncovered"
     assert stage.join(late, stage.read()) == "live"
@@ -273,7 +272,7 @@ async def test_a_feed_that_begins_anew_waits_for_a_read_as_new_as_what_is_known(
     stage.live()
     stale = stage.read()
     stage.history.set("a")
-    stage.feed.lose(stage.history.version)
+    stage.feed.begin_anew(stage.history.version)
     late = stage.subscription()
     assert stage.join(late, stale) == "uncovered"
     assert stage.join(late, stage.read()) == "live"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from headwater.protocol.clients.wire import text_frame
+from headwater.protocol.clients.rfc6455 import text_frame
 from support.stream_frames import payloads
 
 

@@ -12,11 +12,12 @@ import pytest
 from headwater.errors import StoreUnavailable
 from headwater.model import GroupKey, Origin, Write
 from headwater.protocol.clients.v1 import V1Wire
+from headwater.protocol.clients.wire import Brought, Cursor, Wish
 from headwater.streams.fanout import catchup as catchup_module
-from headwater.streams.fanout import hub as hub_module
+from headwater.streams.fanout import recovery
 from headwater.streams.fanout.pace import DELIVERIES
+from headwater.streams.fanout.slots import MOST_AT_ONCE
 from headwater.streams.fanout.subscription import Subscription
-from headwater.streams.fanout.turns import MOST_AT_ONCE
 from support.stream_changes import ROOM
 from support.stream_frames import Recorder
 from support.stream_stage import StreamStage, kinds, recorder
@@ -117,7 +118,7 @@ class TestJoining:
         await turns()
         [read] = stage.store.waiting("read")
         await read.perform()
-        stage.hub.unsubscribe(first)
+        first.end()
         await stage.set("a")
         second = stage.subscribe()
         await turns()
@@ -138,7 +139,7 @@ class TestJoining:
     async def test_again_gives_a_second_sync(self, stage: StreamStage) -> None:
         one = await stage.live()
         await stage.set("a")
-        stage.hub.restart(one)
+        one.restart()
         await turns()
         assert kinds(one) == ["sync", "create", "sync"]
         assert synced(one) == [{"id": "a"}]
@@ -147,7 +148,7 @@ class TestJoining:
         stage.store.holds.add("read")
         one = stage.subscribe()
         await turns()
-        stage.hub.restart(one)
+        one.restart()
         await stage.set("a")
         await stage.store.release()
         await turns()
@@ -161,7 +162,7 @@ class TestJoining:
 class TestLeaving:
     async def test_ends_all_frames(self, stage: StreamStage) -> None:
         one = await stage.live()
-        stage.hub.unsubscribe(one)
+        one.end()
         await stage.set("a")
         await turns()
         assert kinds(one) == ["sync"]
@@ -171,7 +172,7 @@ class TestLeaving:
         stage.store.holds.add("read")
         one = stage.subscribe()
         await turns()
-        stage.hub.unsubscribe(one)
+        one.end()
         await stage.store.release()
         await turns()
         assert kinds(one) == []
@@ -184,7 +185,7 @@ class TestLeaving:
         await stage.store.waiting("commit")[0].perform()
         one = stage.subscribe()
         await turns()
-        stage.hub.unsubscribe(one)
+        one.end()
         await stage.store.release()
         await writing
         await stage.set("b")
@@ -194,10 +195,10 @@ class TestLeaving:
 
     async def test_twice_is_harmless(self, stage: StreamStage) -> None:
         one = await stage.live()
-        stage.hub.unsubscribe(one)
-        stage.hub.unsubscribe(one)
-        stage.hub.restart(one)
-        stage.hub.resume(one)
+        one.end()
+        one.end()
+        one.restart()
+        one.resume()
         await turns()
         assert kinds(one) == ["sync"]
 
@@ -211,7 +212,7 @@ class TestFallingBehind:
             await turns()
         assert (slow.live, kinds(slow), kinds(fast)[1:]) == (False, ["sync"], ["create", *["update"] * 4])
         recorder(slow).full = False
-        stage.hub.resume(slow)
+        slow.resume()
         await turns()
         assert kinds(slow) == ["sync", "sync"]
         assert synced(slow) == [{"id": "a", "n": 4}]
@@ -225,7 +226,7 @@ class TestFallingBehind:
         await turns()
         assert not one.live
         recorder(one).full = False
-        stage.hub.resume(one)
+        one.resume()
         await turns()
         assert (one.live, kinds(one)) == (True, ["sync"])
 
@@ -270,7 +271,7 @@ class TestFallingBehind:
 class TestManyCatchUpsAtOnce:
     def crowd(self, stage: StreamStage, subscriber: Recorder) -> list[Subscription]:
         groups = [GroupKey("chat", f"group {number}") for number in range(50)]
-        return [stage.hub.subscribe(subscriber, stage.wire, group) for group in groups]
+        return [stage.hub.subscribe(subscriber, stage.wire, Wish(group)) for group in groups]
 
     async def test_of_one_subscriber_run_a_few_at_a_time(self, stage: StreamStage) -> None:
         stage.store.holds.add("read")
@@ -297,7 +298,7 @@ class TestManyCatchUpsAtOnce:
         stage.store.holds.add("read")
         subscriber = Recorder()
         for one in self.crowd(stage, subscriber)[1:]:
-            stage.hub.unsubscribe(one)
+            one.end()
         await stage.store.release()
         await turns(50)
         assert len(subscriber.offers) == 1
@@ -329,7 +330,7 @@ class TestManyCatchUpsAtOnce:
         assert reads <= 3 + MOST_AT_ONCE
         subscriber.full_at = 1000
         for one in crowd:
-            stage.hub.resume(one)
+            one.resume()
         await turns(200)
         assert all(one.live for one in crowd)
 
@@ -371,7 +372,7 @@ class TestAStoreThatFails:
     async def test_is_asked_again_and_the_client_is_told(
         self, stage: StreamStage, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(hub_module, "RETRY_SECONDS", 0.0)
+        monkeypatch.setattr(recovery, "RETRY_SECONDS", 0.0)
         stage.store.faults["read"] = StoreUnavailable("The disk is gone.")
         one = stage.subscribe()
         await turns()
@@ -396,9 +397,8 @@ class TestResuming:
 
     async def resumed(self, stage: StreamStage, cursor: int) -> Subscription:
         stage.wire = V1Wire(stage.store.epoch)
-        subscription = Subscription(Recorder(), stage.wire, ROOM, None)
-        subscription.cursor = cursor
-        stage.hub.begin(subscription)
+        wish = Wish(ROOM, brought=Brought(Cursor(stage.store.epoch, cursor)))
+        subscription = stage.hub.subscribe(Recorder(), stage.wire, wish)
         await turns()
         return subscription
 

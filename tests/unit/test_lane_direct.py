@@ -14,6 +14,7 @@ from headwater.protocol.clients.wire import Advance
 from headwater.streams.fanout.lane import Lane
 from headwater.streams.fanout.pace import DELIVERIES, Pace
 from headwater.streams.fanout.subscription import Subscription
+from support.stream_feeds import again, catching_up
 
 GROUP = GroupKey("chat", "general")
 
@@ -51,8 +52,8 @@ class Stage:
 
     def join(self, subscriber: Direct, item: str | None = None, floor: int = 0) -> Subscription:
         """Let one in; with a floor it is a window."""
-        subscription = Subscription(subscriber, self.wire, GROUP, item)
-        subscription.floor, subscription.limit = floor, 10 if floor else None
+        subscription = catching_up(subscriber, self.wire, item, limit=10 if floor else None)
+        subscription.floor = floor
         self.lane.enter(subscription)
         return subscription
 
@@ -88,7 +89,7 @@ async def test_one_that_has_said_it_is_full_is_behind_at_the_next_flush_and_gets
     stage.join(quick)
     stage.send()
     slow.is_full = True
-    stage.lane.filled(subscription)
+    subscription.filled()
     assert subscription.live
     stage.send()
     assert not subscription.live
@@ -98,8 +99,8 @@ async def test_one_that_has_said_it_is_full_is_behind_at_the_next_flush_and_gets
 async def test_one_that_drained_before_anything_left_stays_live(stage: Stage) -> None:
     subscriber = Direct()
     subscription = stage.join(subscriber)
-    stage.lane.filled(subscription)
-    stage.lane.drained(subscription)
+    subscription.filled()
+    subscription.resume()
     stage.send()
     assert subscription.live
     assert len(subscriber.written) == 1
@@ -110,7 +111,7 @@ async def test_one_that_fills_up_while_it_is_written_to_has_that_flush_and_misse
 ) -> None:
     subscriber = Direct()
     subscription = stage.join(subscriber)
-    subscriber.then = lambda: stage.lane.filled(subscription)
+    subscriber.then = lambda: subscription.filled()
     stage.send()
     assert subscription.live
     stage.send()
@@ -144,7 +145,7 @@ async def test_one_that_fails_keeps_nothing_from_the_others(
 async def test_one_that_left_is_not_written_to(stage: Stage) -> None:
     subscriber = Direct()
     subscription = stage.join(subscriber)
-    stage.lane.filled(subscription)
+    subscription.filled()
     stage.lane.leave(subscription)
     stage.send()
     assert subscriber.written == []
@@ -169,7 +170,7 @@ class TestMoreThanATurnTakes:
         subscribers, subscriptions = self.crowd(stage)
         stage.send()
         subscribers[-1].is_full = True
-        stage.lane.filled(subscriptions[-1])
+        subscriptions[-1].filled()
         await asyncio.sleep(0)
         assert not subscriptions[-1].live
         assert [len(subscriber.written) for subscriber in subscribers[-3:]] == [1, 1, 0]
@@ -177,7 +178,8 @@ class TestMoreThanATurnTakes:
     async def test_one_that_left_and_came_back_has_it_from_its_catch_up(self, stage: Stage) -> None:
         subscribers, subscriptions = self.crowd(stage)
         stage.send()
-        stage.lane.leave(subscriptions[-1])
+        stage.lane.fall(subscriptions[-1], 0)
+        again(subscriptions[-1])
         stage.lane.enter(subscriptions[-1])
         await asyncio.sleep(0)
         assert [len(subscriber.written) for subscriber in subscribers[-2:]] == [1, 0]
@@ -227,9 +229,9 @@ class TestWindows:
     async def test_leave_with_their_siblings_once_they_share(self, stage: Stage) -> None:
         subscriber = Direct()
         window = stage.join(subscriber, floor=3)
-        sibling = Subscription(subscriber, stage.wire, GROUP, "old")
+        sibling = catching_up(subscriber, stage.wire, "old")
         window.siblings = sibling.siblings = [window, sibling]
-        stage.lane.shares(window)
+        window.has_sibling()
         stage.lane.enter(sibling)
         stage.change("old", created=1)
         stage.send("new", created=9)

@@ -8,9 +8,13 @@ import orjson
 import pytest
 
 from headwater.errors import AccessDenied
+from headwater.model import GroupKey
 from headwater.protocol.clients.session import SessionRules
-from headwater.protocol.clients.v1 import Cursor, More, SetState, Subscribe, Unsubscribe, V1Wire
+from headwater.protocol.clients.v1 import More, SetState, Subscribe, Unsubscribe, V1Wire
+from headwater.protocol.clients.wire import Brought, Cursor, Wish
 from support.stream_frames import messages
+
+ROOM = GroupKey("chat", "room")
 
 
 @pytest.fixture
@@ -37,13 +41,13 @@ def error(answer: Any) -> dict[str, Any]:
 def test_a_subscription_tells_all_that_was_asked(rules: SessionRules) -> None:
     asked = subscribe(rules, **{"from": {"epoch": "e", "v": 7}}, limit=5, floor=3, state={"n": 1})
 
-    assert asked == Subscribe(1, ("chat", "room"), None, Cursor("e", 7), 5, 3, {"n": 1})
+    assert asked == Subscribe(Wish(ROOM, None, 1, 5, Brought(Cursor("e", 7), 3)), {"n": 1})
 
 
 def test_members_of_null_count_as_left_out(rules: SessionRules) -> None:
     asked = subscribe(rules, id=None, limit=None, floor=None, state=None, **{"from": None})
 
-    assert asked == Subscribe(1, ("chat", "room"), None, None, None, 0, None)
+    assert asked == Subscribe(Wish(ROOM, None, 1), None)
 
 
 def test_members_that_are_not_known_are_ignored(rules: SessionRules) -> None:

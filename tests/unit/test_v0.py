@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from headwater.clock import Stamps
 from headwater.errors import AccessDenied, ProtocolFault
-from headwater.model import Change, GroupKey, Item, Tombstone
+from headwater.model import Change, GroupKey, Item, Signal, Tombstone
 from headwater.protocol.clients.v0 import V0Wire, parse_request
 from headwater.protocol.clients.wire import Advance, Stretch
 from headwater.streams.fanout.subscription import Subscription
 from support.stream_changes import ROOM, History
 from support.stream_clock import HandClock
+from support.stream_feeds import catching_up
 from support.stream_frames import Recorder, messages
 
 ODD_NAMES = ["a:b", "a/b", 'quo"te', "back\\slash", "üñï", "𝄞", " ", "\n", "__proto__", "a:item:b"]
@@ -68,10 +69,10 @@ class TestFrames:
         assert (message["id"], message["event"]) == ("a", {"type": "sync", "data": None})
 
     def test_of_an_event_carry_the_users_event_within(self) -> None:
-        message = one(wire().event(1, ROOM, None, b'{"type":"typing","data":[1]}'))
+        message = one(wire().signal(1, Signal(ROOM, None, b'{"type":"typing","data":[1]}')))
         assert "id" not in message
         assert message["event"] == {"type": "event", "event": {"type": "typing", "data": [1]}}
-        assert one(wire().event(1, ROOM, "a", b'{"type":"t","data":1}'))["id"] == "a"
+        assert one(wire().signal(1, Signal(ROOM, "a", b'{"type":"t","data":1}')))["id"] == "a"
 
     def test_of_a_refusal_are_events_of_type_error_with_the_code(self) -> None:
         message = one(wire().refusal(ROOM, None, AccessDenied("No.", stream="chat")))
@@ -90,14 +91,18 @@ class TestFrames:
     def test_take_a_higher_stamp_each(self) -> None:
         shared = wire()
         change = Advance(History().set("a"), 1, None)
-        frames = [shared.change(change), shared.sync_group(ROOM, []), shared.event(1, ROOM, None, b"{}")]
+        frames = [
+            shared.change(change),
+            shared.sync_group(ROOM, []),
+            shared.signal(1, Signal(ROOM, None, b"{}")),
+        ]
         stamps = [one(frame)["timestamp"] for frame in frames]
         assert stamps == sorted(set(stamps))
 
 
 class TestCatchUps:
     def subscription(self, item: str | None = None) -> Subscription:
-        return Subscription(Recorder(), wire(), ROOM, item)
+        return catching_up(Recorder(), wire(), item)
 
     def test_fold_all_stretches_into_one_sync_in_creation_order(self) -> None:
         encoder = wire().catch_up(self.subscription())

@@ -12,15 +12,11 @@ from itertools import count
 
 from headwater.clock import Clock, Stamps
 from headwater.config import Settings
-from headwater.model import GroupKey, Subscriber
-from headwater.protocol.clients.v1 import V1Wire, event_stream_framing
-from headwater.protocol.clients.wire import Wire
 from headwater.storage.base import Store
 from headwater.streams.catalog import Catalog
 from headwater.streams.commits import CommitQueue, Published
 from headwater.streams.expiry import Expiry
 from headwater.streams.fanout.hub import Hub
-from headwater.streams.fanout.subscription import Subscription
 
 _FEED_NUMBERS = count(1)
 """Feeds of all realms are numbered together: a socket has subscriptions in both."""
@@ -52,8 +48,6 @@ class Realm:
             max_unit_bytes=storage.max_unit_bytes,
         )
         self.expiry = Expiry(catalog, store, self.queue, clock)
-        self.sockets = V1Wire(store.epoch)
-        self.event_streams = V1Wire(store.epoch, event_stream_framing)
 
     def _publish(self, published: Sequence[Published]) -> None:
         self.hub.publish(published)
@@ -66,8 +60,7 @@ class Realm:
 
 
 class Realms:
-    """Both realms, for whoever subscribes: what to call is the same as a Hub's, and the stream's name
-    decides."""
+    """Both realms; the stream's name decides."""
 
     def __init__(self, catalog: Catalog, durable: Realm, fleeting: Realm) -> None:
         self._catalog = catalog
@@ -78,39 +71,9 @@ class Realms:
         """The realm that a stream is in."""
         return self.durable if self._catalog.is_durable(stream) else self.fleeting
 
-    def subscribe(
-        self, subscriber: Subscriber, wire: Wire, group: GroupKey, item: str | None = None
-    ) -> Subscription:
-        """See Hub.subscribe."""
-        return self.of(group.stream).hub.subscribe(subscriber, wire, group, item)
-
-    def begin(self, subscription: Subscription) -> int:
-        """See Hub.begin."""
-        return self.of(subscription.group.stream).hub.begin(subscription)
-
-    def unsubscribe(self, subscription: Subscription) -> None:
-        """See Hub.unsubscribe."""
-        self.of(subscription.group.stream).hub.unsubscribe(subscription)
-
-    def restart(self, subscription: Subscription) -> None:
-        """See Hub.restart."""
-        self.of(subscription.group.stream).hub.restart(subscription)
-
-    def resume(self, subscription: Subscription) -> None:
-        """See Hub.resume."""
-        self.of(subscription.group.stream).hub.resume(subscription)
-
-    def filled(self, subscription: Subscription) -> None:
-        """See Hub.filled."""
-        self.of(subscription.group.stream).hub.filled(subscription)
-
-    def shares(self, subscription: Subscription) -> None:
-        """See Hub.shares."""
-        self.of(subscription.group.stream).hub.shares(subscription)
-
-    def more(self, subscription: Subscription, limit: int) -> None:
-        """See Hub.more."""
-        self.of(subscription.group.stream).hub.more(subscription, limit)
+    def hub_of(self, stream: str) -> Hub:
+        """The hub by which a stream is followed."""
+        return self.of(stream).hub
 
     async def close(self) -> None:
         """Close both realms."""

@@ -21,8 +21,9 @@ import orjson
 from headwater.clock import Stamps
 from headwater.errors import HeadwaterError, ProtocolFault
 from headwater.jsonvalue import is_object
-from headwater.model import GroupKey, Item
-from headwater.protocol.clients.wire import Advance, CatchUpOf, Stretch, text_frame
+from headwater.model import GroupKey, Item, Signal
+from headwater.protocol.clients.rfc6455 import text_frame
+from headwater.protocol.clients.wire import Advance, CatchUpOf, Stretch
 
 
 class Request(NamedTuple):
@@ -83,13 +84,13 @@ class V0Wire:
         change = advance.change
         return self._item_frame(change.group, change.id, change.kind.encode(), change.data)
 
-    def event(self, feed: int, group: GroupKey, item: str | None, event: bytes) -> bytes:
+    def signal(self, feed: int, signal: Signal) -> bytes:
         """`event` with the user's `{"type", "data"}`."""
-        return self._frame(group, item, b'{"type":"event","event":%b}' % event)
+        return self._frame(signal.group, signal.item, b'{"type":"event","event":%b}' % signal.body)
 
     def error(self, of: CatchUpOf, error: HeadwaterError) -> bytes:
         """What went wrong with a subscription that lives on."""
-        return self.refusal(of.group, of.item, error)
+        return self.refusal(of.wish.group, of.wish.item, error)
 
     def refusal(self, group: GroupKey, item: str | None, error: HeadwaterError) -> bytes:
         """An `event` of type "error" with the code, which is how v0 tells of a refusal."""
@@ -102,7 +103,7 @@ class V0Wire:
 
     def catch_up(self, of: CatchUpOf) -> V0CatchUp:
         """A catch-up that ends in one `sync`."""
-        return V0CatchUp(self, of.group, of.item)
+        return V0CatchUp(self, of.wish.group, of.wish.item)
 
     def sync_group(self, group: GroupKey, items: Sequence[Item]) -> bytes:
         """`sync` with all items of a group, in creation order."""

@@ -14,9 +14,10 @@ import orjson
 
 from headwater.errors import HeadwaterError, NotSupportedYet, ProtocolFault
 from headwater.jsonvalue import is_object
-from headwater.model import GroupKey, Item
+from headwater.model import GroupKey, Item, Signal
 from headwater.protocol.clients.delta import MAX_DIFF_BYTES, operations_between
-from headwater.protocol.clients.wire import Advance, CatchUpOf, Stretch, text_frame
+from headwater.protocol.clients.rfc6455 import text_frame
+from headwater.protocol.clients.wire import Advance, Brought, CatchUpOf, Cursor, Stretch, Wish
 
 SUBPROTOCOL = "headwater.v1"
 TOKEN_PREFIX = "headwater.token."  # noqa: S105  (a name of the protocol, no secret)
@@ -25,23 +26,16 @@ _RESERVED = frozenset({"auth", "set", "update", "delete", "send", "cancel"})
 _NUMBER_LIMIT = 2**53
 
 
-class Cursor(NamedTuple):
-    """A state that a client says it holds: WIRE.md section 1."""
-
-    epoch: str
-    version: int
-
-
 class Subscribe(NamedTuple):
     """`sub`."""
 
-    sub: int
-    group: GroupKey
-    item: str | None
-    cursor: Cursor | None
-    limit: int | None
-    floor: int
+    wish: Wish
     state: dict[str, Any] | None
+
+    @property
+    def sub(self) -> int:
+        """The client's number for it."""
+        return self.wish.label
 
 
 class Unsubscribe(NamedTuple):
@@ -104,18 +98,21 @@ def _subscribe(message: dict[str, Any], max_id_bytes: int) -> Subscribe:
     group = _name(message, "group", max_id_bytes)
     item = None if message.get("id") is None else _name(message, "id", max_id_bytes)
     limit = None if message.get("limit") is None else _whole(message, "limit", least=1)
-    floor = 0 if message.get("floor") is None else _whole(message, "floor")
     state = None if message.get("state") is None else _object(message, "state")
-    return Subscribe(_sub(message), GroupKey(stream, group), item, _cursor(message), limit, floor, state)
+    return Subscribe(
+        Wish(GroupKey(stream, group), item, _sub(message), None if item else limit, _brought(message)), state
+    )
 
 
-def _cursor(message: dict[str, Any]) -> Cursor | None:
+def _brought(message: dict[str, Any]) -> Brought | None:
+    floor = 0 if message.get("floor") is None else _whole(message, "floor")
     if message.get("from") is None:
         return None
     cursor = _object(message, "from")
     if not isinstance(cursor.get("epoch"), str):
         raise ProtocolFault('"from.epoch" must be a text.', field="from.epoch")
-    return Cursor(cursor["epoch"], _whole(cursor, "v", of="from."))
+    held = Cursor(cursor["epoch"], _whole(cursor, "v", of="from."))
+    return Brought(held, floor if message.get("limit") is not None and message.get("id") is None else 0)
 
 
 def _sub(message: dict[str, Any]) -> int:
@@ -191,10 +188,10 @@ class V1Wire:
             )
         return self._framing(body, self._cursor(change.version))
 
-    def event(self, feed: int, group: GroupKey, item: str | None, event: bytes) -> bytes:
+    def signal(self, feed: int, signal: Signal) -> bytes:
         """`event`."""
-        named = b"" if item is None else b'"i":%b,' % orjson.dumps(item)
-        return self._framing(b'{"t":"event","f":%d,%b"e":%b}' % (feed, named, event), None)
+        named = b"" if signal.item is None else b'"i":%b,' % orjson.dumps(signal.item)
+        return self._framing(b'{"t":"event","f":%d,%b"e":%b}' % (feed, named, signal.body), None)
 
     def hello(self, ping_seconds: float) -> bytes:
         """`hello`."""
@@ -215,7 +212,7 @@ class V1Wire:
 
     def error(self, of: CatchUpOf, error: HeadwaterError) -> bytes:
         """`error` of a subscription that lives on."""
-        return self.fault(error, of.label)
+        return self.fault(error, of.wish.label)
 
     def catch_up(self, of: CatchUpOf) -> V1CatchUp:
         """A catch-up that sends its pages as they come."""
@@ -254,7 +251,7 @@ class V1Wire:
 
     def behind(self, of: CatchUpOf) -> bytes:
         """`behind`."""
-        return self._message({"t": "behind", "sub": of.label})
+        return self._message({"t": "behind", "sub": of.wish.label})
 
 
 def _entry(item: Item) -> bytes:
@@ -289,18 +286,18 @@ class V1CatchUp:
 
     def reset(self, reason: str) -> bytes:
         """The subscription starts over."""
-        return self._wire.reset(self._of.label, reason)
+        return self._wire.reset(self._of.wish.label, reason)
 
     def stretch(self, stretch: Stretch) -> bytes:
         """A page, at once."""
         self._version = stretch.through
-        return self._wire.page(self._of.label, stretch, self._of.floor)
+        return self._wire.page(self._of.wish.label, stretch, self._of.floor)
 
     def older(self, stretch: Stretch) -> bytes:
         """A page of older items; it moves no cursor."""
-        return self._wire.page(self._of.label, stretch, 0, older=True)
+        return self._wire.page(self._of.wish.label, stretch, 0, older=True)
 
     def complete(self) -> bytes:
         """The client's state is whole now."""
-        floor = self._of.floor if self._of.limit is not None else None
-        return self._wire.complete(self._of.label, self._version, floor)
+        floor = self._of.floor if self._of.wish.limit is not None else None
+        return self._wire.complete(self._of.wish.label, self._version, floor)

@@ -1,8 +1,8 @@
-"""WebSocket text frames, as bytes. Owns the server-side framing of RFC 6455 section 5.2 for outbound
-messages.
+"""What a feed needs of a wire version, and what it gives it. Owns the contract; a version is one codec that
+keeps it.
 
-Inbound framing, masking and the handshake belong to the `websockets` library. Outbound frames are built here
-because one frame is encoded once and shared by every subscriber of a room. No I/O, no protocol meaning.
+What a client wishes, what happened, and the stretches of a catch-up travel in these types, which are the same
+for every version. No I/O, no encoding.
 """
 
 from __future__ import annotations
@@ -11,21 +11,40 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from headwater.errors import HeadwaterError
-from headwater.model import Change, GroupKey, Item, Tombstone
-
-_TEXT_FINAL = 0x81  # FIN and opcode 1, RFC 6455 section 5.2
-_LENGTH_16 = 126
-_LENGTH_64 = 127
+from headwater.model import Change, GroupKey, Item, Signal, Tombstone
 
 
-def text_frame(payload: bytes) -> bytes:
-    """One unmasked, final text frame that carries `payload` (UTF-8)."""
-    size = len(payload)
-    if size < _LENGTH_16:
-        return bytes((_TEXT_FINAL, size)) + payload
-    if size < 1 << 16:
-        return bytes((_TEXT_FINAL, _LENGTH_16)) + size.to_bytes(2, "big") + payload
-    return bytes((_TEXT_FINAL, _LENGTH_64)) + size.to_bytes(8, "big") + payload
+class Cursor(NamedTuple):
+    """A state that a client says it holds: WIRE.md section 1."""
+
+    epoch: str
+    version: int
+
+
+class Brought(NamedTuple):
+    """What a client holds already of what it wishes.
+
+    `floor` is where its window begins (0: it holds everything), `more` the older items by which that window
+    is to be extended at once.
+    """
+
+    cursor: Cursor
+    floor: int = 0
+    more: int = 0
+
+
+class Wish(NamedTuple):
+    """What a client wants to follow: a group, or one item of it.
+
+    `label` is the client's own number for it, where the wire has such. `limit` is the size of its window,
+    None for everything. `brought` is None where it holds nothing.
+    """
+
+    group: GroupKey
+    item: str | None = None
+    label: int = 0
+    limit: int | None = None
+    brought: Brought | None = None
 
 
 class Stretch(NamedTuple):
@@ -55,14 +74,10 @@ class Advance(NamedTuple):
 class CatchUpOf(Protocol):
     """What a wire needs to know of a subscription that catches up.
 
-    `label` is the client's number for it. `limit` is the size of its window, None for all; `floor` the
-    creating version of the window's oldest item, 0 for all.
+    `floor` is the creating version of its window's oldest item, 0 for everything.
     """
 
-    group: GroupKey
-    item: str | None
-    label: int
-    limit: int | None
+    wish: Wish
     floor: int
 
 
@@ -99,8 +114,8 @@ class Wire(Protocol):
         """The frame of one committed change."""
         ...
 
-    def event(self, feed: int, group: GroupKey, item: str | None, event: bytes) -> bytes:
-        """The frame of one ephemeral event, given as the JSON text of `{"type", "data"}`."""
+    def signal(self, feed: int, signal: Signal) -> bytes:
+        """The frame of one ephemeral event."""
         ...
 
     def error(self, of: CatchUpOf, error: HeadwaterError) -> bytes:

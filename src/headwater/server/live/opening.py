@@ -17,14 +17,8 @@ from websockets.http11 import Request
 from websockets.typing import Subprotocol
 
 from headwater.config import ServerSettings, SocketSettings
-from headwater.protocol.clients.v1 import SUBPROTOCOL
+from headwater.server.live.sessions import spoken
 from headwater.server.live.websocket import Session, WebSocket
-
-AUTHORIZATION = Subprotocol("Authorization")
-"""The old clients' way to bring a token: they offer `Authorization` and then the token itself as
-subprotocols."""
-
-V1 = Subprotocol(SUBPROTOCOL)
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -64,9 +58,8 @@ class SocketOpening:
         return None
 
     def select(self, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-        """Protocol v1 where it is offered, else the old clients' `Authorization`, else none: a browser closes
-        the socket if none of its offers is taken."""
-        return next((known for known in (V1, AUTHORIZATION) if known in offered), None)
+        """The version of the protocol to speak; see sessions.py."""
+        return spoken(offered)
 
     def session(self, socket: WebSocket, request: Request) -> Session:
         """A session for a socket that has opened."""

@@ -1,23 +1,28 @@
 """What one client's messages do: joins and leaves of protocol v0, within limits, under the project's access
 rules.
 
-Owns a socket's subscriptions. Knows the hub and the v0 codec; the socket itself only as something to offer
+Owns a socket's subscriptions. Knows hubs and the v0 codec; the socket itself only as something to offer
 frames to.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from headwater.config import SocketSettings
 from headwater.errors import HeadwaterError, ProtocolFault, TooMany
 from headwater.model import GroupKey, Subscriber
 from headwater.protocol.clients.v0 import Request, V0Wire, parse_request
+from headwater.protocol.clients.wire import Wish
+from headwater.server.live.answers import Answers
 from headwater.server.live.gate import Admissions, Gate
 from headwater.server.live.speakers import Speakers
 from headwater.streams.fanout.hub import Hub
 from headwater.streams.fanout.subscription import Subscription
-from headwater.streams.realm import Realms
+
+HubOf = Callable[[str], Hub]
+"""The hub by which a stream is followed."""
 
 
 class Room(NamedTuple):
@@ -32,8 +37,9 @@ class V0Session:
 
     __slots__ = (
         "_admissions",
+        "_answers",
         "_entries",
-        "_hub",
+        "_hub_of",
         "_listeners",
         "_settings",
         "_socket",
@@ -45,14 +51,15 @@ class V0Session:
         self,
         socket: Subscriber,
         wire: V0Wire,
-        hub: Hub | Realms,
+        hub_of: HubOf,
         gate: Gate,
         settings: SocketSettings,
         auth: Any = None,
     ) -> None:
         self._socket = socket
         self._wire = wire
-        self._hub = hub
+        self._answers = Answers(socket)
+        self._hub_of = hub_of
         self._admissions = Admissions(gate, auth, settings.max_subscriptions)
         self._settings = settings
         self._entries: dict[Room, _Entry] = {}
@@ -76,24 +83,25 @@ class V0Session:
             self._tell(room.group, room.item, error)
 
     def filled(self) -> None:
-        """Let the hub know that nothing can be taken now."""
-        for entry in self._entries.values():
-            if entry.subscription is not None:
-                self._hub.filled(entry.subscription)
+        """Nothing can be taken now."""
+        for subscription in self._begun():
+            subscription.filled()
 
     def drained(self) -> None:
-        """Let everything that fell behind catch up."""
-        for entry in self._entries.values():
-            if entry.subscription is not None:
-                self._hub.resume(entry.subscription)
+        """Say what could not be said, then let everything that fell behind catch up."""
+        self._answers.drained()
+        for subscription in self._begun():
+            subscription.resume()
 
     def closed(self) -> None:
         """End all subscriptions."""
-        entries, self._entries = self._entries, {}
-        for entry in entries.values():
-            if entry.subscription is not None:
-                self._hub.unsubscribe(entry.subscription)
+        begun, self._entries = self._begun(), {}
+        for subscription in begun:
+            subscription.end()
         self._admissions.close()
+
+    def _begun(self) -> list[Subscription]:
+        return [entry.subscription for entry in self._entries.values() if entry.subscription is not None]
 
     def _join(self, room: Room, request: Request) -> None:
         entry = self._entries.get(room)
@@ -104,7 +112,7 @@ class V0Session:
             entry = self._entries[room] = _Entry()
         entry.ids.add(request.subscription)
         if entry.subscription is not None:
-            self._hub.restart(entry.subscription)  # A second listener of the page needs a sync of its own.
+            entry.subscription.restart()  # A second listener of the page needs a sync of its own.
         elif not entry.asked:
             entry.asked = True
             self._admissions.ask(room.group, room.item, lambda error: self._answered(room, entry, error))
@@ -125,7 +133,8 @@ class V0Session:
             self._drop(room, entry)
             self._tell(room.group, room.item, error)
             return
-        entry.subscription = self._hub.subscribe(self._socket, self._wire, room.group, room.item)
+        hub = self._hub_of(room.group.stream)
+        entry.subscription = hub.subscribe(self._socket, self._wire, Wish(room.group, room.item))
         self._speakers.add(entry.subscription)
 
     def _leave(self, room: Room, subscription_id: str) -> None:
@@ -139,7 +148,7 @@ class V0Session:
             return
         self._drop(room, entry)
         if entry.subscription is not None:
-            self._hub.unsubscribe(entry.subscription)
+            entry.subscription.end()
             self._speakers.remove(entry.subscription)
 
     def _drop(self, room: Room, entry: _Entry) -> None:
@@ -147,7 +156,7 @@ class V0Session:
         self._listeners -= len(entry.ids)
 
     def _tell(self, group: GroupKey, item: str | None, error: HeadwaterError) -> None:
-        self._socket.offer(self._wire.refusal(group, item, error))
+        self._answers.say(self._wire.refusal(group, item, error))
 
 
 class _Entry:

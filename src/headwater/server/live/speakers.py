@@ -1,7 +1,10 @@
 """Which of a socket's subscriptions speaks for which, so that each live frame is sent once. Pure, no I/O.
 
-Among the subscriptions of one feed on one socket, the first to the whole group (no window) speaks for the
-others: they stay silent while it is live.
+Of the subscriptions to one group on one socket:
+
+- the first to the whole group (no window) speaks for all others: they get its frames while it is live;
+- where none is to the whole group, each speaks for itself;
+- when the speaker ends, the next one to the whole group speaks, if there is one.
 """
 
 from __future__ import annotations
@@ -20,29 +23,35 @@ class Speakers:
 
     def add(self, subscription: Subscription) -> None:
         """Take in a new subscription."""
-        among = self._among.setdefault(subscription.group, [])
-        subscription.whole = next((one for one in among if _is_whole(one) and one.whole is None), None)
-        if _is_whole(subscription) and subscription.whole is None:
+        among = self._among.setdefault(subscription.wish.group, [])
+        subscription.speaker = next((one for one in among if _is_speaker(one)), None)
+        if _is_speaker(subscription):
             for one in among:
-                one.whole = subscription
+                one.speaker = subscription
         among.append(subscription)
         if subscription.wire.resumes:
             subscription.siblings = among
+            for one in among:
+                one.has_sibling()
 
     def remove(self, subscription: Subscription) -> None:
-        """Forget an ended subscription; if it spoke for others, the next one to the whole group does now."""
-        among = self._among.get(subscription.group, [])
+        """Forget an ended subscription."""
+        among = self._among.get(subscription.wish.group, [])
         if subscription not in among:
             return
         among.remove(subscription)
         if not among:
-            del self._among[subscription.group]
-        elif _is_whole(subscription) and subscription.whole is None:
+            del self._among[subscription.wish.group]
+        elif _is_speaker(subscription):
             heir = next((one for one in among if _is_whole(one)), None)
             for one in among:
-                one.whole = None if one is heir else heir
+                one.speaker = None if one is heir else heir
+
+
+def _is_speaker(subscription: Subscription) -> bool:
+    return _is_whole(subscription) and subscription.speaker is None
 
 
 def _is_whole(subscription: Subscription) -> bool:
     """Whether it is sent every change of its group: a window is not."""
-    return subscription.item is None and subscription.limit is None
+    return subscription.wish.item is None and subscription.wish.limit is None

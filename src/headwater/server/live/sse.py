@@ -1,8 +1,8 @@
 """A live stream over plain HTTP: the messages of protocol v1 as server-sent events, one subscription a
 response.
 
-Owns the way from `offer`, which must not wait, to an ASGI `send`, which does. Knows the hub; what may be
-subscribed to is decided before.
+Owns the way from `offer`, which must not wait, to an ASGI `send`, which does. What may be subscribed to is
+decided before.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import asyncio
 
 from starlette.types import Message, Receive, Send
 
+from headwater.protocol.clients.v1 import event_stream_framing
+from headwater.protocol.clients.wire import Brought, Wish
 from headwater.server.live.stream_target import Following, Target
-from headwater.streams.fanout.subscription import Subscription
+from headwater.server.live.v1_streams import V1Streams
 from headwater.streams.realm import Realms
 
 COMMENT = b": \n\n"
@@ -76,7 +78,7 @@ class EventStreams:
     """All open event streams of the server."""
 
     def __init__(self, realms: Realms, *, high_water_bytes: int) -> None:
-        self._realms = realms
+        self._streams = V1Streams(realms, event_stream_framing)
         self._high_water = high_water_bytes
         self._responses: set[Unsent] = set()
 
@@ -89,41 +91,40 @@ class EventStreams:
         """Answer with a live stream of a group (a window of it, if asked for) or an item, until the client or
         the server ends it."""
         unsent = Unsent(self._high_water)
-        wire = self._realms.of(target.group.stream).event_streams
-        subscription = Subscription(unsent, wire, target.group, target.item)
-        continued = _begin(subscription, following)
+        wire = self._streams.wire_of(target.group.stream)
+        wish, continued = _begin(target, following)
         self._responses.add(unsent)
         gone = asyncio.create_task(_until_gone(receive, unsent))
+        subscription = None
         try:
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-            feed = self._realms.begin(subscription)
-            unsent.offer(wire.subscribed(subscription.label, feed))
+            subscription = self._streams.subscribe(unsent, wish)
+            unsent.offer(wire.subscribed(wish.label, subscription.feed.number))
             if not continued:
-                unsent.offer(wire.reset(subscription.label, "lost"))
+                unsent.offer(wire.reset(wish.label, "lost"))
             while frames := await unsent.take():
                 await send({"type": "http.response.body", "body": frames, "more_body": True})
-                self._realms.resume(subscription)
+                subscription.resume()
         finally:
-            self._realms.unsubscribe(subscription)
+            if subscription is not None:
+                subscription.end()
             self._responses.discard(unsent)
             gone.cancel()
         await send({"type": "http.response.body", "body": b""})
 
 
-def _begin(subscription: Subscription, following: Following) -> bool:
-    """Set a subscription to where the client stands. False when what it holds cannot be continued: a window
-    that nobody knows the beginning of, as a browser brings that resumes by `Last-Event-ID` alone."""
+def _begin(target: Target, following: Following) -> tuple[Wish, bool]:
+    """The wish of a response, and whether what its client holds can be continued: a window that nobody knows
+    the beginning of, as a browser brings that resumes by `Last-Event-ID` alone, cannot."""
     cursor, limit, floor, more = following
-    if subscription.item is None:
-        subscription.limit = limit
+    wish = Wish(target.group, target.item, limit=None if target.item else limit)
     if cursor is None:
-        return True
-    if subscription.limit is not None:
-        if floor is None:
-            return False
-        subscription.floor, subscription.older = floor, more
-    subscription.epoch, subscription.cursor = cursor
-    return True
+        return wish, True
+    if wish.limit is None:
+        return wish._replace(brought=Brought(cursor)), True
+    if floor is None:
+        return wish, False
+    return wish._replace(brought=Brought(cursor, floor, more)), True
 
 
 async def _until_gone(receive: Receive, unsent: Unsent) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes
 from headwater.errors import InvalidInput, RouteUnknown
 from headwater.model import GroupKey
 from headwater.peer import Values
-from headwater.protocol.clients.v1 import Cursor
+from headwater.protocol.clients.wire import Cursor
 
 _VERSION_DIGITS = 16
 """Of the largest version that JSON can tell, 2**53; a longer one is none that this server gave."""

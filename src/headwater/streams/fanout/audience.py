@@ -52,7 +52,7 @@ class Audience:
             if subscriber.is_full:
                 self.full.add(subscription)
             return
-        room = self.room if _wants_all(subscription) else self.items.setdefault(subscription.item, {})
+        room = self.room if _wants_all(subscription) else self.items.setdefault(subscription.wish.item, {})
         room[subscription] = None
 
     def sort_again(self, subscription: Subscription) -> None:
@@ -68,12 +68,12 @@ class Audience:
             self.full.discard(subscription)
             self.size -= 1
             return
-        for room in (self.room, self.items.get(subscription.item, {})):
+        for room in (self.room, self.items.get(subscription.wish.item, {})):
             if subscription in room:
                 del room[subscription]
                 self.size -= 1
-        if not self.items.get(subscription.item, True):
-            del self.items[subscription.item]
+        if not self.items.get(subscription.wish.item, True):
+            del self.items[subscription.wish.item]
 
     def filled(self, subscription: Subscription) -> None:
         """A subscriber is full: what leaves next finds its subscription behind, unless it drains before."""
@@ -102,11 +102,11 @@ class Audience:
 
 
 def _speaks_for_itself(subscription: Subscription) -> bool:
-    return subscription.item is None and subscription.whole is None
+    return subscription.wish.item is None and subscription.speaker is None
 
 
 def _wants_all(subscription: Subscription) -> bool:
-    return _speaks_for_itself(subscription) and subscription.limit is None
+    return _speaks_for_itself(subscription) and subscription.wish.limit is None
 
 
 def _may_be_direct(subscription: Subscription) -> bool:

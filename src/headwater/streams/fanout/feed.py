@@ -8,7 +8,7 @@ behind to live on the loop, without an await. Knows lanes and the ring; no store
 from __future__ import annotations
 
 from asyncio import Future, get_running_loop
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 from headwater.model import Change, GroupKey, Item, Signal, Tombstone
@@ -16,7 +16,7 @@ from headwater.protocol.clients.wire import CatchUpEncoder, Stretch, Wire
 from headwater.streams.fanout.lane import Lane
 from headwater.streams.fanout.pace import Pace
 from headwater.streams.fanout.ring import Ring
-from headwater.streams.fanout.subscription import Subscription
+from headwater.streams.fanout.subscription import Recovers, Subscription
 
 Joined = Literal["live", "refused", "uncovered", "ahead"]
 
@@ -29,20 +29,33 @@ class Feed:
         "_flushed",
         "_known",
         "_lanes",
+        "_on_end",
         "_pace",
         "_ring",
         "_ring_bytes",
         "_urgent",
         "group",
         "number",
+        "recovery",
         "rollup",
         "subscriptions",
     )
 
     def __init__(
-        self, number: int, group: GroupKey, ring_bytes: int, pace: Pace, *, rollup: float = 0.0
+        self,
+        number: int,
+        group: GroupKey,
+        ring_bytes: int,
+        pace: Pace,
+        recovery: Recovers,
+        on_end: Callable[[Feed], None],
+        *,
+        rollup: float = 0.0,
     ) -> None:
         self._pace = pace
+        self.recovery = recovery
+        """What brings those back who are behind."""
+        self._on_end = on_end
         self.rollup = rollup
         """Seconds that lie at least between two flushes; 0 flushes at the end of each turn."""
         self._flushed = float("-inf")
@@ -68,30 +81,27 @@ class Feed:
         """Whether what changed after a cursor can be sent from memory."""
         return cursor > 0 and self._ring is not None and self._ring.covers(cursor)
 
-    def change(self, change: Change) -> list[Subscription]:
-        """Take the next change. Answers who fell behind because it does not follow the last one."""
-        lost: list[Subscription] = []
+    def change(self, change: Change) -> None:
+        """Take the next change. One that does not follow the last one sets everyone behind."""
         if self._ring is None:
             self._ring = Ring(self.number, self._ring_bytes, change.version - 1)
         if change.version <= self._ring.head:
-            return lost  # Sent already: a reader of the store was ahead of this notice.
+            return  # Sent already: a reader of the store was ahead of this notice.
         if change.version != self._ring.head + 1:
-            lost = self.lose()
+            self.begin_anew()
             self._ring = Ring(self.number, self._ring_bytes, change.version - 1)
         advance = self._ring.append(change)
         for lane in self._lanes.values():
             lane.change(advance)
-        return lost
 
-    def event(self, event: Signal) -> None:
+    def signal(self, signal: Signal) -> None:
         """Take an ephemeral event; it reaches whoever is live when it leaves."""
         self._urgent = True
         for lane in self._lanes.values():
-            if not lane.empty:
-                lane.event(event)
+            lane.signal(signal)
 
     def withheld(self, now: float) -> float:
-        """Seconds for which what gathered is still to be held back; an event lets everything go at once."""
+        """Seconds for which what gathered is still to be held back; a signal lets everything go at once."""
         return 0.0 if self._urgent or not self.rollup else max(0.0, self._flushed + self.rollup - now)
 
     def flush(self, now: float = 0.0) -> None:
@@ -109,47 +119,26 @@ class Feed:
             return done
         return lane.advanced()
 
-    def lose(self, known: int = 0) -> list[Subscription]:
-        """Set everyone behind at what they have been sent, and begin anew from the store, which is known to
-        have reached `known`. Answers them."""
-        lost: list[Subscription] = []
-        for lane in self._lanes.values():
-            lost += lane.lose()
+    def begin_anew(self, known: int = 0) -> None:
+        """Set everyone behind at what they have been sent, and begin from the store, which is known to have
+        reached `known`. What the feed lacks is gone, or no notice told of it: a group that was forgotten goes
+        on from the store's base, without a change."""
+        lanes = list(self._lanes.values())
         self._lanes.clear()
+        lost = [subscription for lane in lanes for subscription in lane.lose()]
         self._known = max(self._known, known, self.head or 0)
         self._ring = None
-        return lost
-
-    def filled(self, subscription: Subscription) -> None:
-        """A live subscription's subscriber is full."""
-        lane = self._lanes.get(subscription.wire)
-        if lane is not None:
-            lane.filled(subscription)
-
-    def drained(self, subscription: Subscription) -> None:
-        """A live subscription's subscriber has drained."""
-        lane = self._lanes.get(subscription.wire)
-        if lane is not None:
-            lane.drained(subscription)
-
-    def shares(self, subscription: Subscription) -> None:
-        """A live subscription shares its frames with siblings from now on."""
-        lane = self._lanes.get(subscription.wire)
-        if lane is not None:
-            lane.shares(subscription)
-
-    def set_behind(self, subscription: Subscription) -> None:
-        """Take a live subscription out of its lane, at what it has been sent."""
-        lane = self._lanes.get(subscription.wire)
-        if lane is not None:
-            lane.set_behind(subscription)
+        for subscription in lost:
+            subscription.resume()
 
     def remove(self, subscription: Subscription) -> None:
-        """Forget a subscription, live or behind."""
+        """Forget a subscription that has ended, live or behind."""
         self.subscriptions.discard(subscription)
-        lane = self._lanes.get(subscription.wire)
-        if lane is not None:
-            lane.leave(subscription)
+        self.recovery.forget(subscription)
+        if subscription.lane is not None:
+            subscription.lane.leave(subscription)
+        if not self.subscriptions:
+            self._on_end(self)
 
     def join(self, subscription: Subscription, encoder: CatchUpEncoder, read: Stretch) -> Joined:
         """Bring a subscription from a complete read of the store to live, without an await.
@@ -169,13 +158,13 @@ class Feed:
         if not self._ring.covers(read.through):
             return "uncovered"
         missed = self._ring.between(read.through, lane.sent)
-        since = _stretch_of((advance.change for advance in missed), subscription.item, lane.sent)
-        misled = [one for one in subscription.siblings if one.shown and not one.live]
+        since = _stretch_of((advance.change for advance in missed), subscription.wish.item, lane.sent)
+        misled = [one for one in subscription.siblings if one.believed_live and not one.live]
         told = b"".join([one.wire.behind(one) for one in misled if one is not subscription])
         if not subscription.subscriber.offer(told + encoder.stretch(since) + encoder.complete()):
             return "refused"
         for one in misled:
-            one.shown = False
+            one.believed_live = False
         lane.enter(subscription)
         return "live"
 

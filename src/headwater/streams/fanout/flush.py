@@ -51,19 +51,19 @@ class Flush:
         "_joined",
         "_left",
         "_next",
+        "_number",
         "_oldest",
         "_others",
         "_refuse",
-        "_turn",
         "remaining",
     )
 
     def __init__(
-        self, audience: Audience, frames: Sequence[Frame], turn: int, refuse: Callable[[Subscription], None]
+        self, audience: Audience, frames: Sequence[Frame], number: int, refuse: Callable[[Subscription], None]
     ) -> None:
-        """`turn` is its number in the lane; `refuse` is told of each subscription that takes nothing."""
+        """`number` is its own in the lane; `refuse` is told of each subscription that takes nothing."""
         self._audience = audience
-        self._turn = turn
+        self._number = number
         self._refuse = refuse
         self._frames = frames
         self._joined = _joined(frames)
@@ -134,15 +134,16 @@ class Flush:
 
     def _is_due(self, subscription: Subscription) -> bool:
         return (
-            subscription.live and subscription.since != self._turn and not self._is_spoken_for(subscription)
+            subscription.lane is not None
+            and subscription.entered_at != self._number
+            and not self._is_spoken_for(subscription)
         )
 
     def _is_spoken_for(self, subscription: Subscription) -> bool:
         """Whether its whole group's subscription brings these frames: not if that one came after they were
         fixed, for then they are in its catch-up, which is its own."""
-        return (
-            subscription.silent and subscription.whole is not None and subscription.whole.since != self._turn
-        )
+        speaker = subscription.speaker
+        return speaker is not None and speaker.lane is not None and speaker.entered_at != self._number
 
 
 def _joined(frames: Iterable[Frame]) -> bytes:
@@ -202,7 +203,7 @@ def _joined_above(frames: Iterable[Frame], floor: int) -> bytes:
 def _wanted(subscription: Subscription, frames: Iterable[Frame]) -> bytes:
     """What any of a subscription's live siblings wants, in order and once: what one is sent moves the others
     on, so they must not miss what came before."""
-    live = [one for one in subscription.siblings if one.live]
+    live = [one for one in subscription.siblings if one.lane is not None]
     return b"".join(
         [frame.bytes for frame in frames if any(one.wants(frame.item, frame.created) for one in live)]
     )

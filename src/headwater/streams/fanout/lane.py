@@ -25,14 +25,14 @@ class Lane:
     sent."""
 
     __slots__ = (
-        "_audience",
         "_feed",
         "_flush",
+        "_flushes",
         "_pace",
         "_pending",
         "_started",
-        "_turn",
         "_waiting",
+        "audience",
         "head",
         "merges",
         "sent",
@@ -47,20 +47,22 @@ class Lane:
         self.wire = wire
         self.sent = head
         self.head = head
-        self._audience = Audience()
+        self.audience = Audience()
+        """Who is live here."""
         self._pending: list[Advance | Signal] = []
         """Encoded when they leave, not when they come: a wire's stamps must rise in the order of sending."""
         self._flush: Flush | None = None
         """The one under way."""
         self._started = 0
         """Where `sent` stood before it."""
-        self._turn = 0
+        self._flushes = 0
+        """How many there were: the number of the last one."""
         self._waiting: list[asyncio.Future[None]] = []
 
     @property
     def empty(self) -> bool:
         """Whether nobody is live here."""
-        return not self._audience.size
+        return not self.audience.size
 
     def change(self, advance: Advance) -> None:
         """Take the next change of the group into the frames of this turn."""
@@ -69,6 +71,11 @@ class Lane:
             self._pending.append(advance)
         else:
             self._reach(self.head)
+
+    def signal(self, signal: Signal) -> None:
+        """Take an ephemeral event into the frames of this turn, behind the changes made before it."""
+        if not self.empty:
+            self._pending.append(signal)
 
     def advanced(self) -> asyncio.Future[None]:
         """Resolves when `sent` has risen, or everyone was lost."""
@@ -86,36 +93,39 @@ class Lane:
             if not future.done():
                 future.set_result(None)
 
-    def event(self, event: Signal) -> None:
-        """Take an ephemeral event into the frames of this turn, behind the changes made before it."""
-        if not self.empty:
-            self._pending.append(event)
+    # --- who is live ----------------------------------------------------------------------------------------
 
     def enter(self, subscription: Subscription) -> None:
         """Make a subscription live. It must have been sent everything up to `sent`."""
-        subscription.live = subscription.shown = True
-        subscription.since = self._turn
-        self._audience.enter(subscription)
-
-    def filled(self, subscription: Subscription) -> None:
-        """A live subscription's subscriber is full: what leaves next finds it behind, unless it drains
-        before."""
-        self._audience.filled(subscription)
-
-    def drained(self, subscription: Subscription) -> None:
-        """A live subscription's subscriber has drained before anything left."""
-        self._audience.drained(subscription)
-
-    def shares(self, subscription: Subscription) -> None:
-        """A live subscription shares its frames with siblings from now on."""
-        self._audience.sort_again(subscription)
+        subscription.enter(self, self._flushes)
+        self.audience.enter(subscription)
 
     def leave(self, subscription: Subscription) -> None:
-        """Take a subscription out, if it is here."""
-        subscription.live = False
-        self._audience.leave(subscription)
+        """Take a subscription out that ends or falls behind."""
+        subscription.lane = None
+        self.audience.leave(subscription)
         if self._flush is not None:
             self._flush.leave(subscription)
+
+    def fall(self, subscription: Subscription, cursor: int) -> None:
+        """Set a subscription behind: it needs what follows `cursor`."""
+        self.leave(subscription)
+        subscription.fall_behind(cursor)
+
+    def set_behind(self, subscription: Subscription) -> None:
+        """Set a subscription behind at what it has been sent.
+
+        Frames of its siblings are not for it from now on, so the client is told; where it cannot be, the
+        siblings fall behind too.
+        """
+        cursor = self._cursor
+        self.fall(subscription, cursor)
+        if not subscription.shares:
+            return
+        if subscription.subscriber.offer(self.wire.behind(subscription)):
+            subscription.believed_live = False
+        else:
+            self._fall_together(subscription, cursor)
 
     def lose(self) -> list[Subscription]:
         """Send what gathered, then set everyone behind and forget them. Answers them.
@@ -126,11 +136,30 @@ class Lane:
         self.flush()
         cursor = self._cursor
         self._flush = None
-        everyone = self._audience.everyone()
+        everyone = self.audience.everyone()
         for subscription in everyone:
-            self._fall(subscription, cursor)
+            self.fall(subscription, cursor)
         self._wake()
         return everyone
+
+    @property
+    def _cursor(self) -> int:
+        """Up to where everyone live has been sent for certain."""
+        return self.sent if self._flush is None else self._started
+
+    def _refuse(self, subscription: Subscription) -> None:
+        if subscription.lane is not None:  # It may have stood for its siblings alone.
+            self.fall(subscription, self._started)
+        self._fall_together(subscription, self._started)
+
+    def _fall_together(self, subscription: Subscription, cursor: int) -> None:
+        """Set its siblings behind too. The client takes a frame for all of them that it believes live, so
+        none may be sent one as long as it does not know that another has missed something."""
+        for one in subscription.siblings:
+            if one.lane is not None:
+                self.fall(one, cursor)
+
+    # --- what leaves ----------------------------------------------------------------------------------------
 
     def flush(self) -> None:
         """Send what gathered to everyone live. While a flush is under way it goes out after that one."""
@@ -145,8 +174,8 @@ class Lane:
         self._started = self.sent
         self._reach(self.head)
         if frames:
-            self._turn += 1
-            self._flush = Flush(self._audience, frames, self._turn, self._refuse)
+            self._flushes += 1
+            self._flush = Flush(self.audience, frames, self._flushes, self._refuse)
             self._go_on(self._flush)
 
     def _go_on(self, flush: Flush) -> None:
@@ -161,44 +190,9 @@ class Lane:
             self._flush = None
             self.flush()
 
-    @property
-    def _cursor(self) -> int:
-        """Up to where everyone live has been sent for certain."""
-        return self.sent if self._flush is None else self._started
-
-    def set_behind(self, subscription: Subscription) -> None:
-        """Take a live subscription out and let it need what follows what it has been sent.
-
-        Frames of its siblings are not for it from now on, so the client is told; where it cannot be, the
-        siblings fall behind too.
-        """
-        cursor = self._cursor
-        self._fall(subscription, cursor)
-        if not subscription.shares:
-            return
-        if subscription.subscriber.offer(self.wire.behind(subscription)):
-            subscription.shown = False
-        else:
-            self._fall_together(subscription, cursor)
-
     def _encode(self, one: Advance | Signal) -> Frame:
-        """What travels of a change or an event, and whom it concerns."""
+        """What travels of a change or a signal, and whom it concerns."""
         if isinstance(one, Signal):
-            return Frame(one.item, NEWEST, self.wire.event(self._feed, one.group, one.item, one.body))
+            return Frame(one.item, NEWEST, self.wire.signal(self._feed, one))
         created = NEWEST if one.change.kind == "delete" else one.change.created
         return Frame(one.change.id, created, self.wire.change(one))
-
-    def _refuse(self, subscription: Subscription) -> None:
-        self._fall(subscription, self._started)
-        self._fall_together(subscription, self._started)
-
-    def _fall_together(self, subscription: Subscription, cursor: int) -> None:
-        """Set its siblings behind too. The client takes a frame for all of them that it believes live, so
-        none may be sent one as long as it does not know that another has missed something."""
-        for one in subscription.siblings:
-            if one.live:
-                self._fall(one, cursor)
-
-    def _fall(self, subscription: Subscription, cursor: int) -> None:
-        self.leave(subscription)
-        subscription.fall_behind(cursor)

@@ -14,8 +14,8 @@ MOST_AT_ONCE = 8
 """Enough that a page with a handful of subscriptions never waits."""
 
 
-class Turns:
-    """Who is catching up and who waits, by subscriber. Subscribers that do neither leave no trace."""
+class Slots:
+    """Who is catching up and who waits for it, by subscriber. Subscribers that do neither leave no trace."""
 
     def __init__(self, most: int = MOST_AT_ONCE) -> None:
         self._most = most

@@ -1,0 +1,59 @@
+"""Which version of the wire protocol a socket speaks. Owns the table of subprotocols and of the sessions that
+speak them: a new version is one line in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from websockets.http11 import Request
+from websockets.typing import Subprotocol
+
+from headwater.clock import Stamps
+from headwater.config import SocketSettings
+from headwater.protocol.clients.v0 import V0Wire
+from headwater.protocol.clients.v1 import SUBPROTOCOL
+from headwater.server.live.gate import Gate
+from headwater.server.live.session_v0 import V0Session
+from headwater.server.live.session_v1 import V1Session
+from headwater.server.live.v1_streams import V1Streams
+from headwater.server.live.websocket import Session, WebSocket
+from headwater.streams.presence import Presence
+from headwater.streams.realm import Realms
+
+AUTHORIZATION = Subprotocol("Authorization")
+"""The old clients' way to bring a token: they offer `Authorization` and then the token itself as
+subprotocols."""
+
+
+class Sessions:
+    """Makes the session of each socket."""
+
+    def __init__(
+        self, realms: Realms, presence: Presence, gate: Gate, settings: SocketSettings, stamps: Stamps
+    ) -> None:
+        self.realms = realms
+        self.presence = presence
+        self.gate = gate
+        self.settings = settings
+        self.v0 = V0Wire(stamps)
+        self.v1 = V1Streams(realms)
+
+    def open(self, socket: WebSocket, request: Request) -> Session:
+        """The session of a socket that has just opened. Who offers no version that is known speaks the
+        oldest, as old clients without a token do."""
+        offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
+        version = spoken([Subprotocol(one.strip()) for one in offered])
+        return VERSIONS[version or AUTHORIZATION](self, socket)
+
+
+VERSIONS: Mapping[Subprotocol, Callable[[Sessions, WebSocket], Session]] = {
+    Subprotocol(SUBPROTOCOL): lambda of, socket: V1Session(socket, of.v1, of.presence, of.gate, of.settings),
+    AUTHORIZATION: lambda of, socket: V0Session(socket, of.v0, of.realms.hub_of, of.gate, of.settings),
+}
+"""The best first."""
+
+
+def spoken(offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """The version to speak of those that a client offers, or None: a browser closes the socket if none of its
+    offers is taken."""
+    return next((known for known in VERSIONS if known in offered), None)

@@ -19,11 +19,13 @@ interface Swc {
 }
 
 interface Question {
+  readonly number: number
   readonly source: string
   readonly options: object
 }
 
-type Answer = { readonly made: Made } | { readonly error: string }
+/** Tells which question it answers: one may come after nobody waits for it any more. */
+type Answer = { readonly number: number } & ({ readonly made: Made } | { readonly error: string })
 
 interface ThreadParts {
   readonly port: MessagePort
@@ -41,19 +43,33 @@ export class Transformer {
   #port: MessagePort | undefined
   #answered = new Int32Array(new SharedArrayBuffer(4))
   #rest: NodeJS.Timeout | undefined
+  #asked = 0
 
-  /** Transform a source now. Throws an `Error` whose message is the transformer's. */
-  run(source: string, options: object): Made {
+  /**
+   * Transform a source now, within `patience` milliseconds. Throws an `Error` whose message is the transformer's.
+   */
+  run(source: string, options: object, patience = PATIENCE): Made {
     const port = this.#port ?? this.#start()
     clearTimeout(this.#rest)
     this.#rest = setTimeout(() => this.release(), IDLE_AFTER).unref()
-    const before = Atomics.load(this.#answered, 0)
-    port.postMessage({ source, options } satisfies Question)
-    const waited = Atomics.wait(this.#answered, 0, before, PATIENCE)
-    const answer = receiveMessageOnPort(port)?.message as Answer | undefined
-    if (waited === 'timed-out' || answer === undefined) throw new Error('The transformer does not answer.')
+    const number = ++this.#asked
+    port.postMessage({ number, source, options } satisfies Question)
+    const answer = this.#wait(port, number, performance.now() + patience)
+    if (answer === undefined) throw new Error('The transformer does not answer.')
     if ('error' in answer) throw new Error(answer.error)
     return answer.made
+  }
+
+  /** The answer to that question; undefined when its time is up. Late answers to others are dropped. */
+  #wait(port: MessagePort, number: number, until: number): Answer | undefined {
+    for (;;) {
+      // Looked at first: whatever is answered from now on changes it.
+      const answered = Atomics.load(this.#answered, 0)
+      const answer = receiveMessageOnPort(port)?.message as Answer | undefined
+      if (answer?.number === number) return answer
+      if (answer !== undefined) continue
+      if (Atomics.wait(this.#answered, 0, answered, until - performance.now()) === 'timed-out') return undefined
+    }
   }
 
   /** Let the thread go; the next source starts another. */
@@ -81,15 +97,15 @@ export function answer(): void {
   const { port, answered } = workerData as ThreadParts
   const flag = new Int32Array(answered)
   const swc = createRequire(import.meta.url)('./swc/wasm.js') as Swc
-  port.on('message', ({ source, options }: Question) => {
-    port.postMessage(answerTo(swc, source, options))
+  port.on('message', ({ number, source, options }: Question) => {
+    port.postMessage({ number, ...answerTo(swc, source, options) } satisfies Answer)
     Atomics.add(flag, 0, 1)
     Atomics.notify(flag, 0)
   })
   parentPort?.unref()
 }
 
-function answerTo(swc: Swc, source: string, options: object): Answer {
+function answerTo(swc: Swc, source: string, options: object): { made: Made } | { error: string } {
   try {
     const { code, map } = swc.transformSync(source, options)
     return { made: map === undefined ? { code } : { code, map } }

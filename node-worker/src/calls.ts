@@ -7,7 +7,7 @@ import type { Channel } from './channel.ts'
 import { HeadwaterError, type ErrorMembers } from './errors.ts'
 import type { Header } from './frames.ts'
 import { NOBODY, type Invocation } from './invocation.ts'
-import { LANES, type Post } from './posts.ts'
+import { contentOf, LANES, type Post } from './posts.ts'
 import { fromJson } from './values.ts'
 
 /** What a call tells the server beside its service and method. */
@@ -159,7 +159,7 @@ export class Calls {
 function valueOf(post: Post): unknown {
   const section = post.header['value_section']
   if (section === undefined) return post.header['value'] ?? null
-  return fromJson(post.sections[section as number] as string)
+  return fromJson(contentOf(post.sections[section as number] ?? '').toString())
 }
 
 /** Frames that are kept of the way to a call: each costs time, on every call. */

@@ -1,9 +1,17 @@
 /** What the reader thread and the threads of user code tell each other. Owns the shapes, nothing else. */
 
+import { isUtf8 } from 'node:buffer'
+
 import type { Header } from './frames.ts'
 
-/** A section: text where it is UTF-8, else bytes. */
-export type Section = string | Uint8Array
+/** A section on its way: a short one as text where it is UTF-8, any other as bytes. */
+export type Section = string | Uint8Array<ArrayBufferLike>
+
+/**
+ * Most bytes of a section that the reader makes text of. More would keep it from what comes behind, a wish to take
+ * the invocation back among it: what is slow to decode would be taken back before it can begin, again and again.
+ */
+const LONGEST_TEXT = 64 * 1024
 
 /**
  * A message of the server on its way to a thread: where an invocation's state is (-1 for any other message), the
@@ -16,6 +24,25 @@ export interface Post {
   readonly header: Header
   readonly sections: readonly Section[]
   readonly slot: number
+}
+
+/** Bytes are copied: else the whole chunk that they came in would go with them. */
+export function packSection(section: Buffer): Section {
+  return section.length <= LONGEST_TEXT && isUtf8(section) ? section.toString('utf8') : new Uint8Array(section)
+}
+
+/** What a post may take with it instead of copying it once more; it is gone from this thread then. */
+export function buffersOf([, , ...sections]: Packed): ArrayBuffer[] {
+  return sections.flatMap((section) =>
+    typeof section !== 'string' && section.buffer instanceof ArrayBuffer ? [section.buffer] : [],
+  )
+}
+
+/** A section as text where it is UTF-8, else its bytes. */
+export function contentOf(section: Section): string | Buffer {
+  if (typeof section === 'string') return section
+  const bytes = Buffer.from(section.buffer, section.byteOffset, section.byteLength)
+  return isUtf8(bytes) ? bytes.toString('utf8') : bytes
 }
 
 export function unpack([slot, header, ...sections]: Packed): Post {

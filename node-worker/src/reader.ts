@@ -3,14 +3,13 @@
  * process's death at end of file. It runs no user code and never waits for a thread that does.
  */
 
-import { isUtf8 } from 'node:buffer'
 import { Socket } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
 
 import { Channel, die } from './channel.ts'
 import { Decoder, ProtocolFault, type Frame, type Header } from './frames.ts'
 import { Lanes } from './lanes.ts'
-import { LANES, type Packed, type ReaderParts, type Section, type ToLoop } from './posts.ts'
+import { buffersOf, LANES, packSection, type Packed, type ReaderParts, type ToLoop } from './posts.ts'
 import { Shared } from './shared.ts'
 import { Slots, type Owner } from './slots.ts'
 import { Watchdog } from './watchdog.ts'
@@ -55,6 +54,11 @@ function tellMain(message: ToLoop): void {
   parentPort?.postMessage(message)
 }
 
+/** The same without a copy of what is large: this thread keeps nothing of it. */
+function giveMain(post: Packed): void {
+  parentPort?.postMessage(post satisfies ToLoop, buffersOf(post))
+}
+
 // --- messages ---
 
 const TAKERS: Record<string, (frame: Frame) => void> = {
@@ -70,7 +74,7 @@ const TAKERS: Record<string, (frame: Frame) => void> = {
   invoke: takeInvocation,
   result(frame) {
     const lane = (frame.header['id'] as number) % LANES
-    if (lane === 0) tellMain(pack(frame))
+    if (lane === 0) giveMain(pack(frame))
     else lanes.tell(lane, pack(frame))
   },
   withdraw(frame) {
@@ -93,7 +97,7 @@ function takeInvocation(frame: Frame): void {
     lanes.give(pack(frame, slot))
   } else {
     watchdog.wake()
-    tellMain(pack(frame, slot))
+    giveMain(pack(frame, slot))
   }
 }
 
@@ -126,11 +130,6 @@ function drain(): void {
 
 function pack(frame: Frame, slot = -1): Packed {
   return [slot, frame.text, ...frame.sections.map(packSection)]
-}
-
-/** Bytes are copied: else the whole chunk that they came in would go with them. */
-function packSection(section: Buffer): Section {
-  return isUtf8(section) ? section.toString('utf8') : new Uint8Array(section)
 }
 
 /** Sources are kept for every lane to come: all threads look at the same bytes. */

@@ -1,6 +1,6 @@
 /** An `invoke` of kind `api` -> `req`, the first argument of handlers. Owns its shape. */
 
-import type { Post } from './posts.ts'
+import { contentOf, type Post } from './posts.ts'
 import { fromJson } from './values.ts'
 
 interface RequestMembers {
@@ -14,7 +14,7 @@ interface RequestMembers {
 /** The request as one plain, mutable object. */
 export function requestOf(post: Post): Record<string, unknown> {
   const request = (post.header['request'] ?? {}) as RequestMembers
-  const raw = rawOf(post)
+  const raw = contentOf(post.sections[0] ?? '')
   return {
     body: bodyOf(request, raw),
     pathParams: request.pathParams ?? {},
@@ -22,12 +22,6 @@ export function requestOf(post: Post): Record<string, unknown> {
     headers: request.headers ?? {},
     rawBody: raw,
   }
-}
-
-/** Text where the bytes are UTF-8, else the bytes. */
-function rawOf(post: Post): string | Buffer {
-  const section = post.sections[0] ?? ''
-  return typeof section === 'string' ? section : Buffer.from(section.buffer, section.byteOffset, section.byteLength)
 }
 
 function bodyOf(request: RequestMembers, raw: string | Buffer): unknown {

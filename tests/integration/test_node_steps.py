@@ -12,7 +12,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from support.node_site import NodeSite, node_site, step
-from support.node_worker import node_worker
+from support.node_worker import LINES, marks, node_of, node_worker
 
 
 @pytest.fixture(autouse=True)
@@ -86,9 +86,10 @@ async def test_a_header_may_have_several_values(tmp_path: Path, headers: str, co
         assert answer.headers["x-n"] == "5"
 
 
-async def test_a_body_and_an_item_of_many_megabytes_pass(tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", [pytest.param(line, marks=marks(line)) for line in LINES])
+async def test_a_body_and_an_item_of_many_megabytes_pass(tmp_path: Path, line: int) -> None:
     body = "const item = await ctx.streams.notes.set('g', '1', req.body); return { status: 200, body: item }"
-    async with node_site(tmp_path, {"steps/a.step.ts": step("/a", body)}) as site:
+    async with node_site(tmp_path, {"steps/a.step.ts": step("/a", body)}, node=node_of(line)) as site:
         text = "é" * 10_000_000
         assert (await site.post("/a", {"text": text})).json() == {"id": "1", "text": text}
 

@@ -11,6 +11,7 @@ import httpx
 
 from headwater.app import Running, running
 from headwater.config import ServerSettings, Settings, StorageSettings
+from headwater.steps.workers.node import LOOK
 from support.steps_project import write
 
 
@@ -41,11 +42,13 @@ STREAM = "export const config = { name: 'notes', schema: { type: 'object' } }\n"
 
 
 @asynccontextmanager
-async def node_site(root: Path, files: dict[str, str], *, dev: bool = True) -> AsyncIterator[NodeSite]:
+async def node_site(
+    root: Path, files: dict[str, str], *, dev: bool = True, node: str | Path = LOOK
+) -> AsyncIterator[NodeSite]:
     write(root, {"steps/notes.stream.ts": STREAM, **files})
     settings = Settings(
         project=root, dev=dev, server=ServerSettings(port=0), storage=StorageSettings(url="memory:")
     )
-    settings = replace(settings, workers=replace(settings.workers, drain_timeout=2.0))
+    settings = replace(settings, workers=replace(settings.workers, drain_timeout=2.0, node=str(node)))
     async with running(settings) as server, httpx.AsyncClient(base_url=server.url, timeout=100) as client:
         yield NodeSite(root, server, client)

@@ -36,6 +36,7 @@ function main(): void {
   const loop = new Loop(parts, 0)
   loop.channel.send({
     t: 'hello', protocol: PROTOCOL, language: LANGUAGE, language_version: process.versions.node, pid: process.pid,
+    lanes: true,
   })
   // Ctrl-C goes to the whole group of a terminal; the server decides what it means.
   process.on('SIGINT', () => undefined)

@@ -143,11 +143,17 @@ class WorkerSettings:
 
     size: int = _setting(0, "Warm Python workers; 0 means one per core, at least 2.")
     max_size: int = _setting(0, "Most workers, when some are blocked; 0 means 4 more than `size`.")
+    max_blocking: int = _setting(
+        32,
+        "Most processes for Python steps that block, one for each that runs; fewer where memory is short. "
+        "What blocks and finds none waits.",
+        least=1,
+    )
     stall_after: float = _setting(
         0.01, "Seconds without a sign of life after which a worker gets no new work.", least=MOMENT
     )
     block_after: float = _setting(
-        0.1, "Seconds a handler may block its loop before its step gets threads of its own.", least=MOMENT
+        0.1, "Seconds a handler may block its loop before its step is kept from all others.", least=MOMENT
     )
     max_waiting: int = _setting(
         10_000, "Requests that may wait for a worker; above it the answer is 503.", least=1

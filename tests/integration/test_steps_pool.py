@@ -118,18 +118,6 @@ async def test_four_different_first_time_blockers_hold_others_only_until_a_worke
             assert site.streams.texts(str(n)) == list(range(20))
 
 
-async def test_a_step_seen_blocking_runs_in_threads_from_then_on(tmp_path: Path) -> None:
-    async with serving(tmp_path, BLOCKERS, size=1, max_size=1) as site:
-        await site.post("/block", {"group": "first"})
-        assert site.pool.blocking == {"steps/block_step.py"}
-
-        blockers = [asyncio.create_task(site.post("/block", {"group": str(n)})) for n in range(4)]
-        await site.streams.until(lambda: all(site.streams.texts(str(n)) for n in range(4)))
-        await site.post("/quick", {})
-        assert not any(blocker.done() for blocker in blockers)
-        await asyncio.gather(*blockers)
-
-
 async def test_what_has_not_started_on_a_stalled_worker_moves_to_another(tmp_path: Path) -> None:
     stopped = {**QUICK, **CHAT, "steps/wait_step.py": BLOCKERS["steps/wait_step.py"]}
     async with serving(tmp_path, stopped, size=1, max_size=2) as site:

@@ -99,8 +99,7 @@ def test_result_with_a_timeout_gives_up_waiting_but_not_the_call(tmp_path: Path)
         assert body_of(worker.wait_for("result", number)) == ["TIMED_OUT", {"id": "1"}]
 
 
-@pytest.mark.parametrize("thread", [False, True])
-def test_async_and_plain_middleware_and_handlers_mix_in_every_order(tmp_path: Path, thread: bool) -> None:
+def test_async_and_plain_middleware_and_handlers_mix_in_every_order(tmp_path: Path) -> None:
     top = """
         async def a(req, ctx, next):
             req.setdefault("trail", []).append("a")
@@ -123,7 +122,7 @@ def test_async_and_plain_middleware_and_handlers_mix_in_every_order(tmp_path: Pa
     with working(tmp_path, files) as worker:
         for order in orders:
             for kind in "AP":
-                found = body_of(worker.run_step(order + kind, thread=thread))
+                found = body_of(worker.run_step(order + kind))
                 assert found == [*order, *(f"after {name}" for name in reversed(order))]
 
 
@@ -292,11 +291,8 @@ def test_a_refused_call_that_the_handler_does_not_catch_fails_it_without_telling
     assert "refuse: is not allowed" in error["traceback"]
 
 
-@pytest.mark.parametrize("thread", [False, True])
 @pytest.mark.parametrize("how", ["{}", "asyncio.create_task({})", "asyncio.ensure_future({})"])
-def test_a_refused_call_that_nobody_awaits_is_one_log_line_with_its_place(
-    tmp_path: Path, how: str, thread: bool
-) -> None:
+def test_a_refused_call_that_nobody_awaits_is_one_log_line_with_its_place(tmp_path: Path, how: str) -> None:
     body = f"""
         call = ctx.streams.chat.set("g", "1", {{"refuse": True}})
         begun = [{how.format("call")}]
@@ -307,7 +303,7 @@ def test_a_refused_call_that_nobody_awaits_is_one_log_line_with_its_place(
         return {{"status": 204}}
     """
     with working(tmp_path, {"steps/x_step.py": step("X", body, top="import asyncio, gc")}) as worker:
-        assert worker.run_step("X", thread=thread).header["status"] == 204
+        assert worker.run_step("X").header["status"] == 204
         worker.send(protocol.ping(1))
         worker.wait_for("pong")
         lines = [line.header for line in worker.of_type("log")]
@@ -485,8 +481,7 @@ def test_whatever_a_handler_raises_fails_it_alone(tmp_path: Path, raised: str, p
         assert worker.run_step("Y").header["ok"]
 
 
-@pytest.mark.parametrize("thread", [False, True])
-def test_a_task_that_exits_does_not_stop_the_loop(tmp_path: Path, thread: bool) -> None:
+def test_a_task_that_exits_does_not_stop_the_loop(tmp_path: Path) -> None:
     body = """
         async def bad():
             raise SystemExit(1)
@@ -496,7 +491,7 @@ def test_a_task_that_exits_does_not_stop_the_loop(tmp_path: Path, thread: bool) 
     """
     with working(tmp_path, {"steps/x_step.py": step("X", body, top="import asyncio")}) as worker:
         for _ in range(3):
-            assert worker.run_step("X", thread=thread).header["ok"]
+            assert worker.run_step("X").header["ok"]
 
 
 def test_a_traceback_shows_the_users_frames_alone_with_causes(tmp_path: Path) -> None:
@@ -845,7 +840,7 @@ def test_blocking_in_a_child_task_is_blamed_on_its_invocation(tmp_path: Path) ->
         ]
 
 
-def test_code_that_computes_is_blocking_too_and_lets_others_through(tmp_path: Path) -> None:
+def test_async_code_that_computes_is_blocking_and_plain_code_lets_others_through(tmp_path: Path) -> None:
     files = {
         "steps/x_step.py": step(
             "X",
@@ -853,12 +848,18 @@ def test_code_that_computes_is_blocking_too_and_lets_others_through(tmp_path: Pa
             top="import time",
         ),
         "steps/y_step.py": step("Y", "return {'status': 204}"),
+        "steps/z_step.py": step(
+            "Z",
+            "end = time.monotonic() + 2\nwhile time.monotonic() < end: pass",
+            top="import time",
+            plain=True,
+        ),
     }
     with working(tmp_path, files) as worker:
         blocking = worker.call_step("X")
         worker.wait_for("blocked", blocking)
         worker.wait_for("result", blocking)
-        blocking = worker.call_step("X", thread=True)
+        blocking = worker.call_step("Z")
         worker.wait_for("started", blocking)
         for _ in range(5):
             worker.run_step("Y")

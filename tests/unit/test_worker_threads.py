@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from collections.abc import Callable
 
 import pytest
 
@@ -14,21 +12,7 @@ PATIENCE = 10.0
 
 
 def pool(limit: int = 2) -> Threads:
-    return Threads(asyncio.new_event_loop, limit)
-
-
-def run(threads: Threads, work: Callable[[], object]) -> object:
-    """Run work in the pool and wait for what it gives."""
-    done = threading.Event()
-    found: list[object] = []
-
-    def job() -> None:
-        found.append(work())
-        done.set()
-
-    threads.submit(job)
-    assert done.wait(PATIENCE)
-    return found[0]
+    return Threads(limit)
 
 
 def test_jobs_above_the_limit_wait_their_turn_in_order() -> None:
@@ -66,40 +50,6 @@ def test_work_that_running_work_waits_for_runs_above_the_limit_and_before_the_wa
     assert done.wait(PATIENCE)
     assert order.index("inner") < order.index("outer")
     assert order.index("inner") < order.index("waiting")
-
-
-def test_a_thread_keeps_one_loop_of_its_own() -> None:
-    threads = pool(limit=1)
-    assert run(threads, threads.loop) is run(threads, threads.loop)
-
-
-def test_tasks_left_on_a_threads_loop_go_on_and_free_its_place() -> None:
-    threads = pool(limit=1)
-    gate, finished = threading.Event(), threading.Event()
-    tasks: list[asyncio.Task[None]] = []
-
-    async def left_behind() -> None:
-        await asyncio.to_thread(gate.wait, PATIENCE)
-        finished.set()
-
-    async def work() -> None:
-        tasks.append(asyncio.create_task(left_behind()))
-
-    waiting = threading.Event()
-
-    def wait_and_work() -> None:
-        waiting.wait(PATIENCE)
-        threads.run(work())
-
-    threads.submit(wait_and_work)
-    meanwhile = threading.Event()
-    threads.submit(meanwhile.set)
-    waiting.set()
-    assert meanwhile.wait(PATIENCE)
-    assert run(threads, lambda: "runs meanwhile") == "runs meanwhile"
-    assert not finished.is_set()
-    gate.set()
-    assert finished.wait(PATIENCE)
 
 
 @pytest.mark.parametrize("limit", [1, 3])

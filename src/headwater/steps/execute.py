@@ -19,6 +19,7 @@ from headwater.errors import (
     HeadwaterError,
     InvalidInput,
     NotSupportedYet,
+    Overloaded,
     SchemaMismatch,
     StoreCorrupt,
     StoreFull,
@@ -32,7 +33,7 @@ from headwater.model import Origin
 from headwater.protocol.workers.messages import Message, Task
 from headwater.schema import Schema
 from headwater.steps.project.triggers.kind import UNCHECKED, Check, Failure, RunKind, Runnable
-from headwater.steps.workers.invocation import Calls, Invocation
+from headwater.steps.workers.invocation import Allowance, Calls, Invocation
 from headwater.steps.workers.pool import Pool
 
 log = logging.getLogger("headwater.steps")
@@ -78,6 +79,7 @@ class Executor:
         self._settings = settings
         self._calls = calls
         self._checks: dict[tuple[str, str], _Checks] = {}
+        self._allowances: dict[str, Allowance] = {}
 
     async def run(
         self, kind: RunKind[Subject, Given, Answer], subject: Subject, given: Given, trace: str = ""
@@ -121,12 +123,25 @@ class Executor:
 
         origin = Origin(subject.name, trace)
         invocation = Invocation(
-            subject.file, origin, self._calls(), frame, flows=subject.flows, waits=kind.waits
+            subject.file,
+            origin,
+            self._calls(),
+            frame,
+            flows=subject.flows,
+            allowance=self._allowance_of(kind.name, waits=kind.waits),
         )
         answer = _read(kind, await self._ended(invocation, kind.seconds(self._settings, subject)))
         if checks.answers and self._settings.dev:
             _check_answer(checks, subject, answer, trace)
         return answer
+
+    def _allowance_of(self, name: str, *, waits: bool) -> Allowance:
+        """How many of a kind may wait for a worker; what waits of another kind is not counted."""
+        known = self._allowances.get(name)
+        if known is None:
+            most = self._settings.workers.max_waiting if waits else 0
+            known = self._allowances[name] = Allowance(most, _overloaded)
+        return known
 
     async def _ended(self, invocation: Invocation, seconds: float) -> Message:
         try:
@@ -233,3 +248,13 @@ def _log_failure(
     fields = {"file": subject.file, **told}
     extra = {"step": subject.name, "trace": trace, "traceback": failure.traceback, "fields": fields}
     log.error("%s", message, extra=extra)
+
+
+def _overloaded(most: int) -> Overloaded:
+    if most == 0:
+        return Overloaded("No worker is free for it now.", hint="It is tried again later.")
+    return Overloaded(
+        f"{most} requests wait for a worker already.",
+        hint="Every worker is busy or blocked; raise workers.max_size, or make the steps faster.",
+        limit=most,
+    )

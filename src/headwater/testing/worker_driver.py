@@ -127,6 +127,11 @@ class WorkerDriver:
         self.seen: list[Message] = []
         self.manifest: Message = protocol.manifest(0, [], [], [])
 
+    @property
+    def has_lanes(self) -> bool:
+        """Whether the worker said that it runs invocations marked `thread` beside its loop."""
+        return bool(self.seen) and self.seen[0].header.get("lanes") is True
+
     def __enter__(self) -> Self:
         return self
 

@@ -63,13 +63,10 @@ def run_plain(chain: Sequence[Link], arguments: tuple[Any, ...], at: int = 0) ->
 
 
 class AsyncChain:
-    """One run of a chain on the running loop. `held`: the run already holds a thread, that of its loop."""
+    """One run of a chain on the running loop."""
 
-    def __init__(
-        self, threads: Threads, chain: Sequence[Link], arguments: tuple[Any, ...], *, held: bool
-    ) -> None:
+    def __init__(self, threads: Threads, chain: Sequence[Link], arguments: tuple[Any, ...]) -> None:
         self._threads = threads
-        self._held = held
         self._chain = chain
         self._arguments = arguments
         self._loop = asyncio.get_running_loop()
@@ -107,7 +104,7 @@ class AsyncChain:
                 settle = functools.partial(_fail, done, error)
             self._loop.call_soon_threadsafe(settle)
 
-        inner = self._held or not all(link.is_async for link in self._chain[:at])
+        inner = not all(link.is_async for link in self._chain[:at])
         self._threads.submit(job, inner=inner)
         try:
             return await done

@@ -39,7 +39,6 @@ class Invocation:
         "more_failures",
         "step",
         "stop",
-        "thread",
         "trace",
     )
 
@@ -52,7 +51,6 @@ class Invocation:
         self.step: str = header["step"]
         self.trace: str = header["trace"]
         self.flows: list[Any] = header["flows"]
-        self.thread: bool = header["thread"]
         self.blocked = False
         self.cancelled = False
         self.stop: Callable[[], None] | None = None

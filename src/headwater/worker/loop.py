@@ -36,8 +36,8 @@ def _make_task(
     return task
 
 
-def new_loop() -> asyncio.AbstractEventLoop:
-    """A loop for user code: uvloop's where it is there, else asyncio's."""
+def new_user_loop() -> asyncio.AbstractEventLoop:
+    """The loop of all async user code of this process: uvloop's where it is there, else asyncio's."""
     try:
         import uvloop
     except ImportError:
@@ -45,12 +45,6 @@ def new_loop() -> asyncio.AbstractEventLoop:
     else:
         loop = uvloop.new_event_loop()
     loop.set_task_factory(_make_task)
-    return loop
-
-
-def new_user_loop() -> asyncio.AbstractEventLoop:
-    """The loop that all async handlers share."""
-    loop = new_loop()
     loop.set_default_executor(ThreadPoolExecutor(EXECUTOR_THREADS, thread_name_prefix="asyncio"))
     return loop
 

@@ -22,7 +22,7 @@ from headwater.worker.channel import Channel
 from headwater.worker.faults import describe, traceback_text
 from headwater.worker.invocation import Invocation
 from headwater.worker.loglines import call_failed, log_line, send_log
-from headwater.worker.loop import UserTask, Watchdog, new_loop, new_user_loop
+from headwater.worker.loop import UserTask, Watchdog, new_user_loop
 from headwater.worker.project.declaring import LANGUAGE, declare
 from headwater.worker.project.files import Sources
 from headwater.worker.project.importing import Importer
@@ -80,9 +80,8 @@ class Process:
         self._loop = calls.user_loop = new_user_loop()
         self._watchdog = Watchdog(self._loop, block_after, self._say_blocked, channel.holds_main_thread)
         self._loads: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        threads = Threads(self._new_loop)
         outlets = Outlets(channel.send, channel.reply)
-        self._runner = Runner(outlets, self._loop, threads, self._watchdog, self._stop)
+        self._runner = Runner(outlets, self._loop, Threads(), self._watchdog, self._stop)
         self._ending = False
 
     def run(self) -> None:
@@ -133,11 +132,6 @@ class Process:
         self._channel.send(
             protocol.manifest(header["generation"], declared.steps, declared.streams, declared.problems)
         )
-
-    def _new_loop(self) -> asyncio.AbstractEventLoop:
-        loop = new_loop()
-        loop.set_exception_handler(self._say_unhandled)
-        return loop
 
     def _say_blocked(self, invocation: Invocation, seconds: float) -> None:
         self._channel.send(protocol.blocked(invocation.id, invocation.step, seconds))

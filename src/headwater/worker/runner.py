@@ -75,9 +75,7 @@ class Runner:
         invocation = Invocation(message)
         self._waiting[invocation.id] = invocation
         chain = self._chain(invocation)
-        if invocation.thread:
-            self._threads.submit(functools.partial(self._run_in_thread, invocation))
-        elif chain and is_plain(chain):
+        if chain and is_plain(chain):
             self._threads.submit(functools.partial(self._run_plain, invocation, chain))
         else:
             self._loop.call_soon_threadsafe(self._begin, invocation)
@@ -137,34 +135,25 @@ class Runner:
     async def _run_on_loop(self, invocation: Invocation) -> None:
         self._watchdog.enter()
         try:
-            await self._run(invocation, held=False)
+            await self._run(invocation)
         finally:
             self._watchdog.leave()
 
-    def _run_in_thread(self, invocation: Invocation) -> None:
-        variables = Variables()
-        variables.run(current.set, invocation)
-        chain = self._chain(invocation)
-        if chain and is_plain(chain):
-            self._run_plain(invocation, chain)
-        else:
-            variables.run(self._threads.run, self._run(invocation, held=True))
-
-    async def _run(self, invocation: Invocation, *, held: bool) -> None:
+    async def _run(self, invocation: Invocation) -> None:
         if not self._start(invocation):
             return
         _let_stop(invocation)
-        message = await self._outcome(invocation, held=held)
+        message = await self._outcome(invocation)
         invocation.stop = None
         await invocation.end_on_loop()
         self._end(invocation, message)
 
-    async def _outcome(self, invocation: Invocation, *, held: bool) -> Message:
+    async def _outcome(self, invocation: Invocation) -> Message:
         chain = self._chain(invocation)
         if not chain:
             return _refused(invocation)
         try:
-            run = AsyncChain(self._threads, chain, self._arguments(invocation), held=held)
+            run = AsyncChain(self._threads, chain, self._arguments(invocation))
             returned = await run.run()
         except BaseException as error:
             return _failed(invocation, error)
@@ -229,10 +218,7 @@ def _let_stop(invocation: Invocation) -> None:
         return
 
     def stop() -> None:
-        try:
-            loop.call_soon_threadsafe(task.cancel)
-        except RuntimeError:
-            pass  # that thread's loop is closed: it has ended meanwhile
+        loop.call_soon_threadsafe(task.cancel)
 
     invocation.stop = stop
     if invocation.cancelled:

@@ -1,13 +1,13 @@
-"""How many workers a pool has: the start of each, growth while some are stalled, replacement of the dead.
+"""The processes of one kind that a pool has: the start of each, replacement of the dead, the end.
 
-Owns the processes' number and nothing of what runs on them (`pool.py` does).
+Owns the processes and nothing of what runs on them (`pool.py` does). How many there should be says
+`sizes.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -19,15 +19,11 @@ from headwater.protocol.workers.messages import Message
 from headwater.steps.workers.intake import Intake
 from headwater.steps.workers.invocation import Calls
 from headwater.steps.workers.process import Launch
+from headwater.steps.workers.sizes import SHRINK_AFTER, Size, Sizing
 from headwater.steps.workers.worker import Listener, Worker
 
 log = logging.getLogger("headwater.steps")
 
-GROW_AFTER = 5.0
-"""How long a worker must be stalled before another is started for it, in units of `stall_after`; when at most
-one answers, another is started at once."""
-SHRINK_AFTER = 30.0
-"""Seconds after which workers beyond the usual number are let go."""
 QUICK_DEATH = 5.0
 """A worker that lives for fewer seconds than this counts as failing; the next start may have to wait."""
 MOST_BACKOFF = 10.0
@@ -45,30 +41,6 @@ class Parts:
     clock: Clock
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
-    """How many workers: `warm` take work, one more is in reserve where `most` allows."""
-
-    warm: int
-    most: int
-
-    @classmethod
-    def of(cls, settings: WorkerSettings) -> Size:
-        """The sizes that the settings mean."""
-        warm = settings.size or max(os.cpu_count() or 1, 2)
-        return cls(warm, max(settings.max_size or warm + 4, warm))
-
-    @property
-    def usual(self) -> int:
-        """How many there are when nothing is stalled."""
-        return min(self.warm + 1, self.most)
-
-    @property
-    def reserve(self) -> bool:
-        """Whether one is kept back."""
-        return self.usual > self.warm
-
-
 class Owner(Listener, Protocol):
     """What a crew tells its pool, beside what its workers tell it."""
 
@@ -80,17 +52,19 @@ class Owner(Listener, Protocol):
         """A worker's process is gone; what was on it is still listed there."""
         ...
 
-    def deserted(self, fault: HeadwaterError) -> None:
-        """There is no worker, and none could be started just now; it is tried again."""
+    def deserted(self, crew: Crew, fault: HeadwaterError) -> None:
+        """The crew has no worker, and none could be started just now; it is tried again."""
         ...
 
 
 class Crew:
-    """The workers of one pool. `start` brings the first, `open` the others."""
+    """Workers of one kind, kept in the list `workers`. `start` brings the first, `open` the others."""
 
-    def __init__(self, owner: Owner, parts: Parts, load: Message) -> None:
-        self.size = Size.of(parts.settings)
-        self.workers: list[Worker] = []
+    def __init__(
+        self, owner: Owner, parts: Parts, load: Message, sizing: Sizing, workers: list[Worker]
+    ) -> None:
+        self.workers = workers
+        self._sizing = sizing
         self._owner = owner
         self._parts = parts
         self._load = load
@@ -104,6 +78,16 @@ class Crew:
         self._closed = False
         self._deserted = asyncio.Event()
         self._deserted.set()
+
+    @property
+    def size(self) -> Size:
+        """How many there usually are, and the most."""
+        return self._sizing.size
+
+    @property
+    def has_room(self) -> bool:
+        """Whether there may be more of them than there are."""
+        return self._sizing.room(self.ready()) > 0
 
     @property
     def growing(self) -> bool:
@@ -120,9 +104,16 @@ class Crew:
         self._join(worker)
         return self._manifest
 
-    def open(self, streams: Sequence[str]) -> None:
-        """Tell the workers the names of all streams and start the others."""
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What the first worker has declared."""
+        return self._manifest
+
+    def open(self, streams: Sequence[str], manifest: dict[str, Any] | None = None) -> None:
+        """Tell the workers the names of all streams and start the others. `manifest` is what to compare
+        theirs with, where the first worker is none of this crew."""
         self._streams = tuple(streams)
+        self._manifest = manifest or self._manifest
         for worker in self.workers:
             worker.announce(self._streams)
         self.fill()
@@ -152,30 +143,26 @@ class Crew:
         await self.ended()
 
     def fill(self) -> None:
-        """Start what is missing: one more for each worker stalled for a while, up to the most."""
+        """Start what is missing; let go what is idle and too much, after a while."""
         if self._closed:
             return
-        for _ in range(self._wanted() - len(self.workers) - self._starting):
+        ready = self.ready()
+        wanted = self._sizing.wanted(ready, self._parts.clock.monotonic())
+        missing = wanted - len(ready) - self._starting
+        for _ in range(min(missing, self._sizing.starts - self._starting)):
             self._starting += 1
             self._spawn(self._add())
-        if len(self.workers) + self._starting > self.size.usual and self._shrinking is None:
-            self._shrinking = asyncio.get_running_loop().call_later(SHRINK_AFTER, self._shrink)
+        self._shrink_later()
 
-    def _wanted(self) -> int:
-        alive = sum(not worker.stalled for worker in self.workers)
-        patience = GROW_AFTER * self._parts.settings.stall_after if alive > 1 else 0.0
-        since = self._parts.clock.monotonic() - patience
-        stalled = sum(one.stalled and (one.pulse.stalled_since or 0.0) <= since for one in self.workers)
-        return min(self.size.usual + stalled, self.size.most)
+    def _shrink_later(self) -> None:
+        if self._shrinking is None and not self._closed and len(self.workers) > self.size.usual:
+            self._shrinking = asyncio.get_running_loop().call_later(SHRINK_AFTER, self._shrink)
 
     def _shrink(self) -> None:
-        """Let the youngest idle workers go."""
         self._shrinking = None
-        for worker in reversed(self.ready()[self.size.usual :]):
-            if not worker.running:
-                worker.drain()
-        if len(self.ready()) > self.size.usual:
-            self._shrinking = asyncio.get_running_loop().call_later(SHRINK_AFTER, self._shrink)
+        for worker in self._sizing.spare(self.ready(), self._parts.clock.monotonic()):
+            worker.drain()
+        self._shrink_later()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -194,7 +181,7 @@ class Crew:
             self._failures += 1
             log.error("%s", fault.message, extra={"fields": fault.details})
             if not self.workers:
-                self._owner.deserted(fault)
+                self._owner.deserted(self, fault)
         finally:
             self._starting -= 1
         self.fill()

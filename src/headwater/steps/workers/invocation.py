@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from headwater.errors import HeadwaterError
 from headwater.model import Origin
 from headwater.protocol.workers.messages import Message, Task
 
@@ -21,6 +22,24 @@ class Calls(Protocol):
         ...
 
 
+class Allowance:
+    """How many invocations of one kind may wait for a worker, and what one too many is told.
+
+    `most` is their number, `refuse` makes the error from it. A kind without one may wait without bound.
+    """
+
+    __slots__ = ("_refuse", "most", "waiting")
+
+    def __init__(self, most: int, refuse: Callable[[int], HeadwaterError]) -> None:
+        self.most = most
+        self.waiting = 0
+        self._refuse = refuse
+
+    def refusal(self) -> HeadwaterError | None:
+        """What one more is told; None while one more may wait."""
+        return self._refuse(self.most) if self.waiting >= self.most else None
+
+
 class Holder(Protocol):
     """Whoever holds an invocation until it ends: a pool."""
 
@@ -34,18 +53,18 @@ class Invocation:
 
     `frame` makes the message that starts it. `done` gets the worker's `result` message, or an error when the
     worker is lost. `started` tells that user code has begun; before that it can move to another worker, and
-    `withdrawn` tells that it has, away from a stalled one. `holding` tells that it was seen to hold the
-    loop, which has not turned since. `waits`: it may wait among the requests of HTTP for a free worker.
+    `withdrawals` counts how often it has, away from a stalled one. `allowance` bounds how many of its kind
+    wait.
     """
 
     __slots__ = (
+        "allowance",
         "calls",
         "cancelled_at",
         "done",
         "flows",
         "frame",
         "holder",
-        "holding",
         "id",
         "losses",
         "started",
@@ -53,9 +72,7 @@ class Invocation:
         "target",
         "thread",
         "trace",
-        "waits",
-        "withdrawing",
-        "withdrawn",
+        "withdrawals",
     )
 
     def __init__(
@@ -66,28 +83,26 @@ class Invocation:
         frame: Callable[[Task], Message],
         *,
         flows: tuple[str, ...] = (),
-        waits: bool = True,
+        allowance: Allowance | None = None,
     ) -> None:
         self.target = target
         self.step = origin.step
         self.trace = origin.trace
         self.flows = flows
-        self.waits = waits
         self.calls = calls
         self.frame = frame
         self.done: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self.holder: Holder | None = None
         self.id = 0
         self.losses = 0
-        self.withdrawn = False
+        self.withdrawals = 0
+        self.allowance = allowance
         self.reset()
 
     def reset(self) -> None:
         """As it was before it was given to a worker."""
         self.started = False
         self.thread = False
-        self.withdrawing = False
-        self.holding = False
         self.cancelled_at: float | None = None
 
     @property

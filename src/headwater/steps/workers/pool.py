@@ -1,7 +1,11 @@
 """The pool of one generation: which worker gets which invocation, and what happens when a loop is blocked.
 
-Owns dispatch, the queue of what no worker can take yet, and the tick that doubts workers; the tick runs only
-while something else does. How many workers there are is `crew.py`'s; sockets and processes are not seen here.
+Owns dispatch, what waits, and the tick that doubts workers; the tick runs only while something else does. How
+many workers there are is `crew.py`'s and `sizes.py`'s; sockets and processes are not seen here.
+
+There are two crews. The main one takes everything until it is seen to block; what blocks then goes to the
+workers apart, each of which runs one invocation at a time, so that it holds up nobody. A language whose
+workers have lanes needs no workers apart: what blocks runs beside the loop of a main one.
 """
 
 from __future__ import annotations
@@ -9,23 +13,27 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 from headwater.errors import HeadwaterError, Overloaded, WorkerLost
 from headwater.protocol.workers.messages import Message
+from headwater.steps.workers.blocking import Verdicts
 from headwater.steps.workers.crew import Crew, Parts
 from headwater.steps.workers.dispatch import choose
 from headwater.steps.workers.invocation import Invocation
 from headwater.steps.workers.pulse import PING_EVERY
+from headwater.steps.workers.sizes import Apart, Usual, held
+from headwater.steps.workers.waiting import Reason, Waiting
 from headwater.steps.workers.worker import Worker
 
 log = logging.getLogger("headwater.steps")
 
 MOST_LOSSES = 2
 """Workers that an invocation may lose before it started, before it is given up."""
+
+BATCH = 200
+"""Most invocations that are taken out of the lines in one turn of the loop; more follow in the next."""
 
 
 class Pool:
@@ -35,10 +43,14 @@ class Pool:
         self._settings = parts.settings
         self._intake = parts.intake
         self._clock = parts.clock
-        self._crew = Crew(self, parts, load)
-        self._waiting: deque[Invocation] = deque()
-        self._blocking: set[str] = set()
-        self._proven: set[str] = set()
+        main, apart = list[Worker](), list[Worker]()
+        self._verdicts = Verdicts(parts.settings, parts.clock, main, apart)
+        self._usual = Usual(parts.settings, apart)
+        self._crew = Crew(self, parts, load, self._usual, main)
+        self._apart = Crew(self, parts, load, Apart(parts.settings, main, self._needed_apart), apart)
+        self._waiting = Waiting()
+        self._flushing = False
+        self._crowded = False
         self._numbers = itertools.count(1)
         self._ticking: asyncio.TimerHandle | None = None
         self._tick_due = 0.0
@@ -54,11 +66,15 @@ class Pool:
         :raises TimedOut: it did not load in time.
         :raises TooLarge: the sources fit no frame.
         """
-        return await self._crew.start()
+        manifest = await self._crew.start()
+        self._verdicts.has_lanes = all(worker.has_lanes for worker in self._crew.workers)
+        self._usual.replaces_held = not self._verdicts.has_lanes
+        return manifest
 
     def open(self, streams: Sequence[str]) -> None:
         """Invocations may come: tell the workers the names of all streams, bring the pool to size."""
         self._crew.open(streams)
+        self._apart.open(streams, self._crew.manifest)
 
     async def drain(self, timeout: float, forward: Callable[[Invocation], None] | None = None) -> None:
         """Take nothing more, let what runs end within `timeout` seconds, then end it.
@@ -66,13 +82,15 @@ class Pool:
         What has not started goes to `forward`; without one it fails.
         """
         self._close(forward)
-        self._crew.close()
+        for crew in (self._crew, self._apart):
+            crew.close()
         for worker in self._crew.workers:
             if worker.stalled:
                 worker.withdraw_unstarted()
         try:
             async with asyncio.timeout(timeout):
                 await self._crew.ended()
+                await self._apart.ended()
         except TimeoutError:
             pass
         finally:
@@ -81,25 +99,30 @@ class Pool:
     async def kill(self, reason: str = "") -> None:
         """End all workers now; what runs on them fails."""
         self._close(None)
-        await self._crew.kill(reason)
+        await asyncio.gather(self._crew.kill(reason), self._apart.kill(reason))
         if self._ticking is not None:
             self._ticking.cancel()
 
     def _close(self, forward: Callable[[Invocation], None] | None) -> None:
         self._forward = forward or self._forward
         self._closed = True
-        while self._waiting:
-            self._forward(self._waiting.popleft())
+        for invocation in self._waiting.take_all():
+            self._forward(invocation)
 
     @property
     def workers(self) -> Sequence[Worker]:
-        """The loaded workers, for people and tests."""
+        """The loaded workers that take everything, for people and tests."""
         return tuple(self._crew.workers)
 
     @property
+    def apart(self) -> Sequence[Worker]:
+        """The loaded workers of steps that block."""
+        return tuple(self._apart.workers)
+
+    @property
     def blocking(self) -> frozenset[str]:
-        """The files whose steps were seen to hold their loop, and run in threads since."""
-        return frozenset(self._blocking)
+        """The files whose steps were seen to hold their loop, and are kept from the others since."""
+        return frozenset(self._verdicts.blocking)
 
     # --- invocations ---
 
@@ -124,128 +147,178 @@ class Pool:
             self._forward(invocation)
             return
         invocation.holder, invocation.id = self, next(self._numbers)
-        if self._place(invocation):
+        if invocation not in self._waiting and self._place(invocation):
             return
-        if not invocation.waits:
-            invocation.fail(Overloaded("No worker is free for it now.", hint="It is tried again later."))
+        refusal = invocation.allowance.refusal() if invocation.allowance is not None else None
+        if refusal is not None:
+            invocation.fail(refusal)
             return
-        limit = self._settings.max_waiting
-        if len(self._waiting) >= limit:
-            invocation.fail(_overloaded(limit))
-            return
-        self._waiting.append(invocation)
+        self._waiting.add(invocation)
+        self._apart.fill()
+        self._look_if_crowded()
         self._tick_later()
 
     def cancel(self, invocation: Invocation) -> None:
         """Nobody waits for it any more: stop it, wherever it is."""
-        for worker in self._crew.workers:
+        for worker in (*self._crew.workers, *self._apart.workers):
             if worker.running.get(invocation.id) is invocation:
                 worker.cancel(invocation, self._settings.drain_timeout)
+                self._tick_later()
                 return
-        with suppress(ValueError):
-            self._waiting.remove(invocation)
+        self._waiting.discard(invocation)
+
+    # --- placing ---
 
     def _place(self, invocation: Invocation) -> bool:
         """Give an invocation to a worker that may take it now."""
-        threaded = invocation.target in self._blocking
+        verdicts = self._verdicts
+        if verdicts.is_apart(invocation.target):
+            return self._place_apart(invocation)
 
         def risky(last: Worker) -> bool:
-            return not threaded and self._risky(invocation, last)
+            return verdicts.is_risky(invocation, last, growing=self._crew.growing)
 
         worker = choose(self._crew.ready(), reserve=self._crew.size.reserve, risky=risky)
         if worker is None:
-            return False
-        worker.give(invocation, thread=threaded)
+            return verdicts.may_go_apart(invocation) and self._place_apart(invocation)
+        worker.give(invocation, thread=invocation.target in verdicts.blocking)
         self._tick_later()
         return True
 
-    def _flush(self) -> None:
-        """Place what waits, as far as possible and in order."""
-        for _ in range(len(self._waiting)):
-            invocation = self._waiting.popleft()
-            if not invocation.done.done() and not self._place(invocation):
-                self._waiting.append(invocation)
-
-    def _risky(self, invocation: Invocation, last: Worker) -> bool:
-        """Whether it may well block the last living worker.
-
-        So may a step that runs on a stalled worker right now. While another worker is on its way, so may what
-        has never run to its end: at most one such at a time, and none that comes from a stalled worker.
-        """
-        if invocation.target in self._suspects():
-            return True
-        if invocation.target in self._proven or not self._crew.growing:
+    def _place_apart(self, invocation: Invocation) -> bool:
+        """Give it a worker for itself. What may block is as welcome there as what is known to."""
+        worker = next((one for one in self._apart.ready() if not one.running), None)
+        if worker is None:
             return False
-        beside = (one.target for one in last.running.values() if not one.thread)
-        return invocation.withdrawn or any(target not in self._proven for target in beside)
+        worker.give(invocation, thread=False)
+        self._apart.fill()
+        return True
 
-    def _suspects(self) -> set[str]:
-        """The targets that may be what blocks a stalled worker.
+    def _flush(self) -> None:
+        """Place what waits, as far as possible and in order; the rest of a long line follows next turn."""
+        left = BATCH
+        for reason in self._waiting.reasons():
+            while left and (first := self._waiting.first(reason)) is not None:
+                if not first.done.done() and not self._place(first):
+                    break
+                self._waiting.discard(first)
+                left -= 1
+            if not left:
+                self._waiting.served(reason)
+                self._flush_soon()
+                return
 
-        Its `blocked` report settles it soon; when none comes, the suspicion ends.
-        """
-        since = self._clock.monotonic() - 2 * self._settings.block_after
-        stalled = [one for one in self._crew.workers if (one.pulse.stalled_since or 0.0) > since]
-        return {target for worker in stalled for target in worker.suspects()}
+    def _flush_soon(self) -> None:
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush_on)
 
-    # --- what workers and crew tell ---
+    def _flush_on(self) -> None:
+        self._flushing = False
+        self._flush()
+
+    # --- workers apart ---
+
+    def _needed_apart(self) -> int | None:
+        """How many that wait would go to a worker apart; None when none ever did."""
+        verdicts = self._verdicts
+        reasons = [reason for reason in self._waiting.reasons() if self._goes_apart(reason)]
+        if verdicts.has_lanes or not (reasons or verdicts.blocking or self._apart.workers):
+            return None
+        return sum(self._waiting.count(one) if one.target in verdicts.blocking else 1 for one in reasons)
+
+    def _goes_apart(self, reason: Reason) -> bool:
+        if self._verdicts.is_apart(reason.target):
+            return True
+        first = self._waiting.first(reason) if reason.withdrawn else None
+        return first is not None and self._verdicts.may_go_apart(first)
+
+    def _look_if_crowded(self) -> None:
+        """Tell, once for each time, that what blocks has to wait."""
+        kept = next(
+            (one.target for one in self._waiting.reasons() if self._verdicts.is_apart(one.target)), None
+        )
+        workers = self._apart.workers
+        if kept is None:
+            self._crowded = False
+        elif not self._crowded and all(one.running for one in workers) and not self._apart.has_room:
+            self._crowded = True
+            log.warning(
+                "All %d processes for steps that block are busy; %s waits for one, nothing else does",
+                len(workers) + held(self._crew.workers),
+                kept,
+                extra={"fields": {"file": kept, "max_blocking": self._settings.max_blocking}},
+            )
+
+    # --- what workers and crews tell ---
 
     def given_back(self, invocation: Invocation) -> None:
         """An invocation was withdrawn before it started: another worker gets it."""
         if not invocation.done.done():
-            invocation.withdrawn = True
             self.take(invocation)
 
     def finished(self, invocation: Invocation) -> None:
         """An invocation has ended, so its step is known to end."""
-        if invocation.started:
-            self._proven.add(invocation.target)
+        self._verdicts.ended(invocation)
         if self._waiting:
             self._flush()
+            self._apart.fill()
+        if self._crowded:
+            self._look_if_crowded()
 
     def relieved(self) -> None:
         """A stalled worker answers again."""
         self._flush()
 
     def blocks(self, target: str, seconds: float) -> None:
-        """A step holds its loop: from now on it runs in threads."""
-        if target not in self._blocking:
-            self._blocking.add(target)
+        """A step holds its loop: from now on it is kept from the others."""
+        if target not in self._verdicts.blocking:
+            self._verdicts.blocking.add(target)
             log.warning(
-                "%s held its worker for %.0f ms; from now on it runs in a thread of its own",
+                "%s held its worker for %.0f ms; from now on it runs in a %s of its own",
                 target,
                 seconds * 1000,
+                "thread" if self._verdicts.has_lanes else "process",
                 extra={"fields": {"file": target}},
             )
         self._flush()
+        self._crew.fill()
+        self._apart.fill()
 
     def joined(self, worker: Worker) -> None:
         """There is one more worker."""
         self._flush()
+        self._look_if_crowded()
 
     def lost(self, worker: Worker, how: str) -> None:
         """A worker is gone: what ran on it fails, what had not started moves."""
-        for invocation in list(worker.running.values()):
+        for invocation in worker.take_all():
             invocation.losses += 1
             if invocation.started or invocation.losses >= MOST_LOSSES:
                 invocation.fail(_lost(invocation, how))
             elif not invocation.done.done():
                 invocation.reset()
                 self.take(invocation)
-        worker.running.clear()
+        self._flush()
 
-    def deserted(self, fault: HeadwaterError) -> None:
+    def deserted(self, crew: Crew, fault: HeadwaterError) -> None:
         """Nobody can take what waits, and the next start may fail too."""
-        while self._waiting:
-            self._waiting.popleft().fail(WorkerLost(f"No worker could be started: {fault.message}"))
+        for reason in self._waiting.reasons():
+            if (crew is self._apart) is not self._verdicts.is_apart(reason.target):
+                continue
+            while (first := self._waiting.first(reason)) is not None:
+                self._waiting.discard(first)
+                first.fail(WorkerLost(f"No worker could be started: {fault.message}"))
 
     # --- the tick, while something runs or waits ---
 
     def _tick_later(self) -> None:
         """See to it that a tick comes soon while an answer is due, else when the next ping is."""
-        urgent = self._waiting or any(worker.pulse.asked for worker in self._crew.workers)
-        delay = self._settings.stall_after * (0.5 if urgent else PING_EVERY)
-        due = self._clock.monotonic() + delay
+        now, soon = self._clock.monotonic(), self._settings.stall_after * 0.5
+        if self._ticking is not None and self._tick_due <= now + soon:
+            return
+        delay = soon if self._is_urgent() else self._settings.stall_after * PING_EVERY
+        due = now + delay
         if self._ticking is not None:
             if self._tick_due <= due:
                 return
@@ -253,17 +326,27 @@ class Pool:
         self._tick_due = due
         self._ticking = asyncio.get_running_loop().call_later(delay, self._tick)
 
+    def _is_urgent(self) -> bool:
+        """Whether a worker's answer is due, or something waits for a main worker."""
+        if any(worker.pulse.asked for worker in self._crew.workers):
+            return True
+        return any(not self._verdicts.is_apart(reason.target) for reason in self._waiting.reasons())
+
     def _tick(self) -> None:
         self._ticking = None
         now = self._clock.monotonic()
         late = now - self._tick_due > self._settings.stall_after
         busy = [worker for worker in self._crew.workers if worker.running]
-        for worker in busy:
+        # Whoever runs one thing alone is doubted only when that was cancelled and goes on.
+        cancelled = [worker for worker in self._apart.workers if worker.longest_cancelled is not None]
+        for worker in (*busy, *cancelled):
             self._examine(worker, now, excused=late or self._intake.full)
         if self._waiting:
+            self._verdicts.look()
             self._flush()
+            self._apart.fill()
         self._crew.fill()
-        if busy or self._waiting:
+        if busy or cancelled or self._waiting:
             self._tick_later()
 
     def _examine(self, worker: Worker, now: float, *, excused: bool) -> None:
@@ -285,23 +368,13 @@ class Pool:
         patience = self._settings.drain_timeout
         if now - (worker.pulse.stalled_since or now) <= patience:
             return
-        running = list(worker.running.values())
-        for invocation in [one for one in running if one.holding] or running:
-            if invocation.cancelled_at is not None and now - invocation.cancelled_at > patience:
-                worker.kill(f"{invocation.target} did not stop {patience:g} s after it was cancelled")
-                return
+        invocation = worker.longest_cancelled
+        if invocation is not None and now - (invocation.cancelled_at or now) > patience:
+            worker.kill(f"{invocation.target} did not stop {patience:g} s after it was cancelled")
 
 
 def _refuse(invocation: Invocation) -> None:
     invocation.fail(Overloaded("The server is stopping.", hint="Try again in a moment."))
-
-
-def _overloaded(limit: int) -> Overloaded:
-    return Overloaded(
-        f"{limit} requests wait for a worker already.",
-        hint="Every worker is busy or blocked; raise workers.max_size, or make the steps faster.",
-        limit=limit,
-    )
 
 
 def _lost(invocation: Invocation, how: str) -> WorkerLost:

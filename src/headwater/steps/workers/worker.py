@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from headwater.clock import Clock
@@ -21,6 +22,9 @@ from headwater.steps.workers.pulse import Pulse
 
 log = logging.getLogger("headwater.steps")
 user_log = logging.getLogger("headwater.user")
+
+MOST_WITHDRAWALS = 10
+"""How often an invocation is taken away from stalled workers; each time its frame is sent once more."""
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
@@ -46,12 +50,24 @@ class Listener(Protocol):
 
 
 class Worker:
-    """A worker that has loaded its generation. Made by `load`."""
+    """A worker that has loaded its generation. Made by `load`.
+
+    `has_lanes` tells that it can run invocations beside its loop, marked `thread`. `held_by` is the one
+    seen to hold the loop, which has not turned since. `given_at` is when it was given something last,
+    `idle_since` when the last one ended.
+    """
 
     def __init__(self, listener: Listener, late_calls: Calls, clock: Clock, *, stall_after: float) -> None:
         self.pulse = Pulse(stall_after)
         self.running: dict[int, Invocation] = {}
         self.draining = False
+        self.has_lanes = False
+        self.held_by: Invocation | None = None
+        self.idle_since = self.given_at = clock.monotonic()
+        self._unstarted: dict[int, Invocation] = {}
+        self._cancelled: dict[int, Invocation] = {}
+        self._on_loop: Counter[str] = Counter()
+        self._begun: Counter[str] = Counter()
         self._listener = listener
         self._late_calls = late_calls
         self._clock = clock
@@ -134,9 +150,22 @@ class Worker:
         """The last lines of its standard error."""
         return "\n".join(self._process.last_words) if self._process else ""
 
-    def suspects(self) -> Iterator[str]:
-        """The targets whose code may hold its loop now."""
-        return (one.target for one in self.running.values() if one.started and not one.thread)
+    @property
+    def targets(self) -> Iterable[str]:
+        """The files whose code is on it, for its loop."""
+        return self._on_loop.keys()
+
+    def may_be_held_by(self, target: str) -> bool:
+        """Whether a file's code may be what holds its loop now, as far as it is not known who does."""
+        return self.held_by is None and target in self._begun
+
+    @property
+    def longest_cancelled(self) -> Invocation | None:
+        """The first of those that were cancelled and still run; where it is known who holds the loop, that
+        one or none."""
+        if self.held_by is not None:
+            return self.held_by if self.held_by.cancelled_at is not None else None
+        return next(iter(self._cancelled.values()), None)
 
     def announce(self, streams: Sequence[str]) -> None:
         """Tell the names of all streams of the project."""
@@ -145,6 +174,7 @@ class Worker:
     def give(self, invocation: Invocation, *, thread: bool) -> None:
         """Send an invocation; where something runs already a ping goes along, to learn of a blocked loop."""
         invocation.thread = thread
+        self.given_at = self._clock.monotonic()
         if self.running and not self.pulse.asked:
             self.ping()
         try:
@@ -154,22 +184,26 @@ class Worker:
             invocation.fail(error)
             return
         self.running[invocation.id] = invocation
+        self._unstarted[invocation.id] = invocation
+        if not thread:
+            self._on_loop[invocation.target] += 1
 
     def ping(self) -> None:
         """Ask for a sign of life."""
         self._send(protocol.ping(self.pulse.ask(self._clock.monotonic())))
 
     def withdraw_unstarted(self) -> None:
-        """Ask back what has not begun, once each."""
-        for invocation in self.running.values():
-            if not invocation.started and not invocation.withdrawing:
-                invocation.withdrawing = True
+        """Ask back what has not begun, once each; what has been through it too often stays."""
+        for invocation in self._unstarted.values():
+            if invocation.withdrawals < MOST_WITHDRAWALS:
                 self._send(protocol.withdraw(invocation.id))
+        self._unstarted.clear()
 
     def cancel(self, invocation: Invocation, patience: float) -> None:
         """Ask it to stop, within `patience` seconds; it stays on the worker until it has ended."""
         if invocation.cancelled_at is None:
             invocation.cancelled_at = self._clock.monotonic()
+            self._cancelled[invocation.id] = invocation
             self._send(protocol.cancel(invocation.id, patience))
 
     def drain(self) -> None:
@@ -197,8 +231,30 @@ class Worker:
     def _receive(self, message: Message) -> None:
         self._receivers[message.type](message)
 
+    def _take_off(self, number: int) -> Invocation | None:
+        """An invocation is no longer on it."""
+        invocation = self.running.pop(number, None)
+        if invocation is None:
+            return None
+        self._unstarted.pop(number, None)
+        self._cancelled.pop(number, None)
+        if not invocation.thread:
+            _count_down(self._on_loop, invocation.target)
+            if invocation.started:
+                _count_down(self._begun, invocation.target)
+        if self.held_by is invocation:
+            self.held_by = None
+        if not self.running:
+            self.idle_since = self._clock.monotonic()
+        return invocation
+
+    def take_all(self) -> list[Invocation]:
+        """What was on it, once its process is gone."""
+        return [one for number in list(self.running) if (one := self._take_off(number)) is not None]
+
     def _on_hello(self, message: Message) -> None:
         version = message.header["protocol"]
+        self.has_lanes = message.header.get("lanes") is True
         if version != protocol.PROTOCOL:
             self.kill(f"it speaks version {version} of the protocol, not {protocol.PROTOCOL}")
 
@@ -208,8 +264,11 @@ class Worker:
 
     def _on_started(self, message: Message) -> None:
         invocation = self.running.get(message.header["id"])
-        if invocation is not None:
+        if invocation is not None and not invocation.started:
             invocation.started = True
+            self._unstarted.pop(invocation.id, None)
+            if not invocation.thread:
+                self._begun[invocation.target] += 1
 
     def _on_call(self, message: Message) -> None:
         header = message.header
@@ -222,7 +281,7 @@ class Worker:
             self._late_calls.take(message, origin, self._reply)
 
     def _on_result(self, message: Message) -> None:
-        invocation = self.running.pop(message.header["id"], None)
+        invocation = self._take_off(message.header["id"])
         if invocation is not None:
             invocation.finish(message)
             self._listener.finished(invocation)
@@ -230,14 +289,14 @@ class Worker:
     def _on_withdrawn(self, message: Message) -> None:
         if not message.header["ok"]:
             return
-        invocation = self.running.pop(message.header["id"], None)
+        invocation = self._take_off(message.header["id"])
         if invocation is not None:
             invocation.reset()
+            invocation.withdrawals += 1
             self._listener.given_back(invocation)
 
     def _on_pong(self, message: Message) -> None:
-        for invocation in self.running.values():
-            invocation.holding = False
+        self.held_by = None
         if self.pulse.answer(message.header["n"], self._clock.monotonic()):
             self._listener.relieved()
 
@@ -253,5 +312,12 @@ class Worker:
     def _on_blocked(self, message: Message) -> None:
         invocation = self.running.get(message.header["id"])
         if invocation is not None:
-            invocation.holding = True
+            self.held_by = invocation
             self._listener.blocks(invocation.target, message.header["seconds"])
+
+
+def _count_down(counter: Counter[str], key: str) -> None:
+    """One less; what is not there is not listed."""
+    counter[key] -= 1
+    if not counter[key]:
+        del counter[key]

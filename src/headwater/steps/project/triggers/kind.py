@@ -1,7 +1,7 @@
 """What a kind of run is: all that `execute.py` must know of one to run it. Runs nothing.
 
 A kind says how its input is checked, how the invocation is framed, how its result is read, how long it may
-take, and whether it may wait for a worker among the requests of HTTP. Step types have one each, in their own
+take, and whether it may wait for a worker among its like. Step types have one each, in their own
 file; a kind without a step type (`access`) has a file of its own.
 """
 
@@ -109,8 +109,9 @@ class RunKind(Generic[Subject, Given, Answer]):
     `inputs` are what the input must keep, by the setting `steps.validation`; `answers` what the answer must,
     of which `dev` warns in the log. They are asked once for each subject.
 
-    `waits`: while no worker is free it waits among the requests of HTTP; else it fails at once with
-    Overloaded, and whoever runs it comes again. `told` is the line of the log about a failure of user code.
+    `waits`: while no worker is free it waits, among at most `max_waiting` of its kind; else it fails at once
+    with Overloaded, and whoever runs it comes again. `told` is the line of the log about a failure of user
+    code.
     `instead` is answered in place of any failure, which then only the log tells; None raises it.
     """
 

@@ -1,0 +1,95 @@
+"""What is known of steps, and what is feared: which hold the loop that runs them.
+
+Owns the verdicts. A step *blocks* once a worker has said so; it is *proven* once it has run to its end, or
+went on for a while in a worker for itself and did not hold its loop. Between them it may block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from headwater.clock import Clock
+from headwater.config import WorkerSettings
+from headwater.steps.workers.invocation import Invocation
+from headwater.steps.workers.sizes import held
+from headwater.steps.workers.worker import MOST_WITHDRAWALS, Worker
+
+SUSPICION = 2.0
+"""For how long a step is suspected of a stall that nobody has explained, in units of `block_after`: by then
+the worker has said who blocks, or nobody does."""
+
+PROBATION = 5.0
+"""How long a step must go on in a worker for itself to be proven before it ends, in units of
+`block_after`."""
+
+
+class Verdicts:
+    """The steps of one pool. `main` and `apart` are its workers, as they are now."""
+
+    def __init__(
+        self, settings: WorkerSettings, clock: Clock, main: Sequence[Worker], apart: Sequence[Worker]
+    ) -> None:
+        self.blocking: set[str] = set()
+        self.has_lanes = False
+        self._settings = settings
+        self._clock = clock
+        self._main = main
+        self._apart = apart
+        self._proven: set[str] = set()
+
+    def is_apart(self, target: str) -> bool:
+        """Whether a step gets workers for itself, known to block as it is."""
+        return target in self.blocking and not self.has_lanes
+
+    def ended(self, invocation: Invocation) -> None:
+        """An invocation has ended."""
+        if invocation.started:
+            self._proven.add(invocation.target)
+
+    def is_risky(self, invocation: Invocation, last: Worker, *, growing: bool) -> bool:
+        """Whether an invocation may well block the last living worker. `growing`: one more is on its way.
+
+        So may a step that runs on a stalled worker right now; and what is not proven and stood behind one
+        that blocks. While another worker is on its way, the last one gets one at a time that is not proven.
+        """
+        target = invocation.target
+        if target in self.blocking:
+            return False
+        if self._is_suspect(target):
+            return True
+        if target in self._proven:
+            return False
+        if invocation.withdrawals:
+            return growing or self._some_are_held()
+        return growing and any(other not in self._proven for other in last.targets)
+
+    def may_go_apart(self, invocation: Invocation) -> bool:
+        """Whether what no main worker may take gets a worker for itself, though it was never seen to block.
+
+        So does what has been taken away from stalled workers too often; and, once it is known that some
+        block, what stood behind one and is not proven, for it may be another: one of each step at a time.
+        """
+        if self.has_lanes:
+            return False
+        if invocation.withdrawals >= MOST_WITHDRAWALS:
+            return True
+        if not invocation.withdrawals or invocation.target in self._proven or not self._some_are_held():
+            return False
+        return all(invocation.target not in worker.targets for worker in self._apart)
+
+    def look(self) -> None:
+        """Time has passed: what goes on in a worker for itself, without holding its loop, is proven."""
+        since = self._clock.monotonic() - PROBATION * self._settings.block_after
+        for worker in self._apart:
+            if worker.given_at < since:
+                self._proven.update(one.target for one in worker.running.values() if one.started)
+
+    def _some_are_held(self) -> bool:
+        return not self.has_lanes and held(self._main) > 0
+
+    def _is_suspect(self, target: str) -> bool:
+        """Whether a target may be what blocks a stalled worker, as long as that is not settled."""
+        since = self._clock.monotonic() - SUSPICION * self._settings.block_after
+        return any(
+            one.may_be_held_by(target) for one in self._main if (one.pulse.stalled_since or 0.0) > since
+        )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import resource
 from pathlib import Path
 
 _MEMINFO = Path("/proc/meminfo")
 _GROUP = Path("/sys/fs/cgroup")
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+_PAGE = resource.getpagesize()
 """Bytes of a page of memory."""
 
 

@@ -101,7 +101,33 @@ async def test_twenty_blockers_at_once_keep_nobody_else(tmp_path: Path) -> None:
         assert not any(task.done() for task in holder.tasks)
 
 
-@pytest.mark.parametrize("count", [6, 11])
+async def test_forty_requests_spread_over_time_finish_while_first_time_blockers_run(tmp_path: Path) -> None:
+    async with holding(tmp_path, size=2) as holder:
+        holder.hold(*"abcd")
+        for _ in range(40):
+            await holder.site.post("/quick", {})
+            await asyncio.sleep(0.005)
+        await holder.until(4)
+        assert not any(task.done() for task in holder.tasks)
+
+
+async def test_unawaited_sets_take_effect_one_by_one_in_every_process(tmp_path: Path) -> None:
+    body = """
+    for n in range(20):
+        ctx.streams.chat.set(req["body"]["group"], str(n), {"text": n})
+        time.sleep(0.05)
+    return {"status": 200, "body": {}}
+    """
+    files = {"steps/say_step.py": api("/say", body, top="import time")}
+    async with holding(tmp_path, files, size=2) as holder:
+        streams = holder.site.streams
+        await asyncio.gather(*(holder.site.post("/say", {"group": str(n)}) for n in range(4)))
+        for n in range(4):
+            assert streams.texts(str(n)) == list(range(20))
+            assert streams.times(str(n))[-1] - streams.times(str(n))[0] > 0.5
+
+
+@pytest.mark.parametrize("count", [4, 6, 11])
 async def test_steps_that_all_block_for_the_first_time_keep_nobody_else(tmp_path: Path, count: int) -> None:
     steps = {f"steps/h{n}_step.py": api(f"/h{n}", HOLD, top="import os, time") for n in range(count)}
     async with holding(tmp_path, steps, size=2) as holder:

@@ -75,49 +75,6 @@ async def test_unawaited_sets_of_a_blocking_handler_take_effect_as_they_are_made
         assert times[-1] - times[0] > 0.5
 
 
-async def test_forty_requests_finish_while_four_first_time_blockers_run(tmp_path: Path) -> None:
-    async with serving(tmp_path, BLOCKERS, size=2) as site:
-        await full(site)
-        blockers = [asyncio.create_task(site.post("/block", {"group": str(n)})) for n in range(4)]
-        await site.streams.until(lambda: len(site.streams.diary) >= 1)
-
-        await asyncio.gather(*(site.post("/quick", {}) for _ in range(40)))
-
-        assert not any(blocker.done() for blocker in blockers)
-        await asyncio.gather(*blockers)
-        for n in range(4):
-            assert site.streams.texts(str(n)) == list(range(20))
-
-
-async def test_forty_requests_spread_over_time_finish_while_blockers_run(tmp_path: Path) -> None:
-    async with serving(tmp_path, BLOCKERS, size=2) as site:
-        await full(site)
-        blockers = [asyncio.create_task(site.post("/block", {"group": str(n)})) for n in range(4)]
-        for _ in range(40):
-            await site.post("/quick", {})
-            await asyncio.sleep(0.005)
-
-        assert not any(blocker.done() for blocker in blockers)
-        await asyncio.gather(*blockers)
-
-
-async def test_four_different_first_time_blockers_hold_others_only_until_a_worker_has_started(
-    tmp_path: Path,
-) -> None:
-    files = {f"steps/b{n}_step.py": api(f"/b{n}", BLOCKER, top="import time") for n in range(4)}
-    async with serving(tmp_path, {**CHAT, **QUICK, **files}, size=2) as site:
-        await full(site)
-        blockers = [asyncio.create_task(site.post(f"/b{n}", {"group": str(n)})) for n in range(4)]
-        await asyncio.sleep(0)
-
-        await asyncio.gather(*(site.post("/quick", {}) for _ in range(40)))
-
-        assert not all(blocker.done() for blocker in blockers)
-        await asyncio.gather(*blockers)
-        for n in range(4):
-            assert site.streams.texts(str(n)) == list(range(20))
-
-
 async def test_what_has_not_started_on_a_stalled_worker_moves_to_another(tmp_path: Path) -> None:
     stopped = {**QUICK, **CHAT, "steps/wait_step.py": BLOCKERS["steps/wait_step.py"]}
     async with serving(tmp_path, stopped, size=1, max_size=2) as site:

@@ -106,6 +106,11 @@ class Invocation:
         self.cancelled_at: float | None = None
 
     @property
+    def waits(self) -> bool:
+        """Whether it may wait for a worker at all."""
+        return self.allowance is None or self.allowance.most > 0
+
+    @property
     def origin(self) -> Origin:
         """Who its writes are made by."""
         return Origin(self.step, self.trace)

@@ -24,7 +24,7 @@ from support.relay import Relay
 from support.v1_site import V1Site, v1_site
 from support.v1_stage import ROOM
 
-SECONDS = 20.0
+SECONDS = 60.0
 Read = TypeVar("Read")
 
 

@@ -15,7 +15,7 @@ from headwater.testing.scenarios import Server
 
 T = TypeVar("T")
 
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,7 @@ async def test_a_step_is_cancelled_when_its_client_hangs_up(
         await slow.running.wait()
         await asyncio.sleep(patience)
         writer.close()
-        assert await asyncio.wait_for(slow.ended, 10) == "cancelled"
+        assert await asyncio.wait_for(slow.ended, 60) == "cancelled"
         assert (await site.client.get("/well")).status_code == 200
     statuses = [
         record.__dict__["fields"]["status"] for record in caplog.records if record.name == "headwater.http"
@@ -97,7 +97,7 @@ async def test_a_hang_up_reaches_the_running_request_of_several(caplog: pytest.L
         await slow.running.wait()
         await asyncio.sleep(PATIENCE * 3)
         writer.close()
-        assert await asyncio.wait_for(slow.ended, 10) == "cancelled"
+        assert await asyncio.wait_for(slow.ended, 60) == "cancelled"
         assert (await site.client.get("/well")).status_code == 200
         assert len(site.executor.requests) == 2
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

@@ -260,7 +260,7 @@ async def test_a_client_that_does_not_read_its_answer_is_cut_off() -> None:
         deaf = socket.create_connection(("127.0.0.1", site.server.port))
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.sendall(request("GET /large"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not await is_well(site) or len(connections(site)) > 1 or not site.executor.requests:
                 await asyncio.sleep(0.05)
         deaf.close()
@@ -305,12 +305,12 @@ async def test_connections_above_the_limit_are_told_so() -> None:
 async def test_far_above_the_limit_connections_are_cut() -> None:
     async with serving({"GET /well": tell}, max_connections=20) as site:
         held = [await site.connect() for _ in range(40)]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(connections(site)) > 23:
                 await asyncio.sleep(0.01)
         for _, writer in held:
             writer.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while connections(site):
                 await asyncio.sleep(0.01)
         assert await is_well(site)

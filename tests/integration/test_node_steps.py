@@ -30,7 +30,7 @@ def user_lines(caplog: pytest.LogCaptureFixture) -> list[Any]:
 
 async def logged(caplog: pytest.LogCaptureFixture, text: str) -> Any:
     """The line of user code that holds the text, once it is there."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             for record in user_lines(caplog):
                 if text in record.getMessage():
@@ -468,7 +468,7 @@ async def test_a_reload_leaves_sockets_open(tmp_path: Path) -> None:
         await site.post("/a")
         assert json.loads(await page.recv())["event"]["data"]["text"] == "one"
         site.write({"steps/a.step.ts": says("two")})
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await site.post("/a")).json()["text"] != "two":
                 pass
         frames = [json.loads(await page.recv())["event"]["data"]["text"]]
@@ -489,6 +489,6 @@ async def test_a_change_of_the_tsconfig_is_a_reload(tmp_path: Path) -> None:
     async with node_site(tmp_path, files) as site:
         assert (await site.post("/a")).text == "one"
         site.write({"tsconfig.json": files["tsconfig.json"].replace("one", "two")})
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await site.post("/a")).text != "two":
                 await asyncio.sleep(0.05)

@@ -377,6 +377,6 @@ async def test_an_auth_value_that_is_no_json_is_refused(tmp_path: Path) -> None:
 
 
 async def _idle(site: Site) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while any(worker.running for worker in site.pool.workers):
             await asyncio.sleep(0.01)

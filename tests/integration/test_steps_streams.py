@@ -63,7 +63,7 @@ class Live:
         return [change for _, change in self.changes if change.group.group == group]
 
     async def until(self, count: int, group: str) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(self.of(group)) < count:
                 self.changed.clear()
                 await self.changed.wait()

@@ -53,7 +53,7 @@ async def test_the_log_is_short_again_after_a_reader_that_stayed(tmp_path: Path)
     other.execute("COMMIT")
     other.close()
     before = beginning(file)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while beginning(file) == before:
             await store.commit(batch(2), stamp=20_000.0)
     await store.close()

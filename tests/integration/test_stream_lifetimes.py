@@ -16,7 +16,7 @@ from headwater.client import connect
 from headwater.testing.scenarios import STREAM, Driver, Server
 from support.relay import Relay
 
-SECONDS = 20.0
+SECONDS = 60.0
 TTL = 0.3
 """Seconds; far less than a server needs to start."""
 

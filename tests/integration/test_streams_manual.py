@@ -15,7 +15,7 @@ from headwater.testing.scenarios import Server
 
 MANUAL = (Path(__file__).parents[2] / "docs" / "streams.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", MANUAL, re.S)
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 def block(language: str, holding: str) -> str:

@@ -363,7 +363,7 @@ async def test_a_client_that_reads_no_answers_costs_a_bounded_amount(
                 == talk.raw.writer.get_extra_info("sockname")]  # fmt: skip
     talk.raw.deafen()
     shout = text('{"t":"x"}') * 1000
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not there.is_full:
             talk.raw.send(shout)
             await asyncio.sleep(0)
@@ -419,6 +419,6 @@ async def test_there_are_only_so_many_connections() -> None:
         await talks[0].follow()
         for one in [*(talk.raw for talk in talks), raw]:
             await one.end()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await site.get("/streams/chat/room")).status != 200:
                 await asyncio.sleep(0.01)

@@ -122,7 +122,7 @@ class TestAClientThatDoesNotRead:
         for _ in range(200):
             one.send(ping + text("no json") * 500)
             await asyncio.sleep(0)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while socket.full_since is None:
                 await asyncio.sleep(0.001)
         assert socket.transport.get_write_buffer_size() < HIGH_WATER + 1_000_000
@@ -140,7 +140,7 @@ class TestAClientThatDoesNotRead:
         assert not socket.transport.is_closing()
         look(socket, socket.full_since + SETTINGS.stall_timeout + 1, SETTINGS)
         assert socket.transport.is_closing()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while stage.sockets:
                 await asyncio.sleep(0.001)
 
@@ -149,7 +149,7 @@ class TestAClientThatDoesNotRead:
         one.deafen()
         await flood(stage, 800)
         one.writer.transport.abort()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while stage.sockets:
                 await flood(stage, 1)
         assert stage.hub.groups == []
@@ -162,7 +162,7 @@ class TestAnIdleClient:
         look(socket, socket.heard + SETTINGS.ping_interval + 1, SETTINGS)
         assert await one.frame() == (PING, b"")
         one.send(frame(0xA))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while socket.pinged is not None:
                 await asyncio.sleep(0.001)
         look(socket, socket.heard + SETTINGS.ping_interval - 1, SETTINGS)
@@ -197,7 +197,7 @@ async def test_a_socket_may_join_thousands_of_rooms_and_one_by_one_leave_them() 
         for number in range(2000):
             data = {"streamName": "chat", "groupId": f"room {number}", "subscriptionId": "s"}
             one.send(text(orjson.dumps({"type": "leave", "data": data})))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while stage.hub.groups:
                 await asyncio.sleep(0.001)
 
@@ -212,7 +212,7 @@ async def test_more_sockets_than_the_server_takes_are_refused() -> None:
             client.join()
             assert await client.kind() == "sync"
         await clients[0].end()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(stage.sockets) == 3:
                 await asyncio.sleep(0.001)
         await stage.open()

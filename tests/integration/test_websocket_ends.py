@@ -180,7 +180,7 @@ class TestShutdown:
             assert (received.opcode, received.code) == (CLOSE, 1012)
             client.send(close(1012))
             assert await client.frame() is None
-        await asyncio.wait_for(stopping, 10)
+        await asyncio.wait_for(stopping, 60)
 
     async def test_does_not_wait_for_clients_that_never_answer(
         self, stage: SocketStage, monkeypatch: pytest.MonkeyPatch

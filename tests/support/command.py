@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 HEADWATER = Path(sys.executable).with_name("headwater")
-DEADLINE = 30.0
+DEADLINE = 60.0
 
 
 def environment(**more: str) -> dict[str, str]:

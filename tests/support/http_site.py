@@ -62,7 +62,7 @@ class InProcess:
 
 async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     """The status and body of the next answer on a connection; its body must have a length."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         length = int(head.split(b"content-length: ")[1].split(b"\r\n")[0])
         return int(head.split(b" ", 2)[1]), await reader.readexactly(length)

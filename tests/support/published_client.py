@@ -13,7 +13,7 @@ from support import node
 
 FOLDER = Path(__file__).parent.parent / "npm"
 INSTALLED = (FOLDER / "node_modules" / ".installed").exists()
-DEADLINE = 30.0
+DEADLINE = 60.0
 
 
 class PublishedClient:

@@ -24,7 +24,7 @@ from headwater.server.live.websocket import WebSocket
 from support.http_site import InProcess
 from support.v1_stage import V1Stage
 
-SECONDS = 20.0
+SECONDS = 60.0
 """How long anything may take before a test gives up."""
 
 

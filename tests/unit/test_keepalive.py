@@ -87,7 +87,7 @@ def settings() -> SocketSettings:
 async def test_the_sweep_looks_at_every_socket(settings: SocketSettings) -> None:
     sockets = {Socket(heard=-1.0) for _ in range(5000)}
     sweeping = asyncio.create_task(keep(sockets, settings, every=0))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not all(socket.pinged for socket in sockets):
             await asyncio.sleep(0)
     sweeping.cancel()
@@ -101,7 +101,7 @@ async def test_a_socket_that_breaks_does_not_end_the_sweep(settings: SocketSetti
 
     broken, sound = Broken(heard=-1.0), Socket(heard=-1.0)
     sweeping = asyncio.create_task(keep([broken, sound], settings, every=0))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (broken.pinged and sound.pinged):
             await asyncio.sleep(0)
     assert not sweeping.done()

@@ -8,7 +8,8 @@ import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
 const here = dirname(fileURLToPath(import.meta.url))
-const out = join(here, 'build')
+// Of its own for each version, so that versions can be tested side by side.
+const out = join(here, 'build', process.version)
 const wanted = process.argv.slice(2)
 const names = (await readdir(join(here, 'test'))).filter((name) => name.endsWith('.test.ts'))
 const chosen = names.filter((name) => wanted.length === 0 || wanted.some((one) => name.includes(one)))

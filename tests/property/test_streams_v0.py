@@ -8,29 +8,21 @@ allows. The pages are models of the published clients.
 from __future__ import annotations
 
 import asyncio
-import tempfile
-import time
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import orjson
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from hypothesis.stateful import Bundle, consumes, initialize, invariant, multiple, rule
 
 from headwater.config import SocketSettings
-from headwater.errors import StoreUnavailable
-from headwater.model import GroupKey, Origin, Unit, Write
+from headwater.model import GroupKey, Origin
 from headwater.protocol.clients.v0 import V0Wire
 from headwater.server.live.session_v0 import V0Session
-from headwater.storage.base import Store, UnitOutcome
-from headwater.storage.memory import MemoryStore
-from headwater.storage.sqlite import SqliteStore
+from headwater.storage.base import Store
 from headwater.streams.catalog import StreamRules
-from headwater.streams.fanout import pace
+from support.machine import PROOF, Machine, OverFile
 from support.socket_server import OpenGate
-from support.stream_clock import HandClock
 from support.stream_frames import messages
 from support.stream_stage import StreamStage
 from support.stream_store import HeldStore, turns
@@ -54,15 +46,6 @@ WRITES = st.lists(
     min_size=1,
     max_size=6,
 )
-
-
-class HandLoop(asyncio.SelectorEventLoop):
-    """A loop whose time moves by hand: what waits for seconds waits for the test."""
-
-    hand = 1000.0
-
-    def time(self) -> float:
-        return self.hand
 
 
 class Page:
@@ -159,30 +142,18 @@ class DirectPage(Page):
         return self
 
 
-class StreamMachine(RuleBasedStateMachine):
+class StreamMachine(Machine):
     """The machine over memory; the pages outlive restarts of the server's rooms."""
 
     pages = Bundle("pages")
     high_water = 700
     rollup = 0.0
-    slice = pace.DELIVERIES
 
     def __init__(self) -> None:
         super().__init__()
-        self.usual_slice, pace.DELIVERIES = pace.DELIVERIES, self.slice
-        self.runner = asyncio.Runner(loop_factory=HandLoop)
-        self.clock = HandClock()
-        self.number = 0
         self.all: list[Page] = []
         self.listeners = 0
-        self.writes: list[asyncio.Future[Any]] = []
         self.run(self.start())
-
-    def run(self, what: Any) -> Any:
-        return self.runner.run(what)
-
-    async def open_store(self) -> Store:
-        return LastingMemory()
 
     async def start(self, inner: Store | None = None) -> None:
         self.store = HeldStore(inner or await self.open_store())
@@ -243,55 +214,9 @@ class StreamMachine(RuleBasedStateMachine):
 
     # --- time and the store ---
 
-    @rule(number=st.integers(1, 20))
-    def let_run(self, number: int) -> None:
-        self.run(turns(number))
-
-    @rule(verb=st.sampled_from(["commit", "read"]))
-    def hold(self, verb: Any) -> None:
-        self.store.holds.add(verb)
-
-    @rule()
-    def release(self) -> None:
-        self.run(self.store.release())
-        self.run(turns(5))
-
-    @rule(index=st.integers(0, 10))
-    def perform_a_call(self, index: int) -> None:
-        calls = [call for call in self.store.waiting() if not call.performed]
-        if calls:
-            self.run(calls[index % len(calls)].perform())
-
-    @rule(index=st.integers(0, 10))
-    def finish_a_call(self, index: int) -> None:
-        calls = self.store.waiting()
-        if calls:
-            self.run(calls[index % len(calls)].finish())
-
-    @rule(index=st.integers(0, 10))
-    def fail_a_call(self, index: int) -> None:
-        calls = [call for call in self.store.waiting() if not call.performed]
-        if calls:
-            call = calls[index % len(calls)]
-            call.fault = StoreUnavailable("The disk is gone.")
-            self.run(call.finish())
-
-    @rule()
-    def sweep(self) -> None:
-        self.run(self.sweep_all())
-
-    @rule(seconds=st.sampled_from([0.01, 0.06, 3.0]))
-    def let_time_pass(self, seconds: float) -> None:
-        self.pass_time(seconds)
-        self.run(turns(3))
-
     @rule(seconds=st.sampled_from([-3600.0, -1.0, 0.5, 60.0]))
     def move_the_clock(self, seconds: float) -> None:
         self.clock.time += seconds
-
-    @rule()
-    def restart(self) -> None:
-        self.run(self.restart_server())
 
     # --- what holds ---
 
@@ -310,17 +235,8 @@ class StreamMachine(RuleBasedStateMachine):
             if page.reads and page.buffer:
                 self.run(self.step(page.read))
 
-    def teardown(self) -> None:
-        try:
-            self.settle()
-        finally:
-            pace.DELIVERIES = self.usual_slice
-            self.run(self.stage.close())
-            self.runner.close()
-
-    async def step(self, do: Any, *arguments: Any) -> None:
-        do(*arguments)
-        await asyncio.sleep(0)
+    async def end(self) -> None:
+        await self.stage.close()
 
     async def write_all(self, writes: list[tuple[str, GroupKey, str]], size: int, gap: int) -> None:
         writer = self.stage.writer
@@ -338,10 +254,6 @@ class StreamMachine(RuleBasedStateMachine):
             self.writes.append(writing)
             await turns(gap)
 
-    async def sweep_all(self) -> None:
-        while await self.store.sweep(now=1e13, tombstone_age=0):
-            pass
-
     async def restart_server(self) -> None:
         """The server ends and begins again; its pages lose their connections and come back."""
         for page in self.all:
@@ -353,21 +265,13 @@ class StreamMachine(RuleBasedStateMachine):
         for page in self.all:
             page.connect()
 
-    async def reopen(self) -> None:
-        await self.start(self.store.inner)
-
     async def come_to_rest(self) -> None:
         await self.store.release()
         for page in self.all:
             page.reads = True
             if page.session is None:
                 page.connect()
-        for _ in range(2000):
-            if await self.at_rest():
-                return
-            self.pass_time(5.0)
-            await self.breathe()
-        raise AssertionError("the server does not come to rest")
+        await self.rest()
 
     async def at_rest(self) -> bool:
         await turns(10)
@@ -383,14 +287,6 @@ class StreamMachine(RuleBasedStateMachine):
         pending = any(feed.withheld(asyncio.get_running_loop().time()) for feed in feeds)
         return not busy and not behind and not pending and not self.stage.queue.pending_bytes
 
-    def pass_time(self, seconds: float) -> None:
-        loop = self.runner.get_loop()
-        assert isinstance(loop, HandLoop)
-        loop.hand += seconds
-
-    async def breathe(self) -> None:
-        """Give threads a moment, where the store has some."""
-
     async def stored(self, place: Place) -> Any:
         if place.item is not None:
             item = await self.stage.writer.get(place.stream, place.group, place.item)
@@ -399,45 +295,8 @@ class StreamMachine(RuleBasedStateMachine):
         return [orjson.loads(item.data) for item in items]
 
 
-class LastingMemory(MemoryStore):
-    """A memory store that outlives a restart of the rooms above it, and so keeps stamps as a file does."""
-
-    last = 0.0
-
-    @property
-    def stamp(self) -> float:
-        return self.last
-
-    async def commit(self, units: Sequence[Write | Unit], *, stamp: float) -> Sequence[UnitOutcome]:
-        outcomes = await super().commit(units, stamp=stamp)
-        self.last = stamp
-        return outcomes
-
-
-class SqliteMachine(StreamMachine):
+class SqliteMachine(OverFile, StreamMachine):
     """The same over a file, closed and opened again at each restart."""
-
-    folder: tempfile.TemporaryDirectory[str]
-
-    async def open_store(self) -> Store:
-        self.folder = tempfile.TemporaryDirectory()
-        return await self.open_file()
-
-    async def open_file(self) -> Store:
-        return await SqliteStore.open(Path(self.folder.name) / "data.db", synchronous="normal")
-
-    async def breathe(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(None, time.sleep, 0.001)
-
-    async def reopen(self) -> None:
-        await self.store.inner.close()
-        await self.start(await self.open_file())
-
-    def teardown(self) -> None:
-        try:
-            super().teardown()
-        finally:
-            self.folder.cleanup()
 
 
 class RollupMachine(StreamMachine):
@@ -454,12 +313,10 @@ class LargeRoomMachine(StreamMachine):
 
 
 TestMemory = StreamMachine.TestCase
-TestMemory.settings = settings(
-    max_examples=150, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestMemory.settings = settings(PROOF, max_examples=150)
 TestRollups = RollupMachine.TestCase
-TestRollups.settings = settings(TestMemory.settings, max_examples=100)
+TestRollups.settings = settings(PROOF, max_examples=100)
 TestLargeRooms = LargeRoomMachine.TestCase
-TestLargeRooms.settings = settings(TestMemory.settings, max_examples=100)
+TestLargeRooms.settings = settings(PROOF, max_examples=100)
 TestSqlite = SqliteMachine.TestCase
-TestSqlite.settings = settings(TestMemory.settings, max_examples=25)
+TestSqlite.settings = settings(PROOF, max_examples=25)

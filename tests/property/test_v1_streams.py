@@ -11,39 +11,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import tempfile
-import time
 from collections.abc import Generator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+from hypothesis.stateful import Bundle, consumes, initialize, invariant, rule
 
 from headwater.clock import Stamps
 from headwater.config import Settings, SocketSettings, StreamSettings
-from headwater.errors import StoreUnavailable
-from headwater.model import GroupKey, Origin, Terms, Unit, Write
+from headwater.model import GroupKey, Origin, Terms
 from headwater.protocol.clients.v0 import V0Wire
 from headwater.server.live.session_v0 import V0Session
 from headwater.server.live.session_v1 import V1Session
 from headwater.server.live.v1_streams import V1Streams
 from headwater.server.live.websocket import Session
-from headwater.storage.base import Store, UnitOutcome
+from headwater.storage.base import Store
 from headwater.storage.memory import MemoryStore
-from headwater.storage.sqlite import SqliteStore
 from headwater.streams.catalog import PRESENCE, Catalog, StreamRules
 from headwater.streams.commits import Published
-from headwater.streams.fanout import pace
 from headwater.streams.presence import Presence
 from headwater.streams.realm import Realm, Realms
 from headwater.streams.snapshot import read_snapshot
 from headwater.streams.writer import Writer
+from support.machine import PROOF, LastingMemory, Machine, OverFile
 from support.socket_server import OpenGate
-from support.stream_clock import HandClock
 from support.stream_store import HeldStore, turns
 from support.stream_v0_client import Place, PublishedClient
 from support.v1_client import HandSocket, JudgedClient, Recorded
@@ -80,15 +74,6 @@ def quiet() -> Generator[None]:
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
-
-
-class HandLoop(asyncio.SelectorEventLoop):
-    """A loop whose time moves by hand: what waits for seconds waits for the test."""
-
-    hand = 1000.0
-
-    def time(self) -> float:
-        return self.hand
 
 
 class OldPage:
@@ -129,7 +114,7 @@ class OldPage:
         return self.socket is not None and not self.socket.waiting and not self.socket.full
 
 
-class V1Machine(RuleBasedStateMachine):
+class V1Machine(Machine):
     """The machine over memory; the clients outlive restarts of the server's rooms."""
 
     clients = Bundle("clients")
@@ -140,22 +125,15 @@ class V1Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.runner = asyncio.Runner(loop_factory=HandLoop)
-        self.clock = HandClock()
-        self.number = 0
         self.all: list[JudgedClient] = []
         self.old: list[OldPage] = []
-        self.writes: list[asyncio.Future[Any]] = []
         self.lose_notices = 0
         self.states: Any = {}
-        self.slice_before, pace.DELIVERIES = pace.DELIVERIES, self.slice
         self.run(self.start())
 
-    def run(self, what: Any) -> Any:
-        return self.runner.run(what)
-
-    async def open_store(self) -> Store:
-        return LastingMemory()
+    @property
+    def inner(self) -> Store:
+        return self.recorded.inner
 
     async def start(self, inner: Store | None = None) -> None:
         self.recorded = Recorded(inner or await self.open_store(), self.states)
@@ -307,57 +285,11 @@ class V1Machine(RuleBasedStateMachine):
         self.clock.time += seconds
         self.run(self.begin(self.realm.expiry.once()))
 
-    # --- time and the store ---
-
-    @rule(number=st.integers(1, 20))
-    def let_run(self, number: int) -> None:
-        self.run(turns(number))
-
-    @rule(verb=st.sampled_from(["commit", "read"]))
-    def hold(self, verb: Any) -> None:
-        self.store.holds.add(verb)
-
-    @rule()
-    def release(self) -> None:
-        self.run(self.store.release())
-        self.run(turns(5))
-
-    @rule(index=st.integers(0, 10))
-    def perform_a_call(self, index: int) -> None:
-        calls = [call for call in self.store.waiting() if not call.performed]
-        if calls:
-            self.run(calls[index % len(calls)].perform())
-
-    @rule(index=st.integers(0, 10))
-    def finish_a_call(self, index: int) -> None:
-        calls = self.store.waiting()
-        if calls:
-            self.run(calls[index % len(calls)].finish())
-
-    @rule(index=st.integers(0, 10))
-    def fail_a_call(self, index: int) -> None:
-        calls = [call for call in self.store.waiting() if not call.performed]
-        if calls:
-            call = calls[index % len(calls)]
-            call.fault = StoreUnavailable("The disk is gone.")
-            self.run(call.finish())
+    # --- the store ---
 
     @rule()
     def lose_a_notice(self) -> None:
         self.lose_notices = 1
-
-    @rule()
-    def sweep(self) -> None:
-        self.run(self.sweep_all())
-
-    @rule(seconds=st.sampled_from([0.01, 0.06, 3.0]))
-    def let_time_pass(self, seconds: float) -> None:
-        self.pass_time(seconds)
-        self.run(turns(3))
-
-    @rule()
-    def restart(self) -> None:
-        self.run(self.restart_server())
 
     # --- what holds ---
 
@@ -397,22 +329,10 @@ class V1Machine(RuleBasedStateMachine):
             if client.reads:
                 self.run(self.step(client.read))
 
-    def teardown(self) -> None:
-        try:
-            self.settle()
-        finally:
-            pace.DELIVERIES = self.slice_before
-            self.run(self.end())
-            self.runner.close()
-
     async def end(self) -> None:
         await self.store.release()
         await self.realms.close()
         await self.store.close()
-
-    async def step(self, do: Any, *arguments: Any) -> None:
-        do(*arguments)
-        await asyncio.sleep(0)
 
     async def begin(self, what: Any) -> None:
         task = asyncio.ensure_future(what)
@@ -451,10 +371,6 @@ class V1Machine(RuleBasedStateMachine):
             case _:
                 return writer.send(*group, item, b'{"type":"t"}', origin=NOBODY)
 
-    async def sweep_all(self) -> None:
-        while await self.store.sweep(now=1e13, tombstone_age=0):
-            pass
-
     async def restart_server(self) -> None:
         """The server ends and begins again; its clients lose their connections and come back."""
         connected: list[JudgedClient | OldPage] = [*self.all, *self.old]
@@ -467,9 +383,6 @@ class V1Machine(RuleBasedStateMachine):
         await self.reopen()
         for client in connected:
             client.connect()
-
-    async def reopen(self) -> None:
-        await self.start(self.recorded.inner)
 
     async def come_to_rest(self) -> None:
         await self.store.release()
@@ -485,12 +398,7 @@ class V1Machine(RuleBasedStateMachine):
         del lost
         for group in GROUPS:  # A last notice that was lost shows with the next one.
             self.writes.append(self.begin_write("set", group, "z", 0))
-        for _ in range(2000):
-            if await self.at_rest():
-                return
-            self.pass_time(5.0)
-            await self.breathe()
-        raise AssertionError("the server does not come to rest")
+        await self.rest()
 
     async def at_rest(self) -> bool:
         await turns(10)
@@ -511,14 +419,6 @@ class V1Machine(RuleBasedStateMachine):
         queued = self.realm.queue.pending_bytes or self.fleeting.queue.pending_bytes
         return resting and not flushing and not behind and not pending and not queued
 
-    def pass_time(self, seconds: float) -> None:
-        loop = self.runner.get_loop()
-        assert isinstance(loop, HandLoop)
-        loop.hand += seconds
-
-    async def breathe(self) -> None:
-        """Give threads a moment, where the store has some."""
-
     async def shown(self, place: Place) -> Any:
         items = [orjson.loads(item.data) for item in await self.writer.get_group(place.stream, place.group)]
         return items if place.item is None else next((one for one in items if one["id"] == place.item), None)
@@ -531,21 +431,6 @@ class V1Machine(RuleBasedStateMachine):
             for item in snapshot.items
             if one.item in (None, item.id) and item.created >= one.state.floor
         ]
-
-
-class LastingMemory(MemoryStore):
-    """A memory store that outlives a restart of the rooms above it, and so keeps stamps as a file does."""
-
-    last = 0.0
-
-    @property
-    def stamp(self) -> float:
-        return self.last
-
-    async def commit(self, units: Sequence[Write | Unit], *, stamp: float) -> Sequence[UnitOutcome]:
-        outcomes = await super().commit(units, stamp=stamp)
-        self.last = stamp
-        return outcomes
 
 
 class MemoryMachine(V1Machine):
@@ -570,38 +455,14 @@ class RollupMachine(V1Machine):
     rolled: ClassVar[Mapping[str, float]] = {"chat": 0.05}
 
 
-class SqliteMachine(V1Machine):
+class SqliteMachine(OverFile, V1Machine):
     """The same over a file, closed and opened again at each restart."""
-
-    folder: tempfile.TemporaryDirectory[str]
-
-    async def open_store(self) -> Store:
-        self.folder = tempfile.TemporaryDirectory()
-        return await self.open_file()
-
-    async def open_file(self) -> Store:
-        return await SqliteStore.open(Path(self.folder.name) / "data.db", synchronous="normal")
-
-    async def breathe(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(None, time.sleep, 0.001)
-
-    async def reopen(self) -> None:
-        await self.recorded.inner.close()
-        await self.start(await self.open_file())
-
-    def teardown(self) -> None:
-        try:
-            super().teardown()
-        finally:
-            self.folder.cleanup()
 
 
 TestMemory = MemoryMachine.TestCase
 TestMemory.settings = settings(
+    PROOF,
     max_examples=100,
-    stateful_step_count=60,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
     report_multiple_bugs=False,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )

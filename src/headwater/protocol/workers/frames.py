@@ -207,52 +207,64 @@ class Decoder:
         """Take the next bytes and give the messages that they complete, one by one, in order.
 
         The messages before a faulty one come out first. All must be taken before the next bytes are fed.
+        Nearly always the bytes are whole frames, which are cut from them as they are; only what is unfinished
+        is kept.
 
         :raises ProtocolFault: the frame is malformed, above the limit, or not allowed from this sender.
         """
-        self._buffer += data
-        start = 0
+        given: bytes | bytearray = data if type(data) is bytes else bytes(data)
+        if self._buffer:
+            self._buffer += given
+            given = self._buffer
+        start, size = 0, len(given)
         try:
-            while (end := self._frame_end(start)) <= len(self._buffer):
-                message = self._parse(start + 4, end)
+            while size - start >= 4:
+                (length,) = _U32.unpack_from(given, start)
+                if not 4 <= length <= self._limit:
+                    raise ProtocolFault(
+                        f"A frame of {length} bytes is outside the limits of 4 to {self._limit}."
+                    )
+                end = start + 4 + length
+                if end > size:
+                    break
+                message = _parse(given, start + 4, end)
+                check(message, self._sender)
                 start = end
                 yield message
         finally:
-            del self._buffer[:start]
-
-    def _frame_end(self, start: int) -> int:
-        if len(self._buffer) - start < 4:
-            return len(self._buffer) + 1
-        (size,) = _U32.unpack_from(self._buffer, start)
-        if not 4 <= size <= self._limit:
-            raise ProtocolFault(f"A frame of {size} bytes is outside the limits of 4 to {self._limit}.")
-        return start + 4 + size
-
-    def _parse(self, start: int, end: int) -> Message:
-        (head_size,) = _U32.unpack_from(self._buffer, start)
-        head_end = start + 4 + head_size
-        if head_end > end:
-            raise ProtocolFault("A frame's header is longer than the frame.")
-        with memoryview(self._buffer) as view:
-            header = _parse_header(view[start + 4 : head_end])
-            sections = _cut(view, header.pop("sections", None), head_end, end)
-        message = Message(header, sections)
-        check(message, self._sender)
-        return message
+            if given is self._buffer:
+                del self._buffer[:start]
+            else:
+                self._buffer += given[start:]
 
 
-def _parse_header(text: memoryview) -> dict[str, Any]:
-    with text:
-        try:
-            header = orjson.loads(text)
-        except orjson.JSONDecodeError as error:
-            raise ProtocolFault(f"A frame's header is not JSON: {error}.") from None
+def _parse(given: bytes | bytearray, start: int, end: int) -> Message:
+    """The message of the frame whose header's length stands at `start`."""
+    (head_size,) = _U32.unpack_from(given, start)
+    head_end = start + 4 + head_size
+    if head_end > end:
+        raise ProtocolFault("A frame's header is longer than the frame.")
+    header = _parse_header(given[start + 4 : head_end])
+    lengths = header.pop("sections", None)
+    if lengths is None and head_end == end:
+        return Message(header)
+    if isinstance(given, bytes):
+        return Message(header, _cut(given, lengths, head_end, end))
+    with memoryview(given) as view:  # Whose parts are copied once, where those of a bytearray are twice.
+        return Message(header, _cut(view, lengths, head_end, end))
+
+
+def _parse_header(text: bytes | bytearray) -> dict[str, Any]:
+    try:
+        header = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise ProtocolFault(f"A frame's header is not JSON: {error}.") from None
     if not isinstance(header, dict):
         raise ProtocolFault("A frame's header is not an object.")
     return cast(dict[str, Any], header)
 
 
-def _cut(view: memoryview, lengths: Any, start: int, end: int) -> tuple[bytes, ...]:
+def _cut(given: bytes | memoryview, lengths: Any, start: int, end: int) -> tuple[bytes, ...]:
     if lengths is None:
         lengths = []
     if not isinstance(lengths, list):
@@ -261,7 +273,7 @@ def _cut(view: memoryview, lengths: Any, start: int, end: int) -> tuple[bytes, .
     for length in cast(list[Any], lengths):
         if type(length) is not int or not 0 <= length <= end - start:
             raise ProtocolFault("A frame's section lengths do not add up.")
-        sections.append(bytes(view[start : start + length]))
+        sections.append(bytes(given[start : start + length]))
         start += length
     if start != end:
         raise ProtocolFault("A frame's section lengths do not add up.")

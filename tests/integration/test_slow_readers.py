@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ from support.socket_client import text
 
 CLIENTS, STALLED = 500, 50
 QUIET_ROUNDS, ROUNDS, WRITES = 10, 50, 6
-SECONDS = 60.0
+SECONDS = 500.0
+"""Half a minute's work of one core, which many may share."""
 BOUND = 150 * 2**20
 """Bytes by which the server may grow: fifty high-water marks, the load itself, and room for an allocator."""
 
@@ -93,20 +94,28 @@ async def server(tmp_path: Path) -> AsyncGenerator[Server]:
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(SECONDS):
         while not condition():
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.01)
 
 
 def all_hold(clients: Sequence[RawClient], version: int) -> Callable[[], bool]:
     return lambda: all(client.holds(version) for client in clients)
 
 
+@pytest.fixture
+def clients() -> Generator[list[RawClient]]:
+    clients: list[RawClient] = []
+    yield clients
+    for client in clients:
+        client.transport.abort()
+
+
+@pytest.mark.may_take(600)
 async def test_fifty_of_five_hundred_stall_under_load(
-    server: Server, capsys: pytest.CaptureFixture[str]
+    server: Server, clients: list[RawClient], capsys: pytest.CaptureFixture[str]
 ) -> None:
     process: subprocess.Popen[str] = server._process  # type: ignore[assignment]  # pyright: ignore
     loop = asyncio.get_running_loop()
     port = int(server.url.rpartition(":")[2])
-    clients: list[RawClient] = []
     for _ in range(CLIENTS):
         _, client = await loop.create_connection(RawClient, "127.0.0.1", port)
         clients.append(client)
@@ -142,8 +151,6 @@ async def test_fifty_of_five_hundred_stall_under_load(
     sent = others[0].received
     assert sum(client.received for client in stalled) < STALLED * sent
     assert peak - before < BOUND
-    for client in clients:
-        client.transport.abort()
     with capsys.disabled():
         most = f"{before / 2**20:.0f} MiB before, {peak / 2**20:.0f} MiB at most"
         parts = delays[:QUIET_ROUNDS], delays[QUIET_ROUNDS:]

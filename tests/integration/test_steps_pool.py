@@ -46,7 +46,7 @@ BLOCKERS = {
 }
 
 
-async def until(condition: Any, seconds: float = 20.0) -> None:
+async def until(condition: Any, seconds: float = 60.0) -> None:
     """Wait for what no event tells: the state of other processes."""
     async with asyncio.timeout(seconds):
         while not condition():

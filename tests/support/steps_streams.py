@@ -48,7 +48,7 @@ class DiaryStreams:
     def times(self, group: str) -> list[float]:
         return [entry.at for entry in self.diary if entry.group == group]
 
-    async def until(self, condition: Any, seconds: float = 20.0) -> None:
+    async def until(self, condition: Any, seconds: float = 60.0) -> None:
         """Wait until the condition holds; it is looked at after every call."""
         async with asyncio.timeout(seconds):
             while not condition():

@@ -15,6 +15,7 @@ PYTEST_FLAGS ?=
 WORKERS ?= logical
 TESTS ?=
 BENCH_FLAGS ?=
+EXAMPLE ?= chat
 SOAK_FLAGS ?=
 
 # A release of each line of Node that the worker supports. Its tests run on all of them, whatever the machine has.
@@ -52,8 +53,8 @@ $(CLIENT): node_modules/.installed clients/core/build.mjs $(wildcard clients/cor
 	$(BIN)/python tests/support/node.py node clients/core/build.mjs
 	touch $@
 
-demo: setup ## Run the example chat and print its address.
-	@./scripts/demo $(BIN)
+demo: setup ## Run the example chat, or EXAMPLE=llm-chat, and print its address.
+	@./scripts/demo $(BIN) $(EXAMPLE)
 
 # A process that has run out of tests takes over half of what another still has: modules stay together, and what
 # they share, as long as that costs nobody time.

@@ -1,0 +1,193 @@
+# Written by `headwater types`, and kept fresh by `headwater dev`. Change your schemas instead of this file.
+# Import from it under `if TYPE_CHECKING:`; it is a stub, there is nothing to run.
+# ruff: noqa
+# fmt: off
+# pyright: reportUnusedClass=false, reportPrivateUsage=false
+
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, Generic, Literal, Never, NotRequired, TypeVar, overload
+
+from typing_extensions import ReadOnly, TypedDict
+
+Item = TypeVar("Item", covariant=True)
+Data = TypeVar("Data", contravariant=True)
+Value = TypeVar("Value", covariant=True)
+
+
+class Call(Awaitable[Value]):
+    """A read or write that has begun: await it, or ask its `result()` in a plain function."""
+
+    def result(self, timeout: float | None = None) -> Value: ...
+    def done(self) -> bool: ...
+
+
+class _SetOperation(TypedDict):
+    type: Literal["set", "append"]
+    path: str | Sequence[str | int]
+    value: Any
+
+
+class _MergeOperation(TypedDict):
+    type: Literal["merge"]
+    path: NotRequired[str | Sequence[str | int]]
+    value: Mapping[str, Any]
+
+
+class _CountOperation(TypedDict):
+    type: Literal["increment", "decrement"]
+    path: str | Sequence[str | int]
+    by: NotRequired[float]
+
+
+class _RemoveOperation(TypedDict):
+    type: Literal["remove"]
+    path: str | Sequence[str | int]
+
+
+Operation = _SetOperation | _MergeOperation | _CountOperation | _RemoveOperation
+
+
+class _Channel(TypedDict):
+    groupId: str
+    id: NotRequired[str]
+
+
+class _Event(TypedDict):
+    type: str
+    data: Any
+
+
+class Stream(Generic[Item, Data]):
+    """Every method takes effect at once, in order, awaited or not."""
+
+    def get(self, group_id: str, id: str) -> Call[Item | None]: ...
+    def get_group(self, group_id: str) -> Call[list[Item]]: ...
+    def getGroup(self, group_id: str) -> Call[list[Item]]: ...
+    def set(
+        self,
+        group_id: str,
+        id: str,
+        data: Data,
+        *,
+        if_version: int | None = None,
+        ttl: float | None = None,
+        key: str | None = None,
+    ) -> Call[Item]: ...
+    def update(
+        self,
+        group_id: str,
+        id: str,
+        ops: Sequence[Operation],
+        *,
+        if_version: int | None = None,
+        key: str | None = None,
+    ) -> Call[Item]: ...
+    def delete(
+        self, group_id: str, id: str, *, if_version: int | None = None, key: str | None = None
+    ) -> Call[Item | None]: ...
+    def send(self, channel: _Channel, event: _Event) -> Call[None]: ...
+
+
+class Logger:
+    def debug(self, message: Any, fields: Any = None, **more: Any) -> None: ...
+    def info(self, message: Any, fields: Any = None, **more: Any) -> None: ...
+    def warn(self, message: Any, fields: Any = None, **more: Any) -> None: ...
+    def warning(self, message: Any, fields: Any = None, **more: Any) -> None: ...
+    def error(self, message: Any, fields: Any = None, **more: Any) -> None: ...
+
+
+class State:
+    def get(self, group: str, key: str) -> Awaitable[Any]: ...
+    def set(self, group: str, key: str, value: Any) -> Awaitable[Any]: ...
+    def delete(self, group: str, key: str) -> Awaitable[Any]: ...
+    def get_group(self, group: str) -> Awaitable[list[Any]]: ...
+    def getGroup(self, group: str) -> Awaitable[list[Any]]: ...
+    def clear(self, group: str) -> Awaitable[None]: ...
+
+
+class Answering(TypedDict):
+    room: str
+
+class Messages(TypedDict):
+    role: Literal['user'] | Literal['assistant']
+    text: str
+    at: str
+    status: Literal['waiting'] | Literal['streaming'] | Literal['done'] | Literal['error'] | Literal['cancelled']
+    attempt: NotRequired[int]
+    model: NotRequired[str]
+    local: NotRequired[bool]
+    seconds: NotRequired[float]
+    tokens: NotRequired[int]
+    note: NotRequired[str]
+
+class Rooms(TypedDict):
+    title: str
+    asked: str
+
+class AskBody(TypedDict):
+    text: str
+
+class AskRequest(TypedDict):
+    body: AskBody
+    pathParams: dict[str, str]
+    queryParams: dict[str, str | list[str]]
+    headers: dict[str, str | list[str]]
+    rawBody: str | bytes
+
+AskResponse = Mapping[str, Any]
+
+class AskAgainRequest(TypedDict):
+    body: Any
+    pathParams: dict[str, str]
+    queryParams: dict[str, str | list[str]]
+    headers: dict[str, str | list[str]]
+    rawBody: str | bytes
+
+AskAgainResponse = Mapping[str, Any]
+
+class StopRequest(TypedDict):
+    body: Any
+    pathParams: dict[str, str]
+    queryParams: dict[str, str | list[str]]
+    headers: dict[str, str | list[str]]
+    rawBody: str | bytes
+
+StopResponse = Mapping[str, Any]
+
+class WhichModelRequest(TypedDict):
+    body: Any
+    pathParams: dict[str, str]
+    queryParams: dict[str, str | list[str]]
+    headers: dict[str, str | list[str]]
+    rawBody: str | bytes
+
+WhichModelResponse = Mapping[str, Any]
+
+class Streams:
+    """All streams of the project, by name."""
+
+    @property
+    def answering(self) -> Stream[Answering, Answering]: ...
+    @property
+    def messages(self) -> Stream[Messages, Messages]: ...
+    @property
+    def rooms(self) -> Stream[Rooms, Rooms]: ...
+    @overload
+    def __getitem__(self, name: Literal['answering']) -> Stream[Answering, Answering]: ...
+    @overload
+    def __getitem__(self, name: Literal['messages']) -> Stream[Messages, Messages]: ...
+    @overload
+    def __getitem__(self, name: Literal['rooms']) -> Stream[Rooms, Rooms]: ...
+    def __contains__(self, name: object) -> bool: ...
+
+class Context:
+    """What a handler gets beside its input."""
+
+    streams: Streams
+    logger: Logger
+    state: State
+    trace_id: str
+    traceId: str
+    flows: list[str]
+    step: str
+    def emit(self, event: Mapping[str, Any]) -> Awaitable[None]: ...

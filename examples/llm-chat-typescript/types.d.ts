@@ -1,0 +1,320 @@
+// Written by `headwater types`, and kept fresh by `headwater dev`. Change your schemas instead of this file.
+
+declare module 'motia' {
+  export * from 'headwater'
+}
+
+declare module 'headwater' {
+  export interface Streams {
+    /** steps/answering.stream.ts */
+    answering: Stream<Answering>
+    /** steps/messages.stream.ts */
+    messages: Stream<Messages>
+    /** steps/rooms.stream.ts */
+    rooms: Stream<Rooms>
+  }
+
+  export interface Handlers {
+    /** steps/ask.step.ts */
+    Ask: ApiRouteHandler<{
+      text: string
+    }, ApiResponse, EmittedEvent>
+    /** steps/ask-again.step.ts */
+    AskAgain: ApiRouteHandler<unknown, ApiResponse, EmittedEvent>
+    /** steps/stop.step.ts */
+    Stop: ApiRouteHandler<unknown, ApiResponse, EmittedEvent>
+    /** steps/model.step.ts */
+    WhichModel: ApiRouteHandler<unknown, ApiResponse, EmittedEvent>
+  }
+
+  export type Answering = {
+    room: string
+  }
+
+  export type Messages = {
+    role: 'user' | 'assistant'
+    text: string
+    at: string
+    status: 'waiting' | 'streaming' | 'done' | 'error' | 'cancelled'
+    attempt?: number
+    model?: string
+    local?: boolean
+    seconds?: number
+    tokens?: number
+    note?: string
+  }
+
+  export type Rooms = {
+    title: string
+    asked: string
+  }
+
+
+  // --- streams ---
+
+  /** An item as streams give it back: its data, `id` included. Its `version` is not part of the data. */
+  export type StreamItem<TData> = TData & { id: string; readonly version?: number }
+
+  /** What `set` takes: the `id` may be left out, the one that is given beside it wins. */
+  export type StreamData<TData> = TData extends { id: string } ? Omit<TData, 'id'> & { id?: string } : TData
+
+  export interface WriteOptions {
+    /** Only if the item's version is this one; 0 says that there must be none. */
+    ifVersion?: number
+    /** A repeated write with the same key does nothing and gives the first one's result. */
+    key?: string
+  }
+
+  export interface SetOptions extends WriteOptions {
+    /** Seconds after which the item expires. */
+    ttl?: number
+  }
+
+  /** Where in an item: `'progress.done'`, `'lines.0'`, or a list of exact names. `''` is the whole item. */
+  export type Path = string | readonly (string | number)[]
+
+  export type UpdateOperation =
+    | { type: 'set'; path: Path; value: unknown }
+    | { type: 'merge'; path?: Path; value: Record<string, unknown> }
+    | { type: 'append'; path: Path; value: unknown }
+    | { type: 'increment' | 'decrement'; path: Path; by?: number }
+    | { type: 'remove'; path: Path }
+
+  export interface StateStreamEventChannel {
+    groupId: string
+    /** Only to those who watch this item or its group; without it, to those who watch the group. */
+    id?: string
+  }
+
+  export interface StateStreamEvent<TData = unknown> {
+    type: string
+    data: TData
+  }
+
+  /** Every method takes effect at once, in order, awaited or not. */
+  export interface Stream<TData> {
+    get(groupId: string, id: string): Promise<StreamItem<TData> | null>
+    /** Create or replace an item. */
+    set(groupId: string, id: string, data: StreamData<TData>, options?: SetOptions): Promise<StreamItem<TData>>
+    /** Apply operations to an item as one write. */
+    update(groupId: string, id: string, operations: readonly UpdateOperation[], options?: WriteOptions): Promise<StreamItem<TData>>
+    /** Delete an item; gives it as it was. */
+    delete(groupId: string, id: string, options?: WriteOptions): Promise<StreamItem<TData> | null>
+    /** All items of a group, in the order of their creation. */
+    getGroup(groupId: string): Promise<StreamItem<TData>[]>
+    get_group(groupId: string): Promise<StreamItem<TData>[]>
+    /** Send an event to whoever watches now; it is kept nowhere. */
+    send<T>(channel: StateStreamEventChannel, event: StateStreamEvent<T>): Promise<void>
+  }
+
+  /** The items of each stream as clients see them. */
+  export type StreamItems = {
+    [Name in keyof Streams]: Streams[Name] extends Stream<infer TData> ? TData & { readonly id: string } : never
+  }
+
+  export type MotiaStream<TData> = Stream<TData>
+  export type BaseStreamItem<TData = unknown> = StreamItem<TData>
+  export type FlowContextStateStreams = Streams
+
+  // --- handlers ---
+
+  export interface EmittedEvent {
+    topic: string
+    data: unknown
+  }
+
+  export type Emitter<TEmit> = (event: TEmit) => Promise<void>
+
+  export interface Logger {
+    debug(message: string, fields?: unknown): void
+    info(message: string, fields?: unknown): void
+    warn(message: string, fields?: unknown): void
+    error(message: string, fields?: unknown): void
+    log(message: string, fields?: unknown): void
+  }
+
+  export interface InternalStateManager {
+    get<T>(groupId: string, key: string): Promise<T | null>
+    set<T>(groupId: string, key: string, value: T): Promise<T>
+    delete<T>(groupId: string, key: string): Promise<T | null>
+    getGroup<T>(groupId: string): Promise<T[]>
+    get_group<T>(groupId: string): Promise<T[]>
+    clear(groupId: string): Promise<void>
+  }
+
+  export interface FlowContext<TEmit = EmittedEvent> {
+    emit: Emitter<TEmit>
+    traceId: string
+    flows: string[]
+    /** The step's name. */
+    step: string
+    logger: Logger
+    state: InternalStateManager
+    streams: Streams
+    /** Aborted when the caller has gone or the time is up. */
+    signal: AbortSignal
+  }
+
+  export type Context<TEmit = EmittedEvent> = FlowContext<TEmit>
+
+  export interface ApiRequest<TBody = unknown> {
+    body: TBody
+    pathParams: Record<string, string>
+    queryParams: Record<string, string | string[]>
+    headers: Record<string, string | string[]>
+    /** The body as it came: text, or bytes where it is no UTF-8. */
+    rawBody: string | Uint8Array
+    [more: string]: any
+  }
+
+  /** Text and bytes go out as they are, any other body as JSON. */
+  export type ApiResponse<TStatus extends number = number, TBody = any> = {
+    status: TStatus
+    headers?: Record<string, string | string[]>
+  } & (unknown extends TBody ? { body?: TBody } : { body: TBody | Uint8Array })
+
+  type Awaitable<T> = T | Promise<T>
+
+  export type ApiRouteHandler<TBody = any, TResponse extends ApiResponse = ApiResponse, TEmit = EmittedEvent> = (
+    req: ApiRequest<TBody>,
+    ctx: FlowContext<TEmit>,
+  ) => Awaitable<TResponse>
+
+  export type EventHandler<TInput = any, TEmit = EmittedEvent> = (input: TInput, ctx: FlowContext<TEmit>) => Awaitable<unknown>
+
+  export type CronHandler<TEmit = EmittedEvent> = (ctx: FlowContext<TEmit>) => Awaitable<unknown>
+
+  /** A handler by its config alone, as older files have it; `Handlers` knows more. */
+  export type StepHandler<TConfig> = TConfig extends ApiRouteConfig
+    ? ApiRouteHandler
+    : TConfig extends EventConfig
+      ? EventHandler<TConfig extends { input: { _output: infer TInput } } ? TInput : any>
+      : TConfig extends CronConfig
+        ? CronHandler
+        : never
+
+  /** Runs around a handler; `next` gives the inner response, whose body is a `TResult`. */
+  export type ApiMiddleware<TBody = any, TEmit = any, TResult = any> = (
+    req: ApiRequest<TBody>,
+    ctx: FlowContext<TEmit>,
+    next: () => Promise<ApiResponse<number, TResult>>,
+  ) => Awaitable<ApiResponse<number, TResult>>
+
+  // --- configs ---
+
+  /** A JSON Schema, or a schema of zod 3 or 4. */
+  export type Schema = JsonSchema | { readonly _zod: unknown } | { readonly _def: unknown }
+
+  export interface JsonSchema {
+    readonly [keyword: string]: unknown
+  }
+
+  export type Emit = string | { topic: string; label?: string; conditional?: boolean }
+
+  interface BaseConfig {
+    name: string
+    description?: string
+    flows?: readonly string[]
+    virtualEmits?: readonly Emit[]
+    virtualSubscribes?: readonly Emit[]
+    includeFiles?: readonly string[]
+  }
+
+  export type ApiRouteMethod = 'GET' | 'POST' | 'PUT' | 'DELETE' | 'PATCH' | 'OPTIONS' | 'HEAD'
+
+  export interface QueryParam {
+    name: string
+    description?: string
+  }
+
+  export interface ApiRouteConfig extends BaseConfig {
+    type: 'api'
+    /** Express style: `/orders/:id`. */
+    path: string
+    method: ApiRouteMethod
+    /** The topics that the step may emit; an empty list allows any. */
+    emits: readonly Emit[]
+    bodySchema?: Schema
+    responseSchema?: Record<number, Schema>
+    queryParams?: readonly QueryParam[]
+    middleware?: readonly ApiMiddleware[]
+  }
+
+  export interface EventConfig extends BaseConfig {
+    type: 'event'
+    subscribes: readonly string[]
+    emits: readonly Emit[]
+    input?: Schema | null
+    infrastructure?: {
+      handler?: { ram?: number; cpu?: number; timeout?: number }
+      queue?: {
+        type?: 'fifo' | 'standard'
+        maxRetries?: number
+        visibilityTimeout?: number
+        delaySeconds?: number
+        concurrency?: number
+      }
+    }
+  }
+
+  export interface CronConfig extends BaseConfig {
+    type: 'cron'
+    /** 5 fields, or 6 with seconds first. */
+    cron: string
+    emits: readonly Emit[]
+  }
+
+  export interface NoopConfig extends BaseConfig {
+    type: 'noop'
+  }
+
+  export type StepConfig = ApiRouteConfig | EventConfig | CronConfig | NoopConfig
+
+  export interface StreamSubscription {
+    groupId: string
+    /** Nothing where the whole group is asked for. */
+    id?: string
+  }
+
+  export interface StreamConfig {
+    name: string
+    schema: Schema | null
+    baseConfig?: { storageType: 'default' } | { storageType: 'custom'; factory: () => unknown }
+    description?: string
+    /** Who may subscribe. Only exactly `true` lets somebody in. */
+    canAccess?: (subscription: StreamSubscription, auth: any) => boolean | Promise<boolean>
+    /** Keep who is in a group, as the stream `NAME.presence`. */
+    presence?: boolean
+    /** Milliseconds between two deliveries to subscribers. */
+    rollup?: number
+    /** Seconds after which an item expires. */
+    ttl?: number
+    /** What is older is deleted. */
+    keep?: { newest?: number; age?: number }
+  }
+
+  // --- errors ---
+
+  export interface FieldFault {
+    field: string
+    message: string
+  }
+
+  /** What a call on a stream rejects with; the `code` is stable. */
+  export class HeadwaterError extends Error {
+    readonly code: string
+    readonly hint: string
+    /** Each field that broke the schema (`SCHEMA_MISMATCH`). */
+    readonly faults?: readonly FieldFault[]
+    /** The item's version now (`CONFLICT`). */
+    readonly version?: number
+  }
+
+  /** The version of an item that a stream gave back; undefined for a copy of one. */
+  export function versionOf(item: object): number | undefined
+
+  global {
+    /** What the clients, `headwater/client` and `@headwater/react`, know of the streams. */
+    interface HeadwaterStreams extends StreamItems {}
+  }
+}

@@ -1,0 +1,21 @@
+// What the page asks of the server. Each rejects with an error whose message may be shown.
+
+const TIMEOUT_MS = 10_000
+
+export const ask = (room, text) => request('POST', ['rooms', room, 'messages'], { text })
+export const askAgain = (room, answer) => request('POST', ['rooms', room, 'messages', answer, 'again'])
+export const stop = (_client, room, answer) => request('POST', ['rooms', room, 'messages', answer, 'stop'])
+export const whichModel = () => request('GET', ['model'])
+
+async function request(method, path, body) {
+  const response = await fetch(`/${path.map(encodeURIComponent).join('/')}`, {
+    method,
+    ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  }).catch(() => {
+    throw new Error('The server cannot be reached. What was asked before goes on when it is back.')
+  })
+  const told = await response.json().catch(() => ({}))
+  if (response.ok) return told
+  throw new Error(told.detail || told.message || `The server answered ${response.status}.`)
+}

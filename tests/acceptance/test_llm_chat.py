@@ -1,0 +1,179 @@
+"""The chat with a model, from outside: real HTTP on both sides of it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+
+from support.command import Server, headwater
+from support.llm_example import Endpoint, ask, chatting, ended, endpoint, example, until
+from support.typescript import compile_strictly
+
+EXAMPLES = ("llm-chat", "llm-chat-typescript")
+ROOMS = map("room-{}".format, itertools.count(1))
+
+
+class Chat(NamedTuple):
+    """A server of an example, the endpoint that it asks, and a room of the test's own."""
+
+    server: Server
+    place: Endpoint
+    room: str
+
+    def answering(self) -> list[Any]:
+        """What is being answered in the room."""
+        items = httpx.get(f"{self.server.url}/streams/answering/all").json()["items"]
+        return [item for item in items if item["room"] == self.room]
+
+
+@pytest.fixture(params=EXAMPLES)
+def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return example(request.param, tmp_path)
+
+
+@pytest.fixture(scope="module", params=EXAMPLES)
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chat]:
+    project = example(request.param, tmp_path_factory.mktemp("chat"))
+    with endpoint(key="k") as place, chatting(project, **place.settings) as server:
+        yield Chat(server, place, "")
+
+
+@pytest.fixture
+def chat(shared: Chat) -> Iterator[Chat]:
+    shared.place.shut()
+    yield shared._replace(room=next(ROOMS))
+    shared.place.gate.open()
+
+
+async def test_an_answer_is_shown_while_it_is_written(chat: Chat) -> None:
+    server, place, room = chat
+    asked = await ask(server, room, "Show me code")
+    begun = await until(server, room, asked, lambda item: item["status"] == "streaming")
+    assert begun["local"] is False
+    place.gate.grant(3)
+    more = await until(server, room, asked, lambda item: item["text"] != "")
+    assert more["status"] == "streaming"
+    assert chat.answering() == [{"room": room, "id": asked}]
+    place.gate.open()
+    answer = await until(server, room, asked, ended)
+    assert answer["status"] == "done"
+    assert answer["text"].startswith(more["text"])
+    assert answer["text"].endswith("not the whole text again.")
+
+
+async def test_the_model_is_told_what_was_said_before(chat: Chat) -> None:
+    server, place, room = chat
+    place.gate.open()
+    first = await until(server, room, await ask(server, room, "one"), ended)
+    second = await until(server, room, await ask(server, room, "two"), ended)
+    told = [message["content"] for message in place.model.last["messages"]]
+    assert told[1:] == ["one", first["text"], "two"]
+    assert "two" in second["text"]
+
+
+async def test_rooms_are_answered_beside_each_other(chat: Chat) -> None:
+    server, place, room = chat
+    rooms = [f"{room}-{number}" for number in range(6)]
+    asked = [await ask(server, one, f"question of {one}") for one in rooms]
+    for one, answer in zip(rooms, asked, strict=True):
+        await until(server, one, answer, lambda item: item["status"] == "streaming")
+    place.gate.open()
+    for one, answer in zip(rooms, asked, strict=True):
+        assert f"question of {one}" in (await until(server, one, answer, ended))["text"]
+
+
+async def test_a_stopped_answer_keeps_its_text_and_the_endpoint_stops_too(chat: Chat) -> None:
+    server, place, room = chat
+    before = place.model.left
+    asked = await ask(server, room, "Write something long")
+    place.gate.grant(5)
+    await until(server, room, asked, lambda item: item["text"] != "")
+    stopped = httpx.post(f"{server.url}/rooms/{room}/messages/{asked}/stop")
+    assert stopped.is_success, stopped.text
+    await place.has_been_left(before)
+    answer = await until(server, room, asked, lambda item: ended(item) and "seconds" in item)
+    assert answer["status"] == "cancelled"
+    assert answer["text"] != ""
+    assert chat.answering() == []
+
+
+async def test_what_goes_wrong_is_told_in_the_answer_and_can_be_asked_again(chat: Chat) -> None:
+    server, place, room = chat
+    place.gate.open()
+    asked = await ask(server, room, "Break off in the middle")
+    failed = await until(server, room, asked, ended)
+    assert (failed["status"], failed["note"]) == ("error", "The server broke off, as it was asked to.")
+    assert failed["text"] != ""
+    refused = await until(server, room, await ask(server, room, "fail at once"), ended)
+    assert (refused["status"], refused["text"]) == ("error", "")
+    assert "429" in refused["note"]
+    again = httpx.post(f"{server.url}/rooms/{room}/messages/{asked}/again")
+    assert again.status_code == 202
+    assert again.json()["status"] == "waiting"
+    assert (await until(server, room, asked, ended))["status"] == "error"
+
+
+async def test_what_is_no_question_is_refused(chat: Chat) -> None:
+    address = f"{chat.server.url}/rooms/{chat.room}/messages"
+    for body in ({}, {"text": ""}, {"text": "   "}, {"text": "x" * 9000}):
+        assert httpx.post(address, json=body).status_code == 400
+    assert httpx.post(f"{address}/nowhere/again").status_code == 404
+
+
+# --- other settings ---
+
+
+async def test_without_an_endpoint_it_answers_by_itself_and_says_so(project: Path) -> None:
+    with chatting(project) as server:
+        assert "Problems" not in server.out.text
+        who = httpx.get(f"{server.url}/model", timeout=30).json()
+        assert (who["local"], who["model"]) == (True, "local-stand-in")
+        answer = await until(server, "r", await ask(server, "r", "Show me code"), ended)
+        assert (answer["status"], answer["local"]) == ("done", True)
+        assert "no language model" in answer["text"]
+        assert answer["tokens"] > 50
+        rooms = httpx.get(f"{server.url}/streams/rooms/all").json()["items"]
+        assert [(room["id"], room["title"]) for room in rooms] == [("r", "Show me code")]
+        assert httpx.get(f"{server.url}/streams/answering/all").json()["items"] == []
+
+
+async def test_an_endpoint_that_goes_away_is_told_of(project: Path) -> None:
+    with endpoint() as place:
+        settings = place.settings
+    with chatting(project, **settings) as server:
+        failed = await until(server, "r", await ask(server, "r", "Hello"), ended)
+        assert failed["status"] == "error"
+        assert "cannot be reached" in failed["note"]
+
+
+async def test_a_wrong_key_is_told_of_and_nobody_is_told_the_key(project: Path) -> None:
+    with endpoint(key="right") as place:
+        settings = place.settings | {"LLM_API_KEY": "wrong-key-of-mine"}
+        with chatting(project, **settings) as server:
+            failed = await until(server, "r", await ask(server, "r", "Hello"), ended)
+            who = httpx.get(f"{server.url}/model")
+    assert "401" in failed["note"]
+    everything = f"{failed} {who.text} {server.out.text} {server.err.text}"
+    assert "wrong-key-of-mine" not in everything
+
+
+async def test_a_key_without_an_address_asks_for_one(project: Path) -> None:
+    with chatting(project, LLM_API_KEY="k") as server:
+        failed = await until(server, "r", await ask(server, "r", "Hello"), ended)
+        assert "LLM_BASE_URL" in failed["note"]
+
+
+# --- types ---
+
+
+@pytest.mark.npm
+def test_the_example_in_typescript_checks_strictly_with_types_that_are_up_to_date(tmp_path: Path) -> None:
+    project = example("llm-chat-typescript", tmp_path)
+    checked = headwater("types", "--check", cwd=project)
+    assert checked.returncode == 0, checked.stdout
+    assert compile_strictly(project) == []

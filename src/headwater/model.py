@@ -30,12 +30,10 @@ class Origin(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """Where a request stands among those that belong together: W3C's trace id (32 hex digits), the span that
-    is this server's own work on it, and the caller's span that it continues (16 hex digits; empty where it
-    begins here)."""
+    """Where a request stands among those that belong together: W3C's trace id (32 hex digits), and the
+    caller's span that it continues (16 hex digits; empty where it begins here)."""
 
     id: str
-    span: str
     parent: str = ""
 
 

@@ -16,21 +16,24 @@ TRACEPARENT = re.compile(
 )
 """Version, trace id, parent id, flags; only versions after 00 may go on."""
 
-_bits = random.Random().getrandbits  # noqa: S311 - names a request, guards nothing
+_bytes = random.Random().randbytes  # noqa: S311 - names a request, guards nothing
 
 
 def trace_of(headers: Mapping[str, str]) -> Trace:
-    """The trace that a request belongs to, with a span of its own in it. A `traceparent` that is not valid
-    begins a new one."""
+    """The trace that a request belongs to. A `traceparent` that is not valid begins a new one."""
     given = headers.get("traceparent")
     if given is not None:
         parsed = TRACEPARENT.fullmatch(given)
         if parsed and not (parsed[1] == "00" and parsed[4]):
-            return Trace(parsed[2], f"{_bits(64):016x}", parsed[3])
-    return new_trace()
+            return Trace(parsed[2], parsed[3])
+    return Trace(new_trace())
 
 
-def new_trace() -> Trace:
-    """A trace that begins here."""
-    digits = f"{_bits(192):048x}"
-    return Trace(digits[:32], digits[32:])
+def new_trace() -> str:
+    """The id of a trace that begins here."""
+    return _bytes(16).hex()
+
+
+def new_span() -> str:
+    """The id of a span of the server's own, for whoever records what it did."""
+    return _bytes(8).hex()

@@ -42,13 +42,13 @@ def response_of(result: Message) -> ApiResponse:
     header = result.header
     status = _status(header.get("status"))
     body = bytes(result.sections[0]) if result.sections and status not in BODILESS else b""
-    headers = list(_user_headers(_expect(dict, "headers", header)))
+    given, items = _expect(dict, "headers", header), _expect(list, "items", header)
+    headers = list(_user_headers(given)) if given else []
     kind = CONTENT_TYPES.get(str(header.get("body_kind")))
-    if kind and status not in BODILESS and not any(name == "content-type" for name, _ in headers):
+    if kind and status not in BODILESS and not (given and any(name == "content-type" for name, _ in headers)):
         headers.insert(0, ("content-type", kind))
-    items = items_header(_expect(list, "items", header))
     if items:
-        headers.append((ITEMS_HEADER, items))
+        headers.append((ITEMS_HEADER, items_header(items)))
     return ApiResponse(status, headers, body)
 
 

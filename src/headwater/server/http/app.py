@@ -144,10 +144,11 @@ class HttpApp:
             body_kind=parsed.kind,
             body=parsed.value,
             trace=exchange.trace.id,
-            span=exchange.trace.span,
+            parent=exchange.trace.parent,
         )
         try:
-            return await while_connected(exchange.receive, self._executor.run_api(match.step, request))
+            work = self._executor.run_api(match.step, request)
+            return await while_connected(exchange.scope, exchange.receive, work)
         except SchemaMismatch as error:
             if parsed.kind != "json" and raw and not error.hint:
                 error.hint = "a JSON body is sent with the header content-type: application/json"

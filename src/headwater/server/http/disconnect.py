@@ -1,27 +1,43 @@
-"""Stops work whose client has hung up. Owns the watch on a connection while a step runs."""
+"""Stops work whose client has hung up. Owns the watch on a connection while a step runs.
+
+- Our own connections call when they are lost: that costs a request nothing but to say who is to be called.
+- Another ASGI host tells it to whoever receives, so a task has to wait for that; most work is done before it
+  would begin.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
 
-from starlette.types import Receive
+from starlette.types import Receive, Scope
 
 from headwater.server.http.bodies import ClientGone
 
+CONNECTION = "headwater.connection"
+"""Where a scope carries its `Connection`, if the host has one."""
+
 PATIENCE = 0.02
-"""Seconds of work before the watch begins: most work is done by then, and a task each would cost more."""
+"""Seconds of work before a task begins to watch another host's connection."""
 
 Answer = TypeVar("Answer")
 
 
-async def while_connected(receive: Receive, work: Awaitable[Answer]) -> Answer:
+class Connection(Protocol):
+    """A connection that says itself when it is lost, to whoever it answers at that time."""
+
+    lost: bool
+    when_lost: Callable[[], None] | None
+
+
+async def while_connected(scope: Scope, receive: Receive, work: Awaitable[Answer]) -> Answer:
     """The outcome of the work; raises ClientGone when the client hangs up first, and the work is cancelled.
 
     The request's body must have been read.
     """
-    watch = _Watch(receive)
+    connection: Connection | None = scope.get(CONNECTION)
+    watch = _Watch(receive) if connection is None else _Call(connection)
     try:
         return await work
     except asyncio.CancelledError:
@@ -33,14 +49,34 @@ async def while_connected(receive: Receive, work: Awaitable[Answer]) -> Answer:
         watch.end()
 
 
+class _Call:
+    """A watch that is called."""
+
+    __slots__ = ("_connection", "gone", "worker")
+
+    def __init__(self, connection: Connection) -> None:
+        self.worker = _current_task()
+        self.gone = False
+        self._connection = connection
+        connection.when_lost = self._lost
+        if connection.lost:
+            self._lost()
+
+    def _lost(self) -> None:
+        self.gone = True
+        self.worker.cancel()
+
+    def end(self) -> None:
+        self._connection.when_lost = None
+
+
 class _Watch:
+    """A watch that asks."""
+
     __slots__ = ("_receive", "_start", "_watcher", "gone", "worker")
 
     def __init__(self, receive: Receive) -> None:
-        worker = asyncio.current_task()
-        if worker is None:
-            raise RuntimeError("requests are served in tasks")
-        self.worker = worker
+        self.worker = _current_task()
         self.gone = False
         self._receive = receive
         self._watcher: asyncio.Task[None] | None = None
@@ -59,3 +95,10 @@ class _Watch:
         self._start.cancel()
         if self._watcher:
             self._watcher.cancel()
+
+
+def _current_task() -> asyncio.Task[object]:
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("requests are served in tasks")
+    return task

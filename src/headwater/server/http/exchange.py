@@ -43,7 +43,10 @@ class Exchange:
         self.receive = receive
         self._send = send
         self.method: str = scope["method"]
-        self.path = read_path(scope)
+        raw: bytes | None = scope.get("raw_path")
+        # The common case stands here: a function for it costs as much as what it does.
+        plain = raw is not None and not scope.get("root_path")
+        self.path = raw.decode("latin-1") if raw is not None and plain else read_path(scope)
         self.headers = headers = read_headers(scope["headers"])
         self.trace = trace_of(headers)
         self.unread = "content-length" in headers or "transfer-encoding" in headers

@@ -10,7 +10,8 @@ import asyncio
 import logging
 import sys
 from collections import deque
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import uvicorn
 from httptools import HttpParserUpgrade, HttpRequestParser
@@ -28,6 +29,7 @@ from headwater.errors import (
 )
 from headwater.response_rules import TRACE_HEADER
 from headwater.server.http.cors import Header
+from headwater.server.http.disconnect import CONNECTION, PATIENCE
 from headwater.server.http.outgoing import encode_headers
 from headwater.server.http.problem import problem
 from headwater.trace import new_trace
@@ -58,7 +60,8 @@ class HttpConfig(uvicorn.Config):
 
 
 class HttpSocket(HttpToolsProtocol):
-    """One connection, from its first byte until it ends or becomes a WebSocket."""
+    """One connection, from its first byte until it ends or becomes a WebSocket. A Connection of its
+    requests."""
 
     def __init__(
         self,
@@ -69,6 +72,8 @@ class HttpSocket(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.logger = _log
+        self.lost = False
+        self.when_lost: Callable[[], None] | None = None
         self._limits = config.limits
         self._refusal: HeadwaterError | None = None
         self._parting = False
@@ -104,6 +109,9 @@ class HttpSocket(HttpToolsProtocol):
         self._end_watches()
         self._stop_answering()
         super().connection_lost(exc)
+        scope: dict[str, Any] | None = cast(Any, self.scope)
+        if scope is not None:
+            scope.pop(CONNECTION, None)  # It would keep the connection alive.
 
     def data_received(self, data: bytes) -> None:
         """Parse what came in, within the limits."""
@@ -157,9 +165,17 @@ class HttpSocket(HttpToolsProtocol):
             self._plain_head = self._head_without_upgrade()
             return
         before = self.cycle
+        cast(dict[str, Any], self.scope)[CONNECTION] = self
         super().on_headers_complete()
         if self.cycle is not before:
             self._unanswered.append(self.cycle)
+            if len(self._unanswered) == 2:
+                self.loop.call_later(PATIENCE, self._read_on)
+
+    def _read_on(self) -> None:
+        """Read again, once, behind a request that runs: a connection that is not read is not seen to end."""
+        if self.pipeline and not self.transport.is_closing():
+            self.flow.resume_reading()
 
     def on_message_complete(self) -> None:
         """The body is whole, unless the parser takes it for another protocol."""
@@ -279,6 +295,9 @@ class HttpSocket(HttpToolsProtocol):
 
     def _stop_answering(self) -> None:
         """Tell each request of the connection that its client is gone; the base class tells only the last."""
+        self.lost = True
+        if self.when_lost:
+            self.when_lost()
         for cycle in self._unanswered:
             cycle.disconnected, cycle.waiting_for_100_continue = True, False
             cycle.message_event.set()
@@ -299,7 +318,7 @@ class HttpSocket(HttpToolsProtocol):
         if not is_turn:
             self.transport.abort()
             return
-        response = problem(error, trace := new_trace().id)
+        response = problem(error, trace := new_trace())
         lines: list[Header] = [
             *self.server_state.default_headers,
             *encode_headers(response),
@@ -315,7 +334,7 @@ class HttpSocket(HttpToolsProtocol):
     async def _answer_refusal(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application of a connection that is one too many."""
         if self._refusal:
-            response = problem(self._refusal, trace := new_trace().id)
+            response = problem(self._refusal, trace := new_trace())
             headers = encode_headers(response)
             headers += [(TRACE_HEADER.encode(), trace.encode()), (b"connection", b"close")]
             await send({"type": "http.response.start", "status": response.status, "headers": headers})

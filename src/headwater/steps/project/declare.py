@@ -123,7 +123,7 @@ class ApiRequest:
 
     `headers` have lower-case names. `query` values are text, or a list where a name repeats. `body` is what
     was parsed for `body_kind` "json" and "inline" (forms), for validation; `raw_body` is what came in.
-    `trace` is the trace id, `span` the server's own span in it.
+    `trace` is the trace id, `parent` the caller's span in it, if there is one.
     """
 
     method: str
@@ -135,7 +135,7 @@ class ApiRequest:
     body_kind: BodyKind
     body: Any
     trace: str
-    span: str = ""
+    parent: str = ""
 
 
 @dataclass(slots=True)

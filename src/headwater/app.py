@@ -25,6 +25,7 @@ from headwater.observe import Observers
 from headwater.server.http import client_script
 from headwater.server.http.app import build_http_app
 from headwater.server.listen.serve import HttpServer
+from headwater.server.live.attendance import Attendance
 from headwater.server.live.gate import StreamGate
 from headwater.server.live.keepalive import keep
 from headwater.server.live.opening import SocketOpening
@@ -81,10 +82,19 @@ class Running:
             self.catalog, fleeting.queue, max_state_bytes=settings.socket.max_state_bytes
         )
         self.runtime = StepRuntime(settings, self.writer)
-        self.gate = StreamGate(self.catalog, self.runtime.access)
+        self.gate = StreamGate(self.catalog, self.runtime.access, self.observers)
+        self.guests = Attendance()
+        """Whose sockets and event streams are open."""
         sessions = Sessions(self.realms, self.presence, self.gate, settings.socket, stamps)
-        self.opening = SocketOpening(settings.server, settings.socket, sessions.open)
-        self.events = EventStreams(self.realms, high_water_bytes=settings.socket.high_water_bytes)
+        self.opening = SocketOpening(
+            settings.server, settings.socket, sessions.open, self.guests, self.observers
+        )
+        self.events = EventStreams(
+            self.realms,
+            high_water_bytes=settings.socket.high_water_bytes,
+            guests=self.guests,
+            observer=self.observers,
+        )
         pages = StreamHttp(self.realms, self.gate, self.events, settings)
         internal: list[tuple[str, ASGIApp]] = [(client_script.PATH, client_script.ClientScript())]
         internal += [(pages.prefix, pages)] if pages.prefix else []

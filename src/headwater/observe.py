@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from headwater.errors import HeadwaterError
 from headwater.model import GroupKey, Trace
-from headwater.peer import Peer
+from headwater.peer import Peer, PeerKind
 
 log = logging.getLogger("headwater.observe")
 
@@ -70,7 +70,7 @@ class Observer:
     def accepted(self, peer: Peer) -> None:
         """A socket or an event stream has opened."""
 
-    def left(self, peer: Peer) -> None:
+    def left(self, kind: PeerKind) -> None:
         """A socket or an event stream has ended."""
 
     def refused(self, peer: Peer, error: HeadwaterError) -> None:

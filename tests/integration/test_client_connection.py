@@ -161,13 +161,13 @@ class TestConnecting:
 class TestTokens:
     async def test_a_plain_one_is_a_subprotocol(self, site: V1Site) -> None:
         async with client_of(site.server.port, token="abc.DEF-1_~"):
-            offered = site.requests[-1].headers["Sec-WebSocket-Protocol"]
+            offered = site.peers[-1].headers["sec-websocket-protocol"]
             assert offered == "headwater.v1, headwater.token.abc.DEF-1_~"
 
     async def test_one_with_other_signs_is_in_the_address(self, site: V1Site) -> None:
         async with connect(f"ws://127.0.0.1:{site.server.port}/x?a=1", token="a b/ä=="):
-            assert site.requests[-1].headers["Sec-WebSocket-Protocol"] == "headwater.v1"
-            assert site.requests[-1].path == "/x?a=1&authToken=a%20b%2F%C3%A4%3D%3D"
+            assert site.peers[-1].headers["sec-websocket-protocol"] == "headwater.v1"
+            assert site.peers[-1].url == "/x?a=1&authToken=a%20b%2F%C3%A4%3D%3D"
 
     async def test_a_function_is_asked_before_each_connect(self, site: V1Site, relay: Relay) -> None:
         given: list[str] = []
@@ -177,14 +177,14 @@ class TestTokens:
             return given[-1]
 
         async with client_of(relay.port, token=token) as client:
-            assert site.requests[-1].headers["Sec-WebSocket-Protocol"].endswith(".t0")
+            assert site.peers[-1].headers["sec-websocket-protocol"].endswith(".t0")
             relay.cut()
-            await until(lambda: len(site.requests) == 2 and client.status == "live")
-            assert site.requests[-1].headers["Sec-WebSocket-Protocol"].endswith(".t1")
+            await until(lambda: len(site.peers) == 2 and client.status == "live")
+            assert site.peers[-1].headers["sec-websocket-protocol"].endswith(".t1")
 
     async def test_a_function_may_be_a_plain_one(self, site: V1Site) -> None:
         async with client_of(site.server.port, token=lambda: "plain"):
-            assert site.requests[-1].headers["Sec-WebSocket-Protocol"].endswith(".plain")
+            assert site.peers[-1].headers["sec-websocket-protocol"].endswith(".plain")
 
     async def test_a_function_that_fails_is_asked_again(
         self, site: V1Site, caplog: pytest.LogCaptureFixture
@@ -195,7 +195,7 @@ class TestTokens:
             return answers.pop(0)()
 
         async with client_of(site.server.port, token=token):
-            assert site.requests[-1].headers["Sec-WebSocket-Protocol"].endswith(".fine")
+            assert site.peers[-1].headers["sec-websocket-protocol"].endswith(".fine")
         assert "ZeroDivisionError" in caplog.text
 
 

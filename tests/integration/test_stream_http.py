@@ -10,6 +10,7 @@ import pytest
 
 from headwater.config import Settings, StreamSettings
 from headwater.model import GroupKey
+from headwater.server.live.gate import NO, YES, Ask, Verdict
 from headwater.steps.project.declare import Project
 from headwater.streams import snapshot
 from support.http_site import step, tell
@@ -177,10 +178,10 @@ async def test_a_stream_is_not_written_over_http(site: V1Site) -> None:
 class Strict(PresenceGate):
     """Lets nobody into groups named secret."""
 
-    def admit(self, group: GroupKey, item: str | None, auth: Any) -> Any:
-        super().admit(group, item, auth)
-        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        answer.set_result(group.group != "secret")
+    def admit(self, ask: Ask) -> Any:
+        super().admit(ask)
+        answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        answer.set_result(NO if ask.group.group == "secret" else YES)
         return answer
 
 

@@ -18,6 +18,7 @@ import pytest_asyncio
 from headwater.config import ServerSettings, Settings, SocketSettings, StorageSettings, StreamSettings
 from headwater.errors import StoreUnavailable, TooMany
 from headwater.model import GroupKey, Origin
+from headwater.server.live.gate import NO, YES, Ask, Verdict
 from headwater.streams.fanout import recovery
 from support.socket_client import BINARY, TEXT, RawSocket, frame, text
 from support.stream_store import turns
@@ -46,15 +47,15 @@ LIVES_ON = {"sub": 1, "ended": None}
 class Rules(PresenceGate):
     """Denies groups named secret and items named hidden. The rule of groups named broken fails."""
 
-    def admit(self, group: GroupKey, item: str | None, auth: Any) -> Any:
-        super().admit(group, item, auth)
-        if group.group not in ("secret", "broken") and item != "hidden":
-            return None
-        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        if group.group == "broken":
+    def admit(self, ask: Ask) -> Any:
+        super().admit(ask)
+        if ask.group.group not in ("secret", "broken") and ask.item != "hidden":
+            return YES
+        answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        if ask.group.group == "broken":
             answer.set_exception(RuntimeError("the rule is broken"))
         else:
-            answer.set_result(False)
+            answer.set_result(NO)
         return answer
 
 

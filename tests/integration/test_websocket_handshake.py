@@ -78,12 +78,12 @@ async def test_each_case(stage: SocketStage, client: RawSocket, case: Case) -> N
 async def test_any_path_opens(stage: SocketStage, client: RawSocket, path: str) -> None:
     head = await client.shake(path)
     assert head.status == 101
-    assert stage.requests[-1].path == path
+    assert stage.peers[-1].url == path
 
 
 async def test_a_token_in_the_url_reaches_the_session(stage: SocketStage, client: RawSocket) -> None:
     await client.shake("/?authToken=a%20secret")
-    assert stage.requests[-1].path == "/?authToken=a%20secret"
+    assert stage.peers[-1].url == "/?authToken=a%20secret"
 
 
 async def test_a_token_as_a_subprotocol_is_taken_as_browsers_need_it(
@@ -92,7 +92,7 @@ async def test_a_token_as_a_subprotocol_is_taken_as_browsers_need_it(
     head = await client.shake("/", {"Sec-WebSocket-Protocol": "Authorization, a.secret"})
     assert head.status == 101
     assert head.headers["sec-websocket-protocol"] == "Authorization"
-    assert stage.requests[-1].headers["Sec-WebSocket-Protocol"] == "Authorization, a.secret"
+    assert stage.peers[-1].headers["sec-websocket-protocol"] == "Authorization, a.secret"
 
 
 async def test_an_unknown_subprotocol_is_not_taken(client: RawSocket) -> None:

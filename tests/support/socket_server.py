@@ -9,14 +9,14 @@ from dataclasses import replace
 from typing import Any, cast
 
 from starlette.types import Receive, Scope, Send
-from websockets.http11 import Request
 
 from headwater.clock import Clock
 from headwater.config import ServerSettings, SocketSettings
 from headwater.errors import UnknownStream
-from headwater.model import GroupKey
+from headwater.peer import Peer
 from headwater.protocol.clients.v0 import V0Wire
 from headwater.server.listen.serve import HttpServer
+from headwater.server.live.gate import YES, Ask, Verdict
 from headwater.server.live.opening import SocketOpening
 from headwater.server.live.session_v0 import V0Session
 from headwater.server.live.websocket import Session, WebSocket
@@ -35,10 +35,11 @@ async def answer(scope: Scope, receive: Receive, send: Send) -> None:
 class OpenGate:
     """Lets everybody into the streams there are."""
 
-    def admit(self, group: GroupKey, item: str | None, auth: Any) -> Awaitable[bool] | None:
-        if group.stream not in ("chat", "news"):
-            raise UnknownStream(f"There is no stream named {group.stream!r}.", stream=group.stream)
-        return None
+    def admit(self, ask: Ask) -> Verdict | Awaitable[Verdict]:
+        stream = ask.group.stream
+        if stream not in ("chat", "news"):
+            raise UnknownStream(f"There is no stream named {stream!r}.", stream=stream)
+        return YES
 
 
 class SocketStage(StreamStage):
@@ -53,7 +54,7 @@ class SocketStage(StreamStage):
     ) -> None:
         super().__init__(store, clock=clock)
         self.settings = settings
-        self.requests: deque[Request] = deque(maxlen=10)
+        self.peers: deque[Peer] = deque(maxlen=10)
         self.clients: list[RawSocket] = []
         self.opening = SocketOpening(server, settings, self._session)
         self.server = HttpServer(answer, server, cast(Any, self.opening.protocol))
@@ -68,8 +69,8 @@ class SocketStage(StreamStage):
         """The server's side of the open sockets."""
         return list(self.opening.sockets)
 
-    def _session(self, socket: WebSocket, request: Request) -> Session:
-        self.requests.append(request)
+    def _session(self, socket: WebSocket, peer: Peer) -> Session:
+        self.peers.append(peer)
         return self.make(socket)
 
     def _v0(self, socket: WebSocket) -> Session:

@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
 import orjson
-from websockets.http11 import Request
 
 from headwater.config import Settings
+from headwater.peer import Peer
 from headwater.server.http.app import build_http_app
 from headwater.server.listen.serve import HttpServer
 from headwater.server.live.gate import Gate
@@ -110,13 +110,13 @@ class V1Site(V1Stage):
             settings.socket,
             self._session,
         )
-        self.requests: deque[Request] = deque(maxlen=10)
+        self.peers: deque[Peer] = deque(maxlen=10)
         """The handshakes of the last sockets."""
         self.server = HttpServer(self.app, settings.server, cast(Any, self.opening.protocol))
         self._writers: list[asyncio.StreamWriter] = []
 
-    def _session(self, socket: WebSocket, request: Request) -> V1Session:
-        self.requests.append(request)
+    def _session(self, socket: WebSocket, peer: Peer) -> V1Session:
+        self.peers.append(peer)
         return V1Session(socket, self.streams, self.presence, self.gate, self.settings.socket)
 
     async def request(

@@ -11,7 +11,7 @@ import orjson
 from headwater.clock import Stamps
 from headwater.config import Settings, SocketSettings, StorageSettings, StreamSettings
 from headwater.model import GroupKey, Item, Origin, Terms
-from headwater.server.live.gate import Gate
+from headwater.server.live.gate import Ask, Gate
 from headwater.server.live.session_v1 import V1Session
 from headwater.server.live.v1_streams import V1Streams
 from headwater.server.live.websocket import Session
@@ -32,8 +32,10 @@ ROOM = GroupKey("chat", "room")
 class PresenceGate(OpenGate):
     """Lets everybody into the streams there are, and into those who say who is there."""
 
-    def admit(self, group: GroupKey, item: str | None, auth: Any) -> Any:
-        return super().admit(group._replace(stream=group.stream.removesuffix(PRESENCE)), item, auth)
+    def admit(self, ask: Ask) -> Any:
+        return super().admit(
+            ask._replace(group=ask.group._replace(stream=ask.group.stream.removesuffix(PRESENCE)))
+        )
 
 
 class V1Stage:

@@ -12,12 +12,16 @@ import pytest
 from headwater.config import SocketSettings
 from headwater.errors import UnknownStream
 from headwater.model import GroupKey
+from headwater.peer import Peer
 from headwater.protocol.clients.v0 import V0Wire
+from headwater.server.live.gate import YES, Ask, Verdict
 from headwater.server.live.session_v0 import V0Session
 from support.stream_changes import ROOM
 from support.stream_frames import Recorder
 from support.stream_stage import StreamStage
 from support.stream_store import turns
+
+ME = Peer("websocket", "/", "192.0.2.1")
 
 
 class Rules:
@@ -25,16 +29,17 @@ class Rules:
 
     def __init__(self) -> None:
         self.guarded = False
-        self.asked: list[tuple[GroupKey, str | None, Any]] = []
-        self.answers: list[asyncio.Future[bool]] = []
+        self.asked: list[Ask] = []
+        self.answers: list[asyncio.Future[Verdict]] = []
 
-    def admit(self, group: GroupKey, item: str | None, auth: Any) -> Awaitable[bool] | None:
-        if group.stream not in ("chat", "news"):
-            raise UnknownStream(f"There is no stream named {group.stream!r}.", stream=group.stream)
+    def admit(self, ask: Ask) -> Verdict | Awaitable[Verdict]:
+        stream = ask.group.stream
+        if stream not in ("chat", "news"):
+            raise UnknownStream(f"There is no stream named {stream!r}.", stream=stream)
         if not self.guarded:
-            return None
-        self.asked.append((group, item, auth))
-        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            return YES
+        self.asked.append(ask)
+        answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         self.answers.append(answer)
         return answer
 
@@ -53,7 +58,7 @@ class Stage(StreamStage):
             lambda _stream: self.hub,
             self.rules,
             settings or SocketSettings(max_id_bytes=100),
-            "me",
+            ME,
         )
 
     def ask(self, kind: str, item: str | None = None, group: GroupKey = ROOM, sub: str | None = "s") -> None:
@@ -240,14 +245,14 @@ class TestAccessRules:
     async def test_are_asked_with_the_clients_own_context(self, stage: Stage) -> None:
         stage.rules.guarded = True
         stage.ask("join", "a")
-        assert stage.rules.asked == [(ROOM, "a", "me")]
+        assert stage.rules.asked == [Ask(ME, ROOM, "a")]
 
     async def test_that_say_yes_let_in(self, stage: Stage) -> None:
         stage.rules.guarded = True
         stage.ask("join")
         await turns()
         assert stage.client.offers == []
-        stage.rules.answers[0].set_result(True)
+        stage.rules.answers[0].set_result(YES)
         await turns()
         assert stage.kinds == ["sync"]
 
@@ -255,7 +260,7 @@ class TestAccessRules:
     async def test_that_say_anything_but_yes_keep_out(self, stage: Stage, answer: Any) -> None:
         stage.rules.guarded = True
         stage.ask("join")
-        stage.rules.answers[0].set_result(answer)
+        stage.rules.answers[0].set_result(Verdict(answer))
         await turns()
         assert stage.errors[0]["code"] == "STREAM_ACCESS_DENIED"
         assert stage.hub.groups == []
@@ -272,7 +277,7 @@ class TestAccessRules:
         stage.rules.guarded = True
         stage.ask("join")
         stage.ask("leave")
-        stage.rules.answers[0].set_result(True)
+        stage.rules.answers[0].set_result(YES)
         await turns()
         assert stage.client.offers == []
         assert stage.hub.groups == []
@@ -282,10 +287,10 @@ class TestAccessRules:
         stage.ask("join")
         stage.ask("leave")
         stage.ask("join")
-        stage.rules.answers[0].set_result(True)
+        stage.rules.answers[0].set_result(YES)
         await turns()
         assert stage.client.offers == []
-        stage.rules.answers[1].set_result(True)
+        stage.rules.answers[1].set_result(YES)
         await turns()
         assert stage.kinds == ["sync"]
 
@@ -299,7 +304,7 @@ class TestAccessRules:
         assert len(stage.rules.asked) == limit
         assert [error["code"] for error in stage.errors] == ["TOO_MANY"] * 50
         for answer in stage.rules.answers:
-            answer.set_result(True)
+            answer.set_result(YES)
         await turns()
         stage.ask("join")
         assert len(stage.rules.asked) == limit + 1

@@ -1,14 +1,20 @@
-"""Who may subscribe to what: asks the project's rule and fails closed. Knows no wire and no socket."""
+"""Who may do what with a stream: asks the project's rule and fails closed. Knows no wire and no socket.
+
+Every question is one `Ask` and every answer one `Verdict`. An answer that is known at once is given at once,
+so open streams cost no task; the others are awaited.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from headwater.errors import AccessDenied, HeadwaterError, TooMany
 from headwater.model import GroupKey
+from headwater.observe import SILENT, Observer
+from headwater.peer import Peer
 from headwater.streams.catalog import Catalog
 
 log = logging.getLogger("headwater.socket")
@@ -18,12 +24,35 @@ AskRule = Callable[[str, str, str | None, Any], Awaitable[bool]]
 
 Then = Callable[[HeadwaterError | None], None]
 
+Verb = Literal["read", "write", "send", "delete", "cancel"]
+"""What somebody wants to do. So far only "read" is asked."""
+
+
+class Ask(NamedTuple):
+    """Whether a peer may do something with a group, or with one item of it."""
+
+    peer: Peer
+    group: GroupKey
+    item: str | None = None
+    verb: Verb = "read"
+
+
+class Verdict(NamedTuple):
+    """The answer: `reason` is told to whoever asked and is refused."""
+
+    allowed: bool
+    reason: str = "You may not subscribe to this."
+
+
+YES = Verdict(True, "")
+NO = Verdict(False)
+
 
 class Gate(Protocol):
-    """Says who may subscribe to what."""
+    """Says who may do what."""
 
-    def admit(self, group: GroupKey, item: str | None, auth: Any) -> Awaitable[bool] | None:
-        """None when anybody may; else the project's own answer, to be awaited.
+    def admit(self, ask: Ask) -> Verdict | Awaitable[Verdict]:
+        """The verdict where it is known, else one to be awaited.
 
         :raises UnknownStream: the project declares no such stream.
         """
@@ -31,46 +60,65 @@ class Gate(Protocol):
 
 
 class StreamGate:
-    """The project's answer to who may subscribe to what: open streams are open, others ask their access
-    function."""
+    """The project's answer: open streams are open, others ask their access function."""
 
-    def __init__(self, catalog: Catalog, access: AskRule) -> None:
+    def __init__(self, catalog: Catalog, access: AskRule, observer: Observer = SILENT) -> None:
         self._catalog = catalog
         self._access = access
+        self._observer = observer
 
-    def admit(self, group: GroupKey, item: str | None, auth: Any) -> Awaitable[bool] | None:
+    def admit(self, ask: Ask) -> Verdict | Awaitable[Verdict]:
         """See Gate. Who is there is for those who may subscribe to the whole group of the stream itself."""
-        rules = self._catalog.followed(group.stream)
+        rules = self._catalog.followed(ask.group.stream)
         if not rules.access:
-            return None
-        stream, item = (rules.sister_of, None) if rules.sister_of else (rules.name, item)
-        return self._access(stream, group.group, item, auth)
+            return YES
+        stream, item = (rules.sister_of, None) if rules.sister_of else (rules.name, ask.item)
+        return self._judge(ask, stream, item)
+
+    async def _judge(self, ask: Ask, stream: str, item: str | None) -> Verdict:
+        """What the access function says: anything but exactly true is a no."""
+        if await self._access(stream, ask.group.group, item, None) is True:
+            return YES
+        self._observer.refused(ask.peer, AccessDenied(NO.reason, stream=ask.group.stream))
+        return NO
+
+
+async def admit(gate: Gate, ask: Ask) -> None:
+    """Wait for the gate's yes.
+
+    :raises HeadwaterError: it says no, or there is no such stream.
+    """
+    answer = gate.admit(ask)
+    refusal = _refusal(ask, answer) if isinstance(answer, Verdict) else await _settled(ask, answer)
+    if refusal is not None:
+        raise refusal
 
 
 class Admissions:
     """The questions that one client has open at the gate."""
 
-    __slots__ = ("_auth", "_gate", "_limit", "_tasks")
+    __slots__ = ("_gate", "_limit", "_peer", "_tasks")
 
-    def __init__(self, gate: Gate, auth: Any, limit: int) -> None:
+    def __init__(self, gate: Gate, peer: Peer, limit: int) -> None:
         self._gate = gate
-        self._auth = auth
+        self._peer = peer
         self._limit = limit
         self._tasks: set[asyncio.Task[None]] | None = None  # Most clients never need one.
 
     def ask(self, group: GroupKey, item: str | None, then: Then) -> None:
         """Ask, and call `then` with None for yes or with what stands against it: at once where no rule has to
         run."""
+        ask = Ask(self._peer, group, item)
         try:
             self._check_open()
-            answer = self._gate.admit(group, item, self._auth)
+            answer = self._gate.admit(ask)
         except HeadwaterError as error:
             then(error)
             return
-        if answer is None:
-            then(None)
+        if isinstance(answer, Verdict):
+            then(_refusal(ask, answer))
             return
-        task = asyncio.get_running_loop().create_task(_ask(group, answer, then))
+        task = asyncio.get_running_loop().create_task(_wait(ask, answer, then))
         self._tasks = self._tasks or set()
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -90,11 +138,18 @@ class Admissions:
             task.cancel()
 
 
-async def _ask(group: GroupKey, answer: Awaitable[bool], then: Then) -> None:
-    """Wait for the project's rule; anything but a plain yes is a no."""
+async def _wait(ask: Ask, answer: Awaitable[Verdict], then: Then) -> None:
+    then(await _settled(ask, answer))
+
+
+async def _settled(ask: Ask, answer: Awaitable[Verdict]) -> HeadwaterError | None:
+    """Wait for the verdict; one that cannot be had is a no."""
     try:
-        allowed = await answer
+        return _refusal(ask, await answer)
     except Exception:
-        log.exception("The access rule of stream %r failed", group.stream)
-        allowed = False
-    then(None if allowed is True else AccessDenied("You may not subscribe to this.", stream=group.stream))
+        log.exception("The access rule of stream %r failed", ask.group.stream)
+        return _refusal(ask, NO)
+
+
+def _refusal(ask: Ask, verdict: Verdict) -> HeadwaterError | None:
+    return None if verdict.allowed is True else AccessDenied(verdict.reason, stream=ask.group.stream)

@@ -17,22 +17,36 @@ from websockets.http11 import Request
 from websockets.typing import Subprotocol
 
 from headwater.config import ServerSettings, SocketSettings
+from headwater.errors import HeadwaterError, OriginRefused, Overloaded, RequestInvalid
+from headwater.observe import SILENT, Observer
+from headwater.peer import Peer
+from headwater.server.live.attendance import Attendance
 from headwater.server.live.sessions import spoken
 from headwater.server.live.websocket import Session, WebSocket
+from headwater.server.peers import peer_of_handshake
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
-MakeSession = Callable[[WebSocket, Request], Session]
+MakeSession = Callable[[WebSocket, Peer], Session]
 
 
 class SocketOpening:
     """The server's one Opening."""
 
-    def __init__(self, server: ServerSettings, settings: SocketSettings, make_session: MakeSession) -> None:
+    def __init__(
+        self,
+        server: ServerSettings,
+        settings: SocketSettings,
+        make_session: MakeSession,
+        guests: Attendance | None = None,
+        observer: Observer = SILENT,
+    ) -> None:
         self.settings = settings
         self.sockets: set[WebSocket] = set()
         self._server = server
         self._make_session = make_session
+        self._guests = Attendance() if guests is None else guests
+        self._observer = observer
 
     def protocol(self, config: Any, server_state: Any, app_state: Any) -> WebSocket:
         """A protocol object for one upgraded request; the signature is uvicorn's (`ws=`)."""
@@ -41,20 +55,27 @@ class SocketOpening:
     def refuse(self, request: Request) -> tuple[HTTPStatus, str] | None:
         """Too many sockets, headers that contradict themselves, or a page from an origin that the settings do
         not allow."""
-        if len(self.sockets) > self._server.max_connections:
-            return (
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "The server holds as many sockets as it may; try again later.\n",
-            )
+        refusal = self._refusal(request)
+        if refusal is None:
+            return None
+        error, text = refusal
+        self._observer.refused(peer_of_handshake(request), error)
+        return HTTPStatus(error.status), text
+
+    def _refusal(self, request: Request) -> tuple[HeadwaterError, str] | None:
+        most = self._server.max_connections
+        if len(self.sockets) > most:
+            self._observer.limited("server.max_connections", most)
+            text = "The server holds as many sockets as it may; try again later.\n"
+            return Overloaded(text.strip(), limit=most), text
         try:
             origin, host = request.headers.get("Origin"), request.headers.get("Host", "")
         except MultipleValuesError as error:
-            return HTTPStatus.BAD_REQUEST, f"The header {error.args[0]} may be given once.\n"
+            text = f"The header {error.args[0]} may be given once.\n"
+            return RequestInvalid(text.strip()), text
         if origin is not None and not self._allows(origin, host):
-            return (
-                HTTPStatus.FORBIDDEN,
-                f"Pages from {origin} may not open sockets here; see [server] cors_origins.\n",
-            )
+            text = f"Pages from {origin} may not open sockets here; see [server] cors_origins.\n"
+            return OriginRefused(text.strip(), origin=origin), text
         return None
 
     def select(self, offered: Sequence[Subprotocol]) -> Subprotocol | None:
@@ -63,7 +84,16 @@ class SocketOpening:
 
     def session(self, socket: WebSocket, request: Request) -> Session:
         """A session for a socket that has opened."""
-        return self._make_session(socket, request)
+        peer = peer_of_handshake(request, socket.transport)
+        self._guests.enter(peer.identity, socket)
+        self._observer.accepted(peer)
+        return self._make_session(socket, peer)
+
+    def left(self, socket: WebSocket) -> None:
+        """A socket is gone."""
+        self.sockets.discard(socket)
+        self._guests.leave(socket)
+        self._observer.left("websocket")
 
     def _allows(self, origin: str, host: str) -> bool:
         """The server's own pages; pages of this machine while the server is for this machine only (a front

@@ -8,11 +8,12 @@ frames to.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from headwater.config import SocketSettings
 from headwater.errors import HeadwaterError, ProtocolFault, TooMany
 from headwater.model import GroupKey, Subscriber
+from headwater.peer import NOBODY, Peer
 from headwater.protocol.clients.v0 import Request, V0Wire, parse_request
 from headwater.protocol.clients.wire import Wish
 from headwater.server.live.answers import Answers
@@ -54,13 +55,13 @@ class V0Session:
         hub_of: HubOf,
         gate: Gate,
         settings: SocketSettings,
-        auth: Any = None,
+        peer: Peer = NOBODY,
     ) -> None:
         self._socket = socket
         self._wire = wire
         self._answers = Answers(socket)
         self._hub_of = hub_of
-        self._admissions = Admissions(gate, auth, settings.max_subscriptions)
+        self._admissions = Admissions(gate, peer, settings.max_subscriptions)
         self._settings = settings
         self._entries: dict[Room, _Entry] = {}
         self._listeners = 0

@@ -7,11 +7,10 @@ to offer frames to.
 
 from __future__ import annotations
 
-from typing import Any
-
 from headwater.config import SocketSettings
 from headwater.errors import HeadwaterError, InvalidInput
 from headwater.model import Subscriber
+from headwater.peer import NOBODY, Peer
 from headwater.protocol.clients.session import SessionRules, ToDo
 from headwater.protocol.clients.v1 import More, SetState, Subscribe, Unsubscribe
 from headwater.server.live.answers import Answers
@@ -44,12 +43,12 @@ class V1Session:
         presence: Presence,
         gate: Gate,
         settings: SocketSettings,
-        auth: Any = None,
+        peer: Peer = NOBODY,
     ) -> None:
         self._socket = socket
         self._streams = streams
         self._presence = presence
-        self._admissions = Admissions(gate, auth, settings.max_subscriptions)
+        self._admissions = Admissions(gate, peer, settings.max_subscriptions)
         self._rules = SessionRules(
             streams.wire, max_subscriptions=settings.max_subscriptions, max_id_bytes=settings.max_id_bytes
         )

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from websockets.http11 import Request
 from websockets.typing import Subprotocol
 
 from headwater.clock import Stamps
 from headwater.config import SocketSettings
+from headwater.peer import SUBPROTOCOL as TOKEN_SUBPROTOCOL
+from headwater.peer import Peer
 from headwater.protocol.clients.v0 import V0Wire
 from headwater.protocol.clients.v1 import SUBPROTOCOL
 from headwater.server.live.gate import Gate
@@ -20,7 +21,7 @@ from headwater.server.live.websocket import Session, WebSocket
 from headwater.streams.presence import Presence
 from headwater.streams.realm import Realms
 
-AUTHORIZATION = Subprotocol("Authorization")
+AUTHORIZATION = Subprotocol(TOKEN_SUBPROTOCOL)
 """The old clients' way to bring a token: they offer `Authorization` and then the token itself as
 subprotocols."""
 
@@ -38,17 +39,21 @@ class Sessions:
         self.v0 = V0Wire(stamps)
         self.v1 = V1Streams(realms)
 
-    def open(self, socket: WebSocket, request: Request) -> Session:
+    def open(self, socket: WebSocket, peer: Peer) -> Session:
         """The session of a socket that has just opened. Who offers no version that is known speaks the
         oldest, as old clients without a token do."""
-        offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
+        offered = peer.headers.get("sec-websocket-protocol", "").split(",")
         version = spoken([Subprotocol(one.strip()) for one in offered])
-        return VERSIONS[version or AUTHORIZATION](self, socket)
+        return VERSIONS[version or AUTHORIZATION](self, socket, peer)
 
 
-VERSIONS: Mapping[Subprotocol, Callable[[Sessions, WebSocket], Session]] = {
-    Subprotocol(SUBPROTOCOL): lambda of, socket: V1Session(socket, of.v1, of.presence, of.gate, of.settings),
-    AUTHORIZATION: lambda of, socket: V0Session(socket, of.v0, of.realms.hub_of, of.gate, of.settings),
+VERSIONS: Mapping[Subprotocol, Callable[[Sessions, WebSocket, Peer], Session]] = {
+    Subprotocol(SUBPROTOCOL): lambda of, socket, peer: V1Session(
+        socket, of.v1, of.presence, of.gate, of.settings, peer
+    ),
+    AUTHORIZATION: lambda of, socket, peer: V0Session(
+        socket, of.v0, of.realms.hub_of, of.gate, of.settings, peer
+    ),
 }
 """The best first."""
 

@@ -11,8 +11,11 @@ import asyncio
 
 from starlette.types import Message, Receive, Send
 
+from headwater.observe import SILENT, Observer
+from headwater.peer import Peer
 from headwater.protocol.clients.v1 import event_stream_framing
 from headwater.protocol.clients.wire import Brought, Wish
+from headwater.server.live.attendance import Attendance
 from headwater.server.live.stream_target import Following, Target
 from headwater.server.live.v1_streams import V1Streams
 from headwater.streams.realm import Realms
@@ -62,6 +65,10 @@ class Unsent:
         self.ended = True
         self._more.set()
 
+    def close(self, code: int, reason: str) -> None:
+        """End as a guest is ended; server-sent events have no place for a code."""
+        self.end()
+
     async def take(self) -> bytes:
         """What waits, or a comment when nothing came for a while; empty when it has ended."""
         try:
@@ -77,23 +84,36 @@ class Unsent:
 class EventStreams:
     """All open event streams of the server."""
 
-    def __init__(self, realms: Realms, *, high_water_bytes: int) -> None:
+    def __init__(
+        self,
+        realms: Realms,
+        *,
+        high_water_bytes: int,
+        guests: Attendance | None = None,
+        observer: Observer = SILENT,
+    ) -> None:
         self._streams = V1Streams(realms, event_stream_framing)
         self._high_water = high_water_bytes
         self._responses: set[Unsent] = set()
+        self._guests = Attendance() if guests is None else guests
+        self._observer = observer
 
     def close(self) -> None:
         """End all of them; browsers come back by themselves, with their cursors."""
         for unsent in self._responses:
             unsent.end()
 
-    async def serve(self, target: Target, following: Following, receive: Receive, send: Send) -> None:
+    async def serve(
+        self, peer: Peer, target: Target, following: Following, receive: Receive, send: Send
+    ) -> None:
         """Answer with a live stream of a group (a window of it, if asked for) or an item, until the client or
         the server ends it."""
         unsent = Unsent(self._high_water)
         wire = self._streams.wire_of(target.group.stream)
         wish, continued = _begin(target, following)
         self._responses.add(unsent)
+        self._guests.enter(peer.identity, unsent)
+        self._observer.accepted(peer)
         gone = asyncio.create_task(_until_gone(receive, unsent))
         subscription = None
         try:
@@ -109,6 +129,8 @@ class EventStreams:
             if subscription is not None:
                 subscription.end()
             self._responses.discard(unsent)
+            self._guests.leave(unsent)
+            self._observer.left("sse")
             gone.cancel()
         await send({"type": "http.response.body", "body": b""})
 

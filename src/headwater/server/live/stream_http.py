@@ -6,7 +6,6 @@ rules are those of subscriptions.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -14,14 +13,15 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from headwater.config import Settings, StreamSettings
-from headwater.errors import HeadwaterError, MethodNotAllowed, UnknownItem
+from headwater.errors import MethodNotAllowed, UnknownItem
 from headwater.model import Item
 from headwater.peer import read_headers
 from headwater.server.http.conditional import Tagged, send_tagged
 from headwater.server.http.incoming import read_query
-from headwater.server.live.gate import Admissions, Gate
+from headwater.server.live.gate import Ask, Gate, admit
 from headwater.server.live.sse import EventStreams
 from headwater.server.live.stream_target import Target, Window, read_following, read_target, read_window
+from headwater.server.peers import peer_of_request
 from headwater.storage.base import Store
 from headwater.streams.realm import Realms
 from headwater.streams.snapshot import read_snapshot
@@ -52,31 +52,18 @@ class StreamHttp:
         headers = read_headers(scope["headers"])
         rest = scope["headwater.path"][len(self.prefix) :]
         target = read_target(rest, query, max_id_bytes=self._max_id_bytes)
-        await self._admit(target)
-        if "text/event-stream" in headers.get("accept", "") and scope["method"] == "GET":
+        listens = "text/event-stream" in headers.get("accept", "") and scope["method"] == "GET"
+        peer = peer_of_request(scope, headers, "sse" if listens else "http")
+        await admit(self._gate, Ask(peer, target.group, target.item))
+        if listens:
             following = read_following(query, headers.get("last-event-id"))
-            await self._events.serve(target, following, receive, send)
+            await self._events.serve(peer, target, following, receive, send)
             return
         store = self._realms.of(target.group.stream).store
         window = read_window(query, self._limits.max_window)
         reading = await _read(store, target, window, self._limits)
         tagged = Tagged(f'"{store.epoch}.{reading.version}"', "application/json", reading.body)
         await send_tagged(send, scope["method"], headers, tagged)
-
-    async def _admit(self, target: Target) -> None:
-        """Ask the project's rule.
-
-        :raises HeadwaterError: it says no, or there is no such stream.
-        """
-        answer: asyncio.Future[HeadwaterError | None] = asyncio.get_running_loop().create_future()
-        admissions = Admissions(self._gate, None, limit=1)
-        try:
-            admissions.ask(target.group, target.item, answer.set_result)
-            error = await answer
-        finally:
-            admissions.close()
-        if error is not None:
-            raise error
 
 
 class Reading(NamedTuple):

@@ -69,6 +69,10 @@ class Opening(Protocol):
         """The session of a socket that has just opened."""
         ...
 
+    def left(self, socket: WebSocket) -> None:
+        """A socket, open or not yet, is gone."""
+        ...
+
 
 class WebSocket(asyncio.Protocol):
     """One socket. It is a Subscriber with an outlet: feeds offer frames to it, or write them."""
@@ -115,7 +119,7 @@ class WebSocket(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is gone."""
         self._server_connections.discard(self)
-        self._opening.sockets.discard(self)
+        self._opening.left(self)
         self._end()
         if self._deadline is not None:
             self._deadline.cancel()

@@ -1,0 +1,50 @@
+"""Where peers come from: the one place that makes a `Peer` of a request or of a socket's handshake.
+
+Owns what of a transport goes into it. What it means is `peer.py`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, cast
+
+from starlette.types import Scope
+from websockets.http11 import Request
+
+from headwater.peer import PackedHeaders, Peer, PeerKind
+
+_HANDSHAKE = frozenset(
+    {
+        "connection",
+        "sec-websocket-extensions",
+        "sec-websocket-key",
+        "sec-websocket-version",
+        "upgrade",
+    }
+)
+"""Headers that say nothing of who asks, and are not kept for the life of a socket."""
+
+
+def peer_of_request(scope: Scope, headers: Mapping[str, str], kind: PeerKind = "http") -> Peer:
+    """Who sent an HTTP request; `headers` are its headers, read already."""
+    query: bytes = scope["query_string"]
+    path: str = scope.get("headwater.path") or scope["path"]
+    client = scope.get("client")
+    return Peer(
+        kind, f"{path}?{query.decode('latin-1')}" if query else path, client[0] if client else "", headers
+    )
+
+
+def peer_of_handshake(request: Request, transport: asyncio.BaseTransport | None = None) -> Peer:
+    """Who opened a socket. Its headers stay packed: a socket lives long and is seldom asked."""
+    lines = [
+        f"{name}: {value}" for name, value in request.headers.raw_items() if name.lower() not in _HANDSHAKE
+    ]
+    packed = PackedHeaders("\r\n".join(lines).encode("utf-8", "surrogateescape"))
+    return Peer("websocket", request.path, _host(transport and transport.get_extra_info("peername")), packed)
+
+
+def _host(peername: Any) -> str:
+    """The address of a TCP peer; a local socket has none."""
+    return cast("tuple[str, ...]", peername)[0] if isinstance(peername, tuple) and peername else ""

@@ -118,7 +118,7 @@ $(VENV)/nodes/%/.installed: | $(VENV)/.synced
 browser: ## Have Debian's Chromium, where that is possible; browser tests skip without it.
 	@./scripts/have-chromium
 
-lock: setup ## Bring uv.lock up to date with pyproject.toml.
+lock: $(VENV)/.uv-$(UV_VERSION) ## Bring uv.lock up to date with pyproject.toml.
 	$(UV) lock
 
 build: setup $(REACT) ## Build the wheel and the sdist, and pack the npm packages, into dist/.

@@ -189,6 +189,46 @@ class StepSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkSettings:
+    """Events, cron and what outlives its request."""
+
+    retry_first: float = _setting(
+        1.0, "Seconds after which a failed event is tried again; doubled at each more failure.", least=MOMENT
+    )
+    retry_most: float = _setting(300.0, "Most seconds between two tries of an event.", least=MOMENT)
+    max_retries: int = _setting(3, "Tries after the first, where a step's `maxRetries` says nothing.")
+    concurrency: int = _setting(
+        10, "Events that one step handles at once, where its `concurrency` says nothing.", least=1
+    )
+    input: Literal["strict", "warn", "off"] = _setting(
+        "warn",
+        "What an event meets that breaks a step's `input`: strict refuses the emit, warn runs the step.",
+    )
+    max_payload_bytes: int = _setting(4 * MIB, "Largest data of one event, in bytes of JSON.", least=1)
+    max_name_bytes: int = _setting(KIB, "Longest message group or key of an event, in UTF-8 bytes.", least=1)
+    max_queued: int = _setting(
+        1_000_000, "Events that may wait to be handled, over all steps; above it an emit fails.", least=1
+    )
+    cache_bytes: int = _setting(
+        32 * MIB, "Waiting events held in memory beside the store, in bytes; the others are read when due."
+    )
+    time_zone: str = _setting(
+        "", 'Zone of cron steps, as "Europe/Berlin"; empty is the machine\'s own.', may_be_empty=True
+    )
+    missed_cron: Literal["skip", "once"] = _setting(
+        "skip", "Times of a cron step that passed while no server ran: left out, or made up for by one run."
+    )
+    finished_age: float = _setting(86_400.0, "Seconds for which finished runs are kept; 0 keeps none.")
+    finished_count: int = _setting(1000, "Finished runs kept for each step; 0 keeps none.")
+    dead_age: float = _setting(
+        30 * 86_400.0, "Seconds for which events that were given up are kept.", least=1
+    )
+    lost_step_age: float = _setting(
+        7 * 86_400.0, "Seconds for which events wait for a step that the project has no longer.", least=1
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     """What is logged, and how."""
 
@@ -211,4 +251,5 @@ class Settings:
     streams: StreamSettings = field(default_factory=StreamSettings)
     workers: WorkerSettings = field(default_factory=WorkerSettings)
     steps: StepSettings = field(default_factory=StepSettings)
+    work: WorkSettings = field(default_factory=WorkSettings)
     log: LogSettings = field(default_factory=LogSettings)

@@ -1,0 +1,372 @@
+"""Runs jobs: takes what is due, has it performed, and writes down what became of it. The life of a job is
+here.
+
+    accepted --> queued --> running --> done
+                   ^           |
+                   |           +--> retrying --(its time comes)--> running
+                   |           +--> dead        (no try is left)
+                   +-----------+  handed on     (its generation or the server ends; counts as no attempt)
+
+Rules: - Accepted means committed. A job is in the store from then on until the unit that settles it. - An
+attempt is counted before it begins, so a job that takes its process along ends too. A job that can begin at
+  once is committed as begun, which saves it a second commit.
+- Whoever finds a job `running` at start knows that the server died in that attempt.
+- What cannot be written is tried again until it can: a job whose end is not known is not run twice meanwhile.
+
+Knows queues and the ledger, and whoever performs only by `Performer`; no step, no worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from headwater.clock import Clock
+from headwater.config import WorkSettings
+from headwater.errors import HeadwaterError, StoreUnavailable, TooMany
+from headwater.logline import Line, tell, tell_fault
+from headwater.model import Write
+from headwater.work.consumer import Consumers
+from headwater.work.job import Ending, Job, with_payload
+from headwater.work.ledger import Ledger
+from headwater.work.queues import Queues, Waiting
+from headwater.work.retry import RetryPolicy
+
+log = logging.getLogger("headwater.work")
+
+Result = TypeVar("Result")
+
+WRITE_AGAIN_SECONDS = 1.0
+"""How long after a failed write it is tried again; doubled each time up to MOST_WRITE_AGAIN_SECONDS."""
+MOST_WRITE_AGAIN_SECONDS = 30.0
+CACHE_ENTRY_BYTES = 300
+"""What a cached job costs beside its texts: the tuple, numbers and names (measured, rounded up)."""
+
+
+class HandedOn(Exception):
+    """Whoever performed it had to stop before it was done, through no fault of the job."""
+
+
+class Failure(NamedTuple):
+    """Why an attempt failed: a stable code, a line for people, the traceback of user code if there is one."""
+
+    code: str
+    message: str
+    traceback: str = ""
+
+
+class Performer(Protocol):
+    """Whoever runs the steps."""
+
+    async def perform(self, job: Job, payload: bytes) -> Failure | None:
+        """Run one attempt to its end; None when it went well. Cancelled, it stops the attempt.
+
+        :raises HandedOn: it did not end, and is to be run again as if this attempt had not been.
+        """
+        ...
+
+
+class Dispatcher:
+    """All jobs of the process. `start`, then `accept`; `close` ends it."""
+
+    def __init__(self, ledger: Ledger, performer: Performer, settings: WorkSettings, clock: Clock) -> None:
+        self.consumers = Consumers()
+        self.queues = Queues()
+        self._ledger = ledger
+        self._performer = performer
+        self._settings = settings
+        self._clock = clock
+        self._policy = RetryPolicy(settings.retry_first, settings.retry_most)
+        self._paused: frozenset[str] = frozenset()
+        self._cache = _Cache(settings.cache_bytes)
+        self._count = 0
+        self._entering: Counter[str] = Counter()
+        """Jobs of a queue that are being committed, to come into it then."""
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._started = self._closed = False
+
+    # --- what there is to run, and who runs it ---
+
+    async def start(self, paused: Iterable[str] = ()) -> None:
+        """Take up what the store holds. Jobs that were running when the last process ended have used up that
+        attempt.
+
+        :raises StoreUnavailable: the store cannot be read.
+        """
+        self._paused = frozenset(paused)
+        now = self._clock.now()
+        async for job in self._ledger.all():
+            if job.status == "running":
+                self._cache.put(job)  # As running: `_begin` finds that it counts.
+            self.queues.add(
+                Waiting(job.queue, job.id, 0.0 if job.status == "running" else job.due, job.lane), now
+            )
+            self._count += 1
+        self._started = True
+        self._configure()
+
+    def consume(self, consumers: Consumers) -> None:
+        """A generation takes over: these steps consume from now on. What they have no step for waits."""
+        self.consumers = consumers
+        self._configure()
+
+    def pause(self, paused: Iterable[str]) -> None:
+        """Let these queues start nothing, and all others start."""
+        self._paused = frozenset(paused)
+        self._configure()
+
+    def _configure(self) -> None:
+        names = {*self.consumers.names, *(queue.name for queue in self.queues)}
+        for name in names:
+            consumer = self.consumers.named(name)
+            idle = consumer is None or name in self._paused or not self._started
+            most = consumer.concurrency if consumer is not None else 1
+            self.queues.configure(name, concurrency=most, paused=idle)
+        self._pump()
+
+    @property
+    def size(self) -> int:
+        """Jobs that are not settled."""
+        return self._count
+
+    # --- accepting ---
+
+    def refused(self, error: HeadwaterError) -> asyncio.Future[None]:
+        """The answer to an event that was not accepted."""
+        refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        refused.set_exception(error)
+        return refused
+
+    def accept(
+        self, jobs: Sequence[Job], payload: bytes, key: str | None = None, *, beside: Sequence[Write] = ()
+    ) -> asyncio.Future[None]:
+        """Accept jobs that share a payload, all or none; the future is done once they are committed, and the
+        writes `beside` with them. A `key` that was used in the last day makes no new jobs.
+
+        The future raises TooMany, StoreUnavailable.
+        """
+        limit = self._settings.max_queued
+        if self._count + len(jobs) > limit:
+            return self.refused(
+                TooMany(
+                    f"{limit} jobs wait already, which is the limit.",
+                    hint="Let them be done, or raise [work] max_queued; `headwater queue list` shows them.",
+                    limit=limit,
+                )
+            )
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if not jobs:
+            done.set_result(None)
+            return done
+        now = self._clock.now()
+        entered = [self._enter(with_payload(job, payload), now, claim=key is None) for job in jobs]
+        begun = [job for job, _ in entered]
+        committing = self._ledger.enqueue([(job, payload) for job in begun], key, beside)
+        committing.add_done_callback(lambda ended: self._accepted(entered, payload, ended, done))
+        return done
+
+    def keep(self, write: Write) -> None:
+        """Commit a write that goes with work; nobody waits for it."""
+        self._ledger.keep(write).add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def _enter(self, job: Job, now: float, *, claim: bool) -> tuple[Job, Waiting]:
+        """A job's place. One that can begin at once is committed as begun, unless others of its queue are on
+        their way into it. Those come in once they are committed, which is in this order."""
+        waiting = Waiting(job.queue, job.id, job.due, job.lane)
+        ready = claim and job.due <= now and self._started and not self._closed
+        if ready and not self._entering[job.queue] and self.queues.claim(waiting):
+            return job._replace(status="running", attempts=1), waiting
+        self._entering[job.queue] += 1
+        return job, waiting
+
+    def _accepted(
+        self,
+        entered: list[tuple[Job, Waiting]],
+        payload: bytes,
+        committed: asyncio.Future[bool],
+        done: asyncio.Future[None],
+    ) -> None:
+        error = committed.exception()
+        new = error is None and committed.result()
+        now = self._clock.now()
+        for job, waiting in entered:
+            began = waiting.running
+            if not began:
+                self._entering[job.queue] -= 1
+            if not new:
+                if began:
+                    self.queues.settle(waiting, now)
+                continue
+            self._count += 1
+            if began:
+                self._spawn(waiting, self._attempt(waiting, job, payload))
+            else:
+                self._cache.put(job, payload)
+                self.queues.add(waiting, now)
+        if not done.done():
+            if error is not None:
+                done.set_exception(error)
+            else:
+                done.set_result(None)
+        self._pump()
+
+    # --- running ---
+
+    def look(self) -> None:
+        """Start what has come due; for whoever knows that the clock was set."""
+        self._pump()
+
+    def _pump(self) -> None:
+        """Start whatever may start now, and see to it that the next is looked for in time."""
+        if not self._started or self._closed:
+            return
+        now = self._clock.now()
+        while (waiting := self.queues.take(now)) is not None:
+            self._spawn(waiting, self._begin(waiting))
+        due = self.queues.wake_at()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if due is not None:
+            # Looked at again after a minute at the latest: the wall clock may jump.
+            delay = min(max(due - now, 0.0), 60.0)
+            self._timer = asyncio.get_running_loop().call_later(delay, self._pump)
+
+    def _spawn(self, waiting: Waiting, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._running[waiting.id] = task
+        task.add_done_callback(lambda ended: self._left(waiting, ended))
+
+    def _left(self, waiting: Waiting, task: asyncio.Task[None]) -> None:
+        self._running.pop(waiting.id, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("A job was left without an end; it is taken up at the next start", exc_info=error)
+        self._pump()
+
+    async def _begin(self, waiting: Waiting) -> None:
+        """Count the next attempt of a job that waited, and make it."""
+        job, payload = self._cache.take(waiting.id)
+        if job is None:
+            job = await self._surely(lambda: self._ledger.read(waiting.queue, waiting.id))
+        if job is None:  # Somebody took it out of the store.
+            self._settled(waiting)
+            return
+        if job.status == "running" and self._is_last(job):
+            failure = Failure("SERVER_LOST", "The server ended while the job ran, in its last attempt.")
+            await self._failed(waiting, job, failure, payload)
+            return
+        begun = job._replace(status="running", attempts=job.attempts + 1)
+        await self._surely(lambda: self._ledger.rewrite(begun))
+        await self._attempt(waiting, begun, payload)
+
+    async def _attempt(self, waiting: Waiting, job: Job, payload: bytes | None) -> None:
+        """Make one attempt that was counted, and write down what became of it."""
+        data = await self._payload(job, payload)
+        try:
+            failure = await self._performer.perform(job, data)
+        except HandedOn:
+            await self._hand_on(waiting, job, data)
+            return
+        except Exception:
+            tell_fault(log, Line(job.queue, job.trace, {"job": job.id}), "An attempt broke in the server")
+            failure = Failure("INTERNAL", "The server failed at this attempt; see its log.")
+        if failure is None:
+            ending = Ending("done", self._clock.now())
+            await self._surely(lambda: self._ledger.settle(job, ending, None))
+            self._settled(waiting)
+        else:
+            await self._failed(waiting, job, failure, data)
+
+    async def _payload(self, job: Job, known: bytes | None) -> bytes:
+        return known if known is not None else await self._surely(lambda: self._ledger.payload(job))
+
+    async def _hand_on(self, waiting: Waiting, job: Job, payload: bytes) -> None:
+        again = job._replace(status="queued", attempts=job.attempts - 1)
+        await self._surely(lambda: self._ledger.rewrite(again))
+        self._cache.put(again, payload)
+        now = self._clock.now()
+        self.queues.again(waiting, now, now)
+
+    async def _failed(self, waiting: Waiting, job: Job, failure: Failure, known: bytes | None) -> None:
+        """Try it again later, or give it up where that was its last attempt."""
+        now = self._clock.now()
+        if not self._is_last(job):
+            delay = self._policy.delay(job.attempts, random.random)
+            again = job._replace(status="retrying", due=now + delay, error=failure.message)
+            await self._surely(lambda: self._ledger.rewrite(again))
+            _told(job, failure, f"is tried again in {delay:.1f} s")
+            self._cache.put(again, known)
+            self.queues.again(waiting, again.due, now)
+            return
+        payload = await self._payload(job, known)
+        ending = Ending("dead", now, failure.code, failure.message, failure.traceback)
+        await self._surely(lambda: self._ledger.settle(job, ending, payload))
+        _told(job, failure, f"is given up after {job.attempts} attempts")
+        self._settled(waiting)
+
+    def _settled(self, waiting: Waiting) -> None:
+        self._count -= 1
+        self.queues.settle(waiting, self._clock.now())
+
+    def _is_last(self, job: Job) -> bool:
+        consumer = self.consumers.named(job.queue)
+        return consumer is not None and job.attempts > consumer.retries
+
+    async def _surely(self, write: Callable[[], Awaitable[Result]]) -> Result:
+        """Do a read or write of the store, again and again until the store works."""
+        wait = WRITE_AGAIN_SECONDS
+        while True:
+            try:
+                return await write()
+            except (StoreUnavailable, TooMany) as error:
+                if self._closed:
+                    raise
+                log.warning("The store refused what became of a job: %s", error.message)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, MOST_WRITE_AGAIN_SECONDS)
+
+    # --- ending ---
+
+    async def close(self) -> None:
+        """Start nothing more, and wait for what runs. Whoever performs must have begun to hand on by then."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        while self._running:
+            await asyncio.wait(self._running.values())
+
+
+def _told(job: Job, failure: Failure, what: str) -> None:
+    fields = {"job": job.id, "topic": job.topic, "attempt": job.attempts, "code": failure.code}
+    line = Line(job.queue, job.trace, fields)
+    tell(log, logging.WARNING, line, 'The event "%s" failed and %s: %s', job.topic, what, failure.message)
+
+
+class _Cache:
+    """Jobs that wait and their payloads, as long as they fit in so many bytes; the store has them all."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._bytes = 0
+        self._held: dict[str, tuple[Job, bytes | None]] = {}
+
+    def put(self, job: Job, payload: bytes | None = None) -> None:
+        """Hold a job, if there is room."""
+        payload = job.data if payload is None else payload
+        size = CACHE_ENTRY_BYTES + len(payload or b"")
+        if self._bytes + size <= self._limit and job.id not in self._held:
+            self._held[job.id] = job, payload
+            self._bytes += size
+
+    def take(self, job: str) -> tuple[Job | None, bytes | None]:
+        """A job that is held, and its payload; it is held no longer."""
+        found = self._held.pop(job, None)
+        if found is None:
+            return None, None
+        self._bytes -= CACHE_ENTRY_BYTES + len(found[1] or b"")
+        return found

@@ -1,0 +1,137 @@
+"""What becomes of jobs, committed: each step of a job's life is one unit of the commit queue.
+
+Owns which items are written when. A job is one item of `headwater.jobs` from the moment it is accepted until
+the unit that settles it, which deletes it and leaves what the manual promises to keep. Knows the commit queue
+and the storage contract; not what is due, and no step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+import orjson
+
+from headwater.clock import Clock
+from headwater.config import WorkSettings
+from headwater.errors import StoreUnavailable
+from headwater.model import GroupKey, Origin, Unit, Write
+from headwater.storage.base import BEGINNING, Store
+from headwater.streams.commits import CommitQueue
+from headwater.work.job import (
+    DEAD,
+    DONE,
+    JOBS,
+    PAYLOADS,
+    Ending,
+    Job,
+    decode,
+    ended,
+    payload_item,
+)
+
+PAGE_BYTES = 1024 * 1024
+"""Of a scan: some thousand jobs, so that a start with many needs little memory at once."""
+
+
+class Ledger:
+    """Writes and reads jobs."""
+
+    def __init__(self, store: Store, queue: CommitQueue, settings: WorkSettings, clock: Clock) -> None:
+        self._store = store
+        self._queue = queue
+        self._settings = settings
+        self._clock = clock
+
+    def enqueue(
+        self, jobs: Sequence[tuple[Job, bytes]], key: str | None = None, beside: Sequence[Write] = ()
+    ) -> asyncio.Future[bool]:
+        """Accept jobs (see `with_payload`) with their payloads, all or none; answers whether they are new.
+
+        A `key` that was used before accepts none of them again, and answers False.
+
+        :raises StoreUnavailable: (in the future, or a subclass, or TooMany) none was accepted.
+        """
+        writes = [*beside, *(write for job, payload in jobs for write in _entering(job, payload))]
+        unit = Unit(writes, key=key)
+        newest = jobs[-1][0].id
+        # Of a repeated unit the first one's changes are told, which are about other jobs.
+        return self._queue.add_unit(unit, answer=lambda changes: changes[-1].id == newest)
+
+    def rewrite(self, job: Job) -> asyncio.Future[Any]:
+        """Keep a job's new status, attempts and due time."""
+        return self._queue.add(_set(GroupKey(JOBS, job.queue), job.id, job.encode(), job))
+
+    def keep(self, write: Write) -> asyncio.Future[Any]:
+        """Commit a write that goes with work."""
+        return self._queue.add(write)
+
+    def settle(self, job: Job, ending: Ending, payload: bytes | None) -> asyncio.Future[Any]:
+        """End a job: it is deleted, and what is left of it is kept for its time. Dead ones keep the
+        payload."""
+        writes = _leaving(job)
+        ttl = self._settings.dead_age if ending.status == "dead" else self._settings.finished_age
+        if ttl and (ending.status == "dead" or self._settings.finished_count):
+            stream = DEAD if ending.status == "dead" else DONE
+            text = ended(job, ending, payload if ending.status == "dead" else None)
+            expires = self._clock.now() + ttl
+            writes.append(_set(GroupKey(stream, job.queue), job.id, text, job, expires))
+        return self._queue.add_unit(Unit(writes))
+
+    def revive(self, job: Job, payload: bytes) -> asyncio.Future[Any]:
+        """Let a dead job be tried again as if it were new."""
+        gone = Write(GroupKey(DEAD, job.queue), job.id, "delete", history=False)
+        return self._queue.add_unit(Unit([gone, *_entering(job, payload)]))
+
+    async def read(self, queue: str, job: str) -> Job | None:
+        """A job that is not settled, or None.
+
+        :raises StoreUnavailable: the store cannot be read.
+        """
+        item = await self._store.get(GroupKey(JOBS, queue), job)
+        return None if item is None else decode(queue, item.data)
+
+    async def payload(self, job: Job) -> bytes:
+        """A job's payload as JSON text.
+
+        :raises StoreUnavailable: the store cannot be read, or has lost it.
+        """
+        if job.data is not None:
+            return job.data
+        item = await self._store.get(GroupKey(PAYLOADS, job.queue), job.id)
+        if item is None:
+            raise StoreUnavailable(f"The payload of job {job.id} is gone.", job=job.id)
+        return orjson.dumps(orjson.loads(item.data)["data"])
+
+    async def all(self) -> AsyncGenerator[Job]:
+        """Every job that is not settled, queue by queue in the order of coming.
+
+        :raises StoreUnavailable: the store cannot be read.
+        """
+        cursor = BEGINNING
+        while cursor is not None:
+            scan = await self._store.scan(JOBS, after=cursor, limit_bytes=PAGE_BYTES)
+            for group, item in scan.items:
+                yield decode(group, item.data)
+            cursor = scan.cursor
+
+
+def _set(group: GroupKey, item: str, data: bytes, job: Job, expires: float | None = None) -> Write:
+    origin = Origin(job.queue, job.trace)
+    return Write(group, item, "set", data, origin=origin, expires=expires, history=False)
+
+
+def _entering(job: Job, payload: bytes) -> list[Write]:
+    group = GroupKey(JOBS, job.queue)
+    if job.data is not None:
+        return [_set(group, job.id, job.encode(), job)]
+    beside = _set(GroupKey(PAYLOADS, job.queue), job.id, payload_item(job.id, payload), job)
+    return [beside, _set(group, job.id, job.encode(), job)]
+
+
+def _leaving(job: Job) -> list[Write]:
+    writes = [Write(GroupKey(JOBS, job.queue), job.id, "delete", history=False)]
+    if job.data is None:
+        writes.append(Write(GroupKey(PAYLOADS, job.queue), job.id, "delete", history=False))
+    return writes

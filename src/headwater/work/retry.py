@@ -1,0 +1,26 @@
+"""When a job that failed is tried again. Pure, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+MOST_DOUBLINGS = 60
+"""Beyond them a delay is above every cap, and a float would overflow."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Exponential: `first` seconds after the first failure, doubled after each more, at most `most`."""
+
+    first: float
+    most: float
+
+    def delay(self, failures: int, chance: Callable[[], float]) -> float:
+        """Seconds until the next try, after so many failures in a row (at least 1).
+
+        `chance` answers 0 to 1: half of the delay is jitter, so that jobs that failed together do not come
+        back together.
+        """
+        full = min(self.first * 2.0 ** min(failures - 1, MOST_DOUBLINGS), self.most)
+        return full * (0.5 + chance() / 2)

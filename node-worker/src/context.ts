@@ -5,6 +5,7 @@ import { inspect } from 'node:util'
 import type { Calls } from './calls.ts'
 import type { Channel } from './channel.ts'
 import { notYet } from './errors.ts'
+import { makeEmit } from './emit.ts'
 import { describe } from './faults.ts'
 import { NOBODY, type Invocation } from './invocation.ts'
 import { makeStreams } from './streams.ts'
@@ -109,7 +110,9 @@ const MEMBERS: Readonly<Record<string, (parts: ContextParts, invocation: Invocat
   streams: (parts, invocation) => makeStreams(parts.calls, invocation, parts.known),
   logger: (parts, invocation) => makeLogger(parts.channel, invocation),
   state: () => STATE,
-  emit: () => refuse('ctx.emit'),
+  emit: (parts, invocation) => makeEmit(parts.calls, invocation),
+  attempt: (_, invocation) => invocation.header.attempt ?? 1,
+  run: (_, invocation) => invocation.header.run ?? '',
   traceId: (_, invocation) => invocation.header.trace,
   trace_id: (_, invocation) => invocation.header.trace,
   flows: (_, invocation) => [...invocation.header.flows],

@@ -24,6 +24,9 @@ interface InvokeHeader {
   readonly step: string
   readonly trace: string
   readonly flows: readonly unknown[]
+  /** The run that it is an attempt of, and the how manieth; a request has neither. */
+  readonly run?: string
+  readonly attempt?: number
 }
 
 export class Invocation {

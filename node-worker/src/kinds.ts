@@ -8,6 +8,7 @@ import type { Namespace } from './project/externals.ts'
 import type { Post } from './posts.ts'
 import { requestOf } from './requests.ts'
 import { answerOf } from './responses.ts'
+import { fromJson } from './values.ts'
 
 /** The members of a `result` that is ok, and its sections. */
 export interface Result {
@@ -41,6 +42,25 @@ export const KINDS: Readonly<Record<string, Kind>> = {
     values: ({ header: { group, item, auth } }) => [{ groupId: group, id: item ?? undefined }, auth],
     result: (returned) => ({ members: { allowed: returned === true }, sections: [] }),
   },
+  event: {
+    functions: chainOf,
+    values: (post, context) => [fromJson(textOf(post)), context()],
+    result: nothing,
+  },
+  cron: {
+    functions: chainOf,
+    values: (_, context) => [context()],
+    result: nothing,
+  },
+}
+
+/** What an event or cron step returns means nothing. */
+function nothing(): Result {
+  return { members: {}, sections: [] }
+}
+
+function textOf({ sections: [section = 'null'] }: Post): string {
+  return typeof section === 'string' ? section : Buffer.from(section).toString()
 }
 
 /** The kind of that name, if there is one. */

@@ -32,8 +32,11 @@ from headwater.server.live.opening import SocketOpening
 from headwater.server.live.sessions import Sessions
 from headwater.server.live.sse import EventStreams
 from headwater.server.live.stream_http import StreamHttp
+from headwater.steps.consumers import consumers_of, cron_jobs_of
+from headwater.steps.perform import StepPerformer
 from headwater.steps.project.declare import Project
 from headwater.steps.runtime import StepRuntime
+from headwater.steps.services.events import event_service
 from headwater.storage.base import Store
 from headwater.storage.memory import MemoryStore
 from headwater.storage.open import open_store
@@ -43,6 +46,7 @@ from headwater.streams.presence import Presence
 from headwater.streams.realm import Realm, Realms
 from headwater.streams.writer import Writer
 from headwater.tasks import Supervisor
+from headwater.work.work import Work, hidden_streams
 
 log = logging.getLogger("headwater.app")
 
@@ -67,7 +71,7 @@ class Running:
         """The work in the background."""
         clock = SystemClock()
         stamps = Stamps(clock, store.stamp)
-        self.catalog = Catalog()
+        self.catalog = Catalog(hidden_streams(settings.work))
         durable = Realm(self.catalog, store, stamps, settings, clock)
         fleeting = Realm(self.catalog, MemoryStore(), stamps, settings, clock)
         self.realms = Realms(self.catalog, durable, fleeting)
@@ -82,6 +86,8 @@ class Running:
             self.catalog, fleeting.queue, max_state_bytes=settings.socket.max_state_bytes
         )
         self.runtime = StepRuntime(settings, self.writer)
+        self.work = Work(store, durable.queue, StepPerformer(self.runtime), settings.work, clock)
+        self.runtime.offer("events", event_service(self.work.events, self.runtime.emits_of))
         self.gate = StreamGate(self.catalog, self.runtime.access, self.observers)
         self.guests = Attendance()
         """Whose sockets and event streams are open."""
@@ -113,9 +119,11 @@ class Running:
         return self.runtime.project
 
     def _take(self, project: Project) -> None:
-        """A generation takes over: its streams and routes, in one turn of the loop."""
+        """A generation takes over: its streams, routes and work, in one turn of the loop."""
         self.catalog.declare(project.streams)
         self.http.set_project(project)
+        queues = self.runtime.queues
+        self.work.take(consumers_of(queues, self.settings.work), cron_jobs_of(queues))
 
 
 @contextlib.asynccontextmanager
@@ -141,9 +149,11 @@ async def _serving(server: Running) -> AsyncGenerator[None]:
     try:
         await server.runtime.start()
         await server.realms.durable.expiry.settle()
+        await server.work.start()
         await server.server.start()
         age = server.settings.storage.tombstone_age
         tasks.start("expiry", server.realms.durable.expiry.run)
+        tasks.start("expiry of fleeting streams", server.realms.fleeting.expiry.run)
         tasks.start("keepalive", partial(keep, server.opening.sockets, server.settings.socket))
         tasks.start("sweep", partial(_sweep, server.store, age))
         tasks.start("sweep of fleeting streams", partial(_sweep, server.realms.fleeting.store, age))
@@ -153,7 +163,9 @@ async def _serving(server: Running) -> AsyncGenerator[None]:
         await tasks.close()
         server.events.close()
         await server.server.stop()
+        ended = server.work.stop()
         await server.runtime.close()
+        await ended
         await server.realms.close()
 
 

@@ -23,10 +23,12 @@ class GroupKey(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """Who made a write: the step's name and the trace id of the invocation. Both may be empty."""
+    """Who made a write: the step's name and the trace id of the invocation, which may be empty, and how many
+    reactions led to it."""
 
     step: str = ""
     trace: str = ""
+    depth: int = 0
 
 
 class Trace(NamedTuple):

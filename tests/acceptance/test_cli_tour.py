@@ -23,7 +23,7 @@ TWICE = ("steps/add_todo_step.py", "steps/add-todo.step.ts")
 @pytest.fixture(params=TWICE)
 def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     blocks = dict(BLOCK.findall(text(Path("README.md"))))
-    assert len(blocks) == 5
+    assert len(blocks) == 7
     if request.param.endswith(".ts"):
         node_worker()
     for left_out in set(TWICE) - {request.param}:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from headwater.config import Settings
-from headwater.errors import HandlerFailed, NotSupportedYet, SchemaMismatch
+from headwater.errors import HandlerFailed, SchemaMismatch
 from support.steps_project import Site, api, serving, stream
 
 BODY_SCHEMA = {
@@ -211,12 +211,6 @@ async def test_in_dev_the_error_names_the_exception(tmp_path: Path) -> None:
         with pytest.raises(HandlerFailed) as caught:
             await site.post("/a", {})
     assert caught.value.details["error"] == "ValueError: why"
-
-
-async def test_what_this_version_does_not_run_says_so_to_the_caller(tmp_path: Path) -> None:
-    with pytest.raises(NotSupportedYet) as caught:
-        await answer(tmp_path, "await ctx.emit({'topic': 't', 'data': {}})")
-    assert caught.value.status == 501
 
 
 @pytest.mark.parametrize(

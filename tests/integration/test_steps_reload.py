@@ -9,8 +9,8 @@ from typing import Any
 import psutil
 import pytest
 
-from headwater.errors import NotSupportedYet, UnknownStep, WorkerLost
-from headwater.steps.project.declare import ApiStep, Project
+from headwater.errors import UnknownStep, WorkerLost
+from headwater.steps.project.declare import Project
 from support.steps_project import Site, api, request, serving, stream
 
 
@@ -308,12 +308,3 @@ async def test_an_empty_project_needs_no_process(tmp_path: Path) -> None:
     async with serving(tmp_path, {"helper.py": "", "lib/helper.ts": ""}) as site:
         assert codes(site) == []
         assert children() == before
-
-
-async def test_steps_that_are_only_listed_say_that_they_do_not_run(tmp_path: Path) -> None:
-    config = {"type": "cron", "name": "n", "cron": "* * * * *", "emits": []}
-    cron = f"config = {config}\nasync def handler(ctx): ...\n"
-    async with serving(tmp_path, {"steps/a_step.py": cron}) as site:
-        (step,) = site.runtime.project.steps
-        with pytest.raises(NotSupportedYet, match='"n" is of type cron'):
-            await site.runtime.run_api(step, request(ApiStep("", "", "")))

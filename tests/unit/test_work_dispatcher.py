@@ -223,6 +223,7 @@ async def test_what_is_handed_on_runs_again_and_counts_as_no_attempt(stage: Work
     await stage.start()
     await stage.emit(1)
     await stage.end(1, HandedOn())
+    await stage.pass_time(0.1)
     assert stage.performer.log == [("1", 1), ("1", 1)]
 
 

@@ -82,9 +82,16 @@ class Executor:
         self._allowances: dict[str, Allowance] = {}
 
     async def run(
-        self, kind: RunKind[Subject, Given, Answer], subject: Subject, given: Given, trace: str = ""
+        self,
+        kind: RunKind[Subject, Given, Answer],
+        subject: Subject,
+        given: Given,
+        trace: str = "",
+        *,
+        depth: int = 0,
     ) -> Answer:
-        """Run something and give its answer. Cancelling the call (nobody waits any more) cancels it.
+        """Run something and give its answer. Cancelling the call (nobody waits any more) cancels it. `depth`
+        counts the reactions that led to it.
 
         Where the kind says what is answered instead of a failure, nothing is raised.
 
@@ -98,10 +105,11 @@ class Executor:
         :raises TooLarge: the input fits no frame to a worker.
         """
         try:
-            return await self._answer(kind, subject, given, trace)
+            return await self._answer(kind, subject, given, Origin(subject.name, trace, depth))
         except Failure as failure:
             _log_failure(kind, subject, trace, failure)
             error = self._error_of(failure, subject, trace)
+            error.__cause__ = failure
         except Exception as fault:
             if kind.instead is None:
                 raise
@@ -112,16 +120,15 @@ class Executor:
         return kind.instead
 
     async def _answer(
-        self, kind: RunKind[Subject, Given, Answer], subject: Subject, given: Given, trace: str
+        self, kind: RunKind[Subject, Given, Answer], subject: Subject, given: Given, origin: Origin
     ) -> Answer:
         checks = self._checks_of(kind, subject)
         if checks.inputs:
-            self._check_input(checks, subject, given, trace)
+            self._check_input(checks, subject, given, origin.trace)
 
         def frame(task: Task) -> Message:
             return kind.frame(task, subject, given)
 
-        origin = Origin(subject.name, trace)
         invocation = Invocation(
             subject.file,
             origin,
@@ -132,7 +139,7 @@ class Executor:
         )
         answer = _read(kind, await self._ended(invocation, kind.seconds(self._settings, subject)))
         if checks.answers and self._settings.dev:
-            _check_answer(checks, subject, answer, trace)
+            _check_answer(checks, subject, answer, origin.trace)
         return answer
 
     def _allowance_of(self, name: str, *, waits: bool) -> Allowance:
@@ -143,7 +150,7 @@ class Executor:
             known = self._allowances[name] = Allowance(most, _overloaded)
         return known
 
-    async def _ended(self, invocation: Invocation, seconds: float) -> Message:
+    async def _ended(self, invocation: Invocation, seconds: float | None) -> Message:
         try:
             async with asyncio.timeout(seconds):
                 return await self._pool.run(invocation)

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from headwater.clock import Clock, SystemClock
 from headwater.config import Settings
-from headwater.errors import NotSupportedYet, UnknownStep
+from headwater.errors import UnknownStep
 from headwater.protocol.workers import messages as protocol
 from headwater.steps.calls import OrderedCalls
+from headwater.steps.consumers import Worked, queues_of
 from headwater.steps.generation import Generation, NotLoaded, Workshop, make
-from headwater.steps.project.declare import ApiRequest, ApiResponse, ApiStep, Problem, Project, Step
+from headwater.steps.project.declare import ApiRequest, ApiResponse, ApiStep, Problem, Project
 from headwater.steps.project.sources import Sources, snapshot
 from headwater.steps.project.triggers.access import ACCESS, AccessQuestion
 from headwater.steps.project.triggers.api import API
 from headwater.steps.project.watch import watch
+from headwater.steps.services.service import Service
 from headwater.steps.services.streams import stream_service
 from headwater.steps.workers.crew import Parts
 from headwater.steps.workers.intake import Intake
@@ -45,10 +47,14 @@ class StepRuntime:
 
     def __init__(self, settings: Settings, streams: StreamService, clock: Clock | None = None) -> None:
         self._settings = settings
-        self._workshop = _workshop(settings, streams, clock or SystemClock())
+        self._services: dict[str, Service] = {"streams": stream_service(streams)}
+        self._workshop = _workshop(settings, self._services, clock or SystemClock())
         self._current = Generation(0, Sources(), Project(0), {}, {})
         self._project = self._current.project
         self._routes: dict[str, ApiStep] = {}
+        self._emits: dict[str, tuple[str, ...]] = {}
+        self.queues: Mapping[str, Worked] = {}
+        """The steps that do work, by the names of their queues."""
         self._listeners: list[OnProject] = []
         self._number = 0
         self._attempted: Sources | None = None
@@ -64,6 +70,24 @@ class StepRuntime:
         """What the current generation declares, with the problems of the files as they are now."""
         return self._project
 
+    @property
+    def current(self) -> Generation:
+        """The generation that serves."""
+        return self._current
+
+    @property
+    def closed(self) -> bool:
+        """Whether it serves nothing more."""
+        return self._closed
+
+    def offer(self, name: str, service: Service) -> None:
+        """Let user code call one more service, from before the first invocation on."""
+        self._services[name] = service
+
+    def emits_of(self, step: str) -> tuple[str, ...]:
+        """The topics that the step of that name says it emits; none for a step that is gone."""
+        return self._emits.get(step, ())
+
     def on_project(self, listener: OnProject) -> None:
         """Call `listener` with the project at each takeover, in the same turn of the loop, before any
         invocation of the new generation; and when only the problems have changed."""
@@ -75,14 +99,11 @@ class StepRuntime:
         if self._settings.dev and not self._closed:
             self._watching = asyncio.create_task(watch(self._settings.project.resolve(), self._changed))
 
-    async def run_api(self, step: Step, request: ApiRequest) -> ApiResponse:
+    async def run_api(self, step: ApiStep, request: ApiRequest) -> ApiResponse:
         """Run an API step in the current generation; for what it raises see `Executor.run`.
 
         :raises UnknownStep: a reload has taken the step away.
-        :raises NotSupportedYet: it is no API step.
         """
-        if not isinstance(step, ApiStep):
-            raise _only_listed(step)
         found = self._routes.get(step.file)
         executor = self._current.executors.get(found.language) if found is not None else None
         if executor is None or found is None:
@@ -166,6 +187,8 @@ class StepRuntime:
     def _take_over(self, generation: Generation) -> None:
         ended, self._current = self._current, generation
         self._routes = {step.file: step for step in generation.project.routes}
+        self._emits = {step.name: step.emits for step in generation.project.steps}
+        self.queues = queues_of(generation.project)
         self._show(generation.project)
         self._end(ended, generation)
         project = generation.project
@@ -221,10 +244,8 @@ async def _drain(generation: Generation, successor: Generation | None, seconds: 
             group.create_task(pool.drain(seconds, heir.take if heir is not None else None))
 
 
-def _workshop(settings: Settings, streams: StreamService, clock: Clock) -> Workshop:
+def _workshop(settings: Settings, services: Mapping[str, Service], clock: Clock) -> Workshop:
     intake = Intake(settings.storage.max_pending_bytes // 2)
-
-    services = {"streams": stream_service(streams)}
 
     def calls() -> OrderedCalls:
         return OrderedCalls(services, intake)
@@ -232,15 +253,6 @@ def _workshop(settings: Settings, streams: StreamService, clock: Clock) -> Works
     environment = {protocol.BLOCK_AFTER_VARIABLE: str(settings.workers.block_after)}
     launch = Launch(settings.project.resolve(), settings.workers.max_frame_bytes, environment)
     return Workshop(settings, Parts(launch, settings.workers, intake, calls, clock))
-
-
-def _only_listed(step: Step) -> NotSupportedYet:
-    """The error for running a step of a type that is only listed so far."""
-    kind = type(step).__name__.removesuffix("Step").lower()
-    return NotSupportedYet(
-        f'"{step.name}" is of type {kind}; this version lists such steps and does not run them.',
-        file=step.file,
-    )
 
 
 def _log_problem(problem: Problem) -> None:

@@ -160,9 +160,41 @@ def _context(worker: WorkerDriver) -> None:
     assert '"chat"' in answer["unknown"]["text"]
 
 
-@scenario("says that emit and state are not supported yet")
-def _not_yet(worker: WorkerDriver) -> None:
-    assert body_of(worker.run_step("NotYet", {})) == ["NOT_SUPPORTED_YET", "NOT_SUPPORTED_YET"]
+@scenario("emits events, and keeps to itself what makes no sense")
+def _emits(worker: WorkerDriver) -> None:
+    answer = body_of(worker.run_step("Emit", {}))
+    assert answer == {"given": None, "codes": ["INVALID_INPUT"] * 5}
+    assert worker.events.emitted == [
+        {"topic": "unawaited", "data": {"n": 1}},
+        {"topic": "t", "data": [1], "group": "g", "delay": 1.5, "key": "k"},
+        {"topic": "empty", "data": None},
+    ]
+
+
+# --- events and cron ---
+
+
+@scenario("runs event steps with their data, run and attempt, whatever they return")
+def _event(worker: WorkerDriver) -> None:
+    result = worker.run_work("OnEvent", "event", data={"n": [1, "ü"]}, attempt=3)
+    assert result.header["ok"]
+    seen = worker.streams.groups["chat", "g"]["seen"][0]
+    expected = {"input": {"n": [1, "ü"]}, "attempt": 3, "run": f"run-{result.header['id']}"}
+    assert {name: seen[name] for name in expected} == expected
+
+
+@scenario("answers a failed event with its traceback")
+def _failed_event(worker: WorkerDriver) -> None:
+    error = worker.run_work("OnEvent", "event", data="fail").header["error"]
+    assert error["code"] == "HANDLER_FAILED"
+    assert "kaboom" in error["traceback"]
+
+
+@scenario("runs cron steps with ctx alone")
+def _cron(worker: WorkerDriver) -> None:
+    result = worker.run_work("OnTime", "cron")
+    assert result.header["ok"]
+    assert worker.streams.groups["chat", "g"]["time"][0]["run"] == f"run-{result.header['id']}"
 
 
 @scenario("sends log lines with level, fields, trace and step")

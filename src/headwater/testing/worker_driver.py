@@ -73,6 +73,20 @@ class StandInStreams:
         return _one(number, group[item])
 
 
+class StandInEvents:
+    """Takes what is emitted, and says that it was accepted."""
+
+    def __init__(self) -> None:
+        self.emitted: list[dict[str, Any]] = []
+
+    def answer(self, message: Message) -> Message:
+        """The `result` of a call."""
+        members = {name: message.header.get(name) for name in ("topic", "group", "delay", "key")}
+        given = {name: value for name, value in members.items() if value is not None}
+        self.emitted.append({**given, "data": orjson.loads(message.sections[0])})
+        return protocol.call_result(message.header["id"], None)
+
+
 def _updated(current: tuple[dict[str, Any], int] | None, operations: Any) -> dict[str, Any]:
     """Knows `set` of one field alone."""
     data = dict(current[0]) if current else {}
@@ -122,7 +136,11 @@ class WorkerDriver:
         self._unread: list[Message] = []
         self._numbers = 0
         self.streams = StandInStreams()
-        self.services: dict[str, Callable[[Message], Message]] = {"streams": self.streams.answer}
+        self.events = StandInEvents()
+        self.services: dict[str, Callable[[Message], Message]] = {
+            "streams": self.streams.answer,
+            "events": self.events.answer,
+        }
         self.answering = True
         self.seen: list[Message] = []
         self.manifest: Message = protocol.manifest(0, [], [], [])
@@ -294,6 +312,14 @@ class WorkerDriver:
     def run_step(self, name: str, body: Any = None, **more: Any) -> Message:
         """Run a step to its end and give the `result`."""
         return self.wait_for("result", self.call_step(name, body, **more))
+
+    def run_work(self, name: str, kind: str, *, data: Any = None, attempt: int = 1) -> Message:
+        """Run an event or cron step to its end and give the `result`."""
+        number = self.number()
+        task = protocol.Task(number, self.file_of(name), name, f"trace-{number}")
+        sections = (orjson.dumps(data),) if kind == "event" else ()
+        self.send(protocol.invoke(task, kind, {"run": f"run-{number}", "attempt": attempt}, sections))
+        return self.wait_for("result", number)
 
     def ask_access(self, stream: str, *, group: str, item: str | None = None, auth: Any = None) -> Message:
         """Ask the access function of a stream and give the `result`."""

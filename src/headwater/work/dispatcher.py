@@ -43,6 +43,8 @@ Result = TypeVar("Result")
 WRITE_AGAIN_SECONDS = 1.0
 """How long after a failed write it is tried again; doubled each time up to MOST_WRITE_AGAIN_SECONDS."""
 MOST_WRITE_AGAIN_SECONDS = 30.0
+HAND_ON_SECONDS = 0.05
+"""How long a job that was handed on waits at least: who had no room for it has none in the same moment."""
 CACHE_ENTRY_BYTES = 300
 """What a cached job costs beside its texts: the tuple, numbers and names (measured, rounded up)."""
 
@@ -290,7 +292,7 @@ class Dispatcher:
         await self._surely(lambda: self._ledger.rewrite(again))
         self._cache.put(again, payload)
         now = self._clock.now()
-        self.queues.again(waiting, now, now)
+        self.queues.again(waiting, now + HAND_ON_SECONDS, now)
 
     async def _failed(self, waiting: Waiting, job: Job, failure: Failure, known: bytes | None) -> None:
         """Try it again later, or give it up where that was its last attempt."""

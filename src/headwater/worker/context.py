@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, NoReturn
 from headwater.errors import NotSupportedYet
 from headwater.protocol.workers.messages import LogLevel
 from headwater.worker.calls import Calls
+from headwater.worker.emit import Emit
 from headwater.worker.invocation import Invocation
 from headwater.worker.loglines import Send, fields_of, log_line, send_log
 from headwater.worker.streams import Streams
@@ -76,11 +77,6 @@ def _not_yet(what: str) -> NoReturn:
     raise NotSupportedYet(f"{what} is not supported yet.", hint="Streams are: use ctx.streams to keep state.")
 
 
-def _emit(_event: Any) -> NoReturn:
-    """Emit an event to event steps: not there yet, and says so."""
-    _not_yet("ctx.emit")
-
-
 class ContextParts(NamedTuple):
     """What every `ctx` stands on. `known` answers the names of the project's streams, or None while nobody
     has told them."""
@@ -94,7 +90,9 @@ MEMBERS: Mapping[str, Callable[[ContextParts, Invocation], Any]] = {
     "streams": lambda parts, invocation: Streams(parts.calls, invocation, parts.known),
     "logger": lambda parts, invocation: Logger(parts.send, invocation),
     "state": lambda _parts, _invocation: State(),
-    "emit": lambda _parts, _invocation: _emit,
+    "emit": lambda parts, invocation: Emit(parts.calls, invocation),
+    "attempt": lambda _parts, invocation: invocation.attempt,
+    "run": lambda _parts, invocation: invocation.run,
     "trace_id": lambda _parts, invocation: invocation.trace,
     "traceId": lambda _parts, invocation: invocation.trace,
     "flows": lambda _parts, invocation: list(invocation.flows),

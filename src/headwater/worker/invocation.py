@@ -20,6 +20,7 @@ MAX_FAILURES = 20
 class Invocation:
     """One run of user code, from `invoke` to `result`.
 
+    `run` is the id of the run that it is an attempt of, empty for a request; `attempt` counts from 1.
     `cancelled` tells that the server asked for its end; `stop`, once set, asks the running code to end.
     """
 
@@ -29,6 +30,7 @@ class Invocation:
         "_message",
         "_open",
         "_wake",
+        "attempt",
         "blocked",
         "cancelled",
         "failures",
@@ -37,6 +39,7 @@ class Invocation:
         "id",
         "kind",
         "more_failures",
+        "run",
         "step",
         "stop",
         "trace",
@@ -50,6 +53,8 @@ class Invocation:
         self.file: str = header["file"]
         self.step: str = header["step"]
         self.trace: str = header["trace"]
+        self.run: str = header.get("run") or ""
+        self.attempt: int = header.get("attempt") or 1
         self.flows: list[Any] = header["flows"]
         self.blocked = False
         self.cancelled = False

@@ -12,6 +12,7 @@ from headwater.worker.context import Context
 from headwater.worker.project.declaring import ACCESS, HANDLER
 from headwater.worker.requests import request_of
 from headwater.worker.responses import answer_of
+from headwater.worker.values import from_json
 
 Result = tuple[Mapping[str, Any], tuple[Section, ...]]
 """The members and sections of a `result` that is ok."""
@@ -45,7 +46,22 @@ def _allowed(returned: Any) -> Result:
     return {"allowed": returned is True}, ()
 
 
+def _input(message: Message, context: Callable[[], Context]) -> tuple[Any, ...]:
+    return from_json(bytes(message.sections[0])), context()
+
+
+def _context(_message: Message, context: Callable[[], Context]) -> tuple[Any, ...]:
+    return (context(),)
+
+
+def _nothing(_returned: Any) -> Result:
+    """What an event or cron step returns means nothing."""
+    return {}, ()
+
+
 KINDS: Mapping[str, Kind] = {
     "api": Kind(HANDLER, _request, _response),
     "access": Kind(ACCESS, _subscription, _allowed),
+    "event": Kind(HANDLER, _input, _nothing),
+    "cron": Kind(HANDLER, _context, _nothing),
 }

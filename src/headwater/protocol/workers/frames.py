@@ -91,6 +91,9 @@ _OF_SERVICE: dict[str, dict[str, tuple[type, ...]]] = {
         "stream": (str,), "group": (str,), "item?": _OPTIONAL_TEXT, "if_version?": _OPTIONAL_INT,
         "ttl?": _OPTIONAL_NUMBER, "key?": _OPTIONAL_TEXT,
     },
+    "events": {
+        "topic": (str,), "group?": _OPTIONAL_TEXT, "delay?": _OPTIONAL_NUMBER, "key?": _OPTIONAL_TEXT,
+    },
 }  # fmt: skip
 """What a call adds for its service. One of a service that is not here is for the server to refuse."""
 

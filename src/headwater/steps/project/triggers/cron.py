@@ -6,9 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from headwater.protocol.workers import messages as protocol
+from headwater.protocol.workers.messages import Message, Task
 from headwater.steps.project.declare import CronStep
 from headwater.steps.project.shape import TEXTS, TOPICS, Fault, Key, is_text, required
 from headwater.steps.project.triggers.base import COMMON, Entry, Trigger, shared
+from headwater.steps.project.triggers.kind import Attempt, RunKind
 
 
 class _Field(NamedTuple):
@@ -99,4 +102,16 @@ TRIGGER = Trigger(
     },
     declare=_declare,
     faults=_faults,
+)
+
+
+# --- running ---
+
+
+def _frame(task: Task, _step: CronStep, attempt: Attempt) -> Message:
+    return protocol.invoke(task, "cron", {"run": attempt.run, "attempt": attempt.number})
+
+
+CRON: RunKind[CronStep, Attempt, None] = RunKind(
+    name="cron", frame=_frame, answer=lambda _result: None, seconds=lambda _settings, _step: None, waits=True
 )

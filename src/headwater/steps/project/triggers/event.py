@@ -1,10 +1,14 @@
-"""Steps of type `event`: the topics they subscribe to, their input, and how their queue behaves."""
+"""Steps of type `event`: the topics they subscribe to, their input, how their queue behaves, and how one
+runs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, cast
 
+from headwater.config import Settings
+from headwater.protocol.workers import messages as protocol
+from headwater.protocol.workers.messages import Message, Task
 from headwater.steps.project.declare import EventStep
 from headwater.steps.project.shape import (
     OBJECT,
@@ -19,6 +23,7 @@ from headwater.steps.project.shape import (
     schema_fault,
 )
 from headwater.steps.project.triggers.base import COMMON, Entry, Trigger, shared
+from headwater.steps.project.triggers.kind import Attempt, RunKind
 
 
 def _is_number(value: Any) -> bool:
@@ -84,4 +89,23 @@ TRIGGER = Trigger(
     },
     declare=_declare,
     faults=_faults,
+)
+
+
+# --- running ---
+
+
+def _frame(task: Task, _step: EventStep, attempt: Attempt) -> Message:
+    return protocol.invoke(task, "event", {"run": attempt.run, "attempt": attempt.number}, (attempt.data,))
+
+
+def _seconds(_settings: Settings, step: EventStep) -> float | None:
+    """No limit but the step's own: an answer of a model takes minutes."""
+    handler: Mapping[str, Any] = step.infrastructure.get("handler") or {}
+    seconds = handler.get("timeout")
+    return float(seconds) if seconds else None
+
+
+EVENT: RunKind[EventStep, Attempt, None] = RunKind(
+    name="event", frame=_frame, answer=lambda _result: None, seconds=_seconds, waits=True
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, Generic, Protocol, TypeVar, cast
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from headwater.config import Settings
 from headwater.protocol.workers.messages import Message, Task
@@ -59,6 +59,14 @@ class Check(Generic[Checked]):
     value: Callable[[Checked], Any]
 
 
+class Attempt(NamedTuple):
+    """One attempt at a job: its run, the how manieth it is (1 at first), and the JSON text of its data."""
+
+    run: str
+    number: int
+    data: bytes
+
+
 class Failure(Exception):
     """Why user code did not end well. `cause` is an error of the server that it let through, if any."""
 
@@ -104,7 +112,7 @@ class RunKind(Generic[Subject, Given, Answer]):
 
     `name` is the kind's in the worker protocol. `frame` makes the message that starts it; it may raise
     TooLarge and what JSON refuses. `answer` reads a `result` that is ok, and raises HandlerFailed where it
-    answers nothing of the sort. `seconds` is the time limit.
+    answers nothing of the sort. `seconds` is the time limit; None is none.
 
     `inputs` are what the input must keep, by the setting `steps.validation`; `answers` what the answer must,
     of which `dev` warns in the log. They are asked once for each subject.
@@ -118,7 +126,7 @@ class RunKind(Generic[Subject, Given, Answer]):
     name: str
     frame: Callable[[Task, Subject, Given], Message]
     answer: Callable[[Message], Answer]
-    seconds: Callable[[Settings, Subject], float]
+    seconds: Callable[[Settings, Subject], float | None]
     inputs: Callable[[Subject], Sequence[Check[Given]]] = _no_checks
     answers: Callable[[Subject], Sequence[Check[Answer]]] = _no_checks
     waits: bool = False

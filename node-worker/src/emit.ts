@@ -1,0 +1,42 @@
+/** `ctx.emit`: what user code gives to other steps to do. Owns its arguments; the way is `calls.ts`'s. */
+
+import type { Call, Calls, Members, Service } from './calls.ts'
+import { invalidInput } from './errors.ts'
+import type { Invocation } from './invocation.ts'
+import { nameOf, toJson } from './values.ts'
+
+/** What steps emit. `delay` is in seconds; fifo steps keep the order of a `messageGroupId`. */
+export interface EmittedEvent {
+  readonly topic: string
+  readonly data?: unknown
+  readonly messageGroupId?: string
+  readonly delay?: number
+  /** A repeated one does nothing. */
+  readonly key?: string
+}
+
+export type Emit = (event: EmittedEvent) => Call
+
+/** `ctx.emit` of one invocation. It has begun when it returns, and is committed when its promise resolves. */
+export function makeEmit(calls: Calls, invocation: Invocation): Emit {
+  const emit: Emit = (event) => {
+    const { topic, data, messageGroupId, delay, key } = event ?? ({} as EmittedEvent)
+    const given = { topic, group: messageGroupId ?? undefined, delay: delay ?? undefined, key: key ?? undefined }
+    return calls.begin(invocation, SERVICE, 'emit', given, emit, () => toJson(data ?? null, 'data'))
+  }
+  return emit
+}
+
+function check(_method: string, { topic, group, delay, key }: Members): void {
+  if (typeof topic !== 'string') throw invalidInput('An event needs a topic that is a text.')
+  if (group !== undefined && typeof group !== 'string') throw invalidInput(`messageGroupId is a text, not ${nameOf(group)}.`)
+  if (key !== undefined && typeof key !== 'string') throw invalidInput(`key is a text, not ${nameOf(key)}.`)
+  if (delay !== undefined && typeof delay !== 'number') throw invalidInput(`delay is a number of seconds, not ${nameOf(delay)}.`)
+}
+
+const SERVICE: Service = {
+  name: 'events',
+  about: ({ topic }) => ({ topic }),
+  check,
+  read: () => undefined,
+}

@@ -1,0 +1,70 @@
+"""Runs jobs on the steps of the present generation, and says what became of each. A Performer.
+
+Owns the difference between a job that failed and one that was only interrupted: what a reload, a deploy or a
+full house ends is handed on and counts as no attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from headwater.errors import HeadwaterError, Overloaded
+from headwater.steps.consumers import Worked
+from headwater.steps.generation import Generation
+from headwater.steps.project.declare import EventStep
+from headwater.steps.project.triggers.cron import CRON
+from headwater.steps.project.triggers.event import EVENT
+from headwater.steps.project.triggers.kind import Attempt, Failure
+from headwater.work.dispatcher import Failure as Failed
+from headwater.work.dispatcher import HandedOn
+from headwater.work.job import Job
+
+
+class Generations(Protocol):
+    """Whoever knows which generation serves."""
+
+    @property
+    def current(self) -> Generation:
+        """The one that serves."""
+        ...
+
+    @property
+    def queues(self) -> Mapping[str, Worked]:
+        """Its steps that do work, by the names of their queues."""
+        ...
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is served any more."""
+        ...
+
+
+class StepPerformer:
+    """Runs jobs as invocations of their steps."""
+
+    def __init__(self, generations: Generations) -> None:
+        self._generations = generations
+
+    async def perform(self, job: Job, payload: bytes) -> Failed | None:
+        """See Performer."""
+        generation, step = self._generations.current, self._generations.queues.get(job.queue)
+        executor = generation.executors.get(step.language) if step is not None else None
+        if step is None or executor is None or self._generations.closed:
+            raise HandedOn
+        attempt = Attempt(job.id, job.attempts, payload)
+        try:
+            if isinstance(step, EventStep):
+                await executor.run(EVENT, step, attempt, job.trace, depth=job.depth)
+            else:
+                await executor.run(CRON, step, attempt, job.trace, depth=job.depth)
+        except Overloaded as error:
+            raise HandedOn from error
+        except HeadwaterError as error:
+            if self._generations.closed or self._generations.current is not generation:
+                raise HandedOn from error
+            cause = error.__cause__
+            if isinstance(cause, Failure):
+                return Failed(error.code, cause.reason, cause.traceback)
+            return Failed(error.code, error.message)
+        return None

@@ -1,0 +1,26 @@
+"""The service `events`: what `ctx.emit` does. Owns its method and how its members are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from headwater.steps.services.service import Asked, Method, Running, Service
+from headwater.work.events import Emission, Events
+
+
+def event_service(events: Events, emits_of: Callable[[str], tuple[str, ...]]) -> Service:
+    """The method of `events`. `emits_of` answers the topics that the step of that name says it emits."""
+
+    def emit(asked: Asked) -> Running:
+        header, origin = asked.message.header, asked.origin
+        emission = Emission(
+            header["topic"],
+            asked.data(),
+            group=header.get("group"),
+            delay=header.get("delay") or 0.0,
+            key=header.get("key"),
+            origin=origin,
+        )
+        return events.emit(emission, emits_of(origin.step))
+
+    return {"emit": Method(emit)}

@@ -1,0 +1,55 @@
+"""All work of a server, put together: jobs, events, cron. Owns the order in which they begin and end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from headwater.clock import Clock
+from headwater.config import WorkSettings
+from headwater.storage.base import Store
+from headwater.streams.catalog import StreamRules
+from headwater.streams.commits import CommitQueue
+from headwater.work.consumer import Consumer, Consumers
+from headwater.work.cron import CRON_STREAM, Cron, CronJob
+from headwater.work.dispatcher import Dispatcher, Performer
+from headwater.work.events import Events
+from headwater.work.job import streams_of_work
+from headwater.work.ledger import Ledger
+
+
+def hidden_streams(settings: WorkSettings) -> tuple[StreamRules, ...]:
+    """The server's own streams that work is kept in."""
+    return (*streams_of_work(settings), CRON_STREAM)
+
+
+class Work:
+    """What outlives its request. `start` once the project is loaded, `close` before the commit queue ends."""
+
+    def __init__(
+        self, store: Store, queue: CommitQueue, performer: Performer, settings: WorkSettings, clock: Clock
+    ) -> None:
+        """:raises ConfigError: the time zone of the settings is none."""
+        ledger = Ledger(store, queue, settings, clock)
+        self.dispatcher = Dispatcher(ledger, performer, settings, clock)
+        self.events = Events(self.dispatcher, settings, clock)
+        self.cron = Cron(self.dispatcher, store, settings, clock)
+
+    def take(self, consumers: Iterable[Consumer], cron_jobs: Iterable[CronJob]) -> None:
+        """A generation takes over."""
+        self.dispatcher.consume(Consumers(consumers))
+        self.cron.take(cron_jobs)
+
+    async def start(self) -> None:
+        """Take up what the store holds, and begin.
+
+        :raises StoreUnavailable: the store cannot be read.
+        """
+        await self.dispatcher.start()
+        await self.cron.start()
+
+    def stop(self) -> asyncio.Task[None]:
+        """Begin nothing more. The task is done when all that runs has ended or was handed on, which whoever
+        performs must see to."""
+        self.cron.close()
+        return asyncio.get_running_loop().create_task(self.dispatcher.close())

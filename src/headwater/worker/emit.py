@@ -1,0 +1,61 @@
+"""`ctx.emit`: what user code gives to other steps to do. Owns its arguments; `calls.py` owns the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from headwater.errors import InvalidInput
+from headwater.worker.calls import Call, Calls, Service
+from headwater.worker.invocation import Invocation
+from headwater.worker.values import as_dict, to_json
+
+_SHAPE = 'For example ctx.emit({"topic": "order.created", "data": {"id": 1}}).'
+
+
+class Emit:
+    """`ctx.emit`, for one invocation. Each call begins at once and returns a `Call` to await."""
+
+    __slots__ = ("_calls", "_invocation")
+
+    def __init__(self, calls: Calls, invocation: Invocation) -> None:
+        self._calls = calls
+        self._invocation = invocation
+
+    def __call__(self, event: Any) -> Call:
+        """Emit `{"topic", "data", "messageGroupId"?, "delay"?, "key"?}`; gives None once it is committed.
+
+        Steps that subscribe to the topic run with the data: each once, and again if it fails. Steps with a
+        fifo queue keep the order of each `messageGroupId`. `delay` is in seconds. A repeated `key` does
+        nothing.
+        """
+        fields = cast("Mapping[str, Any]", event) if isinstance(event, Mapping) else as_dict(event) or {}
+        members = {
+            "topic": fields.get("topic"),
+            "group": fields.get("messageGroupId", fields.get("message_group_id")),
+            "delay": fields.get("delay"),
+            "key": fields.get("key"),
+        }
+        given = {name: value for name, value in members.items() if value is not None or name == "topic"}
+        return self._calls.begin(
+            self._invocation, SERVICE, "emit", given, lambda: to_json(fields.get("data"), "data")
+        )
+
+
+def _check(_method: str, members: Mapping[str, Any]) -> None:
+    """Keep wrong types on this side: the server would rightly take them for a broken worker."""
+    if not isinstance(members["topic"], str):
+        raise InvalidInput("An event needs a topic that is a text.", hint=_SHAPE)
+    for name, shown in (("group", "messageGroupId"), ("key", "key")):
+        if not isinstance(members.get(name, ""), str):
+            raise InvalidInput(f"{shown} is a text, not {type(members[name]).__name__}.", hint=_SHAPE)
+    delay = members.get("delay", 0)
+    if isinstance(delay, bool) or not isinstance(delay, (int, float)):
+        raise InvalidInput(f"delay is a number of seconds, not {type(delay).__name__}.", hint=_SHAPE)
+
+
+def _read(_about: Mapping[str, Any], _text: bytes | None, _versions: list[int]) -> None:
+    return None
+
+
+SERVICE = Service("events", ("topic",), _check, _read)

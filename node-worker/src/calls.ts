@@ -119,6 +119,11 @@ export class Calls {
     return call
   }
 
+  /** How many wait for their answer. */
+  get open(): number {
+    return this.#pending.size
+  }
+
   /** Take the server's answer to a call. */
   settle(post: Post): void {
     const { id, ok, error, versions } = post.header as unknown as {

@@ -41,6 +41,7 @@ const RULES: Record<string, Record<string, Kind>> = {
   cancel: { id: 'integer' },
   ping: { n: 'integer' },
   drain: {},
+  end: {},
 }
 
 const CHECKS: Record<Kind, (value: unknown) => boolean> = {

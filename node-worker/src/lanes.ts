@@ -96,6 +96,15 @@ export class Lanes {
     for (const lane of this.#lanes.values()) send(lane, post)
   }
 
+  /** Let every lane end once nothing that user code left running needs it; for when all are idle. */
+  rest(): void {
+    for (const lane of this.#lanes.values()) if (!lane.resting) this.#end(lane)
+  }
+
+  get count(): number {
+    return this.#lanes.size
+  }
+
   #idleLane(): Lane | undefined {
     return [...this.#lanes.values()].find((lane) => lane.slot < 0 && !lane.ending)
   }

@@ -54,6 +54,11 @@ export class Loop {
     return project
   }
 
+  /** How many calls wait for their answer. */
+  get openCalls(): number {
+    return this.#runner?.calls.open ?? 0
+  }
+
   /** Do what a message of the server says. */
   take(post: Post): void {
     const { header } = post

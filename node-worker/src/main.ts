@@ -6,7 +6,7 @@ import { DEFAULT_LIMIT, PROTOCOL } from './frames.ts'
 import { sendLog } from './context.ts'
 import { declare, LANGUAGE } from './declaring.ts'
 import { Loop } from './loop.ts'
-import { isPacked, unpack, type Post, type ReaderParts, type ToLoop } from './posts.ts'
+import { isPacked, unpack, type Left, type Post, type ReaderParts, type ToLoop } from './posts.ts'
 import { Shared } from './shared.ts'
 
 const FD = 'HEADWATER_WORKER_FD'
@@ -15,6 +15,9 @@ const BLOCK_AFTER = 'HEADWATER_BLOCK_AFTER'
 
 /** Seconds that an invocation may hold the loop, where the server says nothing. */
 const DEFAULT_BLOCK_AFTER = '0.1'
+
+/** Milliseconds between looks at what keeps the loop going. */
+const LOOK_EVERY = 50
 
 const exit = process.exit.bind(process)
 
@@ -43,23 +46,42 @@ function main(): void {
   loop.settle()
   loop.showHolder()
   const reader = new Worker(new URL('./reader.mjs', import.meta.url), { workerData: parts })
-  reader.on('message', (message: ToLoop) => take(loop, message))
+  reader.on('message', (message: ToLoop) => take(loop, reader, message))
   reader.on('error', (error) => {
     process.stderr.write(`headwater worker: ${String(error.stack)}\n`)
     exit(1)
   })
 }
 
-function take(loop: Loop, message: ToLoop): void {
+function take(loop: Loop, reader: Worker, message: ToLoop): void {
   if (isPacked(message)) {
     const post = unpack(message)
     if (post.header.t === 'load') void load(loop, post)
     else loop.take(post)
   } else if (message.kind === 'probe') {
     loop.shared.answerProbe(message.probe)
+  } else if (message.kind === 'linger') {
+    linger(loop, reader)
   } else {
     exit(message.status)
   }
+}
+
+/** What kept the loop going before the first invocation: the reader, timers at the top of files. */
+let before: readonly string[] = []
+
+/** Tell the reader again and again what else keeps the loop going. */
+function linger(loop: Loop, reader: Worker): void {
+  setInterval(() => {
+    const known = [...before]
+    const resources = process.getActiveResourcesInfo().filter((kind) => {
+      const at = known.indexOf(kind)
+      if (at >= 0) known.splice(at, 1)
+      return at < 0
+    })
+    if (loop.openCalls > 0) resources.push('calls')
+    reader.postMessage({ kind: 'left', resources } satisfies Left)
+  }, LOOK_EVERY).unref()
 }
 
 async function load(loop: Loop, post: Post): Promise<void> {
@@ -71,6 +93,7 @@ async function load(loop: Loop, post: Post): Promise<void> {
     sendLog(loop.channel, 'warn', message, { file: path }, undefined)
   })
   project.settle()
+  before = process.getActiveResourcesInfo()
   loop.channel.send({ t: 'manifest', generation, steps, streams, problems })
 }
 

@@ -56,7 +56,14 @@ export function unpack([slot, header, ...sections]: Packed): Post {
 export type ToLoop =
   | Packed
   | { readonly kind: 'probe'; readonly probe: number }
+  | { readonly kind: 'linger' }
   | { readonly kind: 'end'; readonly status: number }
+
+/** From the main thread, once it was told to linger: what keeps its loop going beside what did before any invocation. */
+export interface Left {
+  readonly kind: 'left'
+  readonly resources: readonly string[]
+}
 
 /** From a thread of user code to the reader. */
 export type FromLane = { readonly kind: 'done'; readonly slot: number }

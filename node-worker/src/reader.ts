@@ -9,13 +9,16 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { Channel, die } from './channel.ts'
 import { Decoder, ProtocolFault, type Frame, type Header } from './frames.ts'
 import { Lanes } from './lanes.ts'
-import { buffersOf, LANES, packSection, type Packed, type ReaderParts, type ToLoop } from './posts.ts'
+import { buffersOf, LANES, packSection, type Left, type Packed, type ReaderParts, type ToLoop } from './posts.ts'
 import { Shared } from './shared.ts'
 import { Slots, type Owner } from './slots.ts'
 import { Watchdog } from './watchdog.ts'
 
 /** Milliseconds between looks whether a draining process has become idle, and between tries to reply. */
 const RETRY_AFTER = 2
+
+/** Milliseconds between looks whether something that invocations left running goes on. */
+const LOOK_EVERY = 50
 
 /** Milliseconds that the loop of user code gets to end the process itself. */
 const END_GRACE = 1000
@@ -84,7 +87,8 @@ const TAKERS: Record<string, (frame: Frame) => void> = {
   },
   cancel: takeCancel,
   ping: (frame) => tellMain(pack(frame)),
-  drain: () => drain(),
+  drain: (frame) => drain((frame.header['linger'] as number | null | undefined) ?? 0),
+  end: endNow,
 }
 
 function takeInvocation(frame: Frame): void {
@@ -120,12 +124,42 @@ function takeBack(slot: number): boolean {
   return taken
 }
 
-function drain(): void {
+/** End after the last invocation, and after what they left running, but at most `linger` seconds later. */
+function drain(linger: number): void {
   const timer = setInterval(() => {
     if (slots.anyBusy() || replies.length > 0) return
     clearInterval(timer)
-    end(0)
+    if (linger > 0) waitForTheRest(performance.now() + linger * 1000)
+    else end(0)
   }, RETRY_AFTER)
+}
+
+/** Whose it is, nobody knows here: only that the loop of a thread goes on. */
+function waitForTheRest(until: number): void {
+  let left: readonly string[] = ['a loop that is held']
+  parentPort?.on('message', ({ resources }: Left) => (left = resources))
+  lanes.rest()
+  tellMain({ kind: 'linger' })
+  const timer = setInterval(() => {
+    const threads = lanes.count === 0 ? [] : [`${lanes.count} threads`]
+    const all = [...left, ...threads]
+    if (all.length > 0 && performance.now() < until) return
+    clearInterval(timer)
+    if (all.length > 0) {
+      const message = `What went on after its invocation was ended with its worker: ${all.join(', ')}`
+      reply({ t: 'log', level: 'warn', message, fields: {}, invocation: null, trace: '', step: '' })
+    }
+    end(0)
+  }, LOOK_EVERY)
+}
+
+/** The server waits no longer. */
+function endNow(): void {
+  for (const { id, step, trace } of slots.busy()) {
+    const message = 'An invocation was ended with its worker'
+    reply({ t: 'log', level: 'warn', message, fields: {}, invocation: id, trace, step })
+  }
+  end(1)
 }
 
 function pack(frame: Frame, slot = -1): Packed {

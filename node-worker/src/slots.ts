@@ -43,6 +43,11 @@ export class Slots {
     return this.#shared.isFree(slot) ? undefined : this.#owners[slot]
   }
 
+  /** Whose invocations wait or run. */
+  busy(): readonly Owner[] {
+    return this.#owners.filter((owner, slot): owner is Owner => owner !== undefined && !this.#shared.isFree(slot))
+  }
+
   anyBusy(): boolean {
     return this.#owners.some((owner, slot) => owner !== undefined && !this.#shared.isFree(slot))
   }

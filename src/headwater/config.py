@@ -160,6 +160,11 @@ class WorkerSettings:
     )
     start_timeout: float = _setting(30.0, "Seconds a worker may take to load the project.", least=MOMENT)
     drain_timeout: float = _setting(10.0, "Seconds that running invocations get when their generation ends.")
+    linger_timeout: float = _setting(
+        300.0,
+        "Seconds that tasks and threads which outlive their response get when their worker is let go: their "
+        "generation ends, or there are more workers than needed.",
+    )
     access_timeout: float = _setting(
         5.0, "Seconds an access function may take; after that the answer is no.", least=MOMENT
     )

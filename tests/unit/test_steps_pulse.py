@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from headwater.steps.workers.dispatch import choose
 from headwater.steps.workers.intake import CALL_OVERHEAD_BYTES, Intake
-from headwater.steps.workers.pulse import Pulse
+from headwater.steps.workers.pulse import SECONDS_PER_BYTE, STANDSTILL, Freight, Pulse
 
 
 def test_a_ping_unanswered_at_two_looks_makes_a_stall() -> None:
@@ -142,3 +142,32 @@ def test_a_socket_that_is_gone_is_left_alone() -> None:
     intake.detach(socket)
     intake.take(1)
     assert not socket.paused
+
+
+# --- freight ---
+
+MEGABYTES = 10_000_000
+
+
+def test_a_worker_without_freight_is_not_excused() -> None:
+    assert not Freight().excuses(0, 1.0)
+    assert not Freight().excuses(500, 1.0), "small frames that wait excuse nothing"
+
+
+def test_bytes_under_way_excuse_as_long_as_they_move() -> None:
+    freight = Freight()
+    freight.sent(MEGABYTES, 1.0)
+    for second in range(20):
+        assert freight.excuses(MEGABYTES - second, 1.0 + second * STANDSTILL * 0.9)
+    stuck = 1.0 + 19 * STANDSTILL * 0.9
+    assert not freight.excuses(MEGABYTES - 19, stuck + STANDSTILL)
+    assert freight.excuses(MEGABYTES - 20, stuck + STANDSTILL + 0.1), "they move again"
+
+
+def test_bytes_that_have_left_excuse_in_proportion() -> None:
+    freight = Freight()
+    freight.sent(MEGABYTES, 1.0)
+    assert freight.excuses(1, 1.2)
+    assert freight.excuses(0, 1.2 + 0.9 * MEGABYTES * SECONDS_PER_BYTE)
+    assert not freight.excuses(0, 1.2 + MEGABYTES * SECONDS_PER_BYTE)
+    assert not freight.excuses(0, 1.3)

@@ -37,7 +37,11 @@ project_log = logging.getLogger("headwater.project")
 """What a generation declares and what is wrong with it; a command that shows both itself leaves it out."""
 
 MOST_ENDING = 4
-"""Generations that may end at the same time; the oldest one above it is ended at once."""
+"""Generations that may always end at the same time."""
+
+MOST_LEFT = 16
+"""Workers of further ones that may go on, for what invocations left running; above it the oldest generation
+is ended at once."""
 
 OnProject = Callable[[Project], None]
 
@@ -221,13 +225,16 @@ class StepRuntime:
         if not generation.pools:
             return
         workers = self._settings.workers
-        seconds = workers.drain_timeout if successor else self._settings.server.shutdown_timeout
-        task = asyncio.create_task(_drain(generation, successor, seconds))
+        if successor is not None:
+            ending = _drain(generation, successor, workers.drain_timeout, workers.linger_timeout)
+        else:
+            ending = _drain(generation, None, self._settings.server.shutdown_timeout)
+        task = asyncio.create_task(ending)
         self._ending[generation] = task
         task.add_done_callback(lambda _: self._ending.pop(generation, None))
-        while len(self._ending) > MOST_ENDING:
-            oldest = next(iter(self._ending))
-            self._ending.pop(oldest).cancel()
+        going_on = [one for one, ending in self._ending.items() if not ending.cancelling()]
+        while len(going_on) > MOST_ENDING and sum(map(_workers_of, going_on)) > MOST_LEFT:
+            self._ending[going_on.pop(0)].cancel()
 
     def _changed(self) -> None:
         """Something changed on the disk."""
@@ -236,12 +243,18 @@ class StepRuntime:
         task.add_done_callback(self._reloads.discard)
 
 
-async def _drain(generation: Generation, successor: Generation | None, seconds: float) -> None:
+def _workers_of(generation: Generation) -> int:
+    return sum(len(pool.workers) + len(pool.apart) for pool in generation.pools.values())
+
+
+async def _drain(
+    generation: Generation, successor: Generation | None, seconds: float, linger: float | None = None
+) -> None:
     """Drain all pools of a generation; each hands on to the pool of its language in the successor."""
     async with asyncio.TaskGroup() as group:
         for language, pool in generation.pools.items():
             heir = successor.pools.get(language) if successor is not None else None
-            group.create_task(pool.drain(seconds, heir.take if heir is not None else None))
+            group.create_task(pool.drain(seconds, heir.take if heir is not None else None, linger=linger))
 
 
 def _workshop(settings: Settings, services: Mapping[str, Service], clock: Clock) -> Workshop:

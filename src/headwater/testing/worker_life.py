@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from typing import Any
 
 from headwater.protocol.workers import messages as protocol
 from headwater.testing.worker_driver import PATIENCE, WorkerDriver, text_of
@@ -108,6 +109,54 @@ def _drain_running(worker: WorkerDriver) -> None:
     worker.send(protocol.drain())
     assert worker.wait_for("result", number).header["ok"]
     assert worker.process.wait(PATIENCE) == 0
+
+
+@scenario("drained with time to linger, ends at once when nothing was left running")
+def _linger_idle(worker: WorkerDriver) -> None:
+    worker.run_step("Echo", {})
+    worker.send(protocol.drain(linger=60.0))
+    assert worker.process.wait(PATIENCE) == 0
+
+
+@scenario("drained with time to linger, waits for what an invocation left running")
+def _linger(worker: WorkerDriver) -> None:
+    worker.wait_for("result", worker.call_step("Late", {"n": 1, "seconds": 1.0}))
+    worker.send(protocol.drain(linger=60.0))
+    assert worker.wait_for("call").header["invocation"] is None
+    while not any(line.header["message"] == "written late" for line in worker.of_type("log")):
+        worker.wait_for("log")
+    assert worker.process.wait(PATIENCE) == 0
+    assert not _told(worker)
+
+
+@scenario("tells what it ends when that goes on for longer than it may linger")
+def _linger_too_long(worker: WorkerDriver) -> None:
+    worker.wait_for("result", worker.call_step("Late", {"n": 1, "seconds": 60.0}))
+    worker.send(protocol.drain(linger=0.2))
+    worker.process.wait(PATIENCE)
+    while worker.read() is not None:
+        pass
+    assert len(_told(worker)) == 1
+
+
+@scenario("told to end, does so at once and tells which invocations it ends")
+def _end_now(worker: WorkerDriver) -> None:
+    number = worker.call_step("Wait", {"seconds": 60})
+    worker.wait_for("started", number)
+    worker.send(protocol.ping(1))
+    worker.wait_for("pong")
+    worker.send(protocol.end())
+    worker.process.wait(PATIENCE)
+    while worker.read() is not None:
+        pass
+    assert [line["step"] for line in _told(worker)] == ["Wait"]
+    assert worker.of_type("result") == []
+
+
+def _told(worker: WorkerDriver) -> list[dict[str, Any]]:
+    """The log lines about what was ended."""
+    lines = [line.header for line in worker.of_type("log")]
+    return [line for line in lines if "ended with its worker" in line["message"]]
 
 
 @scenario("leaves standard output to user code")

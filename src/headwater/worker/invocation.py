@@ -66,6 +66,11 @@ class Invocation:
         self._ended = False
         self._wake: Callable[[], None] | None = None
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether its calls are settled and only its result is to be sent."""
+        return self._ended
+
     def take_message(self) -> Message:
         """What the server sent, once: what outlives the invocation must not keep a large body."""
         message, self._message = self._message, Message({})

@@ -19,6 +19,10 @@ TICKS = 5
 """How often the watchdog looks within the time that an invocation may hold the loop."""
 
 
+INVOCATION = "headwater-invocation"
+"""The name of tasks that run an invocation, from its beginning to its end."""
+
+
 class UserTask(asyncio.Task[Any]):
     """A task that knows the invocation that created it, directly or through other tasks."""
 

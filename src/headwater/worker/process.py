@@ -19,8 +19,10 @@ from headwater.protocol.workers.messages import Message
 from headwater.worker import calls, logs
 from headwater.worker.calls import Call
 from headwater.worker.channel import Channel
+from headwater.worker.farewell import Farewell
 from headwater.worker.faults import describe, traceback_text
 from headwater.worker.invocation import Invocation
+from headwater.worker.leftovers import Leftovers
 from headwater.worker.loglines import call_failed, log_line, send_log
 from headwater.worker.loop import UserTask, Watchdog, new_user_loop
 from headwater.worker.project.declaring import LANGUAGE, declare
@@ -81,12 +83,15 @@ class Process:
         self._watchdog = Watchdog(self._loop, block_after, self._say_blocked, channel.holds_main_thread)
         self._loads: queue.SimpleQueue[Message] = queue.SimpleQueue()
         outlets = Outlets(channel.send, channel.reply)
-        self._runner = Runner(outlets, self._loop, Threads(), self._watchdog, self._stop)
+        self._leftovers = Leftovers(self._loop)
+        self._farewell = Farewell(self._leftovers, channel.send, self._stop, self._is_busy)
+        self._runner = Runner(outlets, self._loop, Threads(), self._watchdog, self._farewell.begin)
         self._ending = False
 
     def run(self) -> None:
         """Load the project, then run user code until the server lets go."""
         logs.forward(self._channel.send)
+        self._leftovers.watch_threads()
         self._loop.set_exception_handler(self._say_unhandled)
         self._channel.start(self._take)
         self._watchdog.start()
@@ -116,7 +121,10 @@ class Process:
             case "streams":
                 self._runner.know(header["names"])
             case "drain":
+                self._farewell.linger = header.get("linger", 0.0)
                 self._runner.drain()
+            case "end":
+                self._farewell.begin(0.0)
             case _:
                 self._loads.put(message)
 
@@ -125,7 +133,9 @@ class Process:
         sources = {source.path: source.content for source in protocol.sources_of(message)}
         os.chdir(header["root"])
         asyncio.set_event_loop(self._loop)
-        importer = Importer(Sources(header["root"], header["folders"], sources))
+        files = Sources(header["root"], header["folders"], sources)
+        self._leftovers.relative = files.relative
+        importer = Importer(files)
         importer.install()
         declared = declare(importer)
         self._runner.adopt(declared)
@@ -150,6 +160,9 @@ class Process:
             f"A task that nobody awaited failed: {describe(error)}" if error else str(context.get("message"))
         )
         send_log(self._channel.send, log_line("error", said, fields, invocation))
+
+    def _is_busy(self) -> bool:
+        return self._runner.is_busy()
 
     def _stop(self) -> None:
         self._ending = True

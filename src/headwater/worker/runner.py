@@ -23,7 +23,7 @@ from headwater.worker.faults import handler_failed
 from headwater.worker.invocation import Invocation, current
 from headwater.worker.kinds import KINDS
 from headwater.worker.loglines import call_failed, log_line, send_log
-from headwater.worker.loop import Watchdog
+from headwater.worker.loop import INVOCATION, Watchdog
 from headwater.worker.project.declaring import Declared, nothing_declared
 from headwater.worker.threads import Threads
 
@@ -102,8 +102,12 @@ class Runner:
             if running.stop is not None:
                 running.stop()
 
+    def is_busy(self) -> bool:
+        """Whether something runs or is to."""
+        return bool(self._running or self._waiting)
+
     def drain(self) -> None:
-        """No more invocations come."""
+        """No more invocations come; `on_idle` is called, perhaps often, when the last one has ended."""
         self._draining = True
         self._look_idle()
 
@@ -130,7 +134,7 @@ class Runner:
     def _begin(self, invocation: Invocation) -> None:
         variables = Variables()
         variables.run(current.set, invocation)
-        self._loop.create_task(self._run_on_loop(invocation), context=variables)
+        self._loop.create_task(self._run_on_loop(invocation), name=INVOCATION, context=variables)
 
     async def _run_on_loop(self, invocation: Invocation) -> None:
         self._watchdog.enter()

@@ -47,7 +47,8 @@ class Threads:
         self._running += 1
         self._names += 1
         name = f"headwater-step-{self._names}"
-        threading.Thread(target=self._work, name=name, daemon=True).start()
+        # No daemon, for threads that user code starts inherit that. The process ends without waiting for it.
+        threading.Thread(target=self._work, name=name, daemon=False).start()
 
     def _work(self) -> None:
         while (job := self._next()) is not None:

@@ -65,7 +65,8 @@ _FROM_SERVER: dict[str, dict[str, tuple[type, ...]]] = {
     "withdraw": {"id": (int,)},
     "cancel": {"id": (int,), "patience?": _OPTIONAL_NUMBER},
     "ping": {"n": (int,)},
-    "drain": {},
+    "drain": {"linger?": _OPTIONAL_NUMBER},
+    "end": {},
 }  # fmt: skip
 
 _FROM_WORKER: dict[str, dict[str, tuple[type, ...]]] = {

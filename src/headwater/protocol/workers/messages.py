@@ -33,6 +33,7 @@ __all__ = [
     "check",
     "drain",
     "encode",
+    "end",
     "failure",
     "hello",
     "invoke",
@@ -160,9 +161,15 @@ def ping(number: int) -> Message:
     return Message({"t": "ping", "n": number})
 
 
-def drain() -> Message:
-    """No more invocations come."""
-    return Message({"t": "drain"})
+def drain(linger: float = 0.0) -> Message:
+    """No more invocations come: end after the last one, and after what they left running, but at most
+    `linger` seconds later."""
+    return Message({"t": "drain", "linger": linger} if linger else {"t": "drain"})
+
+
+def end() -> Message:
+    """End now, and tell what that ends."""
+    return Message({"t": "end"})
 
 
 # --- messages from the worker ---

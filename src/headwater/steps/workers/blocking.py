@@ -12,6 +12,7 @@ from headwater.clock import Clock
 from headwater.config import WorkerSettings
 from headwater.steps.workers.invocation import Invocation
 from headwater.steps.workers.sizes import held
+from headwater.steps.workers.waiting import Reason, Waiting
 from headwater.steps.workers.worker import MOST_WITHDRAWALS, Worker
 
 SUSPICION = 2.0
@@ -76,6 +77,19 @@ class Verdicts:
         if not invocation.withdrawals or invocation.target in self._proven or not self._some_are_held():
             return False
         return all(invocation.target not in worker.targets for worker in self._apart)
+
+    def needed_apart(self, waiting: Waiting) -> int | None:
+        """How many that wait would go to a worker for itself; None when none ever did."""
+        reasons = [reason for reason in waiting.reasons() if self._goes_apart(waiting, reason)]
+        if self.has_lanes or not (reasons or self.blocking or self._apart):
+            return None
+        return sum(waiting.count(one) if one.target in self.blocking else 1 for one in reasons)
+
+    def _goes_apart(self, waiting: Waiting, reason: Reason) -> bool:
+        if self.is_apart(reason.target):
+            return True
+        first = waiting.first(reason) if reason.withdrawn else None
+        return first is not None and self.may_go_apart(first)
 
     def look(self) -> None:
         """Time has passed: what goes on in a worker for itself, without holding its loop, is proven."""

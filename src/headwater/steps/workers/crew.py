@@ -118,8 +118,9 @@ class Crew:
             worker.announce(self._streams)
         self.fill()
 
-    def close(self) -> None:
-        """Start no more workers; those that are there end once what runs on them has ended."""
+    def close(self, linger: float = 0.0) -> None:
+        """Start no more workers; those that are there end once what runs on them has ended, and at most
+        `linger` seconds later what invocations left running."""
         if self._closed:
             return
         self._closed = True
@@ -128,11 +129,19 @@ class Crew:
         for task in self._tasks:
             task.cancel()
         for worker in self.workers:
-            worker.drain()
+            worker.drain(linger)
 
     async def ended(self) -> None:
         """Wait until the last worker is gone."""
         await self._deserted.wait()
+
+    async def end(self, reason: str) -> None:
+        """End all workers, which tell what they end; returns when they are gone."""
+        self.close()
+        for worker in self.workers:
+            worker.end(reason)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.ended()
 
     async def kill(self, reason: str = "") -> None:
         """End all workers now; returns when they are gone."""
@@ -161,7 +170,7 @@ class Crew:
     def _shrink(self) -> None:
         self._shrinking = None
         for worker in self._sizing.spare(self.ready(), self._parts.clock.monotonic()):
-            worker.drain()
+            worker.drain(self._parts.settings.linger_timeout)
         self._shrink_later()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

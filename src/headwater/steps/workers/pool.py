@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from headwater.errors import HeadwaterError, Overloaded, WorkerLost
@@ -21,16 +21,20 @@ from headwater.protocol.workers.messages import Message
 from headwater.steps.workers.blocking import Verdicts
 from headwater.steps.workers.crew import Crew, Parts
 from headwater.steps.workers.dispatch import choose
+from headwater.steps.workers.doubt import examine
 from headwater.steps.workers.invocation import Invocation
 from headwater.steps.workers.pulse import PING_EVERY
 from headwater.steps.workers.sizes import Apart, Usual, held
-from headwater.steps.workers.waiting import Reason, Waiting
+from headwater.steps.workers.waiting import Waiting
 from headwater.steps.workers.worker import Worker
 
 log = logging.getLogger("headwater.steps")
 
 MOST_LOSSES = 2
 """Workers that an invocation may lose before it started, before it is given up."""
+
+FAREWELL = 5.0
+"""Seconds that a worker gets beyond its time to tell what it ends."""
 
 BATCH = 200
 """Most invocations that are taken out of the lines in one turn of the loop; more follow in the next."""
@@ -55,6 +59,7 @@ class Pool:
         self._ticking: asyncio.TimerHandle | None = None
         self._tick_due = 0.0
         self._closed = False
+        self._quiet = asyncio.Event()
         self._forward: Callable[[Invocation], None] = _refuse
 
     # --- life ---
@@ -76,25 +81,36 @@ class Pool:
         self._crew.open(streams)
         self._apart.open(streams, self._crew.manifest)
 
-    async def drain(self, timeout: float, forward: Callable[[Invocation], None] | None = None) -> None:
+    async def drain(
+        self,
+        timeout: float,
+        forward: Callable[[Invocation], None] | None = None,
+        *,
+        linger: float | None = None,
+    ) -> None:
         """Take nothing more, let what runs end within `timeout` seconds, then end it.
 
-        What has not started goes to `forward`; without one it fails.
+        What has not started goes to `forward`; without one it fails. What invocations left running may go on
+        for `linger` seconds after the last of their worker; without it until the same `timeout`.
         """
         self._close(forward)
+        deadline = self._clock.monotonic() + timeout
         for crew in (self._crew, self._apart):
-            crew.close()
+            crew.close(timeout if linger is None else linger)
         for worker in self._crew.workers:
             if worker.stalled:
                 worker.withdraw_unstarted()
+        reason = f"it was still busy {timeout:g} s after the end of its generation"
         try:
-            async with asyncio.timeout(timeout):
-                await self._crew.ended()
-                await self._apart.ended()
-        except TimeoutError:
-            pass
+            if not await _within(timeout, self._quiet.wait()):
+                for worker in (*self.workers, *self.apart):
+                    if worker.running:
+                        worker.end(reason)
+            left = deadline - self._clock.monotonic() if linger is None else linger + FAREWELL
+            await _within(max(left, 0.0), asyncio.gather(self._crew.ended(), self._apart.ended()))
         finally:
-            await self.kill(f"it was still busy {timeout:g} s after the end of its generation")
+            await asyncio.gather(self._crew.end(reason), self._apart.end(reason))
+            await self.kill()
 
     async def kill(self, reason: str = "") -> None:
         """End all workers now; what runs on them fails."""
@@ -108,6 +124,11 @@ class Pool:
         self._closed = True
         for invocation in self._waiting.take_all():
             self._forward(invocation)
+        self._look_if_quiet()
+
+    def _look_if_quiet(self) -> None:
+        if self._closed and not any(worker.running for worker in (*self.workers, *self.apart)):
+            self._quiet.set()
 
     @property
     def workers(self) -> Sequence[Worker]:
@@ -196,6 +217,8 @@ class Pool:
 
     def _flush(self) -> None:
         """Place what waits, as far as possible and in order; the rest of a long line follows next turn."""
+        if self._flushing:
+            return
         left = BATCH
         for reason in self._waiting.reasons():
             while left and (first := self._waiting.first(reason)) is not None:
@@ -220,18 +243,7 @@ class Pool:
     # --- workers apart ---
 
     def _needed_apart(self) -> int | None:
-        """How many that wait would go to a worker apart; None when none ever did."""
-        verdicts = self._verdicts
-        reasons = [reason for reason in self._waiting.reasons() if self._goes_apart(reason)]
-        if verdicts.has_lanes or not (reasons or verdicts.blocking or self._apart.workers):
-            return None
-        return sum(self._waiting.count(one) if one.target in verdicts.blocking else 1 for one in reasons)
-
-    def _goes_apart(self, reason: Reason) -> bool:
-        if self._verdicts.is_apart(reason.target):
-            return True
-        first = self._waiting.first(reason) if reason.withdrawn else None
-        return first is not None and self._verdicts.may_go_apart(first)
+        return self._verdicts.needed_apart(self._waiting)
 
     def _look_if_crowded(self) -> None:
         """Tell, once for each time, that what blocks has to wait."""
@@ -256,10 +268,13 @@ class Pool:
         """An invocation was withdrawn before it started: another worker gets it."""
         if not invocation.done.done():
             self.take(invocation)
+        self._look_if_quiet()
 
     def finished(self, invocation: Invocation) -> None:
         """An invocation has ended, so its step is known to end."""
         self._verdicts.ended(invocation)
+        if self._closed:
+            self._look_if_quiet()
         if self._waiting:
             self._flush()
             self._apart.fill()
@@ -300,6 +315,7 @@ class Pool:
                 invocation.reset()
                 self.take(invocation)
         self._flush()
+        self._look_if_quiet()
 
     def deserted(self, crew: Crew, fault: HeadwaterError) -> None:
         """Nobody can take what waits, and the next start may fail too."""
@@ -340,7 +356,7 @@ class Pool:
         # Whoever runs one thing alone is doubted only when that was cancelled and goes on.
         cancelled = [worker for worker in self._apart.workers if worker.longest_cancelled is not None]
         for worker in (*busy, *cancelled):
-            self._examine(worker, now, excused=late or self._intake.full)
+            examine(worker, now, excused=late or self._intake.full, patience=self._settings.drain_timeout)
         if self._waiting:
             self._verdicts.look()
             self._flush()
@@ -349,28 +365,15 @@ class Pool:
         if busy or cancelled or self._waiting:
             self._tick_later()
 
-    def _examine(self, worker: Worker, now: float, *, excused: bool) -> None:
-        if excused:
-            worker.pulse.excuse(now)
-        elif worker.pulse.look(now):
-            worker.withdraw_unstarted()
-        elif worker.pulse.is_due(now):
-            worker.ping()
-        if worker.stalled:
-            self._end_if_stuck(worker, now)
 
-    def _end_if_stuck(self, worker: Worker, now: float) -> None:
-        """A cancelled invocation that goes on holding the loop costs the worker.
-
-        It holds it only if the worker is stalled all that time; where it is known who does, the others are
-        held up themselves.
-        """
-        patience = self._settings.drain_timeout
-        if now - (worker.pulse.stalled_since or now) <= patience:
-            return
-        invocation = worker.longest_cancelled
-        if invocation is not None and now - (invocation.cancelled_at or now) > patience:
-            worker.kill(f"{invocation.target} did not stop {patience:g} s after it was cancelled")
+async def _within(seconds: float, awaited: Awaitable[Any]) -> bool:
+    """Wait for something, at most so many seconds; whether it came about."""
+    try:
+        async with asyncio.timeout(seconds):
+            await awaited
+    except TimeoutError:
+        return False
+    return True
 
 
 def _refuse(invocation: Invocation) -> None:

@@ -33,6 +33,8 @@ LAST_WORDS_GRACE = 0.1
 """Seconds that the end of standard error is waited for once the process is gone: a grandchild may hold it."""
 FATAL = ("FATAL ERROR: ", "Fatal Python error: ")
 """How the runtimes of user code begin the line that says why they end."""
+END_GRACE = 2.0
+"""Seconds between the request to end and the end of the process, after which it is killed."""
 EXIT_GRACE = 1.0
 """Seconds between a closed socket and the end of its process, after which it is killed."""
 
@@ -129,8 +131,14 @@ class WorkerProcess:
         self._child = child
         self.pid = child.get_pid()
 
-    def send(self, message: Message) -> None:
-        """Write a message; to a process that is gone it is dropped.
+    @property
+    def unsent(self) -> int:
+        """Bytes that the socket has not taken yet."""
+        link = self._live()
+        return link.get_write_buffer_size() if link is not None else 0
+
+    def send(self, message: Message) -> int:
+        """Write a message and answer its size in bytes; to a process that is gone it is dropped.
 
         :raises TooLarge: it passes the limit on frames; nothing was written.
         """
@@ -138,6 +146,7 @@ class WorkerProcess:
         if link := self._live():
             for buffer in buffers:
                 link.write(buffer)
+        return len(buffers[0]) if len(buffers) == 1 else sum(map(len, buffers))
 
     def pause(self) -> None:
         """Stop reading what the process sends, until `resume`."""
@@ -161,6 +170,13 @@ class WorkerProcess:
                 self._child.kill()
         # Paused, it would never see the end of the socket.
         self.resume()
+
+    def end_soon(self, reason: str) -> None:
+        """Ask the process to end and to tell what it ends; it is killed if it takes its time."""
+        self._reason = self._reason or reason
+        self.resume()
+        self.send(protocol.end())
+        asyncio.get_running_loop().call_later(END_GRACE, self.kill, reason)
 
     async def end(self) -> None:
         """End the process now; returns when it is gone."""

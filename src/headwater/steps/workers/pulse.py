@@ -1,4 +1,4 @@
-"""Whether a worker's loop is alive, from pings and their answers. Pure: it is told the time, sends nothing.
+"""Whether a worker's loop is alive, and what excuses it when it does not answer. Pure: it is told the time.
 
 A ping that is not answered within `stall_after` seconds makes the worker stalled, but only when two looks in
 a row find it so: between them the server has read its sockets, so an answer that was merely unread counts.
@@ -8,6 +8,16 @@ from __future__ import annotations
 
 PING_EVERY = 5.0
 """How far apart pings to a busy worker are, in units of `stall_after`."""
+
+LARGE = 64 * 1024
+"""Bytes from which on a frame counts as freight."""
+
+SECONDS_PER_BYTE = 50e-9
+"""For how long bytes that have left excuse their reader: as if it decoded 20 MB a second, which either worker
+surpasses several times on a quiet machine."""
+
+STANDSTILL = 1.0
+"""Seconds without a byte moving after which bytes that are still here excuse nothing."""
 
 
 class Pulse:
@@ -69,3 +79,38 @@ class Pulse:
         self._doubted = False
         if self._asked_at is not None and not self.stalled:
             self._asked_at = now
+
+
+class Freight:
+    """Large frames on their way to a worker, which excuse it: reading and decoding them is no stall.
+
+    Excused is a worker as long as the bytes move, and after that for a time in proportion to them.
+    """
+
+    __slots__ = ("_moved_at", "_size", "_unsent", "_until")
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._unsent = 0
+        self._moved_at = 0.0
+        self._until = 0.0
+
+    def sent(self, size: int, now: float) -> None:
+        """A frame of so many bytes is handed to the socket; small ones may be left untold."""
+        self._size += size
+        self._moved_at = now
+        self._until = now + self._size * SECONDS_PER_BYTE
+
+    def excuses(self, unsent: int, now: float) -> bool:
+        """Whether the worker is excused; `unsent` bytes are still in this process."""
+        if self._size == 0:
+            return False
+        if unsent:
+            if unsent != self._unsent:
+                self._unsent, self._moved_at = unsent, now
+            self._until = now + self._size * SECONDS_PER_BYTE
+            return now - self._moved_at < STANDSTILL
+        if now < self._until:
+            return True
+        self._size = 0
+        return False

@@ -18,7 +18,7 @@ from headwater.protocol.workers import messages as protocol
 from headwater.protocol.workers.messages import Message
 from headwater.steps.workers.invocation import Calls, Invocation
 from headwater.steps.workers.process import Launch, WorkerProcess
-from headwater.steps.workers.pulse import Pulse
+from headwater.steps.workers.pulse import LARGE, Freight, Pulse
 
 log = logging.getLogger("headwater.steps")
 user_log = logging.getLogger("headwater.user")
@@ -68,6 +68,7 @@ class Worker:
         self._cancelled: dict[int, Invocation] = {}
         self._on_loop: Counter[str] = Counter()
         self._begun: Counter[str] = Counter()
+        self._freight = Freight()
         self._listener = listener
         self._late_calls = late_calls
         self._clock = clock
@@ -206,20 +207,30 @@ class Worker:
             self._cancelled[invocation.id] = invocation
             self._send(protocol.cancel(invocation.id, patience))
 
-    def drain(self) -> None:
-        """Give it nothing more; it ends once what runs on it has ended."""
+    def drain(self, linger: float) -> None:
+        """Give it nothing more; it ends once what runs on it has ended, and what invocations left running,
+        at most `linger` seconds later."""
         if not self.draining:
             self.draining = True
-            self._send(protocol.drain())
+            self._send(protocol.drain(linger))
+
+    def end(self, reason: str) -> None:
+        """End it soon; it tells first what it ends."""
+        if self._process is not None:
+            self._process.end_soon(reason)
 
     def kill(self, reason: str = "") -> None:
         """End it now."""
         if self._process is not None:
             self._process.kill(reason)
 
+    def is_digesting(self, now: float) -> bool:
+        """Whether it is still busy with large frames that it was sent."""
+        return self._process is not None and self._freight.excuses(self._process.unsent, now)
+
     def _send(self, message: Message) -> None:
-        if self._process is not None:
-            self._process.send(message)
+        if self._process is not None and (size := self._process.send(message)) >= LARGE:
+            self._freight.sent(size, self._clock.monotonic())
 
     def _reply(self, message: Message) -> None:
         """Answer a call; an answer that fits no frame becomes an error."""

@@ -5,7 +5,7 @@ import { setTimeout } from 'node:timers/promises'
 export const config = { type: 'api', name: 'Late', path: '/late', method: 'POST', emits: [] }
 
 async function writeLater(ctx, data) {
-  await setTimeout(50)
+  await setTimeout((data.seconds ?? 0.05) * 1000)
   await ctx.streams.chat.set('general', 'late', data)
   ctx.logger.info('written late')
 }

@@ -7,7 +7,7 @@ tasks = set()
 
 
 async def write_later(ctx, data):
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(data.get("seconds", 0.05))
     await ctx.streams.chat.set("general", "late", data)
     ctx.logger.info("written late")
 

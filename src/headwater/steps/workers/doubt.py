@@ -1,0 +1,33 @@
+"""What is done about a worker that gives no sign of life: it is asked, doubted, relieved of what has not
+begun, in the end killed. Owns one look at one worker; when it is looked at is the pool's.
+"""
+
+from __future__ import annotations
+
+from headwater.steps.workers.worker import Worker
+
+
+def examine(worker: Worker, now: float, *, excused: bool, patience: float) -> None:
+    """Look at a worker. `excused` tells that silence proves nothing now, for the server itself was late or
+    did not read. `patience` is for how many seconds what was cancelled may hold the loop."""
+    if excused or worker.is_digesting(now):
+        worker.pulse.excuse(now)
+    elif worker.pulse.look(now):
+        worker.withdraw_unstarted()
+    elif worker.pulse.is_due(now):
+        worker.ping()
+    if worker.stalled:
+        _end_if_stuck(worker, now, patience)
+
+
+def _end_if_stuck(worker: Worker, now: float, patience: float) -> None:
+    """A cancelled invocation that goes on holding the loop costs the worker.
+
+    It holds it only if the worker is stalled all that time; where it is known who does, the others are held
+    up themselves.
+    """
+    if now - (worker.pulse.stalled_since or now) <= patience:
+        return
+    invocation = worker.longest_cancelled
+    if invocation is not None and now - (invocation.cancelled_at or now) > patience:
+        worker.kill(f"{invocation.target} did not stop {patience:g} s after it was cancelled")

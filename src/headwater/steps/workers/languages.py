@@ -23,7 +23,8 @@ class Language:
     sized: Callable[[WorkerSettings], WorkerSettings]
 
 
-def _python_command(_settings: WorkerSettings) -> Sequence[str]:
+def python_command() -> Sequence[str]:
+    """How a Python worker is started."""
     # -P: a file of the project named like a library must not shadow it inside the worker itself.
     return (sys.executable, "-P", "-m", "headwater.worker")
 
@@ -33,7 +34,7 @@ def _node_sizes(settings: WorkerSettings) -> WorkerSettings:
 
 
 LANGUAGES: Mapping[str, Language] = {
-    "python": Language(_python_command, lambda settings: settings),
+    "python": Language(lambda _settings: python_command(), lambda settings: settings),
     "node": Language(lambda settings: node_command(settings.node), _node_sizes),
 }
 

@@ -17,7 +17,7 @@ from headwater.errors import HeadwaterError, InvalidInput
 from headwater.model import Origin
 from headwater.protocol.workers import messages as protocol
 from headwater.protocol.workers.messages import Message
-from headwater.steps.services.service import Asked, Method, Running, Service
+from headwater.steps.services.service import Method, Running, Service
 from headwater.steps.workers.intake import Intake
 from headwater.steps.workers.invocation import Reply
 
@@ -25,14 +25,15 @@ log = logging.getLogger("headwater.steps")
 
 
 class _Call(NamedTuple):
-    asked: Asked
+    message: Message
+    origin: Origin
     method: Method
     reply: Reply
     size: int
 
     @property
     def number(self) -> int:
-        return self.asked.message.header["id"]
+        return self.message.header["id"]
 
 
 class OrderedCalls:
@@ -51,7 +52,7 @@ class OrderedCalls:
         """Begin a call now, or once those before it that it depends on are done."""
         size = sum(map(len, call.sections))
         self._intake.take(size)
-        self._waiting.append(_Call(Asked(call, origin), self._method(call.header), reply, size))
+        self._waiting.append(_Call(call, origin, self._method(call.header), reply, size))
         self._advance()
 
     def _method(self, header: dict[str, Any]) -> Method:
@@ -66,7 +67,7 @@ class OrderedCalls:
 
     def _begin(self, call: _Call) -> None:
         try:
-            running = call.method.start(call.asked)
+            running = call.method.start(call.message, call.origin)
             running = running if isinstance(running, asyncio.Future) else asyncio.ensure_future(running)
         except Exception as error:
             self._answer(call, _failure(call.number, error))
@@ -90,8 +91,8 @@ class OrderedCalls:
         call.reply(answer)
 
 
-def _refuse(asked: Asked) -> Running:
-    header = asked.message.header
+def _refuse(call: Message, _origin: Origin) -> Running:
+    header = call.header
     raise InvalidInput(f"There is no call {header['method']!r:.80} of {header['service']!r:.80}.")
 
 

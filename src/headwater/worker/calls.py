@@ -30,8 +30,8 @@ _lock = threading.Lock()
 
 class Service(NamedTuple):
     """What calls must know of a service. `about` names the members that say what a call is about; `check`
-    refuses members of wrong types, with the method they are for; `read` makes the value of a result from what
-    the call is about, its JSON text (None for null) and the versions of the items in it."""
+    refuses members of wrong types, with the method they are for; `read` makes the value of a result from the
+    call's members, its JSON text (None for null) and the versions of the items in it."""
 
     name: str
     about: tuple[str, ...]
@@ -48,6 +48,7 @@ class Call:
 
     __slots__ = (
         "_drivers",
+        "_members",
         "_read",
         "_service",
         "_settled",
@@ -55,7 +56,6 @@ class Call:
         "_value",
         "_versions",
         "_waiters",
-        "about",
         "error",
         "method",
         "observed",
@@ -66,9 +66,9 @@ class Call:
         self, service: Service, method: str, members: Mapping[str, Any], place: tuple[str, int]
     ) -> None:
         self.method = method
-        self.about = {name: members[name] for name in service.about}
         self.place = place
         self._service = service
+        self._members = members
         self.observed = False
         self.error: Mapping[str, Any] | None = None
         self._settled = False
@@ -83,6 +83,11 @@ class Call:
         state = "failed" if self.error else "done" if self._settled else "begun"
         about = "/".join(map(str, self.about.values()))
         return f"<Call {self.method} {about}: {state}; await it, or ask its result()>"
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """The members that say what it is about, for people."""
+        return {name: self._members[name] for name in self._service.about}
 
     def done(self) -> bool:
         """Whether it is settled."""
@@ -167,7 +172,7 @@ class Call:
         if self.error is not None:
             raise error_from(self.error)
         if not self._read:
-            self._value = self._service.read(self.about, self._text, self._versions)
+            self._value = self._service.read(self._members, self._text, self._versions)
             self._text = None
             self._read = True
         return self._value

@@ -54,7 +54,7 @@ def _check(_method: str, members: Mapping[str, Any]) -> None:
         raise InvalidInput(f"delay is a number of seconds, not {type(delay).__name__}.", hint=_SHAPE)
 
 
-def _read(_about: Mapping[str, Any], _text: bytes | None, _versions: list[int]) -> None:
+def _read(_members: Mapping[str, Any], _text: bytes | None, _versions: list[int]) -> None:
     return None
 
 

@@ -60,7 +60,7 @@ class Stream:
         that one (0: there is no such item); else the call fails with `Conflict`. With `ttl`, the item expires
         after that many seconds. With `key`, a repeated write does nothing and gives the first one's result.
         """
-        members = self._members(group_id, **_item(id, if_version, ttl, key))
+        members = self._item(group_id, id, if_version, ttl, key)
         return self._calls.begin(
             self._invocation, SERVICE, "set", members, lambda: to_json(_without_old(data))
         )
@@ -75,7 +75,7 @@ class Stream:
         key: str | None = None,
     ) -> Call:
         """Apply a list of operations to an item as one write; gives the item after it."""
-        members = self._members(group_id, **_item(id, if_version, None, key))
+        members = self._item(group_id, id, if_version, None, key)
         return self._calls.begin(self._invocation, SERVICE, "update", members, lambda: to_json(ops, "ops"))
 
     def delete(
@@ -87,7 +87,7 @@ class Stream:
         key: str | None = None,
     ) -> Call:
         """Delete an item; gives it as it was, or None if there was none."""
-        members = self._members(group_id, **_item(id, if_version, None, key))
+        members = self._item(group_id, id, if_version, None, key)
         return self._calls.begin(self._invocation, SERVICE, "delete", members)
 
     def send(self, channel: Mapping[str, Any], event: Mapping[str, Any]) -> Call:
@@ -98,6 +98,19 @@ class Stream:
 
     def _members(self, group_id: Any, **more: Any) -> dict[str, Any]:
         return {"stream": self._name, "group": _text(group_id), **more}
+
+    def _item(
+        self, group_id: Any, item_id: Any, if_version: int | None, ttl: float | None, key: str | None
+    ) -> dict[str, Any]:
+        """The item and the terms of the write, those that were given."""
+        members = {"stream": self._name, "group": _text(group_id), "item": _text(item_id)}
+        if if_version is not None:
+            members["if_version"] = if_version
+        if ttl is not None:
+            members["ttl"] = ttl
+        if key is not None:
+            members["key"] = key
+        return members
 
     getGroup = get_group  # noqa: N815
 
@@ -118,8 +131,8 @@ def _check(method: str, members: Mapping[str, Any]) -> None:
         raise InvalidInput("key is a text.")
 
 
-def _read(about: Mapping[str, Any], text: bytes | None, versions: list[int]) -> Any:
-    return read_value(about["stream"], about["group"], text, versions)
+def _read(members: Mapping[str, Any], text: bytes | None, versions: list[int]) -> Any:
+    return read_value(members["stream"], members["group"], text, versions)
 
 
 SERVICE = Service("streams", ("stream", "group"), _check, _read)
@@ -176,12 +189,6 @@ def _text(value: Any) -> Any:
     if isinstance(value, int | uuid.UUID) and not isinstance(value, bool):
         return str(value)
     return value
-
-
-def _item(item_id: Any, if_version: int | None, ttl: float | None, key: str | None) -> dict[str, Any]:
-    """The item's id and the terms of the write, those that were given."""
-    terms = {"if_version": if_version, "ttl": ttl, "key": key}
-    return {"item": _text(item_id), **{name: term for name, term in terms.items() if term is not None}}
 
 
 def _without_old(data: Any) -> Any:

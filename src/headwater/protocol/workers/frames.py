@@ -112,7 +112,8 @@ _RULES: dict[Sender, dict[str, tuple[Rule, ...]]] = {
     "server": _rules(_FROM_SERVER),
     "worker": _rules(_FROM_WORKER),
 }
-_SERVICE_RULES = _rules(_OF_SERVICE)
+_CALL_RULES = _rules({name: _FROM_WORKER["call"] | members for name, members in _OF_SERVICE.items()})
+"""What a call must hold, by the service that it names."""
 
 
 def check(message: Message, sender: Sender) -> None:
@@ -125,21 +126,16 @@ def check(message: Message, sender: Sender) -> None:
     rules = _RULES[sender].get(name) if isinstance(name, str) else None
     if rules is None:
         raise ProtocolFault(f"The {sender} sent a message of unknown type {name!r:.80}.")
-    _check_members(header, rules)
     if name == "call":
-        _check_members(header, _SERVICE_RULES.get(header["service"], ()))
-    for member, value in header.items():
-        if member.endswith("_section") and not (type(value) is int and 0 <= value < len(sections)):
-            raise ProtocolFault(f'A "{name}" message points at a section that it does not have: "{member}".')
-
-
-def _check_members(header: dict[str, Any], rules: tuple[Rule, ...]) -> None:
+        rules = _CALL_RULES.get(str(header.get("service")), rules)
     for member, types, optional in rules:
         value = header.get(member)
         # `type(...)` instead of isinstance: it is faster and keeps a boolean from passing for a number.
         if type(value) not in types and not (optional and value is None):
-            kind = type(value).__name__
-            raise ProtocolFault(f'A "{header["t"]}" message has a bad member "{member}": {kind}.')
+            raise ProtocolFault(f'A "{name}" message has a bad member "{member}": {type(value).__name__}.')
+    for member, value in header.items():
+        if member.endswith("_section") and not (type(value) is int and 0 <= value < len(sections)):
+            raise ProtocolFault(f'A "{name}" message points at a section that it does not have: "{member}".')
 
 
 # --- frames ---

@@ -18,7 +18,7 @@ from headwater.steps.project.declare import Problem
 IGNORED = frozenset({"node_modules", "venv", "__pycache__", "site-packages"})
 """Folders never entered, beside hidden ones and those that hold a virtual environment."""
 
-LANGUAGES: Mapping[str, str] = {
+LANGUAGE_BY_SUFFIX: Mapping[str, str] = {
     ".py": "python",
     ".ts": "node",
     ".mts": "node",
@@ -80,7 +80,7 @@ class Sources:
 
 def language_of(path: str) -> str:
     """ "python", "node", or "" for a file that no worker runs."""
-    return LANGUAGES.get(PurePosixPath(path).suffix, "")
+    return LANGUAGE_BY_SUFFIX.get(PurePosixPath(path).suffix, "")
 
 
 def is_source(name: str) -> bool:

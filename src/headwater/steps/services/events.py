@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from headwater.steps.services.service import Asked, Method, Running, Service
+from headwater.model import Origin
+from headwater.protocol.workers.messages import Message
+from headwater.steps.services.service import Method, Running, Service, data_of
 from headwater.work.events import Emission, Events
 
 
 def event_service(events: Events, emits_of: Callable[[str], tuple[str, ...]]) -> Service:
     """The method of `events`. `emits_of` answers the topics that the step of that name says it emits."""
 
-    def emit(asked: Asked) -> Running:
-        header, origin = asked.message.header, asked.origin
+    def emit(call: Message, origin: Origin) -> Running:
+        header = call.header
         emission = Emission(
             header["topic"],
-            asked.data(),
+            data_of(call),
             group=header.get("group"),
             delay=header.get("delay") or 0.0,
             key=header.get("key"),

@@ -13,20 +13,14 @@ from headwater.protocol.workers.messages import Message
 Running = asyncio.Future[Any] | Coroutine[Any, Any, Any]
 
 
-class Asked(NamedTuple):
-    """One call of a service: the message of the worker, and who makes it."""
+def data_of(call: Message) -> bytes:
+    """The JSON text that a call carries.
 
-    message: Message
-    origin: Origin
-
-    def data(self) -> bytes:
-        """The JSON text that the call carries.
-
-        :raises InvalidInput: it carries none.
-        """
-        if not self.message.sections:
-            raise InvalidInput(f"A call {self.message.header['method']!r} must carry data.")
-        return bytes(self.message.sections[0])
+    :raises InvalidInput: it carries none.
+    """
+    if not call.sections:
+        raise InvalidInput(f"A call {call.header['method']!r} must carry data.")
+    return bytes(call.sections[0])
 
 
 class Value(NamedTuple):
@@ -45,10 +39,11 @@ def nothing(_result: Any) -> Value:
 
 
 class Method(NamedTuple):
-    """One method. `start` hands the call on, which has begun when it returns; `value` makes what it came to
+    """One method. `start` hands the worker's message on, with who makes the call, which has begun when it
+    returns; `value` makes what it came to
     into what travels. `reads`: it sees the writes before it, and the writes after it wait for it."""
 
-    start: Callable[[Asked], Running]
+    start: Callable[[Message, Origin], Running]
     value: Callable[[Any], Value] = nothing
     reads: bool = False
 

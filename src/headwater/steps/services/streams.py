@@ -5,33 +5,33 @@ from __future__ import annotations
 from typing import Any
 
 from headwater.errors import InvalidInput
-from headwater.model import Item, Terms
-from headwater.steps.services.service import NOTHING, Asked, Method, Running, Service, Value
+from headwater.model import Item, Origin, Terms
+from headwater.protocol.workers.messages import Message
+from headwater.steps.services.service import NOTHING, Method, Running, Service, Value, data_of
 from headwater.streams.service import StreamService
 
 
 def stream_service(streams: StreamService) -> Service:
     """The methods of `streams`, on these streams."""
 
-    def set_item(asked: Asked) -> Running:
-        return streams.set(*_place(asked), asked.data(), terms=_terms(asked), origin=asked.origin)
+    def set_item(call: Message, origin: Origin) -> Running:
+        return streams.set(*_place(call), data_of(call), terms=_terms(call), origin=origin)
 
-    def update(asked: Asked) -> Running:
-        return streams.update(*_place(asked), asked.data(), terms=_terms(asked), origin=asked.origin)
+    def update(call: Message, origin: Origin) -> Running:
+        return streams.update(*_place(call), data_of(call), terms=_terms(call), origin=origin)
 
-    def delete(asked: Asked) -> Running:
-        return streams.delete(*_place(asked), terms=_terms(asked), origin=asked.origin)
+    def delete(call: Message, origin: Origin) -> Running:
+        return streams.delete(*_place(call), terms=_terms(call), origin=origin)
 
-    def send(asked: Asked) -> Running:
-        header = asked.message.header
-        to = header["stream"], header["group"], header.get("item")
-        return streams.send(*to, asked.data(), origin=asked.origin)
+    def send(call: Message, origin: Origin) -> Running:
+        to = call.header["stream"], call.header["group"], call.header.get("item")
+        return streams.send(*to, data_of(call), origin=origin)
 
-    def get(asked: Asked) -> Running:
-        return streams.get(*_place(asked))
+    def get(call: Message, _origin: Origin) -> Running:
+        return streams.get(*_place(call))
 
-    def get_group(asked: Asked) -> Running:
-        return streams.get_group(asked.message.header["stream"], asked.message.header["group"])
+    def get_group(call: Message, _origin: Origin) -> Running:
+        return streams.get_group(call.header["stream"], call.header["group"])
 
     return {
         "set": Method(set_item, _value),
@@ -43,16 +43,16 @@ def stream_service(streams: StreamService) -> Service:
     }
 
 
-def _place(asked: Asked) -> tuple[str, str, str]:
-    header = asked.message.header
+def _place(call: Message) -> tuple[str, str, str]:
+    header = call.header
     item = header.get("item")
     if item is None:
         raise InvalidInput("The item id must be a non-empty text, not None.")
     return header["stream"], header["group"], item
 
 
-def _terms(asked: Asked) -> Terms:
-    header = asked.message.header
+def _terms(call: Message) -> Terms:
+    header = call.header
     return Terms(header.get("if_version"), header.get("ttl"), header.get("key"))
 
 

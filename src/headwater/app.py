@@ -72,8 +72,8 @@ class Running:
         clock = SystemClock()
         stamps = Stamps(clock, store.stamp)
         self.catalog = Catalog(hidden_streams(settings.work))
-        durable = Realm(self.catalog, store, stamps, settings, clock)
-        fleeting = Realm(self.catalog, MemoryStore(), stamps, settings, clock)
+        durable = Realm(self.catalog, store, stamps, settings, clock, self.observers)
+        fleeting = Realm(self.catalog, MemoryStore(), stamps, settings, clock, self.observers)
         self.realms = Realms(self.catalog, durable, fleeting)
         self.writer = Writer(
             self.catalog,
@@ -85,7 +85,7 @@ class Running:
         self.presence = Presence(
             self.catalog, fleeting.queue, max_state_bytes=settings.socket.max_state_bytes
         )
-        self.runtime = StepRuntime(settings, self.writer)
+        self.runtime = StepRuntime(settings, self.writer, observer=self.observers)
         self.work = Work(store, durable.queue, StepPerformer(self.runtime), settings.work, clock)
         self.runtime.offer("events", event_service(self.work.events, self.runtime.emits_of))
         self.gate = StreamGate(self.catalog, self.runtime.access, self.observers)
@@ -104,7 +104,7 @@ class Running:
         pages = StreamHttp(self.realms, self.gate, self.events, settings)
         internal: list[tuple[str, ASGIApp]] = [(client_script.PATH, client_script.ClientScript())]
         internal += [(pages.prefix, pages)] if pages.prefix else []
-        self.http = build_http_app(settings, self.runtime, internal)
+        self.http = build_http_app(settings, self.runtime, internal, self.observers)
         self.server = HttpServer(self.http, settings.server, cast(Any, self.opening.protocol))
         self.runtime.on_project(self._take)
 

@@ -32,9 +32,9 @@ class Answered(NamedTuple):
     trace: Trace
 
 
-class Committed(NamedTuple):
-    """A batch of the commit queue: writes that took effect, those refused, bytes of data, and how long the
-    store took."""
+class Batch(NamedTuple):
+    """A batch of the commit queue: writes and units that were committed, those refused, the bytes that they
+    held in the queue, and how long the store took."""
 
     writes: int
     refused: int
@@ -96,7 +96,7 @@ class Observer:
     def delivered(self, flush: Delivered) -> None:
         """Changes were handed to connections; once a flush."""
 
-    def committed(self, batch: Committed) -> None:
+    def committed(self, batch: Batch) -> None:
         """Writes were committed; once a batch."""
 
     # --- steps ---

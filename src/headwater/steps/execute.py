@@ -29,6 +29,7 @@ from headwater.errors import (
     TooLarge,
     TooMany,
 )
+from headwater.logline import Line, tell
 from headwater.model import Origin
 from headwater.protocol.workers.messages import Message, Task
 from headwater.schema import Schema
@@ -243,7 +244,7 @@ def _first(faults: list[FieldFault]) -> str:
 
 def _warn(subject: Runnable, trace: str, message: str, faults: list[FieldFault]) -> None:
     fields = {"file": subject.file, "faults": {fault.field: fault.message for fault in faults}}
-    log.warning("%s", message, extra={"step": subject.name, "trace": trace, "fields": fields})
+    tell(log, logging.WARNING, Line(subject.name, trace, fields), "%s", message)
 
 
 def _log_failure(
@@ -253,8 +254,7 @@ def _log_failure(
     message = kind.told(failure)
     told = {} if failure.reason in message else {"reason": failure.reason}
     fields = {"file": subject.file, **told}
-    extra = {"step": subject.name, "trace": trace, "traceback": failure.traceback, "fields": fields}
-    log.error("%s", message, extra=extra)
+    tell(log, logging.ERROR, Line(subject.name, trace, fields, failure.traceback), "%s", message)
 
 
 def _overloaded(most: int) -> Overloaded:

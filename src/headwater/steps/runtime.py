@@ -16,6 +16,8 @@ from typing import Any
 from headwater.clock import Clock, SystemClock
 from headwater.config import Settings
 from headwater.errors import UnknownStep
+from headwater.logline import Line, tell
+from headwater.observe import SILENT, Observer
 from headwater.protocol.workers import messages as protocol
 from headwater.steps.calls import OrderedCalls
 from headwater.steps.consumers import Worked, queues_of
@@ -49,10 +51,17 @@ OnProject = Callable[[Project], None]
 class StepRuntime:
     """Runs the steps of one project. `start` it once, `close` it once; all calls are from one event loop."""
 
-    def __init__(self, settings: Settings, streams: StreamService, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        streams: StreamService,
+        clock: Clock | None = None,
+        observer: Observer = SILENT,
+    ) -> None:
         self._settings = settings
         self._services: dict[str, Service] = {"streams": stream_service(streams)}
-        self._workshop = _workshop(settings, self._services, clock or SystemClock())
+        self._workshop = _workshop(settings, self._services, clock or SystemClock(), observer)
+        self._observer = observer
         self._current = Generation(0, Sources(), Project(0), {}, {})
         self._project = self._current.project
         self._routes: dict[str, ApiStep] = {}
@@ -196,6 +205,7 @@ class StepRuntime:
         self._show(generation.project)
         self._end(ended, generation)
         project = generation.project
+        self._observer.reloaded(generation.number, len(project.steps), len(project.streams))
         project_log.info(
             "Generation %d serves: %d steps, %d streams, %d problems",
             generation.number, len(project.steps), len(project.streams), len(project.problems),
@@ -212,6 +222,7 @@ class StepRuntime:
         for problem in project.problems:
             if problem not in known:
                 _log_problem(problem)
+                self._observer.problem(problem.code, problem.message, problem.file)
         for listener in self._listeners:
             try:
                 listener(project)
@@ -257,7 +268,9 @@ async def _drain(
             group.create_task(pool.drain(seconds, heir.take if heir is not None else None, linger=linger))
 
 
-def _workshop(settings: Settings, services: Mapping[str, Service], clock: Clock) -> Workshop:
+def _workshop(
+    settings: Settings, services: Mapping[str, Service], clock: Clock, observer: Observer
+) -> Workshop:
     intake = Intake(settings.storage.max_pending_bytes // 2)
 
     def calls() -> OrderedCalls:
@@ -265,7 +278,7 @@ def _workshop(settings: Settings, services: Mapping[str, Service], clock: Clock)
 
     environment = {protocol.BLOCK_AFTER_VARIABLE: str(settings.workers.block_after)}
     launch = Launch(settings.project.resolve(), settings.workers.max_frame_bytes, environment)
-    return Workshop(settings, Parts(launch, settings.workers, intake, calls, clock))
+    return Workshop(settings, Parts(launch, settings.workers, intake, calls, clock, observer))
 
 
 def _log_problem(problem: Problem) -> None:
@@ -273,5 +286,5 @@ def _log_problem(problem: Problem) -> None:
     text = f"{place}: {problem.message}" if place else problem.message
     level = logging.ERROR if problem.level == "error" else logging.WARNING
     fields = {"code": problem.code, "file": problem.file, "line": problem.line, "hint": problem.hint}
-    extra = {"step": "", "trace": "", "traceback": problem.traceback, "fields": fields}
-    project_log.log(level, "%s%s", text, f" ({problem.hint})" if problem.hint else "", extra=extra)
+    line = Line(fields=fields, traceback=problem.traceback)
+    tell(project_log, level, line, "%s%s", text, f" ({problem.hint})" if problem.hint else "")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from asyncio import Future
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 from headwater.clock import Stamps
 from headwater.errors import HeadwaterError, StoreUnavailable, TooLarge, TooMany
 from headwater.model import Change, Signal, Unit, Write
+from headwater.observe import SILENT, Batch, Observer
 from headwater.storage.base import Committed, Repeated, Store, UnitOutcome
 
 log = logging.getLogger("headwater.streams")
@@ -67,8 +69,10 @@ class CommitQueue:
         max_pending_bytes: int,
         max_unit_writes: int = MAX_UNIT_WRITES,
         max_unit_bytes: int = MAX_UNIT_BYTES,
+        observer: Observer = SILENT,
     ) -> None:
         self._store = store
+        self._observer = observer
         self._stamps = stamps
         self._publish = publish
         self._max_bytes = max_pending_bytes
@@ -194,7 +198,13 @@ class CommitQueue:
 
     async def _commit(self, batch: list[_Entry]) -> None:
         """Commit one batch, publish it, answer its futures."""
+        began = time.perf_counter()
         outcomes = await self._outcomes([entry.what for entry in batch if not isinstance(entry.what, Signal)])
+        if self._observer.listening:
+            refused = sum(isinstance(one, HeadwaterError) for one in outcomes)
+            size = sum(entry.size for entry in batch)
+            taken = len(outcomes) - refused
+            self._observer.committed(Batch(taken, refused, size, time.perf_counter() - began))
         answers = iter(outcomes)
         results = [entry.what if isinstance(entry.what, Signal) else next(answers) for entry in batch]
         published: list[Published] = []

@@ -12,6 +12,7 @@ from itertools import count
 
 from headwater.clock import Clock, Stamps
 from headwater.config import Settings
+from headwater.observe import SILENT, Observer
 from headwater.storage.base import Store
 from headwater.streams.catalog import Catalog
 from headwater.streams.commits import CommitQueue, Published
@@ -26,7 +27,13 @@ class Realm:
     """One store, its hub and its commit queue."""
 
     def __init__(
-        self, catalog: Catalog, store: Store, stamps: Stamps, settings: Settings, clock: Clock
+        self,
+        catalog: Catalog,
+        store: Store,
+        stamps: Stamps,
+        settings: Settings,
+        clock: Clock,
+        observer: Observer = SILENT,
     ) -> None:
         self.store = store
         streams = settings.streams
@@ -46,6 +53,7 @@ class Realm:
             max_pending_bytes=storage.max_pending_bytes,
             max_unit_writes=storage.max_unit_writes,
             max_unit_bytes=storage.max_unit_bytes,
+            observer=observer,
         )
         self.expiry = Expiry(catalog, store, self.queue, clock)
 

@@ -26,6 +26,7 @@ from headwater.errors import (
     ShuttingDown,
 )
 from headwater.logline import Line, tell, tell_fault
+from headwater.observe import SILENT, Answered, Observer
 from headwater.server.http.bodies import NOTHING, BodyReader, ClientGone, parse_body
 from headwater.server.http.cors import Cors
 from headwater.server.http.disconnect import while_connected
@@ -54,8 +55,13 @@ class HttpApp:
     """Everything the server answers over HTTP."""
 
     def __init__(
-        self, settings: Settings, executor: ApiExecutor, internal: Sequence[tuple[str, ASGIApp]]
+        self,
+        settings: Settings,
+        executor: ApiExecutor,
+        internal: Sequence[tuple[str, ASGIApp]],
+        observer: Observer = SILENT,
     ) -> None:
+        self._observer = observer
         self._settings = settings
         self._executor = executor
         self._internal = internal
@@ -77,6 +83,10 @@ class HttpApp:
         began = time.perf_counter()
         exchange = Exchange(scope, receive, send)
         status = await self._answer(exchange)
+        if self._observer.listening:
+            seconds = time.perf_counter() - began
+            ours = exchange.method, exchange.path, exchange.step, status
+            self._observer.answered(Answered(*ours, began, seconds, exchange.trace))
         if logger.isEnabledFor(self._log_level):
             ms = round((time.perf_counter() - began) * 1000, 2)
             line = Line(trace=exchange.trace.id, fields={"status": status, "ms": ms})
@@ -105,6 +115,7 @@ class HttpApp:
         """The answer, or None when it has been sent already."""
         match = self._router.find(exchange.method, exchange.path)
         if match is not None:
+            exchange.step = match.step.name
             return await self._run(exchange, match)
         if self._prefixes and exchange.path.startswith(self._prefixes):
             app = self._internal_app(exchange.path)
@@ -193,11 +204,14 @@ class HttpApp:
 
 
 def build_http_app(
-    settings: Settings, executor: ApiExecutor, internal: Sequence[tuple[str, ASGIApp]] = ()
+    settings: Settings,
+    executor: ApiExecutor,
+    internal: Sequence[tuple[str, ASGIApp]] = (),
+    observer: Observer = SILENT,
 ) -> HttpApp:
     """The HTTP side of the server, without routes until `set_project` is called.
 
     `internal` lists applications by path prefix ("/streams"); they are asked where no step has the path,
     see it as it came in, and may raise HeadwaterError before they answer.
     """
-    return HttpApp(settings, executor, tuple(internal))
+    return HttpApp(settings, executor, tuple(internal), observer)

@@ -33,10 +33,22 @@ class Exchange:
     """A request being answered.
 
     `path` is as it came in, below where the application is mounted; `headers` have lower-case names. `unread`
-    tells that a body was announced and is not read yet. `status` is 0 until the answer has begun.
+    tells that a body was announced and is not read yet. `status` is 0 until the answer has begun. `step`
+    names who answers.
     """
 
-    __slots__ = ("_send", "headers", "method", "path", "receive", "scope", "status", "trace", "unread")
+    __slots__ = (
+        "_send",
+        "headers",
+        "method",
+        "path",
+        "receive",
+        "scope",
+        "status",
+        "step",
+        "trace",
+        "unread",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
@@ -51,6 +63,7 @@ class Exchange:
         self.trace = trace_of(headers)
         self.unread = "content-length" in headers or "transfer-encoding" in headers
         self.status = 0
+        self.step = ""
 
     async def finish(self, response: ApiResponse, cors: Cors) -> int:
         """Send the answer whole; answers its status.

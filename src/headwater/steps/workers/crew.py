@@ -15,6 +15,8 @@ from typing import Any, Protocol
 from headwater.clock import Clock
 from headwater.config import WorkerSettings
 from headwater.errors import HeadwaterError
+from headwater.logline import Line, tell
+from headwater.observe import SILENT, Observer
 from headwater.protocol.workers.messages import Message
 from headwater.steps.workers.intake import Intake
 from headwater.steps.workers.invocation import Calls
@@ -39,6 +41,7 @@ class Parts:
     intake: Intake
     calls: Callable[[], Calls]
     clock: Clock
+    observer: Observer = SILENT
 
 
 class Owner(Listener, Protocol):
@@ -188,7 +191,7 @@ class Crew:
             self._join(worker)
         except HeadwaterError as fault:
             self._failures += 1
-            log.error("%s", fault.message, extra={"fields": fault.details})
+            tell(log, logging.ERROR, Line(fields=fault.details), "%s", fault.message)
             if not self.workers:
                 self._owner.deserted(self, fault)
         finally:
@@ -209,9 +212,9 @@ class Crew:
         for problem in manifest["problems"]:
             if problem not in self._manifest["problems"]:
                 place = f"{problem.get('file')}:{problem.get('line')}"
-                extra = {"traceback": str(problem.get("traceback") or ""), "fields": {"file": place}}
+                line = Line(fields={"file": place}, traceback=str(problem.get("traceback") or ""))
                 text = "%s loaded in the first worker and fails in another: %s"
-                log.error(text, place, problem.get("message"), extra=extra)
+                tell(log, logging.ERROR, line, text, place, problem.get("message"))
 
     def _join(self, worker: Worker) -> None:
         self.workers.append(worker)
@@ -227,7 +230,9 @@ class Crew:
         lived = self._parts.clock.monotonic() - self._born.pop(worker)
         if not worker.draining:
             self._failures = self._failures + 1 if lived < QUICK_DEATH else 0
-            log.error("Worker %d ended: %s", worker.pid, how, extra={"fields": {"pid": worker.pid}})
+            line = Line(fields={"pid": worker.pid})
+            tell(log, logging.ERROR, line, "Worker %d ended: %s", worker.pid, how)
+            self._parts.observer.lost(worker.pid, how)
         self._owner.lost(worker, how)
         if not self.workers:
             self._deserted.set()

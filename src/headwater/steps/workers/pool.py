@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from headwater.errors import HeadwaterError, Overloaded, WorkerLost
+from headwater.logline import Line, tell
 from headwater.protocol.workers.messages import Message
 from headwater.steps.workers.blocking import Verdicts
 from headwater.steps.workers.crew import Crew, Parts
@@ -45,6 +46,7 @@ class Pool:
 
     def __init__(self, parts: Parts, load: Message) -> None:
         self._settings = parts.settings
+        self._observer = parts.observer
         self._intake = parts.intake
         self._clock = parts.clock
         main, apart = list[Worker](), list[Worker]()
@@ -255,11 +257,14 @@ class Pool:
             self._crowded = False
         elif not self._crowded and all(one.running for one in workers) and not self._apart.has_room:
             self._crowded = True
-            log.warning(
+            line = Line(fields={"file": kept, "max_blocking": self._settings.max_blocking})
+            tell(
+                log,
+                logging.WARNING,
+                line,
                 "All %d processes for steps that block are busy; %s waits for one, nothing else does",
                 len(workers) + held(self._crew.workers),
                 kept,
-                extra={"fields": {"file": kept, "max_blocking": self._settings.max_blocking}},
             )
 
     # --- what workers and crews tell ---
@@ -289,12 +294,15 @@ class Pool:
         """A step holds its loop: from now on it is kept from the others."""
         if target not in self._verdicts.blocking:
             self._verdicts.blocking.add(target)
-            log.warning(
+            self._observer.blocked(target, seconds)
+            tell(
+                log,
+                logging.WARNING,
+                Line(fields={"file": target}),
                 "%s held its worker for %.0f ms; from now on it runs in a %s of its own",
                 target,
                 seconds * 1000,
                 "thread" if self._verdicts.has_lanes else "process",
-                extra={"fields": {"file": target}},
             )
         self._flush()
         self._crew.fill()

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import cast
 
 from headwater.errors import ProtocolFault
+from headwater.logline import Line, tell
 from headwater.protocol.workers import messages as protocol
 from headwater.protocol.workers.messages import Message
 
@@ -287,7 +288,7 @@ class _Output(asyncio.SubprocessProtocol):
         if fd != 1:
             self._process.said(text)
         fields = {"output": name, "pid": self._process.pid}
-        user_log.log(level, "%s", text, extra={"step": "", "trace": "", "fields": fields})
+        tell(user_log, level, Line(fields=fields), "%s", text)
 
 
 def _kill_started(starting: asyncio.Future[WorkerProcess]) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from headwater.clock import Clock
 from headwater.errors import TimedOut, TooLarge, WorkerLost
+from headwater.logline import Line, tell
 from headwater.model import Origin
 from headwater.protocol.workers import messages as protocol
 from headwater.protocol.workers.messages import Message
@@ -317,8 +318,8 @@ class Worker:
         fields = dict(header["fields"])
         # A worker has no other place for it; in the log it stands below the line.
         traceback = fields.pop("traceback") if isinstance(fields.get("traceback"), str) else ""
-        extra = {"step": header["step"], "trace": header["trace"], "fields": fields, "traceback": traceback}
-        user_log.log(level, "%s", header["message"], extra=extra)
+        line = Line(header["step"], header["trace"], fields, traceback)
+        tell(user_log, level, line, "%s", header["message"])
 
     def _on_blocked(self, message: Message) -> None:
         invocation = self.running.get(message.header["id"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,15 +20,25 @@ from support.command import HEADWATER, headwater, serving
 MESSAGE = {"channel_id": "general", "message": "hello", "user_id": "ada"}
 
 
-@pytest.fixture
-def chat(tmp_path: Path) -> Path:
-    made = headwater("create", "chat", cwd=tmp_path)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new project, as it is made."""
+    folder = tmp_path_factory.mktemp("made")
+    made = headwater("create", "chat", cwd=folder)
     assert made.returncode == 0, made.stderr
-    return tmp_path / "chat"
+    return folder / "chat"
 
 
 @pytest.fixture
-def in_chat(chat: Path) -> Iterator[tuple[str, Path]]:
+def chat(made: Path, tmp_path: Path) -> Path:
+    """A new project to do with what one likes."""
+    return shutil.copytree(made, tmp_path / "chat")
+
+
+@pytest.fixture(scope="module")
+def in_chat(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A new project that is served, to look at; only one test may write to it."""
+    chat = shutil.copytree(made, tmp_path_factory.mktemp("served") / "chat")
     with serving("dev", "--port", "0", cwd=chat) as server:
         yield server.url, chat
 

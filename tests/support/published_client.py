@@ -20,6 +20,8 @@ class PublishedClient:
     """One of the packages that tests/npm installs, by its name there. Commands are those of `driver.mjs`."""
 
     def __init__(self, package: str) -> None:
+        self.prefix = ""
+        """What the names of groups begin with here, where tests share a server."""
         found = node.find()
         self._process = subprocess.Popen(
             [found.node, FOLDER / "driver.mjs", package],
@@ -43,7 +45,8 @@ class PublishedClient:
 
     def join(self, name: str, stream: str, group: str, item: str | None = None, **more: Any) -> None:
         """Subscribe, over the connection `c`."""
-        self.do("join", **{"as": name, "client": "c", "stream": stream, "group": group, "id": item, **more})
+        where = {"stream": stream, "group": self.prefix + group, "id": item}
+        self.do("join", **{"as": name, "client": "c", **where, **more})
 
     def state(self, name: str) -> Any:
         """What a subscription holds now."""

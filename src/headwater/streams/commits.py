@@ -207,20 +207,15 @@ class CommitQueue:
             self._observer.committed(Batch(taken, refused, size, time.perf_counter() - began))
         answers = iter(outcomes)
         results = [entry.what if isinstance(entry.what, Signal) else next(answers) for entry in batch]
-        published: list[Published] = []
-        for entry, result in zip(batch, results, strict=True):
-            if isinstance(result, (Change, Signal)):
-                published.append(result)
-            elif isinstance(result, Committed) and isinstance(entry.what, Unit) and not result.repeated:
-                published += _in_order(entry.what, result.changes)
         try:
-            self._publish(published)
+            self._publish(_to_publish(batch, results))
         except Exception:
             # Subscribers repair themselves by catching up; the writes are committed all the same.
             log.exception("Publishing a batch of %d failed", len(batch))
-        for entry, result in zip(batch, results, strict=True):
-            self._bytes -= entry.size
-            _answer(entry, result)
+        for (_, future, size, answer), result in zip(batch, results, strict=True):
+            self._bytes -= size
+            if not future.done():
+                _answer(future, result, answer)
 
     async def _outcomes(self, units: list[Write | Unit]) -> Sequence[UnitOutcome]:
         if not units:
@@ -249,6 +244,17 @@ def _changed(outcome: UnitOutcome) -> bool:
     return isinstance(outcome, Change)
 
 
+def _to_publish(batch: Sequence[_Entry], results: Sequence[UnitOutcome | Signal]) -> list[Published]:
+    """What became of a batch, in the order of the queue. Most of it are changes."""
+    published: list[Published] = []
+    for entry, result in zip(batch, results, strict=True):
+        if isinstance(result, (Change, Signal)):
+            published.append(result)
+        elif isinstance(result, Committed) and isinstance(entry.what, Unit) and not result.repeated:
+            published += _in_order(entry.what, result.changes)
+    return published
+
+
 def _in_order(unit: Unit, changes: Sequence[Change | None]) -> Iterator[Published]:
     """What a committed unit publishes: each signal after as many of its writes as it says."""
     done = 0
@@ -265,23 +271,24 @@ def _failed(error: HeadwaterError) -> Future[Any]:
     return future
 
 
-def _answer(entry: _Entry, result: UnitOutcome | Signal) -> None:
-    future = entry.future
-    if future.done():
-        return
-    if isinstance(result, HeadwaterError):
-        future.set_exception(result)
-        return
-    if isinstance(result, Signal):
-        value = None
-    elif isinstance(result, Committed):
-        value = result.changes
-    else:
-        value = result.change if isinstance(result, Repeated) else result
-    if entry.answer is not None:
+def _answer(future: Future[Any], result: UnitOutcome | Signal, answer: Answer | None) -> None:
+    """Settle a future. Most results are changes, so those are asked for first."""
+    value: Any = result
+    if not isinstance(result, Change):
+        if isinstance(result, HeadwaterError):
+            future.set_exception(result)
+            return
+        value = _value(result)
+    if answer is not None:
         try:
-            value = entry.answer(value)
+            value = answer(value)
         except Exception as error:
             future.set_exception(error)
             return
     future.set_result(value)
+
+
+def _value(result: Repeated | Committed | Signal | None) -> Change | list[Change | None] | None:
+    if isinstance(result, Repeated):
+        return result.change
+    return result.changes if isinstance(result, Committed) else None

@@ -19,6 +19,10 @@ class Expiring:
         self._times: dict[Where, float] = {}
         self._heap: list[tuple[float, Where]] = []
 
+    def __bool__(self) -> bool:
+        """Whether any item has a time."""
+        return bool(self._times)
+
     def put(self, where: Where, at: float | None) -> None:
         """Give an item a time, or none."""
         if at is None:

@@ -221,11 +221,12 @@ class MemoryStore:
             key = None if write.key is None else (write.group, write.key)
             if key is not None and key in self._keys:
                 return _repeated(self._keys[key])
-            before = self._find(write)
-            data = data_after(write, before.version, before.data)
+            known = self._groups.get(write.group)
+            before = known.held.get(write.id) if known else None
+            data = data_after(write, before.version if before else 0, before.data if before else None)
         except HeadwaterError as rejection:
             return rejection
-        change = self._do(write, data, at)
+        change = self._do(write, known, before, data, at)
         if change is not None and key is not None:
             self._keep(key, [change], at)
         return change
@@ -241,7 +242,7 @@ class MemoryStore:
             after = unit_after(unit.writes, self._find, self._version_of)
         except HeadwaterError as rejection:
             return rejection
-        changes = [self._do(write, data, at) for write, data in zip(unit.writes, after, strict=True)]
+        changes = [self._do_next(write, data, at) for write, data in zip(unit.writes, after, strict=True)]
         self._outbox.settle(unit.settles)
         if key is not None and (unit.settles or any(changes)):
             self._keep(key, changes, at)
@@ -260,17 +261,21 @@ class MemoryStore:
         base = self._bases.get(key.stream, self._base)
         return Head(base, base)
 
-    def _do(self, write: Write, data: bytes | None, at: float) -> Change | None:
-        """Do a write that is not rejected."""
+    def _do_next(self, write: Write, data: bytes | None, at: float) -> Change | None:
         known = self._groups.get(write.group)
-        before = known.held.get(write.id) if known else None
+        return self._do(write, known, known.held.get(write.id) if known else None, data, at)
+
+    def _do(
+        self, write: Write, known: Group | None, before: Item | None, data: bytes | None, at: float
+    ) -> Change | None:
+        """Do a write that is not rejected, of an item that is `before` in a group."""
         if data is not None:
-            change = self._put(write, before, data)
-        elif before is not None:
-            change = self._delete(write, before, at)
+            change = self._put(write, known or self._make(write), before, data)
+        elif known is not None and before is not None:
+            change = self._delete(write, known, before, at)
         else:
             return None
-        if write.kind != "update" or change.kind == "create":
+        if (write.expires is not None or self._expiring) and (write.kind != "update" or before is None):
             self._expiring.put((write.group, write.id), None if data is None else write.expires)
         if write.outbox is not None:
             self._outbox.add(change, before.data if before else None, write.outbox)
@@ -280,8 +285,7 @@ class MemoryStore:
         self._keys[key] = changes
         self._used.append((at, key))
 
-    def _put(self, write: Write, before: Item | None, data: bytes) -> Change:
-        group = self._groups.get(write.group) or self._make(write)
+    def _put(self, write: Write, group: Group, before: Item | None, data: bytes) -> Change:
         group.version += 1
         created = before.created if before else group.version
         group.gone.pop(write.id, None)
@@ -299,8 +303,7 @@ class MemoryStore:
         self._names.pop(key.stream, None)
         return group
 
-    def _delete(self, write: Write, before: Item, at: float) -> Change:
-        group = self._groups[write.group]
+    def _delete(self, write: Write, group: Group, before: Item, at: float) -> Change:
         group.version += 1
         del group.held[write.id]
         if group.history:

@@ -106,6 +106,19 @@ class TestGroupCommit:
         await turns()
         assert [len(batch) for batch in stage.published] == [1, 3]
 
+    async def test_what_is_ready_when_a_commit_ends_joins_the_next_one(self, stage: Stage) -> None:
+        stage.store.holds.add("commit")
+        first = stage.queue.add(write("a"))
+        await turns()
+        stage.queue.add(write("b"))
+        answered = asyncio.ensure_future(first)
+        answered.add_done_callback(lambda _: stage.queue.add(write("c")))
+        [commit] = stage.store.waiting("commit")
+        await commit.finish()
+        await turns()
+        await stage.store.release()
+        assert [len(batch) for batch in stage.published] == [1, 2]
+
     async def test_a_batch_is_bounded_in_number_and_bytes(
         self, stage: Stage, monkeypatch: pytest.MonkeyPatch
     ) -> None:

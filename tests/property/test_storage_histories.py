@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 SMALL = {
     "headwater.storage.sqlite.groups": {"MAX_CACHED": 2, "MAX_LAGGING": 2, "MAX_REPLAY": 12, "SLICE": 2},
-    "headwater.storage.sqlite.writer": {"LOG_ROWS": 24, "PRUNE_ROWS": 4},
+    "headwater.storage.sqlite.file_writer": {"LOG_ROWS": 24, "PRUNE_ROWS": 4},
     "headwater.storage.sqlite.reader": {"WHOLE_ITEMS": 2},
     "headwater.storage.sqlite.plans": {
         "MAX_ENTRIES": 5,

@@ -15,21 +15,23 @@ from typing import Literal
 
 from headwater.model import GroupKey, Head, Item, OutboxEntry, Unit, Write
 from headwater.storage.base import BEGINNING, Due, GroupInfo, OnChanges, Page, Scan, ScanCursor, UnitOutcome
+from headwater.storage.sqlite.file_writer import FileWriter, Opened
 from headwater.storage.sqlite.ownership import Ownership
-from headwater.storage.sqlite.threads import JobThread
-from headwater.storage.sqlite.writer import FileWriter, Opened
+from headwater.storage.sqlite.threads import StoreThread
 
 
 class SqliteStore:
     """A durable Store on one file; see the contract for each verb. Make it with `SqliteStore.open`."""
 
-    def __init__(self, ownership: Ownership, writing: JobThread, writer: FileWriter, opened: Opened) -> None:
+    def __init__(
+        self, ownership: Ownership, writing: StoreThread, writer: FileWriter, opened: Opened
+    ) -> None:
         self._ownership = ownership
         self._writing = writing
         self._writer = writer
         self._opened = opened
-        self._looking = JobThread("headwater-lookups")
-        self._paging = JobThread("headwater-pages")
+        self._looking = StoreThread("headwater-lookups")
+        self._paging = StoreThread("headwater-pages")
         self._lookups = writer.reader()
         self._pages = writer.reader()
         self._closed = False
@@ -45,7 +47,7 @@ class SqliteStore:
         :raises StoreFull: there is no space for it.
         """
         ownership = Ownership(file)
-        writing = JobThread("headwater-writer")
+        writing = StoreThread("headwater-writer")
         writer = FileWriter(file, synchronous, Lock())
         try:
             opened = await writing.run(writer.open)

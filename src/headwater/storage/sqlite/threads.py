@@ -1,4 +1,4 @@
-"""A thread that does jobs in order for an event loop. Owns the hand-over and nothing of what the jobs do.
+"""A thread that does calls in order for an event loop. Owns the hand-over and nothing of what the calls do.
 
 The hand-over is on the path of every write, so it is bare: one C queue in, one `call_soon_threadsafe` out.
 """
@@ -20,23 +20,23 @@ log = logging.getLogger("headwater.storage")
 Result = TypeVar("Result")
 
 
-class _Job(NamedTuple):
+class _Call(NamedTuple):
     work: Callable[[], Any]
     loop: AbstractEventLoop | None
     future: Future[Any] | None
 
 
-class JobThread:
-    """Runs one job after the other. One given by `run` answers to its event loop, one by `post` to nobody."""
+class StoreThread:
+    """Does one call after the other. One given by `run` answers to its loop, one by `post` to nobody."""
 
     def __init__(self, name: str) -> None:
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self._closed = False
         self._thread = Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
     def run(self, work: Callable[[], Result]) -> Future[Result]:
-        """Do the work after the jobs given before; the future answers on the loop that called.
+        """Do the work after the calls given before; the future answers on the loop that called.
 
         The work is done even if the future is cancelled.
 
@@ -46,38 +46,38 @@ class JobThread:
             raise StoreUnavailable("The store is closed.")
         loop = asyncio.get_running_loop()
         future: Future[Result] = loop.create_future()
-        self._jobs.put(_Job(work, loop, future))
+        self._calls.put(_Call(work, loop, future))
         return future
 
     def post(self, work: Callable[[], None]) -> None:
-        """Do the work after the jobs given before, unless the thread has ended. An error is logged."""
+        """Do the work after the calls given before, unless the thread has ended. An error is logged."""
         if not self._closed:
-            self._jobs.put(_Job(work, None, None))
+            self._calls.put(_Call(work, None, None))
 
     def end(self) -> None:
-        """Finish the jobs given, then end the thread; returns when it has ended."""
+        """Finish the calls given, then end the thread; returns when it has ended."""
         self._closed = True
-        self._jobs.put(None)
+        self._calls.put(None)
         self._thread.join()
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            self._do(job)
+        while (call := self._calls.get()) is not None:
+            self._do(call)
 
     @staticmethod
-    def _do(job: _Job) -> None:
-        if job.loop is None or job.future is None:
+    def _do(call: _Call) -> None:
+        if call.loop is None or call.future is None:
             try:
-                job.work()
+                call.work()
             except Exception:
-                log.exception("A job that answers to nobody failed")
+                log.exception("A call that answers to nobody failed")
             return
         try:
-            answer, value = _resolve, job.work()
+            answer, value = _resolve, call.work()
         except BaseException as error:
             answer, value = _fail, error
         try:
-            job.loop.call_soon_threadsafe(answer, job.future, value)
+            call.loop.call_soon_threadsafe(answer, call.future, value)
         except RuntimeError:
             return  # The loop is gone, and with it whoever waited.
 

@@ -1,6 +1,6 @@
 """The only one who writes the file. Owns the write connection, its transactions, and the pruning of the log.
 
-Every method runs on the writer's thread. A connection that failed is opened anew for the next job, so the
+Every method runs on the writer's thread. A connection that failed is opened anew for the next call, so the
 store goes on by itself once the cause is gone; what is in memory changes only after a commit has succeeded.
 """
 

@@ -1,4 +1,4 @@
-"""The thread behind the store does its jobs in order and hands back whatever comes of them."""
+"""The thread behind the store does its calls in order and hands back whatever comes of them."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Iterator
 import pytest
 
 from headwater.errors import StoreUnavailable
-from headwater.storage.sqlite.threads import JobThread
+from headwater.storage.sqlite.threads import StoreThread
 
 
 @pytest.fixture
-def thread() -> Iterator[JobThread]:
-    made = JobThread("test-jobs")
+def thread() -> Iterator[StoreThread]:
+    made = StoreThread("test-calls")
     yield made
     made.end()
 
 
-async def test_jobs_are_done_in_order_in_one_other_thread(thread: JobThread) -> None:
+async def test_calls_are_done_in_order_in_one_other_thread(thread: StoreThread) -> None:
     done: list[tuple[int, int]] = []
     futures = [
         thread.run(lambda number=number: done.append((number, threading.get_ident()))) for number in range(50)
@@ -30,14 +30,14 @@ async def test_jobs_are_done_in_order_in_one_other_thread(thread: JobThread) -> 
     assert done[0][1] != threading.get_ident()
 
 
-async def test_answers_and_errors_come_back(thread: JobThread) -> None:
+async def test_answers_and_errors_come_back(thread: StoreThread) -> None:
     assert await thread.run(lambda: 7) == 7
     with pytest.raises(ZeroDivisionError):
         await thread.run(lambda: 1 // 0)
     assert await thread.run(lambda: 8) == 8
 
 
-async def test_a_cancelled_job_is_done_all_the_same(thread: JobThread) -> None:
+async def test_a_cancelled_call_is_done_all_the_same(thread: StoreThread) -> None:
     begin, done = threading.Event(), threading.Event()
     thread.post(lambda: begin.wait(5) and None)
     future = thread.run(done.set)
@@ -46,8 +46,8 @@ async def test_a_cancelled_job_is_done_all_the_same(thread: JobThread) -> None:
     assert await thread.run(done.is_set)
 
 
-async def test_an_ended_thread_refuses_jobs_but_finishes_those_it_had() -> None:
-    thread = JobThread("test-jobs")
+async def test_an_ended_thread_refuses_calls_but_finishes_those_it_had() -> None:
+    thread = StoreThread("test-calls")
     done = threading.Event()
     thread.post(done.set)
     thread.end()
@@ -57,13 +57,15 @@ async def test_an_ended_thread_refuses_jobs_but_finishes_those_it_had() -> None:
     thread.post(lambda: None)
 
 
-async def test_a_posted_job_that_fails_is_logged(thread: JobThread, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_posted_call_that_fails_is_logged(
+    thread: StoreThread, caplog: pytest.LogCaptureFixture
+) -> None:
     thread.post(lambda: [][0])
     assert await thread.run(lambda: "fine") == "fine"
     assert "IndexError" in caplog.text
 
 
-async def test_a_job_whose_loop_is_gone_harms_nobody(thread: JobThread) -> None:
+async def test_a_call_whose_loop_is_gone_harms_nobody(thread: StoreThread) -> None:
     begin = threading.Event()
 
     async def leave() -> None:

@@ -42,6 +42,7 @@ from headwater.storage.memory import MemoryStore
 from headwater.storage.open import open_store
 from headwater.streams.catalog import Catalog
 from headwater.streams.commits import CommitQueue
+from headwater.streams.fanout.budgets import Budgets
 from headwater.streams.presence import Presence
 from headwater.streams.realm import Realm, Realms
 from headwater.streams.writer import Writer
@@ -72,8 +73,11 @@ class Running:
         clock = SystemClock()
         stamps = Stamps(clock, store.stamp)
         self.catalog = Catalog(hidden_streams(settings.work))
-        durable = Realm(self.catalog, store, stamps, settings, clock, self.observers)
-        fleeting = Realm(self.catalog, MemoryStore(), stamps, settings, clock, self.observers)
+        budgets = Budgets.of(settings.streams)
+        durable = Realm(self.catalog, store, stamps, settings, clock, self.observers, budgets=budgets)
+        fleeting = Realm(
+            self.catalog, MemoryStore(), stamps, settings, clock, self.observers, budgets=budgets
+        )
         self.realms = Realms(self.catalog, durable, fleeting)
         self.writer = Writer(
             self.catalog,
@@ -158,6 +162,11 @@ async def _serving(server: Running) -> AsyncGenerator[None]:
         tasks.start("sweep", partial(_sweep, server.store, age))
         tasks.start("sweep of fleeting streams", partial(_sweep, server.realms.fleeting.store, age))
         tasks.start("stamps", partial(_keep_stamps, server.realms.durable.queue))
+        interval = server.settings.streams.compare_interval
+        tasks.start("comparing", partial(server.realms.durable.hub.keep_comparing, interval))
+        tasks.start(
+            "comparing of fleeting streams", partial(server.realms.fleeting.hub.keep_comparing, interval)
+        )
         yield
     finally:
         await tasks.close()

@@ -121,6 +121,22 @@ class StreamSettings:
     ring_bytes: int = _setting(
         256 * KIB, "Recent changes kept in memory for each subscribed group, in bytes."
     )
+    rings_bytes: int = _setting(
+        64 * MIB,
+        "Recent changes kept in memory for all groups together, in bytes; those of the quietest group go "
+        "first.",
+    )
+    snapshots_bytes: int = _setting(
+        128 * MIB,
+        "Whole groups held in memory for clients of protocol v0 that have not read them, in bytes; others "
+        "wait their turn.",
+        least=1,
+    )
+    compare_interval: float = _setting(
+        5.0,
+        "Seconds between comparisons of followed groups with the store, which find changes that no notice "
+        "told of; 0 makes none.",
+    )
     prefix: str = _setting(
         "/streams",
         "Path under which streams are read over plain HTTP; empty turns it off.",

@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any, ClassVar
+from random import Random
+from typing import Any, ClassVar, cast
 
 import orjson
 import pytest
@@ -22,7 +23,7 @@ from hypothesis.stateful import Bundle, consumes, initialize, invariant, rule
 
 from headwater.clock import Stamps
 from headwater.config import Settings, SocketSettings, StreamSettings
-from headwater.model import GroupKey, Origin, Terms
+from headwater.model import GroupKey, Origin, Terms, Write
 from headwater.protocol.clients.v0 import V0Wire
 from headwater.server.live.session_v0 import V0Session
 from headwater.server.live.session_v1 import V1Session
@@ -36,6 +37,7 @@ from headwater.streams.presence import Presence
 from headwater.streams.realm import Realm, Realms
 from headwater.streams.snapshot import read_snapshot
 from headwater.streams.writer import Writer
+from support.lossy_store import LossyStore
 from support.machine import PROOF, LastingMemory, Machine, OverFile
 from support.socket_server import OpenGate
 from support.stream_store import HeldStore, turns
@@ -128,6 +130,7 @@ class V1Machine(Machine):
         self.all: list[JudgedClient] = []
         self.old: list[OldPage] = []
         self.lose_notices = 0
+        self.random = Random(0)
         self.states: Any = {}
         self.run(self.start())
 
@@ -137,8 +140,9 @@ class V1Machine(Machine):
 
     async def start(self, inner: Store | None = None) -> None:
         self.recorded = Recorded(inner or await self.open_store(), self.states)
-        self.store = HeldStore(self.recorded)  # pyright: ignore[reportArgumentType]
-        stamps = Stamps(self.clock, self.store.stamp)
+        self.lossy = LossyStore(cast(Store, self.recorded), self.random)
+        self.store = HeldStore(cast(Store, self.lossy))
+        stamps = self.stamps = Stamps(self.clock, self.store.stamp)
         self.catalog = Catalog()
         self.catalog.declare(
             [
@@ -386,7 +390,7 @@ class V1Machine(Machine):
 
     async def come_to_rest(self) -> None:
         await self.store.release()
-        lost, self.lose_notices = self.lose_notices, 0
+        self.lose_notices = 0
         for client in self.all:
             client.reads = client.talks = True
             if client.socket is None:
@@ -395,12 +399,12 @@ class V1Machine(Machine):
             page.reads = True
             if page.socket is None:
                 page.connect()
-        del lost
-        for group in GROUPS:  # A last notice that was lost shows with the next one.
-            self.writes.append(self.begin_write("set", group, "z", 0))
+        self.lossy.deliver_late(len(self.lossy.late) // 2)
         await self.rest()
 
     async def at_rest(self) -> bool:
+        for _ in range(2):  # A last notice that was lost shows at the second comparison.
+            await self.realm.hub.compare()
         await turns(10)
         while pending := [one for one in self.writes if not one.done()]:
             await asyncio.wait(pending)
@@ -417,7 +421,8 @@ class V1Machine(Machine):
         flushing = any(one._flush for feed in feeds for one in feed._lanes.values())  # pyright: ignore[reportPrivateUsage]
         resting = all(client.idle for client in [*self.all, *self.old])
         queued = self.realm.queue.pending_bytes or self.fleeting.queue.pending_bytes
-        return resting and not flushing and not behind and not pending and not queued
+        lagging = any(feed.lags for feed in feeds)
+        return resting and not (flushing or behind or pending or queued or lagging)
 
     async def shown(self, place: Place) -> Any:
         items = [orjson.loads(item.data) for item in await self.writer.get_group(place.stream, place.group)]
@@ -455,6 +460,40 @@ class RollupMachine(V1Machine):
     rolled: ClassVar[Mapping[str, float]] = {"chat": 0.05}
 
 
+class ManyProcessesMachine(V1Machine):
+    """The same where other processes write as well, whose notices come as badly as they may."""
+
+    @initialize(seed=st.integers(0, 2**32))
+    def seed(self, seed: int) -> None:
+        self.random.seed(seed)
+
+    @rule(writes=WRITES, size=st.sampled_from([0, 0, 400]))
+    def write_elsewhere(self, writes: list[tuple[str, GroupKey, str]], size: int) -> None:
+        self.run(self.commit_elsewhere(writes, size))
+
+    @rule(most=st.integers(1, 5))
+    def deliver_late_notices(self, most: int) -> None:
+        self.run(self.step(self.lossy.deliver_late, most))
+
+    @rule()
+    def compare(self) -> None:
+        self.run(self.begin(self.realm.hub.compare()))
+
+    @rule()
+    def tell_of_losses(self) -> None:
+        self.run(self.step(self.lossy.on_changes, []))
+        self.run(self.begin(self.realm.hub.compare(certain=True)))
+
+    async def commit_elsewhere(self, writes: list[tuple[str, GroupKey, str]], size: int) -> None:
+        units: list[Write] = []
+        for kind, group, item in writes:
+            self.number += 1
+            data = orjson.dumps({"id": item, "g": list(group), "n": self.number, "text": "y" * size})
+            units.append(Write(group, item, "delete" if kind == "delete" else "set", data))
+        await self.lossy.elsewhere(units, stamp=self.stamps.next())
+        await turns(3)
+
+
 class SqliteMachine(OverFile, V1Machine):
     """The same over a file, closed and opened again at each restart."""
 
@@ -470,5 +509,7 @@ TestSlices = SlicedMachine.TestCase
 TestSlices.settings = settings(TestMemory.settings, max_examples=50)
 TestRollups = RollupMachine.TestCase
 TestRollups.settings = settings(TestMemory.settings, max_examples=50)
+TestManyProcesses = ManyProcessesMachine.TestCase
+TestManyProcesses.settings = settings(TestMemory.settings, max_examples=100)
 TestSqlite = SqliteMachine.TestCase
 TestSqlite.settings = settings(TestMemory.settings, max_examples=20)

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from headwater.model import Change, ChangeKind, GroupKey, Item
+from headwater.model import Change, ChangeKind, GroupKey, Item, Tombstone
 
 ROOM = GroupKey("chat", "room")
 
@@ -18,11 +18,13 @@ class History:
         self.group = group
         self.version = version
         self.items: dict[str, Item] = {}
+        self.graves: dict[str, Tombstone] = {}
 
     def set(self, item: str, **members: Any) -> Change:
         """Create or replace an item."""
         self.version += 1
         known = self.items.get(item)
+        self.graves.pop(item, None)
         created = self.version if known is None else known.created
         data = orjson.dumps({"id": item, **members})
         self.items[item] = Item(item, data, self.version, created)
@@ -33,6 +35,7 @@ class History:
         self.version += 1
         change = self._change(item, "delete")
         del self.items[item]
+        self.graves[item] = Tombstone(item, self.version)
         return change
 
     def _change(self, item: str, kind: ChangeKind) -> Change:

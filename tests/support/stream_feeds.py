@@ -6,8 +6,11 @@ from typing import Any
 
 from headwater.model import GroupKey, Subscriber
 from headwater.protocol.clients.wire import Wire, Wish
+from headwater.streams.fanout.budgets import Budgets
 from headwater.streams.fanout.feed import Feed
 from headwater.streams.fanout.pace import Pace
+from headwater.streams.fanout.ring import RingBudget
+from headwater.streams.fanout.snapshots import Snapshots
 from headwater.streams.fanout.subscription import Subscription
 from support.stream_changes import ROOM
 
@@ -19,6 +22,7 @@ class ByHand:
 
     def __init__(self) -> None:
         self.asked: list[Subscription] = []
+        self.lagging: list[Feed] = []
 
     def catch_up(self, subscription: Subscription) -> None:
         self.asked.append(subscription)
@@ -26,16 +30,32 @@ class ByHand:
     def forget(self, subscription: Subscription) -> None:
         pass
 
+    def mend(self, feed: Feed) -> None:
+        self.lagging.append(feed)
+
 
 def feed_of(group: GroupKey = ROOM, *, ring_bytes: int = 100_000) -> Feed:
     """A feed whose subscriptions catch up by hand."""
-    return Feed(1, group, ring_bytes, Pace(), ByHand(), lambda _feed: None)
+    return Feed(
+        1,
+        group,
+        Budgets(RingBudget(2**30, ring_bytes), Snapshots(2**30)),
+        Pace(),
+        ByHand(),
+        lambda _feed: None,
+    )
 
 
 def asked_of(feed: Feed) -> list[Subscription]:
     """Who is to catch up."""
     assert isinstance(feed.recovery, ByHand)
     return feed.recovery.asked
+
+
+def lagging_of(feed: Feed) -> list[Feed]:
+    """Feeds for which the store is to be read."""
+    assert isinstance(feed.recovery, ByHand)
+    return feed.recovery.lagging
 
 
 def catching_up(

@@ -13,7 +13,10 @@ from headwater.protocol.clients.wire import Wire, Wish
 from headwater.storage.memory import MemoryStore
 from headwater.streams.catalog import Catalog, StreamRules
 from headwater.streams.commits import CommitQueue
+from headwater.streams.fanout.budgets import Budgets
 from headwater.streams.fanout.hub import Hub
+from headwater.streams.fanout.ring import RingBudget
+from headwater.streams.fanout.snapshots import Snapshots
 from headwater.streams.fanout.subscription import Subscription
 from headwater.streams.writer import Writer
 from support.stream_changes import ROOM
@@ -31,6 +34,7 @@ class StreamStage:
         *,
         clock: Clock | None = None,
         ring_bytes: int = 100_000,
+        snapshots_bytes: int = 2**30,
         page_bytes: int = 100_000,
         max_item_bytes: int = 1_000_000,
         max_pending_bytes: int = 10_000_000,
@@ -39,9 +43,10 @@ class StreamStage:
         self.stamps = Stamps(clock or HandClock(), self.store.stamp)
         self.catalog = Catalog()
         self.catalog.declare([StreamRules(name="chat"), StreamRules(name="news")])
+        self.snapshots = Snapshots(snapshots_bytes)
         self.hub = Hub(
             self.store,
-            ring_bytes=ring_bytes,
+            budgets=Budgets(RingBudget(2**30, ring_bytes), self.snapshots),
             page_bytes=page_bytes,
             max_window=1000,
             rollup=self.catalog.rollup,

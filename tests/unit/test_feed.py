@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from headwater.clock import Stamps
-from headwater.model import Signal
+from headwater.model import Head, Signal
 from headwater.protocol.clients.v0 import V0Wire
+from headwater.protocol.clients.v1 import V1Wire
 from headwater.protocol.clients.wire import Stretch
+from headwater.storage.base import Page
+from headwater.streams.fanout.feed import FRUITLESS_READS
 from headwater.streams.fanout.subscription import Subscription
 from support.stream_changes import ROOM, History
 from support.stream_clock import HandClock
-from support.stream_feeds import again, asked_of, catching_up, feed_of
+from support.stream_feeds import again, asked_of, catching_up, feed_of, lagging_of
 from support.stream_frames import Recorder
 
 RING_BYTES = 100_000
@@ -164,24 +169,6 @@ async def test_a_full_joiner_is_refused_and_can_join_later() -> None:
     assert stage.join(joiner, stage.read()) == "live"
 
 
-async def test_a_gap_in_the_versions_sets_everyone_behind_after_what_they_can_have() -> None:
-    stage = Stage()
-    recorder = stage.live()
-    item_recorder = stage.live("a")
-    stage.feed.change(stage.history.set("a"))
-    stage.history.set("lost")
-    stage.feed.change(stage.history.set("b"))
-    lost = asked_of(stage.feed)[-2:]
-    assert {subscription.wish.item for subscription in lost} == {None, "a"}
-    assert not any(subscription.live for subscription in lost)
-    stage.feed.flush()
-    assert kinds(recorder) == kinds(item_recorder) == ["create"]
-    group = next(subscription for subscription in lost if subscription.wish.item is None)
-    again(group)
-    assert stage.join(group, stage.read()) == "live"
-    assert ids(recorder.events[-1]) == ["a", "lost", "b"]
-
-
 async def test_events_keep_their_place_among_changes() -> None:
     stage = Stage()
     recorder = stage.live()
@@ -276,3 +263,193 @@ async def test_a_feed_that_begins_anew_waits_for_a_read_as_new_as_what_is_known(
     late = stage.subscription()
     assert stage.join(late, stale) == "uncovered"
     assert stage.join(late, stage.read()) == "live"
+
+
+class TestAGap:
+    """A change has come that does not follow the last one."""
+
+    def stage(self) -> tuple[Stage, Recorder]:
+        stage = Stage()
+        stage.wire = V1Wire("e")
+        recorder = stage.live()
+        stage.feed.change(stage.history.set("a"))
+        stage.feed.flush()
+        recorder.forget()
+        return stage, recorder
+
+    def page(self, stage: Stage, **different: Any) -> Page:
+        """What the store tells of the time since the feed's head."""
+        head = stage.feed.head or 0
+        items = [item for item in stage.history.items.values() if item.version > head]
+        gone = [grave for grave in stage.history.graves.values() if grave.version > head]
+        version = stage.history.version
+        page = Page(sorted(items, key=lambda one: one.version), gone, version, True, Head(version, 0))
+        return page._replace(**different)
+
+    def sent(self, recorder: Recorder) -> list[tuple[str, int]]:
+        return [(message["t"], message["v"]) for message in recorder.messages]
+
+    async def test_asks_the_store_once_and_sends_nothing(self) -> None:
+        stage, recorder = self.stage()
+        stage.history.set("lost")
+        for name in "bcd":
+            stage.feed.change(stage.history.set(name))
+        stage.feed.flush()
+        assert lagging_of(stage.feed) == [stage.feed]
+        assert recorder.offers == []
+
+    async def test_is_closed_for_everyone_by_one_page(self) -> None:
+        stage, recorder = self.stage()
+        item = stage.live("lost")
+        stage.history.set("lost")
+        stage.history.delete("a")
+        stage.feed.change(stage.history.set("b"))
+        stage.feed.mend(self.page(stage))
+        stage.feed.flush()
+        assert not stage.feed.lags
+        assert self.sent(recorder) == [("set", 2), ("gone", 3), ("set", 4)]
+        assert self.sent(item) == [("set", 2)]
+
+    async def test_is_closed_by_notices_that_were_out_of_order(self) -> None:
+        stage, recorder = self.stage()
+        changes = [stage.history.set(name) for name in "bcd"]
+        for change in (changes[2], changes[1], changes[2], changes[0]):
+            stage.feed.change(change)
+        stage.feed.flush()
+        assert not stage.feed.lags
+        assert self.sent(recorder) == [("set", 2), ("set", 3), ("set", 4)]
+
+    async def test_takes_what_came_after_the_page(self) -> None:
+        stage, recorder = self.stage()
+        stage.history.set("lost")
+        stage.feed.change(stage.history.set("b"))
+        page = self.page(stage)
+        stage.feed.change(stage.history.set("c"))
+        stage.feed.mend(page)
+        stage.feed.flush()
+        assert (stage.feed.lags, self.sent(recorder)[-1]) == (False, ("set", 4))
+
+    async def test_is_read_on_where_the_page_is_older_than_what_is_known(self) -> None:
+        stage, recorder = self.stage()
+        stage.history.set("lost")
+        page = self.page(stage)
+        stage.history.set("too")
+        stage.feed.change(stage.history.set("b"))
+        stage.feed.mend(page)
+        assert stage.feed.lags
+        stage.feed.mend(self.page(stage))
+        stage.feed.flush()
+        assert self.sent(recorder) == [("set", 2), ("set", 3), ("set", 4)]
+
+    async def test_of_one_item_written_often_leaves_out_what_was_between(self) -> None:
+        stage, recorder = self.stage()
+        for n in range(5):
+            change = stage.history.set("a", n=n)
+        stage.feed.change(change)
+        stage.feed.mend(self.page(stage))
+        stage.feed.flush()
+        assert recorder.messages[0]["v"] == 6
+
+    async def test_whose_states_a_page_cannot_tell_sets_everyone_behind(self) -> None:
+        stage, recorder = self.stage()
+        stage.history.set("a", n=1)
+        stage.history.set("b")
+        stage.history.set("c")
+        stage.feed.change(stage.history.set("a", n=2))
+        stage.feed.change(stage.history.set("b", n=2))
+        stage.feed.mend(self.page(stage))
+        stage.feed.flush()
+        assert (stage.feed.lags, recorder.offers) == (False, [])
+        assert [one.state for one in asked_of(stage.feed)][-1:] == ["waiting"]
+
+    @pytest.mark.parametrize(
+        "different", [{"complete": False}, {"head": Head(9, 5)}], ids=["too much", "deletes forgotten"]
+    )
+    async def test_that_a_page_does_not_close_sets_everyone_behind(self, different: dict[str, Any]) -> None:
+        stage, recorder = self.stage()
+        stage.history.set("lost")
+        stage.feed.change(stage.history.set("b"))
+        stage.feed.mend(self.page(stage, **different))
+        stage.feed.flush()
+        assert (stage.feed.lags, recorder.offers) == (False, [])
+
+    async def test_of_which_the_store_knows_nothing_is_given_up(self) -> None:
+        stage, _ = self.stage()
+        page = self.page(stage)
+        stage.history.set("lost")
+        stage.feed.change(stage.history.set("b"))
+        for _ in range(FRUITLESS_READS):
+            assert stage.feed.lags
+            stage.feed.mend(page)
+        assert not stage.feed.lags
+
+    async def test_holds_signals_until_the_writes_before_them_are_out(self) -> None:
+        stage, recorder = self.stage()
+        stage.history.set("lost")
+        stage.feed.change(stage.history.set("b"))
+        stage.feed.signal(Signal(ROOM, None, b'{"type":"typing","data":1}'))
+        stage.feed.mend(self.page(stage))
+        stage.feed.flush()
+        assert [message["t"] for message in recorder.messages] == ["set", "set", "event"]
+
+    async def test_lets_those_start_over_whose_wire_cannot_resume(self) -> None:
+        stage, recorder = self.stage()
+        stage.wire = V0Wire(Stamps(HandClock()))
+        old = stage.live()
+        stage.history.set("lost")
+        stage.feed.change(stage.history.set("b"))
+        stage.feed.mend(self.page(stage))
+        stage.feed.flush()
+        assert self.sent(recorder) == [("set", 2), ("set", 3)]
+        assert old.offers == []
+        behind = asked_of(stage.feed)[-1]
+        again(behind)
+        assert stage.join(behind, stage.read()) == "live"
+        assert ids(old.events[-1]) == ["a", "lost", "b"]
+
+    async def test_is_no_history_to_resume_from_where_it_begins_at_nothing(self) -> None:
+        """A page from nothing tells of no delete."""
+        stage = Stage()
+        stage.wire = V1Wire("e")
+        stage.live()
+        stage.history.set("a")
+        stage.history.delete("a")
+        stage.feed.change(stage.history.set("b"))
+        stage.feed.mend(self.page(stage, tombstones=[]))
+        assert (stage.feed.head, stage.feed.covers(1), stage.feed.covers(3)) == (3, False, True)
+
+
+class TestComparing:
+    async def test_finds_a_last_change_that_no_notice_told_of_at_the_second_time(self) -> None:
+        stage = Stage()
+        stage.live()
+        stage.feed.change(stage.history.set("a"))
+        stage.feed.compare(2)
+        assert not stage.feed.lags
+        stage.feed.compare(2)
+        assert stage.feed.lags
+
+    async def test_waits_for_the_notice_of_a_commit_under_way(self) -> None:
+        stage = Stage()
+        stage.live()
+        stage.feed.change(stage.history.set("a"))
+        stage.feed.compare(2)
+        stage.feed.change(stage.history.set("a"))
+        stage.feed.compare(3)
+        assert not stage.feed.lags
+
+    async def test_waits_for_nothing_where_notices_are_known_to_be_lost(self) -> None:
+        stage = Stage()
+        stage.live()
+        stage.feed.change(stage.history.set("a"))
+        stage.feed.compare(2, certain=True)
+        assert stage.feed.lags
+
+
+async def test_a_read_ahead_of_a_feed_that_nobody_is_live_in_is_where_it_begins() -> None:
+    stage = Stage()
+    late = stage.history.set("a")
+    stage.history.set("b")
+    joiner = stage.subscription()
+    stage.feed.change(late)
+    assert stage.join(joiner, stage.read()) == "live"

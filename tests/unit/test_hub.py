@@ -14,7 +14,7 @@ from headwater.model import GroupKey, Origin, Write
 from headwater.protocol.clients.v1 import V1Wire
 from headwater.protocol.clients.wire import Brought, Cursor, Wish
 from headwater.streams.fanout import catchup as catchup_module
-from headwater.streams.fanout import recovery
+from headwater.streams.fanout import recovery, snapshots
 from headwater.streams.fanout.pace import DELIVERIES
 from headwater.streams.fanout.slots import MOST_AT_ONCE
 from headwater.streams.fanout.subscription import Subscription
@@ -25,7 +25,8 @@ from support.stream_store import turns
 
 
 @pytest.fixture
-async def stage() -> AsyncGenerator[StreamStage]:
+async def stage(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[StreamStage]:
+    monkeypatch.setattr(snapshots, "SHARED_SECONDS", 0.0)  # Each joiner reads the store.
     stage = StreamStage()
     yield stage
     await stage.close()

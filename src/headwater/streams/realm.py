@@ -17,6 +17,7 @@ from headwater.storage.base import Store
 from headwater.streams.catalog import Catalog
 from headwater.streams.commits import CommitQueue, Published
 from headwater.streams.expiry import Expiry
+from headwater.streams.fanout.budgets import Budgets
 from headwater.streams.fanout.hub import Hub
 
 _FEED_NUMBERS = count(1)
@@ -34,12 +35,15 @@ class Realm:
         settings: Settings,
         clock: Clock,
         observer: Observer = SILENT,
+        *,
+        budgets: Budgets | None = None,
     ) -> None:
+        """`budgets` is what feeds may hold in memory, where it is shared with other realms."""
         self.store = store
         streams = settings.streams
         self.hub = Hub(
             store,
-            ring_bytes=streams.ring_bytes,
+            budgets=budgets or Budgets.of(streams),
             page_bytes=streams.page_bytes,
             max_window=streams.max_window,
             rollup=catalog.rollup,

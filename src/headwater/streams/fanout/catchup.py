@@ -12,16 +12,17 @@ import logging
 
 from headwater.errors import HeadwaterError
 from headwater.protocol.clients.wire import CatchUpEncoder, Stretch
-from headwater.storage.base import Page
+from headwater.storage.base import ENTRY_BYTES, Page
 from headwater.streams.fanout.feed import Joined
 from headwater.streams.fanout.pages import PageReader
 from headwater.streams.fanout.subscription import Lag, Subscription
 
 log = logging.getLogger("headwater.streams")
 
-AHEAD_SECONDS = 10.0
+AHEAD_SECONDS = 1.0
 """How long a notice may take that the store was read ahead of. It is in this process already, as the answer
-of the commit under way; one that takes longer is lost, and the feed is set right without it."""
+of the commit under way, or on its way from another; one that takes longer is lost for all that is known, and
+the store is read for the whole feed."""
 
 
 async def catch_up(subscription: Subscription, lag: Lag, reader: PageReader) -> None:
@@ -36,6 +37,8 @@ async def catch_up(subscription: Subscription, lag: Lag, reader: PageReader) -> 
     - it is a window: its newest items are read first, then older ones that were asked for, then what changed
       since like anything else;
     - the feed's ring covers what is missing: it joins at once, without a read;
+    - its wire cannot resume: it waits until there is memory for a whole group, or gets the frame that another
+      one got; what it has read may have to be given up for those who came first (`snapshots.py`);
     - else pages are read and sent until one is complete, and it joins. Where more happened since than the
       ring holds, it reads on.
 
@@ -43,6 +46,21 @@ async def catch_up(subscription: Subscription, lag: Lag, reader: PageReader) -> 
     """
     if subscription.subscriber.is_full:
         return
+    if subscription.wire.resumes:
+        await _catch_up(subscription, lag, reader)
+        return
+    snapshots = subscription.feed.snapshots
+    if subscription.feed.join_whole(subscription) != "uncovered":
+        return
+    await snapshots.begin(subscription)
+    try:
+        if not _is_over(subscription) and subscription.feed.join_whole(subscription) == "uncovered":
+            await _catch_up(subscription, lag, reader)
+    finally:
+        snapshots.end(subscription)
+
+
+async def _catch_up(subscription: Subscription, lag: Lag, reader: PageReader) -> None:
     feed = subscription.feed
     encoder = subscription.wire.catch_up(subscription)
     lag.read_through = lag.cursor
@@ -68,6 +86,10 @@ async def catch_up(subscription: Subscription, lag: Lag, reader: PageReader) -> 
             if not restarted or not await _fill_window(subscription, lag, encoder, reader):
                 return
             continue
+        if not subscription.wire.resumes and not feed.snapshots.grow(subscription, _size(page)):
+            _start_over(subscription, lag, encoder, "lost")
+            await feed.snapshots.begin(subscription)
+            continue
         stretch = _send(subscription, lag, encoder, page)
         if stretch is None:
             return
@@ -77,6 +99,10 @@ async def catch_up(subscription: Subscription, lag: Lag, reader: PageReader) -> 
             feed.begin_anew(page.head.floor)
         if await _join(subscription, encoder, stretch) != "uncovered":
             return
+
+
+def _size(page: Page) -> int:
+    return sum(len(item.data) for item in page.items) + ENTRY_BYTES * len(page.items)
 
 
 def _is_over(subscription: Subscription) -> bool:
@@ -159,8 +185,8 @@ async def _join(subscription: Subscription, encoder: CatchUpEncoder, stretch: St
         try:
             await asyncio.wait_for(feed.advanced(subscription.wire), AHEAD_SECONDS)
         except TimeoutError:
-            log.warning("%s was read ahead of what was reported; its feed begins anew", feed.group)
-            feed.begin_anew(stretch.head)
+            log.warning("%s was read ahead of what was reported", feed.group)
+            feed.note(stretch.head)
         if _is_over(subscription):
             break
         joined = feed.join(subscription, encoder, stretch)

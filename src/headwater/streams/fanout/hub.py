@@ -7,17 +7,25 @@ speak to the subscription.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 
-from headwater.model import GroupKey, Signal, Subscriber
+from headwater.errors import HeadwaterError
+from headwater.model import Change, GroupKey, Signal, Subscriber
 from headwater.protocol.clients.wire import Wire, Wish
 from headwater.storage.base import Store
 from headwater.streams.commits import Published
+from headwater.streams.fanout.budgets import Budgets
 from headwater.streams.fanout.feed import Feed
 from headwater.streams.fanout.pace import Pace
 from headwater.streams.fanout.recovery import Recovery
 from headwater.streams.fanout.subscription import Subscription
+
+log = logging.getLogger("headwater.streams")
+
+COMPARED_AT_ONCE = 200
+"""Groups in one question to the store: what comes meanwhile waits for about a millisecond."""
 
 
 class Hub:
@@ -27,7 +35,7 @@ class Hub:
         self,
         store: Store,
         *,
-        ring_bytes: int,
+        budgets: Budgets,
         page_bytes: int,
         max_window: int,
         rollup: Callable[[str], float] = lambda _stream: 0.0,
@@ -35,15 +43,19 @@ class Hub:
     ) -> None:
         """`rollup` answers a stream's, in seconds, for feeds that begin from then on. `numbers` name the
         feeds; hubs whose subscribers share a socket must share them."""
-        self._recovery = Recovery(store, page_bytes=page_bytes, max_window=max_window)
-        self._ring_bytes = ring_bytes
+        self._store = store
+        self._recovery = Recovery(store, self._touch, page_bytes=page_bytes, max_window=max_window)
+        self._budgets = budgets
         self._feeds: dict[GroupKey, Feed] = {}
         self._numbers = count(1) if numbers is None else numbers
         self._dirty: set[Feed] = set()
         self._withheld: set[Feed] = set()
         self._rollup = rollup
+        self.lost = asyncio.Event()
+        """Set when the store says that notices may have been lost."""
         self.pace = Pace()
         """Of all that leaves by this hub."""
+        store.listen(self._hear)
 
     @property
     def groups(self) -> list[GroupKey]:
@@ -61,9 +73,21 @@ class Hub:
                 feed.signal(one)
             else:
                 feed.change(one)
-            if not self._dirty:
-                asyncio.get_running_loop().call_soon(self._flush)
-            self._dirty.add(feed)
+            self._touch(feed)
+
+    def _hear(self, changes: Sequence[Change]) -> None:
+        """Changes were made elsewhere; an empty sequence tells that notices may have been lost."""
+        try:
+            self.publish(changes)
+        except Exception:
+            log.exception("Publishing %d notices failed", len(changes))  # Comparing sets it right.
+        if not changes:
+            self.lost.set()
+
+    def _touch(self, feed: Feed) -> None:
+        if not self._dirty:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._dirty.add(feed)
 
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, set()
@@ -107,16 +131,47 @@ class Hub:
         feed = self._feeds[group] = Feed(
             next(self._numbers),
             group,
-            self._ring_bytes,
+            self._budgets,
             self.pace,
             self._recovery,
             self._end,
             rollup=self._rollup(group.stream),
         )
+        self._store.follow([group])
         return feed
 
     def _end(self, feed: Feed) -> None:
         del self._feeds[feed.group]
+        self._store.unfollow([feed.group])
+
+    async def compare(self, *, certain: bool = False) -> None:
+        """Compare what is followed with the store, some groups at a time, so that a notice that was lost is
+        made up for, the last one too; see `Feed.compare`.
+
+        :raises StoreUnavailable: the store cannot be read.
+        """
+        groups = self.groups
+        for first in range(0, len(groups), COMPARED_AT_ONCE):
+            some = groups[first : first + COMPARED_AT_ONCE]
+            for group, head in zip(some, await self._store.heads(some), strict=True):
+                feed = self._feeds.get(group)
+                if feed is not None:
+                    feed.compare(head.version, certain=certain)
+
+    async def keep_comparing(self, interval: float) -> None:
+        """Compare every `interval` seconds, and at once when the store says that notices were lost, until
+        cancelled. An interval of 0 compares only then."""
+        while True:
+            try:
+                await asyncio.wait_for(self.lost.wait(), interval or None)
+            except TimeoutError:
+                pass
+            certain = self.lost.is_set()
+            self.lost.clear()
+            try:
+                await self.compare(certain=certain)
+            except HeadwaterError as error:
+                log.warning("What is followed could not be compared with the store: %s", error.message)
 
     async def close(self) -> None:
         """Stop all catch-ups."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from typing import TYPE_CHECKING
 
 from headwater.model import Signal
 from headwater.protocol.clients.wire import Advance, Wire
@@ -18,6 +19,9 @@ from headwater.streams.fanout.flush import NEWEST, Flush, Frame
 from headwater.streams.fanout.pace import Pace
 from headwater.streams.fanout.rollup import merge
 from headwater.streams.fanout.subscription import Subscription
+
+if TYPE_CHECKING:
+    from headwater.streams.fanout.snapshots import Whole
 
 
 class Lane:
@@ -36,6 +40,7 @@ class Lane:
         "head",
         "merges",
         "sent",
+        "whole",
         "wire",
     )
 
@@ -58,6 +63,8 @@ class Lane:
         self._flushes = 0
         """How many there were: the number of the last one."""
         self._waiting: list[asyncio.Future[None]] = []
+        self.whole: Whole | None = None
+        """The group as a frame, where the wire cannot resume and somebody got it a moment ago."""
 
     @property
     def empty(self) -> bool:

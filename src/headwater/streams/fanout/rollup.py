@@ -52,9 +52,9 @@ def _join(first: Advance, then: Advance) -> Advance | None:
     match first.change.kind, then.change.kind:
         case "create", "delete":
             return None
+        case _, "create":
+            return then
         case "create", _:
             return Advance(then.change._replace(kind="create"), then.feed, None)
-        case "delete", _:
-            return then
         case _:
             return Advance(then.change, then.feed, first.before)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Recovers(Protocol):
-    """What brings subscriptions back from behind."""
+    """What brings subscriptions, and feeds, back from behind."""
 
     max_window: int
     """Most items that a window grows by at once."""
@@ -39,6 +39,10 @@ class Recovers(Protocol):
 
     def forget(self, subscription: Subscription) -> None:
         """A subscription has ended."""
+        ...
+
+    def mend(self, feed: Feed) -> None:
+        """Bring a feed forward that lags behind the store."""
         ...
 
 
@@ -144,6 +148,8 @@ class Subscription:
 
     def resume(self) -> None:
         """Its subscriber can take more: catch up, unless that is under way or there is no need."""
+        if not self.wire.resumes and not self.subscriber.is_full:
+            self.feed.snapshots.read(self)
         if self.lane is not None:
             self.lane.audience.drained(self)
         elif self.state == "behind":

@@ -105,7 +105,16 @@ declare module 'headwater' {
     data: unknown
   }
 
-  export type Emitter<TEmit> = (event: TEmit) => Promise<void>
+  export interface EmitOptions {
+    /** Fifo steps keep the order of a group. */
+    messageGroupId?: string
+    /** Seconds. */
+    delay?: number
+    /** A repeated one does nothing. */
+    key?: string
+  }
+
+  export type Emitter<TEmit> = (event: TEmit & EmitOptions) => Promise<void>
 
   export interface Logger {
     debug(message: string, fields?: unknown): void
@@ -130,6 +139,8 @@ declare module 'headwater' {
     flows: string[]
     /** The step's name. */
     step: string
+    /** How often an event has been tried, this time included; 1 for a request. */
+    attempt: number
     logger: Logger
     state: InternalStateManager
     streams: Streams

@@ -114,6 +114,7 @@ class Messages(TypedDict):
     at: str
     status: Literal['waiting'] | Literal['streaming'] | Literal['done'] | Literal['error'] | Literal['cancelled']
     attempt: NotRequired[int]
+    resumed: NotRequired[bool]
     model: NotRequired[str]
     local: NotRequired[bool]
     seconds: NotRequired[float]
@@ -123,6 +124,10 @@ class Messages(TypedDict):
 class Rooms(TypedDict):
     title: str
     asked: str
+
+class AnswerInput(TypedDict):
+    room: str
+    answer: str
 
 class AskBody(TypedDict):
     text: str

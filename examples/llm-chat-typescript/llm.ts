@@ -1,16 +1,21 @@
 /**
- * The endpoint that answers: which one, and how its stream is read. Knows no rooms and no steps.
+ * The endpoint that answers: which one, and how its stream is read. Knows no steps.
  *
  * Any endpoint that speaks the OpenAI-compatible format of `POST /chat/completions` will do. Set in `.env`:
  *
  *     LLM_BASE_URL=https://.../v1     the address before /chat/completions
  *     LLM_API_KEY=...                 sent as a bearer token; some servers want none
  *     LLM_MODEL=...                   optional: else the first that the endpoint lists
+ *     LLM_AFTER_RESTART=continue      the endpoint goes on with a begun answer; else it is begun anew
  *
  * Without LLM_BASE_URL, a small server of this folder's own answers (`local-model.ts`).
  */
 
 import { serveLocalModel } from './local-model'
+
+const RULES = 'Answer in Markdown: paragraphs, lists, bold, code. No tables, no images, no HTML.'
+/** How much of a room the model is told: so many messages. */
+const LAST_MESSAGES = 40
 
 /** Why there is no answer, or not all of it; for people to read. */
 export class LlmError extends Error {}
@@ -48,6 +53,24 @@ export async function endpoint(): Promise<Endpoint> {
 /** The host and port, which may be shown to anybody. */
 export function hostOf({ url }: Endpoint): string {
   return URL.canParse(url) ? new URL(url).host : url
+}
+
+/** What of what the endpoint told is kept with an answer. */
+export function factsOf({ usage, finish }: Told) {
+  return {
+    ...(usage?.completion_tokens && { tokens: usage.completion_tokens }),
+    ...(finish === 'length' && { note: "The endpoint's limit of tokens was reached." }),
+  }
+}
+
+/**
+ * What the model is told: the last messages up to the answer, as far as they say anything. Where the answer is begun, its
+ * beginning is the last of them: some endpoints go on from there.
+ */
+export function conversationBefore(answer: string, items: { id: string; role: string; text: string }[]): Message[] {
+  const until = items.slice(0, items.findIndex(({ id }) => id === answer) + 1)
+  const said = until.filter(({ text }) => text).slice(-LAST_MESSAGES)
+  return [{ role: 'system', content: RULES }, ...said.map(({ role, text }) => ({ role, content: text }))]
 }
 
 /** The model to ask: that of the settings, or the first that the endpoint lists. */

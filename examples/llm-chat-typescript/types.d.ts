@@ -15,12 +15,23 @@ declare module 'headwater' {
   }
 
   export interface Handlers {
+    /** steps/answer.step.ts */
+    Answer: EventHandler<{
+      room: string
+      answer: string
+    }, EmittedEvent>
     /** steps/ask.step.ts */
     Ask: ApiRouteHandler<{
       text: string
-    }, ApiResponse, EmittedEvent>
+    }, ApiResponse, { topic: 'question.asked'; data: {
+      room: string
+      answer: string
+    } }>
     /** steps/ask-again.step.ts */
-    AskAgain: ApiRouteHandler<unknown, ApiResponse, EmittedEvent>
+    AskAgain: ApiRouteHandler<unknown, ApiResponse, { topic: 'question.asked'; data: {
+      room: string
+      answer: string
+    } }>
     /** steps/stop.step.ts */
     Stop: ApiRouteHandler<unknown, ApiResponse, EmittedEvent>
     /** steps/model.step.ts */
@@ -37,6 +48,7 @@ declare module 'headwater' {
     at: string
     status: 'waiting' | 'streaming' | 'done' | 'error' | 'cancelled'
     attempt?: number
+    resumed?: boolean
     model?: string
     local?: boolean
     seconds?: number
@@ -123,7 +135,16 @@ declare module 'headwater' {
     data: unknown
   }
 
-  export type Emitter<TEmit> = (event: TEmit) => Promise<void>
+  export interface EmitOptions {
+    /** Fifo steps keep the order of a group. */
+    messageGroupId?: string
+    /** Seconds. */
+    delay?: number
+    /** A repeated one does nothing. */
+    key?: string
+  }
+
+  export type Emitter<TEmit> = (event: TEmit & EmitOptions) => Promise<void>
 
   export interface Logger {
     debug(message: string, fields?: unknown): void
@@ -148,6 +169,8 @@ declare module 'headwater' {
     flows: string[]
     /** The step's name. */
     step: string
+    /** How often an event has been tried, this time included; 1 for a request. */
+    attempt: number
     logger: Logger
     state: InternalStateManager
     streams: Streams

@@ -1,10 +1,11 @@
-"""The endpoint that answers: which one, and how its stream is read. Knows no rooms and no steps.
+"""The endpoint that answers: which one, and how its stream is read. Knows no steps.
 
 Any endpoint that speaks the OpenAI-compatible format of `POST /chat/completions` will do. Set in `.env`:
 
     LLM_BASE_URL=https://.../v1     the address before /chat/completions
     LLM_API_KEY=...                 sent as a bearer token; some servers want none
     LLM_MODEL=...                   optional: else the first that the endpoint lists
+    LLM_AFTER_RESTART=continue      the endpoint goes on with a begun answer; else it is begun anew
 
 Without LLM_BASE_URL, a small server of this folder's own answers (`local_model.py`).
 """
@@ -25,6 +26,11 @@ client = httpx.AsyncClient(timeout=httpx.Timeout(10, read=120))
 """Shared by all answers of this process. 120 s is the longest pause between two tokens."""
 
 
+RULES = "Answer in Markdown: paragraphs, lists, bold, code. No tables, no images, no HTML."
+LAST_MESSAGES = 40
+"""How much of a room the model is told: so many messages."""
+
+
 class LlmError(Exception):
     """Why there is no answer, or not all of it; for people to read."""
 
@@ -35,6 +41,12 @@ class Told:
 
     finish: str = ""
     usage: dict[str, Any] = field(default_factory=dict)
+
+    def facts(self) -> dict[str, Any]:
+        """What of it is kept with an answer."""
+        tokens = self.usage.get("completion_tokens")
+        cut = {"note": "The endpoint's limit of tokens was reached."} if self.finish == "length" else {}
+        return cut | ({"tokens": tokens} if tokens else {})
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,18 @@ def endpoint() -> Endpoint:
     if key:
         raise LlmError("LLM_API_KEY is set, but not LLM_BASE_URL: the address that the key is for.")
     return Endpoint(local_model().url, "", "", local=True)
+
+
+def conversation_before(answer_id: str, items: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """What the model is told: the last messages up to the answer, as far as they say anything.
+
+    Where the answer is begun, its beginning is the last of them: some endpoints go on from there.
+    """
+    ids = [item["id"] for item in items]
+    said = [item for item in items[: ids.index(answer_id) + 1] if item["text"]][-LAST_MESSAGES:]
+    return [{"role": "system", "content": RULES}] + [
+        {"role": item["role"], "content": item["text"]} for item in said
+    ]
 
 
 async def model_of(place: Endpoint) -> str:

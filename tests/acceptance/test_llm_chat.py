@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -166,6 +167,48 @@ async def test_a_key_without_an_address_asks_for_one(project: Path) -> None:
     with chatting(project, LLM_API_KEY="k") as server:
         failed = await until(server, "r", await ask(server, "r", "Hello"), ended)
         assert "LLM_BASE_URL" in failed["note"]
+
+
+# --- a restart in the middle ---
+
+
+@pytest.mark.parametrize("choice", ["anew", "continue"])
+async def test_an_answer_survives_a_kill_of_the_server(project: Path, choice: str) -> None:
+    with endpoint() as place:
+        settings = place.settings | {"LLM_AFTER_RESTART": choice}
+        with chatting(project, **settings) as server:
+            asked = await ask(server, "r", "Show me code")
+            place.gate.grant(20)
+            begun = await until(server, "r", asked, lambda item: len(item["text"]) > 60)
+            server.stop(signal.SIGKILL)
+        place.shut()
+        with chatting(project, **settings) as server:
+            again = await until(server, "r", asked, lambda item: item.get("attempt") == 2)
+            assert again["status"] == "streaming"
+            assert again["resumed"] is (choice == "continue")
+            assert again["text"].startswith(begun["text"] if choice == "continue" else "")
+            place.gate.open()
+            answer = await until(server, "r", asked, ended)
+        assert answer["status"] == "done"
+        assert answer["text"].count("That is the whole trick") == 1
+        assert answer["text"].endswith("not the whole text again.")
+        assert (place.model.last["messages"][-1]["role"] == "assistant") is (choice == "continue")
+
+
+async def test_questions_of_a_room_are_answered_one_after_the_other(chat: Chat) -> None:
+    server, place, room = chat
+    first = await ask(server, room, "one")
+    second = await ask(server, room, "two")
+    await until(server, room, first, lambda item: item["status"] == "streaming")
+    assert (await until(server, room, second, bool))["status"] == "waiting"
+    stopped = httpx.post(f"{server.url}/rooms/{room}/messages/{second}/stop")
+    assert stopped.is_success
+    assert (await until(server, room, second, ended))["status"] == "cancelled"
+    third = await ask(server, room, "three")
+    place.gate.open()
+    assert (await until(server, room, third, ended))["status"] == "done"
+    assert (await until(server, room, first, ended))["status"] == "done"
+    assert (await until(server, room, second, ended))["text"] == ""
 
 
 # --- types ---

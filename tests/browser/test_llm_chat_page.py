@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +56,12 @@ def chat(browser: Browser, shared: tuple[Server, Endpoint]) -> Iterator[Chat]:
     shared[1].shut()
     yield Chat(browser, *shared)
     shared[1].gate.open()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 async def ask(page: Page, text: str) -> None:
@@ -176,3 +184,27 @@ async def test_it_says_that_no_language_model_answers(tmp_path: Path, browser: B
         await page.get_by_role("button", name="Show me some code").click()
         await answer_is(page, "done")
         await expect(page.locator(".answer .facts")).to_contain_text("local-stand-in")
+
+
+async def test_a_kill_of_the_server_in_the_middle_is_told_and_the_answer_is_finished(
+    tmp_path: Path, browser: Browser
+) -> None:
+    project, port = example("llm-chat", tmp_path), str(free_port())
+    with endpoint() as place:
+        with chatting(project, "--port", port, **place.settings) as server:
+            page = await opened(await browser.new_context(), f"{server.url}/#r")
+            await ask(page, "Show me code")
+            await answer_is(page, "streaming")
+            place.gate.grant(20)
+            await expect(page.locator(".answer .prose")).to_contain_text("A step", timeout=TIMEOUT)
+            server.stop(signal.SIGKILL)
+            await expect(page.locator("#status")).not_to_have_text("live", timeout=TIMEOUT)
+            await expect(page.locator(".answer .prose")).to_contain_text("A step")
+        place.shut()
+        with chatting(project, "--port", port, **place.settings):
+            await expect(page.locator("#status")).to_have_text("live", timeout=TIMEOUT)
+            await expect(page.get_by_text("it was begun anew (attempt 2)")).to_be_visible(timeout=TIMEOUT)
+            place.gate.open()
+            await answer_is(page, "done")
+            await expect(page.locator(".answer")).to_have_count(1)
+            await expect(page.locator(".answer .prose")).to_contain_text("not the whole text again.")

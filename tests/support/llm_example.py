@@ -113,7 +113,7 @@ def example(name: str, folder: Path) -> Path:
 def chatting(project: Path, *arguments: str, **environ: str) -> Iterator[Server]:
     """The server of such an example."""
     settings = {"LLM_BASE_URL": "", "LLM_API_KEY": "", "LLM_MODEL": "", **environ}
-    with serving("start", "--port", "0", *arguments, cwd=project, **settings) as server:
+    with serving("start", *(arguments or ("--port", "0")), cwd=project, **settings) as server:
         yield server
 
 

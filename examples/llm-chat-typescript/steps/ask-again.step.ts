@@ -1,14 +1,14 @@
 // POST /rooms/:room/messages/:id/again: has an answer written anew, such as one that failed.
 
 import { ApiRouteConfig, Handlers } from 'headwater'
-import { begin } from '../answering'
+import { haveAnswered } from '../asking'
 
 export const config: ApiRouteConfig = {
   type: 'api',
   name: 'AskAgain',
   method: 'POST',
   path: '/rooms/:room/messages/:id/again',
-  emits: [],
+  emits: ['question.asked'],
 }
 
 export const handler: Handlers['AskAgain'] = async (req, ctx) => {
@@ -18,5 +18,5 @@ export const handler: Handlers['AskAgain'] = async (req, ctx) => {
   if (answer.status === 'waiting' || answer.status === 'streaming') {
     return { status: 409, body: { detail: 'It is being answered already.' } }
   }
-  return { status: 202, body: await begin(ctx, room, id) }
+  return { status: 202, body: await haveAnswered(ctx, room, id) }
 }

@@ -2,14 +2,14 @@
 
 import { ApiRouteConfig, Handlers } from 'headwater'
 import { z } from 'zod'
-import { begin } from '../answering'
+import { haveAnswered } from '../asking'
 
 export const config: ApiRouteConfig = {
   type: 'api',
   name: 'Ask',
   method: 'POST',
   path: '/rooms/:room/messages',
-  emits: [],
+  emits: ['question.asked'],
   bodySchema: z.object({ text: z.string().regex(/\S/).max(8000) }),
 }
 
@@ -20,5 +20,5 @@ export const handler: Handlers['Ask'] = async (req, ctx) => {
   const known = await ctx.streams.rooms.get('all', room)
   await ctx.streams.rooms.set('all', room, { title: known?.title ?? text.slice(0, 80), asked: at })
   await ctx.streams.messages.set(room, crypto.randomUUID(), { role: 'user', text, at, status: 'done' })
-  return { status: 202, body: await begin(ctx, room, crypto.randomUUID()) }
+  return { status: 202, body: await haveAnswered(ctx, room, crypto.randomUUID()) }
 }

@@ -19,6 +19,8 @@ export const config: StreamConfig = {
     status: z.enum(['waiting', 'streaming', 'done', 'error', 'cancelled']),
     /** 1 at first, one more after each restart. */
     attempt: z.int().optional(),
+    /** Whether that attempt went on where it was. */
+    resumed: z.boolean().optional(),
     model: z.string().optional(),
     /** No language model, the example's own server. */
     local: z.boolean().optional(),

@@ -15,6 +15,7 @@ export const handler: Handlers['Stop'] = async (req, { streams }) => {
   const answer = await streams.messages.get(room, id)
   if (answer?.status === 'waiting' || answer?.status === 'streaming') {
     await streams.messages.update(room, id, [{ type: 'set', path: 'status', value: 'cancelled' }])
+    await streams.answering.delete('all', id)
   }
   return { status: 204 }
 }

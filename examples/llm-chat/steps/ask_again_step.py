@@ -1,13 +1,13 @@
 """POST /rooms/:room/messages/:id/again: has an answer written anew, such as one that failed."""
 
-from answering import begin
+from asking import have_answered
 
 config = {
     "type": "api",
     "name": "AskAgain",
     "method": "POST",
     "path": "/rooms/:room/messages/:id/again",
-    "emits": [],
+    "emits": ["question.asked"],
 }
 
 
@@ -18,4 +18,4 @@ async def handler(req, ctx):
         return {"status": 404, "body": {"detail": "There is no such answer."}}
     if answer["status"] in ("waiting", "streaming"):
         return {"status": 409, "body": {"detail": "It is being answered already."}}
-    return {"status": 202, "body": await begin(ctx, room, answer_id)}
+    return {"status": 202, "body": await have_answered(ctx, room, answer_id)}

@@ -3,14 +3,14 @@
 import uuid
 from datetime import UTC, datetime
 
-from answering import begin
+from asking import have_answered
 
 config = {
     "type": "api",
     "name": "Ask",
     "method": "POST",
     "path": "/rooms/:room/messages",
-    "emits": [],
+    "emits": ["question.asked"],
     "bodySchema": {
         "type": "object",
         "properties": {"text": {"type": "string", "pattern": "\\S", "maxLength": 8000}},
@@ -26,4 +26,4 @@ async def handler(req, ctx):
     await ctx.streams.rooms.set("all", room, {"title": known["title"] if known else text[:80], "asked": now})
     question = {"role": "user", "text": text, "at": now, "status": "done"}
     await ctx.streams.messages.set(room, str(uuid.uuid4()), question)
-    return {"status": 202, "body": await begin(ctx, room, str(uuid.uuid4()))}
+    return {"status": 202, "body": await have_answered(ctx, room, str(uuid.uuid4()))}

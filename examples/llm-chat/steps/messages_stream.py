@@ -19,6 +19,7 @@ config = {
             "at": {"type": "string", "description": "when it was asked, ISO 8601"},
             "status": {"enum": STATUS},
             "attempt": {"type": "integer", "description": "1 at first, one more after each restart"},
+            "resumed": {"type": "boolean", "description": "whether that attempt went on where it was"},
             "model": {"type": "string"},
             "local": {"type": "boolean", "description": "no language model, the example's own server"},
             "seconds": {"type": "number", "description": "how long it took"},

@@ -15,4 +15,5 @@ async def handler(req, ctx):
     if answer is not None and answer["status"] in ("waiting", "streaming"):
         stopped = [{"type": "set", "path": "status", "value": "cancelled"}]
         await ctx.streams.messages.update(room, answer_id, stopped)
+        await ctx.streams.answering.delete("all", answer_id)
     return {"status": 204}

@@ -71,7 +71,16 @@ export interface EmittedEvent {
   data: unknown
 }
 
-export type Emitter<TEmit> = (event: TEmit) => Promise<void>
+export interface EmitOptions {
+  /** Fifo steps keep the order of a group. */
+  messageGroupId?: string
+  /** Seconds. */
+  delay?: number
+  /** A repeated one does nothing. */
+  key?: string
+}
+
+export type Emitter<TEmit> = (event: TEmit & EmitOptions) => Promise<void>
 
 export interface Logger {
   debug(message: string, fields?: unknown): void
@@ -96,6 +105,8 @@ export interface FlowContext<TEmit = EmittedEvent> {
   flows: string[]
   /** The step's name. */
   step: string
+  /** How often an event has been tried, this time included; 1 for a request. */
+  attempt: number
   logger: Logger
   state: InternalStateManager
   streams: Streams

@@ -7,6 +7,7 @@ went on for a while in a worker for itself and did not hold its loop. Between th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from headwater.clock import Clock
 from headwater.config import WorkerSettings
@@ -19,9 +20,24 @@ SUSPICION = 2.0
 """For how long a step is suspected of a stall that nobody has explained, in units of `block_after`: by then
 the worker has said who blocks, or nobody does."""
 
+LEAST_CLEAN = 50
+"""How often in a row a step that was seen blocking must end without, to run among the others again. Each time
+that it blocks anew it takes twice as often. On a machine that is busy any step may look so once."""
+
+MOST_CLEAN = 100_000
+"""The most of that."""
+
 PROBATION = 5.0
 """How long a step must go on in a worker for itself to be proven before it ends, in units of
 `block_after`."""
+
+
+@dataclass(slots=True)
+class _Clean:
+    """How often in a row a step has ended without blocking, and how often it must."""
+
+    needed: int
+    times: int = 0
 
 
 class Verdicts:
@@ -37,15 +53,37 @@ class Verdicts:
         self._main = main
         self._apart = apart
         self._proven: set[str] = set()
+        self._clean: dict[str, _Clean] = {}
 
     def is_apart(self, target: str) -> bool:
         """Whether a step gets workers for itself, known to block as it is."""
         return target in self.blocking and not self.has_lanes
 
-    def ended(self, invocation: Invocation) -> None:
-        """An invocation has ended."""
-        if invocation.started:
-            self._proven.add(invocation.target)
+    def blocks(self, target: str) -> bool:
+        """A step was seen to hold its loop; answers whether that is news."""
+        if target in self.blocking:
+            return False
+        self.blocking.add(target)
+        needed = self._clean[target].needed * 2 if target in self._clean else LEAST_CLEAN
+        self._clean[target] = _Clean(min(needed, MOST_CLEAN))
+        return True
+
+    def ended(self, invocation: Invocation) -> bool:
+        """An invocation has ended; answers whether its step is taken back among the others for it."""
+        target = invocation.target
+        if not invocation.started:
+            return False
+        self._proven.add(target)
+        return self.is_apart(target) and self._is_clean(
+            self._clean[target], blocked=invocation.blocked, target=target
+        )
+
+    def _is_clean(self, clean: _Clean, *, blocked: bool, target: str) -> bool:
+        clean.times = 0 if blocked else clean.times + 1
+        if clean.times < clean.needed:
+            return False
+        self.blocking.discard(target)
+        return True
 
     def is_risky(self, invocation: Invocation, last: Worker, *, growing: bool) -> bool:
         """Whether an invocation may well block the last living worker. `growing`: one more is on its way.

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, WorkerLost
 from headwater.model import Origin
 from headwater.protocol.workers.messages import Message, Task
 
@@ -52,13 +52,14 @@ class Invocation:
     """One run of user code.
 
     `frame` makes the message that starts it. `done` gets the worker's `result` message, or an error when the
-    worker is lost. `started` tells that user code has begun; before that it can move to another worker, and
-    `withdrawals` counts how often it has, away from a stalled one. `allowance` bounds how many of its kind
-    wait.
+    worker is lost. `started` tells that user code has begun, `blocked` that it was seen to hold its loop.
+    Before it has begun it can move to another worker; `withdrawals` counts how often it has, away from a
+    stalled one. `allowance` bounds how many of its kind wait.
     """
 
     __slots__ = (
         "allowance",
+        "blocked",
         "calls",
         "cancelled_at",
         "done",
@@ -102,6 +103,7 @@ class Invocation:
     def reset(self) -> None:
         """As it was before it was given to a worker."""
         self.started = False
+        self.blocked = False
         self.thread = False
         self.cancelled_at: float | None = None
 
@@ -123,6 +125,12 @@ class Invocation:
         """The worker has answered; nobody may be waiting any more."""
         if not self.done.done():
             self.done.set_result(result)
+
+    def lose(self, how: str) -> None:
+        """Its worker is gone; `how` says how it ended."""
+        name = self.step or self.target
+        message = f'The worker that ran "{name}" ended ({how}); the request was not finished.'
+        self.fail(WorkerLost(message, step=self.step, trace=self.trace))
 
     def fail(self, error: BaseException) -> None:
         """It will not be answered."""

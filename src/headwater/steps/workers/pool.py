@@ -277,7 +277,9 @@ class Pool:
 
     def finished(self, invocation: Invocation) -> None:
         """An invocation has ended, so its step is known to end."""
-        self._verdicts.ended(invocation)
+        if self._verdicts.ended(invocation):
+            told = "%s has not held its worker for a long time; it runs among the others again"
+            tell(log, logging.INFO, Line(fields={"file": invocation.target}), told, invocation.target)
         if self._closed:
             self._look_if_quiet()
         if self._waiting:
@@ -292,8 +294,7 @@ class Pool:
 
     def blocks(self, target: str, seconds: float) -> None:
         """A step holds its loop: from now on it is kept from the others."""
-        if target not in self._verdicts.blocking:
-            self._verdicts.blocking.add(target)
+        if self._verdicts.blocks(target):
             self._observer.blocked(target, seconds)
             tell(
                 log,
@@ -318,7 +319,7 @@ class Pool:
         for invocation in worker.take_all():
             invocation.losses += 1
             if invocation.started or invocation.losses >= MOST_LOSSES:
-                invocation.fail(_lost(invocation, how))
+                invocation.lose(how)
             elif not invocation.done.done():
                 invocation.reset()
                 self.take(invocation)
@@ -386,12 +387,3 @@ async def _within(seconds: float, awaited: Awaitable[Any]) -> bool:
 
 def _refuse(invocation: Invocation) -> None:
     invocation.fail(Overloaded("The server is stopping.", hint="Try again in a moment."))
-
-
-def _lost(invocation: Invocation, how: str) -> WorkerLost:
-    name = invocation.step or invocation.target
-    return WorkerLost(
-        f'The worker that ran "{name}" ended ({how}); the request was not finished.',
-        step=invocation.step,
-        trace=invocation.trace,
-    )

@@ -325,6 +325,7 @@ class Worker:
         invocation = self.running.get(message.header["id"])
         if invocation is not None:
             self.held_by = invocation
+            invocation.blocked = True
             self._listener.blocks(invocation.target, message.header["seconds"])
 
 

@@ -1,13 +1,14 @@
-/** `ctx`, the second argument of handlers. Owns its names; what streams do is `streams.ts`'s. */
+/** `ctx`, the second argument of handlers. Owns its names; what streams do is `streams.ts`'s, what state does
+ * `state.ts`'s. */
 
 import { inspect } from 'node:util'
 
 import type { Calls } from './calls.ts'
 import type { Channel } from './channel.ts'
-import { notYet } from './errors.ts'
 import { makeEmit } from './emit.ts'
 import { describe } from './faults.ts'
 import { NOBODY, type Invocation } from './invocation.ts'
+import { State } from './state.ts'
 import { makeStreams } from './streams.ts'
 import { toJson } from './values.ts'
 
@@ -82,22 +83,6 @@ function shown(value: unknown): string {
   }
 }
 
-const refuse = (what: string) => (): Promise<never> => {
-  const refused = Promise.reject(notYet(what))
-  refused.catch(() => undefined)
-  return refused
-}
-
-/** `ctx.state`: not there yet, and says so. */
-const STATE = {
-  get: refuse('ctx.state.get'),
-  set: refuse('ctx.state.set'),
-  delete: refuse('ctx.state.delete'),
-  getGroup: refuse('ctx.state.getGroup'),
-  get_group: refuse('ctx.state.getGroup'),
-  clear: refuse('ctx.state.clear'),
-}
-
 export interface ContextParts {
   readonly calls: Calls
   readonly channel: Channel
@@ -109,7 +94,7 @@ export interface ContextParts {
 const MEMBERS: Readonly<Record<string, (parts: ContextParts, invocation: Invocation) => unknown>> = {
   streams: (parts, invocation) => makeStreams(parts.calls, invocation, parts.known),
   logger: (parts, invocation) => makeLogger(parts.channel, invocation),
-  state: () => STATE,
+  state: (parts, invocation) => new State(parts.calls, invocation),
   emit: (parts, invocation) => makeEmit(parts.calls, invocation),
   attempt: (_, invocation) => invocation.header.attempt ?? 1,
   run: (_, invocation) => invocation.header.run ?? '',

@@ -52,11 +52,3 @@ export function invalidInput(message: string, hint = ''): HeadwaterError {
 export function handlerFailed(message: string, hint = ''): HeadwaterError {
   return new HeadwaterError({ code: 'HANDLER_FAILED', message, ...(hint ? { hint } : {}) })
 }
-
-export function notYet(what: string): HeadwaterError {
-  return new HeadwaterError({
-    code: 'NOT_SUPPORTED_YET',
-    message: `${what} is not supported yet.`,
-    hint: 'Streams are: use ctx.streams to keep state.',
-  })
-}

@@ -12,6 +12,8 @@ import { Shared } from './shared.ts'
 const FD = 'HEADWATER_WORKER_FD'
 const LIMIT = 'HEADWATER_MAX_FRAME_BYTES'
 const BLOCK_AFTER = 'HEADWATER_BLOCK_AFTER'
+/** Concerns Python alone. */
+const STATE_DATA = 'HEADWATER_STATE_DATA'
 
 /** Seconds that an invocation may hold the loop, where the server says nothing. */
 const DEFAULT_BLOCK_AFTER = '0.1'
@@ -35,6 +37,7 @@ function main(): void {
   }
   const limit = Number(takeVariable(LIMIT) ?? DEFAULT_LIMIT)
   const blockAfter = Number(takeVariable(BLOCK_AFTER) ?? DEFAULT_BLOCK_AFTER) * 1000
+  takeVariable(STATE_DATA)
   const parts: ReaderParts = { fd, limit, blockAfter, memory: new Shared().buffer }
   const loop = new Loop(parts, 0)
   loop.channel.send({

@@ -1,10 +1,11 @@
 /** `ctx.streams`: what user code does with streams. Owns names and arguments; the way is `calls.ts`'s. */
 
 import type { Call, Calls, Members, Service } from './calls.ts'
-import { HeadwaterError, invalidInput } from './errors.ts'
+import { HeadwaterError } from './errors.ts'
 import type { Invocation } from './invocation.ts'
 import { readValue } from './items.ts'
-import { nameOf, toJson } from './values.ts'
+import { checkName, checkTerms, termsOf, text } from './members.ts'
+import { toJson } from './values.ts'
 
 /** A member that the framework of old put into items, and that code hands back. */
 const OLD_KEY = '__motia'
@@ -69,13 +70,11 @@ export class Stream {
   }
 }
 
-function check(method: string, { group, item, if_version: version, ttl, key }: Members): void {
-  if (typeof group !== 'string') throw invalidInput(`A group id is text, not ${nameOf(group)}.`)
-  const needsItem = method !== 'get_group' && !(method === 'send' && item === null)
-  if (needsItem && typeof item !== 'string') throw invalidInput(`An item id is text, not ${nameOf(item)}.`)
-  if (version !== undefined && !Number.isInteger(version)) throw invalidInput('ifVersion is a whole number.')
-  if (ttl !== undefined && typeof ttl !== 'number') throw invalidInput('ttl is a number of seconds.')
-  if (key !== undefined && typeof key !== 'string') throw invalidInput('key is a text.')
+function check(method: string, members: Members): void {
+  checkName('group id', members['group'])
+  const needsItem = method !== 'get_group' && !(method === 'send' && members['item'] === null)
+  if (needsItem) checkName('item id', members['item'])
+  checkTerms(members)
 }
 
 const SERVICE: Service = {
@@ -85,18 +84,9 @@ const SERVICE: Service = {
   read: ({ stream, group }, value, versions) => readValue(stream as string, group as string, value, versions),
 }
 
-function text(value: unknown): unknown {
-  return typeof value === 'number' || typeof value === 'bigint' ? String(value) : value
-}
-
-function itemOf(id: unknown, options: WriteOptions = {}): Members {
+function itemOf(id: unknown, options?: WriteOptions): Members {
   const { ifVersion, if_version = ifVersion, ttl, key } = options ?? {}
-  return {
-    item: text(id),
-    ...(if_version === undefined ? {} : { if_version }),
-    ...(ttl === undefined ? {} : { ttl }),
-    ...(key === undefined ? {} : { key }),
-  }
+  return { item: text(id), ...termsOf(if_version, ttl, key) }
 }
 
 function withoutOld(data: unknown): unknown {

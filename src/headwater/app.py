@@ -37,14 +37,17 @@ from headwater.steps.perform import StepPerformer
 from headwater.steps.project.declare import Project
 from headwater.steps.runtime import StepRuntime
 from headwater.steps.services.events import event_service
+from headwater.steps.services.state import state_service
 from headwater.storage.base import Store
 from headwater.storage.memory import MemoryStore
 from headwater.storage.open import open_store
 from headwater.streams.catalog import Catalog
 from headwater.streams.commits import CommitQueue
 from headwater.streams.fanout.budgets import Budgets
+from headwater.streams.limits import Limits
 from headwater.streams.presence import Presence
 from headwater.streams.realm import Realm, Realms
+from headwater.streams.state import STATE_STREAM, StateService
 from headwater.streams.writer import Writer
 from headwater.tasks import Supervisor
 from headwater.work.work import Work, hidden_streams
@@ -72,7 +75,7 @@ class Running:
         """The work in the background."""
         clock = SystemClock()
         stamps = Stamps(clock, store.stamp)
-        self.catalog = Catalog(hidden_streams(settings.work))
+        self.catalog = Catalog([STATE_STREAM, *hidden_streams(settings.work)])
         budgets = Budgets.of(settings.streams)
         durable = Realm(self.catalog, store, stamps, settings, clock, self.observers, budgets=budgets)
         fleeting = Realm(
@@ -89,9 +92,16 @@ class Running:
         self.presence = Presence(
             self.catalog, fleeting.queue, max_state_bytes=settings.socket.max_state_bytes
         )
+        self.state = StateService(
+            store,
+            durable.queue,
+            Limits(max_item_bytes=settings.storage.max_item_bytes, max_id_bytes=settings.socket.max_id_bytes),
+            piece=settings.storage.max_unit_writes,
+        )
         self.runtime = StepRuntime(settings, self.writer, observer=self.observers)
         self.work = Work(store, durable.queue, StepPerformer(self.runtime), settings.work, clock)
         self.runtime.offer("events", event_service(self.work.events, self.runtime.emits_of))
+        self.runtime.offer("state", state_service(self.state))
         self.gate = StreamGate(self.catalog, self.runtime.access, self.observers)
         self.guests = Attendance()
         """Whose sockets and event streams are open."""

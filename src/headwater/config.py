@@ -204,6 +204,11 @@ class StepSettings:
     validation: Literal["strict", "warn", "off"] = _setting(
         "strict", "What a request that breaks bodySchema meets."
     )
+    state_data: Literal["tolerate", "plain"] = _setting(
+        "tolerate",
+        'tolerate: a dict that ctx.state.get gives in Python, without a key "data", answers value["data"] '
+        "with itself, as old steps expect; plain: it is a dict like any other.",
+    )
     public: str = _setting("public", "Folder of static files, served at /.")
     max_files: int = _setting(5000, "Most source files of a project; those beyond it are left out.")
     max_source_bytes: int = _setting(32 * MIB, "Most source text of a project, in bytes.")

@@ -11,6 +11,7 @@ import pytest
 from headwater.model import Item, Origin
 from headwater.protocol.workers.messages import Message
 from headwater.steps.calls import OrderedCalls
+from headwater.steps.services.service import Method
 from headwater.steps.services.streams import stream_service
 from headwater.steps.workers.intake import Intake
 from support.steps_streams import DiaryStreams
@@ -162,3 +163,30 @@ async def test_what_is_asked_counts_until_it_is_answered() -> None:
     streams.release()
     await caller.until(10)
     assert not caller.intake.full
+
+
+async def test_what_runs_alone_waits_for_all_before_it_and_holds_up_all_after_it() -> None:
+    done: list[str] = []
+    gates = {name: asyncio.Event() for name in ("write", "read", "clear")}
+
+    def method(name: str, **how: bool) -> Method:
+        async def run() -> None:
+            await gates[name].wait()
+            done.append(name)
+
+        return Method(lambda _call, _origin: run(), **how)
+
+    service = {
+        "write": method("write"),
+        "read": method("read", reads=True),
+        "clear": method("clear", alone=True),
+    }
+    caller = Caller(DiaryStreams())
+    caller.calls = OrderedCalls({"streams": service}, caller.intake)
+    for number, name in enumerate(("write", "clear", "read", "clear", "write", "clear")):
+        caller.call(number, name)
+    for name in ("clear", "read", "write"):
+        gates[name].set()
+    await caller.until(6)
+    assert done == ["write", "clear", "read", "clear", "write", "clear"]
+    assert list(caller.answers) == list(range(6))

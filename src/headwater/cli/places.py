@@ -14,11 +14,17 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from headwater.cli.fields import fields, sections
-from headwater.protocol.workers.messages import BLOCK_AFTER_VARIABLE, FD_VARIABLE, LIMIT_VARIABLE
+from headwater.protocol.workers import messages as protocol
 
 FILE_NAME = "headwater.toml"
 PREFIX = "HEADWATER_"
-RESERVED = ("HEADWATER_DEBUG", BLOCK_AFTER_VARIABLE, FD_VARIABLE, LIMIT_VARIABLE)
+RESERVED = (
+    "HEADWATER_DEBUG",
+    protocol.BLOCK_AFTER_VARIABLE,
+    protocol.FD_VARIABLE,
+    protocol.LIMIT_VARIABLE,
+    protocol.STATE_DATA_VARIABLE,
+)
 """Variables that are no settings: the switch for tracebacks, and those that a worker is started with."""
 RESERVED_PREFIX = "HEADWATER_TEST_"
 

@@ -1,8 +1,8 @@
 """The calls that one invocation makes, served in its order, whichever services they name.
 
 Writes begin at once, in the order of their frames. A read waits for the writes before it, and a write for the
-reads before it, so that each sees exactly what was done before. Every call gets one answer, whatever happens.
-What there is to call is in `services/`.
+reads before it, so that each sees exactly what was done before; one that does both, as `clear`, runs alone.
+Every call gets one answer, whatever happens. What there is to call is in `services/`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ class OrderedCalls:
 
     def _advance(self) -> None:
         while self._waiting:
-            if self._writing if self._waiting[0].method.reads else self._reading:
+            method = self._waiting[0].method
+            if (not method.reads and self._reading) or ((method.reads or method.alone) and self._writing):
                 return
             self._begin(self._waiting.popleft())
 
@@ -72,19 +73,19 @@ class OrderedCalls:
         except Exception as error:
             self._answer(call, _failure(call.number, error))
             return
-        if call.method.reads:
-            self._reading += 1
-        else:
-            self._writing += 1
+        self._count(call, 1)
         running.add_done_callback(lambda done: self._ended(call, done))
 
     def _ended(self, call: _Call, done: asyncio.Future[Any]) -> None:
-        if call.method.reads:
-            self._reading -= 1
-        else:
-            self._writing -= 1
+        self._count(call, -1)
         self._answer(call, _result(call, done))
         self._advance()
+
+    def _count(self, call: _Call, by: int) -> None:
+        if call.method.reads or call.method.alone:
+            self._reading += by
+        if not call.method.reads:
+            self._writing += by
 
     def _answer(self, call: _Call, answer: Message) -> None:
         self._intake.give_back(call.size)

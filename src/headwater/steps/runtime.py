@@ -276,7 +276,10 @@ def _workshop(
     def calls() -> OrderedCalls:
         return OrderedCalls(services, intake)
 
-    environment = {protocol.BLOCK_AFTER_VARIABLE: str(settings.workers.block_after)}
+    environment = {
+        protocol.BLOCK_AFTER_VARIABLE: str(settings.workers.block_after),
+        protocol.STATE_DATA_VARIABLE: settings.steps.state_data,
+    }
     launch = Launch(settings.project.resolve(), settings.workers.max_frame_bytes, environment)
     return Workshop(settings, Parts(launch, settings.workers, intake, calls, clock, observer))
 

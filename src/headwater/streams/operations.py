@@ -93,7 +93,19 @@ def _path(index: int, raw: Any) -> tuple[str, ...]:
 
 
 def apply_operations(value: dict[str, Any], operations: list[Operation]) -> dict[str, Any]:
-    """The value after all operations, in order. The given value is used up: it may be changed in place.
+    """The item after all operations, in order. The given one is used up: it may be changed in place.
+
+    :raises InvalidInput: as `apply_to_value`, or the item is an object no more.
+    """
+    result = apply_to_value(value, operations)
+    if not is_object(result):
+        raise InvalidInput("An item must stay an object; the operations made it something else.")
+    return result
+
+
+def apply_to_value(value: Any, operations: list[Operation]) -> Any:
+    """Any JSON value after all operations, in order; None may become whatever the first one makes it. The
+    given value is used up: it may be changed in place.
 
     :raises InvalidInput: an operation met a value of the wrong kind; nothing may be kept of the result.
     """
@@ -102,10 +114,7 @@ def apply_operations(value: dict[str, Any], operations: list[Operation]) -> dict
         holder, key = _locate(root, operation)
         if holder is not None:
             _APPLY[operation.type](holder, key, operation)
-    result: Any = root.get("", {})
-    if not is_object(result):
-        raise InvalidInput("An item must stay an object; the operations made it something else.")
-    return result
+    return root[""]
 
 
 Holder = dict[str, Any] | list[Any]

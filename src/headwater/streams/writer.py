@@ -14,18 +14,17 @@ from typing import Any
 import orjson
 
 from headwater.clock import Clock, SystemClock
-from headwater.errors import HeadwaterError, InvalidInput, SchemaMismatch, TooLarge
+from headwater.errors import HeadwaterError, InvalidInput, SchemaMismatch
 from headwater.jsonvalue import is_object, text_to_keep
 from headwater.model import PLAIN, Change, GroupKey, Item, Origin, Signal, Terms, Write
 from headwater.schema import Schema, check_item
 from headwater.storage.base import Store
 from headwater.streams.catalog import Catalog, Catalogued
 from headwater.streams.commits import CommitQueue
+from headwater.streams.limits import Limits
 from headwater.streams.operations import apply_operations, parse_operations
 from headwater.streams.snapshot import read_snapshot
 
-MAX_TTL = 1e10
-"""Some three hundred years; a time beyond it is a mistake of units."""
 _OLD_MARK = "__motia"
 """A key that the old framework put into items that it handed out; it comes back in sets and is dropped."""
 
@@ -46,8 +45,7 @@ class Writer:
         self._catalog = catalog
         self._store = store
         self._queue = queue
-        self._max_item_bytes = max_item_bytes
-        self._max_id_bytes = max_id_bytes
+        self._limits = Limits(max_item_bytes=max_item_bytes, max_id_bytes=max_id_bytes)
         self._clock = clock or SystemClock()
 
     @property
@@ -69,7 +67,7 @@ class Writer:
 
         def prepare() -> Write:
             known = self._check(stream, group, item)
-            body = self._encode(known.schema, self._decode(data), stream, group, item)
+            body = self._encode(known.schema, self._limits.decode("item", data), stream, group, item)
             expires = self._expires(known, terms)
             where = GroupKey(stream, group)
             return Write(where, item, "set", body, None, terms.if_version, origin, expires, terms.key)
@@ -90,8 +88,7 @@ class Writer:
 
         def prepare() -> Write:
             known = self._check(stream, group, item)
-            if len(operations) > self._max_item_bytes:
-                raise self._too_large("list of operations", len(operations))
+            self._limits.check_size("list of operations", len(operations))
             parsed = parse_operations(operations)
 
             def apply(current: bytes | None) -> bytes:
@@ -111,7 +108,7 @@ class Writer:
 
         def prepare() -> Write:
             self._check(stream, group, item)
-            self._check_terms(terms)
+            self._limits.check_terms(terms)
             where = GroupKey(stream, group)
             return Write(where, item, "delete", b"", None, terms.if_version, origin, None, terms.key)
 
@@ -124,8 +121,7 @@ class Writer:
 
         def prepare() -> Signal:
             self._check(stream, group, *(() if item is None else (item,)))
-            if len(event) > self._max_item_bytes:
-                raise self._too_large("event", len(event))
+            self._limits.check_size("event", len(event))
             return Signal(GroupKey(stream, group), item, _event_body(event))
 
         return self._begin(prepare, lambda result: result)
@@ -159,9 +155,9 @@ class Writer:
         :raises UnknownStream: naming the nearest declared stream.
         :raises InvalidInput: a group or item id that is empty or too long.
         """
-        self._check_id("group id", group)
+        self._limits.check_id("group id", group)
         for item in items:
-            self._check_id("item id", item)
+            self._limits.check_id("item id", item)
         return self._catalog.written(stream)
 
     def _expires(self, known: Catalogued, terms: Terms) -> float | None:
@@ -169,33 +165,9 @@ class Writer:
 
         :raises InvalidInput: the terms make no sense.
         """
-        self._check_terms(terms)
+        self._limits.check_terms(terms)
         ttl = known.rules.lifetime if terms.ttl is None else terms.ttl
         return None if ttl is None else self._clock.now() + ttl
-
-    def _check_terms(self, terms: Terms) -> None:
-        if terms.key is not None:
-            self._check_id("key", terms.key)
-        if terms.ttl is not None and not 0 < terms.ttl < MAX_TTL:
-            raise InvalidInput(f"ttl is in seconds, above 0 and below {MAX_TTL:g}, not {terms.ttl}.")
-
-    def _check_id(self, what: str, value: Any) -> None:
-        if not isinstance(value, str) or not value:
-            raise InvalidInput(f"The {what} must be a non-empty text, not {value!r}.")
-        try:
-            size = len(value.encode())
-        except UnicodeEncodeError:
-            raise InvalidInput(f"The {what} holds a lone surrogate, which is no text.") from None
-        if size > self._max_id_bytes:
-            raise InvalidInput(f"The {what} is {size} bytes long; the limit is {self._max_id_bytes}.")
-
-    def _decode(self, data: bytes) -> Any:
-        if len(data) > self._max_item_bytes:
-            raise self._too_large("item", len(data))
-        try:
-            return orjson.loads(data)
-        except orjson.JSONDecodeError as fault:
-            raise InvalidInput(f"The item's data is not JSON: {fault}.") from None
 
     def _encode(self, schema: Schema | None, value: Any, stream: str, group: str, item: str) -> bytes:
         """The item's text: checked, with its id inside, without what the old framework left."""
@@ -209,18 +181,9 @@ class Writer:
             body = text_to_keep(value)
         except orjson.JSONEncodeError as fault:
             raise InvalidInput(f"Item {item!r} of stream {stream!r} cannot be kept: {fault}.") from None
-        if len(body) > self._max_item_bytes:
-            raise self._too_large("item", len(body))
+        self._limits.check_size("item", len(body))
         check_item(schema, value, stream=stream, group=group, item=item)
         return body
-
-    def _too_large(self, what: str, size: int) -> TooLarge:
-        return TooLarge(
-            f"The {what} is {size} bytes; the limit is {self._max_item_bytes}.",
-            hint=f"Raise [storage] max_item_bytes, or split the {what}.",
-            size=size,
-            limit=self._max_item_bytes,
-        )
 
 
 def _event_body(event: bytes) -> bytes:

@@ -1,16 +1,17 @@
-"""`ctx`, the second argument of handlers. Owns its names; what streams do is `streams.py`."""
+"""`ctx`, the second argument of handlers. Owns its names; what streams do is `streams.py`'s, what state does
+`state.py`'s."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
-from headwater.errors import NotSupportedYet
 from headwater.protocol.workers.messages import LogLevel
 from headwater.worker.calls import Calls
 from headwater.worker.emit import Emit
 from headwater.worker.invocation import Invocation
 from headwater.worker.loglines import Send, fields_of, log_line, send_log
+from headwater.worker.state import OldState, State
 from headwater.worker.streams import Streams
 
 
@@ -45,38 +46,6 @@ class Logger:
         send_log(self._send, log_line(level, message, fields_of(fields, more), self._invocation))
 
 
-class State:
-    """`ctx.state`: not there yet, and says so."""
-
-    __slots__ = ()
-
-    def get(self, group: str, key: str) -> NoReturn:
-        """A stored value."""
-        _not_yet("ctx.state.get")
-
-    def set(self, group: str, key: str, value: Any) -> NoReturn:
-        """Store a value."""
-        _not_yet("ctx.state.set")
-
-    def delete(self, group: str, key: str) -> NoReturn:
-        """Delete a value."""
-        _not_yet("ctx.state.delete")
-
-    def get_group(self, group: str) -> NoReturn:
-        """All values of a group."""
-        _not_yet("ctx.state.get_group")
-
-    def clear(self, group: str) -> NoReturn:
-        """Delete a group."""
-        _not_yet("ctx.state.clear")
-
-    getGroup = get_group  # noqa: N815
-
-
-def _not_yet(what: str) -> NoReturn:
-    raise NotSupportedYet(f"{what} is not supported yet.", hint="Streams are: use ctx.streams to keep state.")
-
-
 class ContextParts(NamedTuple):
     """What every `ctx` stands on. `known` answers the names of the project's streams, or None while nobody
     has told them."""
@@ -84,12 +53,13 @@ class ContextParts(NamedTuple):
     calls: Calls
     send: Send
     known: Callable[[], frozenset[str] | None]
+    old_state: OldState
 
 
 MEMBERS: Mapping[str, Callable[[ContextParts, Invocation], Any]] = {
     "streams": lambda parts, invocation: Streams(parts.calls, invocation, parts.known),
     "logger": lambda parts, invocation: Logger(parts.send, invocation),
-    "state": lambda _parts, _invocation: State(),
+    "state": lambda parts, invocation: State(parts.calls, invocation, parts.old_state),
     "emit": lambda parts, invocation: Emit(parts.calls, invocation),
     "attempt": lambda _parts, invocation: invocation.attempt,
     "run": lambda _parts, invocation: invocation.run,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
@@ -88,6 +89,14 @@ def _strip(shown: traceback.TracebackException, seen: set[int]) -> None:
 
 def _is_plumbing(filename: str) -> bool:
     return filename.startswith(OWN_FOLDER) or any(part in filename for part in _PLUMBING)
+
+
+def user_place() -> tuple[str, int]:
+    """The file and line of user code that is running now, below which all is Headwater's own."""
+    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+    while frame.f_code.co_filename.startswith(OWN_FOLDER) and frame.f_back is not None:
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno
 
 
 def frames(trail: TracebackType | None) -> Iterator[tuple[str, int]]:

@@ -54,11 +54,12 @@ def main() -> None:
     block_after = max(
         LEAST_BLOCK_AFTER, float(os.environ.pop(protocol.BLOCK_AFTER_VARIABLE, DEFAULT_BLOCK_AFTER))
     )
+    tolerant = os.environ.pop(protocol.STATE_DATA_VARIABLE, "") != "plain"
     sys.setswitchinterval(SWITCH_SECONDS)
     _settle_process()
     channel = Channel(socket.socket(fileno=int(fd)), limit)
     channel.send(protocol.hello(LANGUAGE, platform.python_version(), os.getpid()))
-    Process(channel, block_after).run()
+    Process(channel, block_after, tolerant=tolerant).run()
     os._exit(0)
 
 
@@ -77,7 +78,7 @@ def _ignore(_signal: int, _frame: FrameType | None) -> None:
 class Process:
     """One worker: what its messages do, and its loop."""
 
-    def __init__(self, channel: Channel, block_after: float) -> None:
+    def __init__(self, channel: Channel, block_after: float, *, tolerant: bool) -> None:
         self._channel = channel
         self._loop = calls.user_loop = new_user_loop()
         self._watchdog = Watchdog(self._loop, block_after, self._say_blocked, channel.holds_main_thread)
@@ -85,7 +86,9 @@ class Process:
         outlets = Outlets(channel.send, channel.reply)
         self._leftovers = Leftovers(self._loop)
         self._farewell = Farewell(self._leftovers, channel.send, self._stop, self._is_busy)
-        self._runner = Runner(outlets, self._loop, Threads(), self._watchdog, self._farewell.begin)
+        self._runner = Runner(
+            outlets, self._loop, Threads(), self._watchdog, self._farewell.begin, tolerant=tolerant
+        )
         self._ending = False
 
     def run(self) -> None:

@@ -25,6 +25,7 @@ from headwater.worker.kinds import KINDS
 from headwater.worker.loglines import call_failed, log_line, send_log
 from headwater.worker.loop import INVOCATION, Watchdog
 from headwater.worker.project.declaring import Declared, nothing_declared
+from headwater.worker.state import OldState
 from headwater.worker.threads import Threads
 
 
@@ -36,7 +37,8 @@ class Outlets(NamedTuple):
 
 
 class Runner:
-    """All invocations of the process. `on_idle` is called, from any thread, when it has drained."""
+    """All invocations of the process. `on_idle` is called, from any thread, when it has drained. `tolerant`:
+    values of state put up with old code, see `OldState`."""
 
     def __init__(
         self,
@@ -45,6 +47,8 @@ class Runner:
         threads: Threads,
         watchdog: Watchdog,
         on_idle: Callable[[], None],
+        *,
+        tolerant: bool = True,
     ) -> None:
         self._send = outlets.send
         self._reply = outlets.reply
@@ -58,7 +62,8 @@ class Runner:
         self._running: dict[int, Invocation] = {}
         self._draining = False
         self.calls = Calls(outlets.send, self._lost)
-        self._parts = ContextParts(self.calls, outlets.send, lambda: self._names)
+        old_state = OldState(outlets.send, tolerant=tolerant)
+        self._parts = ContextParts(self.calls, outlets.send, lambda: self._names, old_state)
 
     def adopt(self, declared: Declared) -> None:
         """Take the functions that may be invoked."""

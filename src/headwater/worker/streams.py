@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from headwater.errors import InvalidInput, UnknownStream
+from headwater.errors import UnknownStream
 from headwater.worker.calls import Call, Calls, Service
 from headwater.worker.invocation import Invocation
 from headwater.worker.items import read_value
+from headwater.worker.members import add_terms, check_name, check_terms, id_text
 from headwater.worker.values import as_dict, to_json
 
 _OLD_KEY = "__motia"
@@ -38,7 +38,7 @@ class Stream:
 
     def get(self, group_id: str, id: str) -> Call:  # noqa: A002
         """The item, or None."""
-        return self._calls.begin(self._invocation, SERVICE, "get", self._members(group_id, item=_text(id)))
+        return self._calls.begin(self._invocation, SERVICE, "get", self._members(group_id, item=id_text(id)))
 
     def get_group(self, group_id: str) -> Call:
         """The list of the group's items, in the order of their creation."""
@@ -97,38 +97,25 @@ class Stream:
         return self._calls.begin(self._invocation, SERVICE, "send", members, lambda: _event(event))
 
     def _members(self, group_id: Any, **more: Any) -> dict[str, Any]:
-        return {"stream": self._name, "group": _text(group_id), **more}
+        return {"stream": self._name, "group": id_text(group_id), **more}
 
     def _item(
         self, group_id: Any, item_id: Any, if_version: int | None, ttl: float | None, key: str | None
     ) -> dict[str, Any]:
         """The item and the terms of the write, those that were given."""
-        members = {"stream": self._name, "group": _text(group_id), "item": _text(item_id)}
-        if if_version is not None:
-            members["if_version"] = if_version
-        if ttl is not None:
-            members["ttl"] = ttl
-        if key is not None:
-            members["key"] = key
+        members = {"stream": self._name, "group": id_text(group_id), "item": id_text(item_id)}
+        add_terms(members, if_version, ttl, key)
         return members
 
     getGroup = get_group  # noqa: N815
 
 
 def _check(method: str, members: Mapping[str, Any]) -> None:
-    """Keep wrong types on this side: the server would rightly take them for a broken worker."""
-    if not isinstance(members["group"], str):
-        raise InvalidInput(f"A group id is text, not {type(members['group']).__name__}.")
+    check_name("group id", members["group"])
     item = members.get("item", "")
-    if not isinstance(item, str) and not (item is None and method == "send"):
-        raise InvalidInput(f"An item id is text, not {type(item).__name__}.")
-    if type(members.get("if_version", 0)) is not int:
-        raise InvalidInput("if_version is a whole number.")
-    ttl = members.get("ttl", 0)
-    if isinstance(ttl, bool) or not isinstance(ttl, (int, float)):
-        raise InvalidInput("ttl is a number of seconds.")
-    if not isinstance(members.get("key", ""), str):
-        raise InvalidInput("key is a text.")
+    if not (item is None and method == "send"):
+        check_name("item id", item)
+    check_terms(members)
 
 
 def _read(members: Mapping[str, Any], text: bytes | None, versions: list[int]) -> Any:
@@ -184,13 +171,6 @@ def _unknown(name: str, known: frozenset[str]) -> UnknownStreamName:
     return UnknownStreamName(f'There is no stream "{name}".', hint=hint, stream=name)
 
 
-def _text(value: Any) -> Any:
-    """An id as text; what cannot be one goes on as it is, and the call fails with it."""
-    if isinstance(value, int | uuid.UUID) and not isinstance(value, bool):
-        return str(value)
-    return value
-
-
 def _without_old(data: Any) -> Any:
     """Old code hands back a key that the old framework put in."""
     if not isinstance(data, Mapping):
@@ -202,7 +182,7 @@ def _without_old(data: Any) -> Any:
 def _channel(channel: Any) -> tuple[Any, Any]:
     fields = cast(Mapping[str, Any], channel) if isinstance(channel, Mapping) else as_dict(channel) or {}
     group = fields.get("groupId", fields.get("group_id"))
-    return _text(group), _text(fields.get("id"))
+    return id_text(group), id_text(fields.get("id"))
 
 
 def _event(event: Any) -> bytes:

@@ -95,6 +95,10 @@ _OF_SERVICE: dict[str, dict[str, tuple[type, ...]]] = {
     "events": {
         "topic": (str,), "group?": _OPTIONAL_TEXT, "delay?": _OPTIONAL_NUMBER, "key?": _OPTIONAL_TEXT,
     },
+    "state": {
+        "group?": _OPTIONAL_TEXT, "item?": _OPTIONAL_TEXT, "if_version?": _OPTIONAL_INT,
+        "ttl?": _OPTIONAL_NUMBER, "key?": _OPTIONAL_TEXT, "after?": _OPTIONAL_TEXT, "limit?": _OPTIONAL_INT,
+    },
 }  # fmt: skip
 """What a call adds for its service. One of a service that is not here is for the server to refuse."""
 

@@ -18,6 +18,7 @@ __all__ = [
     "FD_VARIABLE",
     "LIMIT_VARIABLE",
     "PROTOCOL",
+    "STATE_DATA_VARIABLE",
     "Decoder",
     "LogLevel",
     "Message",
@@ -61,6 +62,9 @@ BLOCK_AFTER_VARIABLE = "HEADWATER_BLOCK_AFTER"
 
 LIMIT_VARIABLE = "HEADWATER_MAX_FRAME_BYTES"
 """Environment variable: the limit on a frame's length in bytes."""
+
+STATE_DATA_VARIABLE = "HEADWATER_STATE_DATA"
+"""Environment variable: the setting `[steps] state_data`, which concerns Python alone."""
 
 LogLevel = Literal["debug", "info", "warn", "error"]
 

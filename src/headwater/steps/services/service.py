@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from headwater.errors import InvalidInput
-from headwater.model import Origin
+from headwater.model import Origin, Terms
 from headwater.protocol.workers.messages import Message
 
 Running = asyncio.Future[Any] | Coroutine[Any, Any, Any]
@@ -21,6 +21,12 @@ def data_of(call: Message) -> bytes:
     if not call.sections:
         raise InvalidInput(f"A call {call.header['method']!r} must carry data.")
     return bytes(call.sections[0])
+
+
+def terms_of(call: Message) -> Terms:
+    """The terms of a write, from the members that every service calls the same."""
+    header = call.header
+    return Terms(header.get("if_version"), header.get("ttl"), header.get("key"))
 
 
 class Value(NamedTuple):
@@ -40,12 +46,14 @@ def nothing(_result: Any) -> Value:
 
 class Method(NamedTuple):
     """One method. `start` hands the worker's message on, with who makes the call, which has begun when it
-    returns; `value` makes what it came to
-    into what travels. `reads`: it sees the writes before it, and the writes after it wait for it."""
+    returns; `value` makes what it came to into what travels. `reads`: it sees the writes before it, and the
+    writes after it wait for it. `alone`: it waits for all that was called before it, and all that is called
+    after it waits for it."""
 
     start: Callable[[Message, Origin], Running]
     value: Callable[[Any], Value] = nothing
     reads: bool = False
+    alone: bool = False
 
 
 Service = Mapping[str, Method]

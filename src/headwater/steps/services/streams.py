@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from headwater.errors import InvalidInput
-from headwater.model import Item, Origin, Terms
+from headwater.model import Item, Origin
 from headwater.protocol.workers.messages import Message
-from headwater.steps.services.service import NOTHING, Method, Running, Service, Value, data_of
+from headwater.steps.services.service import NOTHING, Method, Running, Service, Value, data_of, terms_of
 from headwater.streams.service import StreamService
 
 
@@ -15,13 +15,13 @@ def stream_service(streams: StreamService) -> Service:
     """The methods of `streams`, on these streams."""
 
     def set_item(call: Message, origin: Origin) -> Running:
-        return streams.set(*_place(call), data_of(call), terms=_terms(call), origin=origin)
+        return streams.set(*_place(call), data_of(call), terms=terms_of(call), origin=origin)
 
     def update(call: Message, origin: Origin) -> Running:
-        return streams.update(*_place(call), data_of(call), terms=_terms(call), origin=origin)
+        return streams.update(*_place(call), data_of(call), terms=terms_of(call), origin=origin)
 
     def delete(call: Message, origin: Origin) -> Running:
-        return streams.delete(*_place(call), terms=_terms(call), origin=origin)
+        return streams.delete(*_place(call), terms=terms_of(call), origin=origin)
 
     def send(call: Message, origin: Origin) -> Running:
         to = call.header["stream"], call.header["group"], call.header.get("item")
@@ -49,11 +49,6 @@ def _place(call: Message) -> tuple[str, str, str]:
     if item is None:
         raise InvalidInput("The item id must be a non-empty text, not None.")
     return header["stream"], header["group"], item
-
-
-def _terms(call: Message) -> Terms:
-    header = call.header
-    return Terms(header.get("if_version"), header.get("ttl"), header.get("key"))
 
 
 def _value(result: Any) -> Value:

@@ -1,0 +1,32 @@
+/**
+ * The members of calls about items, whichever service they name: ids as text, the terms of a write. Keeps wrong types
+ * on this side: the server would rightly take them for a broken worker.
+ */
+
+import type { Members } from './calls.ts'
+import { invalidInput } from './errors.ts'
+import { nameOf } from './values.ts'
+
+/** An id as text; what cannot be one goes on as it is, and the call fails with it. */
+export function text(value: unknown): unknown {
+  return typeof value === 'number' || typeof value === 'bigint' ? String(value) : value
+}
+
+/** The terms of a write that were given. */
+export function termsOf(version: unknown, ttl: unknown, key: unknown): Members {
+  return {
+    ...(version === undefined ? {} : { if_version: version }),
+    ...(ttl === undefined ? {} : { ttl }),
+    ...(key === undefined ? {} : { key }),
+  }
+}
+
+export function checkName(what: string, value: unknown): void {
+  if (typeof value !== 'string') throw invalidInput(`${/^[aeiou]/.test(what) ? 'An' : 'A'} ${what} is text, not ${nameOf(value)}.`)
+}
+
+export function checkTerms({ if_version: version, ttl, key }: Members): void {
+  if (version !== undefined && !Number.isInteger(version)) throw invalidInput('ifVersion is a whole number.')
+  if (ttl !== undefined && typeof ttl !== 'number') throw invalidInput('ttl is a number of seconds.')
+  if (key !== undefined && typeof key !== 'string') throw invalidInput('key is a text.')
+}

@@ -1,0 +1,73 @@
+"""What every write must keep, whatever it writes: ids, terms, sizes, JSON. Owns the checks and their words;
+knows no stream and no store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from headwater.errors import InvalidInput, TooLarge
+from headwater.model import Terms
+
+MAX_TTL = 1e10
+"""Some three hundred years; a time beyond it is a mistake of units."""
+
+
+class Limits:
+    """The largest item and the longest id, in bytes, and what is sound besides."""
+
+    __slots__ = ("max_id_bytes", "max_item_bytes")
+
+    def __init__(self, *, max_item_bytes: int, max_id_bytes: int) -> None:
+        self.max_item_bytes = max_item_bytes
+        self.max_id_bytes = max_id_bytes
+
+    def check_id(self, what: str, value: Any) -> None:
+        """See that a name is one.
+
+        :raises InvalidInput: it is no text, empty, too long, or no text that UTF-8 can hold.
+        """
+        if not isinstance(value, str) or not value:
+            raise InvalidInput(f"The {what} must be a non-empty text, not {value!r}.")
+        try:
+            size = len(value.encode())
+        except UnicodeEncodeError:
+            raise InvalidInput(f"The {what} holds a lone surrogate, which is no text.") from None
+        if size > self.max_id_bytes:
+            raise InvalidInput(f"The {what} is {size} bytes long; the limit is {self.max_id_bytes}.")
+
+    def check_terms(self, terms: Terms) -> None:
+        """See that the terms of a write make sense.
+
+        :raises InvalidInput: they do not.
+        """
+        if terms.key is not None:
+            self.check_id("key", terms.key)
+        if terms.ttl is not None and not 0 < terms.ttl < MAX_TTL:
+            raise InvalidInput(f"ttl is in seconds, above 0 and below {MAX_TTL:g}, not {terms.ttl}.")
+
+    def check_size(self, what: str, size: int) -> None:
+        """See that something of `size` bytes is small enough.
+
+        :raises TooLarge: it is not.
+        """
+        if size > self.max_item_bytes:
+            raise TooLarge(
+                f"The {what} is {size} bytes; the limit is {self.max_item_bytes}.",
+                hint=f"Raise [storage] max_item_bytes, or split the {what}.",
+                size=size,
+                limit=self.max_item_bytes,
+            )
+
+    def decode(self, what: str, text: bytes) -> Any:
+        """The value of a JSON text.
+
+        :raises TooLarge: it is too large.
+        :raises InvalidInput: it is not JSON.
+        """
+        self.check_size(what, len(text))
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError as fault:
+            raise InvalidInput(f"The {what}'s data is not JSON: {fault}.") from None

@@ -1,0 +1,51 @@
+"""The members of calls about items, whichever service they name: ids as text, the terms of a write. Keeps
+wrong types on this side: the server would rightly take them for a broken worker."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from headwater.errors import InvalidInput
+
+
+def id_text(value: Any) -> Any:
+    """An id as text; what cannot be one goes on as it is, and the call fails with it."""
+    if isinstance(value, int | uuid.UUID) and not isinstance(value, bool):
+        return str(value)
+    return value
+
+
+def add_terms(members: dict[str, Any], if_version: int | None, ttl: float | None, key: str | None) -> None:
+    """Add the terms of a write, those that were given."""
+    if if_version is not None:
+        members["if_version"] = if_version
+    if ttl is not None:
+        members["ttl"] = ttl
+    if key is not None:
+        members["key"] = key
+
+
+def check_name(what: str, value: Any) -> None:
+    """See that an id is text.
+
+    :raises InvalidInput: it is none.
+    """
+    if not isinstance(value, str):
+        article = "An" if what[0] in "aeiou" else "A"
+        raise InvalidInput(f"{article} {what} is text, not {type(value).__name__}.")
+
+
+def check_terms(members: Mapping[str, Any]) -> None:
+    """See that the terms of a write, those that are there, have the right types.
+
+    :raises InvalidInput: one has not.
+    """
+    if type(members.get("if_version", 0)) is not int:
+        raise InvalidInput("if_version is a whole number.")
+    ttl = members.get("ttl", 0)
+    if isinstance(ttl, bool) or not isinstance(ttl, (int, float)):
+        raise InvalidInput("ttl is a number of seconds.")
+    if not isinstance(members.get("key", ""), str):
+        raise InvalidInput("key is a text.")

@@ -159,7 +159,13 @@ function endNow(): void {
     const message = 'An invocation was ended with its worker'
     reply({ t: 'log', level: 'warn', message, fields: {}, invocation: id, trace, step })
   }
-  end(1)
+  // Another thread may be writing just now; one that is stuck in it is not waited for.
+  const until = performance.now() + END_GRACE
+  const timer = setInterval(() => {
+    if (replies.length > 0 && performance.now() < until) return
+    clearInterval(timer)
+    end(1)
+  }, RETRY_AFTER)
 }
 
 function pack(frame: Frame, slot = -1): Packed {

@@ -20,8 +20,8 @@ SETTINGS = """\
 <!-- Written by `make docs` from src/headwater/config.py. -->
 
 A setting is found in this order, the later one wins: its default, `headwater.toml` in the project's folder,
-the environment, the flags of the command. `headwater config` prints each setting, its value, and where it
-came from.
+`.env` beside it, the environment, the flags of the command. `headwater config` prints each setting, its
+value, and where it came from.
 
 ```toml
 # headwater.toml
@@ -37,8 +37,28 @@ in the environment is separated by commas.
 
 A key, section or `HEADWATER_*` variable that does not exist is an error, and so is a value that cannot be
 used; the command then lists every mistake and ends with exit code 2. Only these variables are no settings:
-`HEADWATER_DEBUG=1` shows tracebacks of internal errors; `HEADWATER_WORKER_FD`, `HEADWATER_BLOCK_AFTER` and
-`HEADWATER_MAX_FRAME_BYTES` are set for workers by the server; `HEADWATER_TEST_*` is for tests.
+`HEADWATER_DEBUG=1` shows tracebacks of internal errors; `HEADWATER_WORKER_FD`, `HEADWATER_BLOCK_AFTER`,
+`HEADWATER_STATE_DATA` and `HEADWATER_MAX_FRAME_BYTES` are set for workers by the server; `HEADWATER_TEST_*`
+is for tests.
+
+## The file `.env`
+
+```sh
+# .env
+OPENAI_API_KEY="sk-..."
+HEADWATER_SERVER_PORT=8080
+```
+
+Steps find the variables of a `.env` in the project's folder in their environment, `os.environ` or
+`process.env`. It is read as python-dotenv reads it: `export`, quotes, comments, values over several lines,
+`${NAME}` with `${NAME:-default}`. What the environment says itself wins. `HEADWATER_*` variables are settings
+of the server as well. `headwater dev` gives steps new variables when the file changes; settings need a
+restart.
+
+The values are secrets: no log and no error tells one. `headwater config` shows which variables there are and
+on which line, and hides the values of settings that come from there. A line that cannot be used is a problem
+that `headwater routes` lists, and is left out. A file has at most 512 KiB, a value 100,000 bytes, all
+together 1 MiB.
 """
 
 ERRORS = """\

@@ -69,6 +69,40 @@ async def test_in_dev_a_change_of_the_settings_asks_for_a_restart(tmp_path: Path
                 await asyncio.sleep(0.05)
 
 
+READS = """
+    import os
+    return {"status": 200, "body": {"says": os.environ.get("SAYS", "nothing") + os.environ.get("TAKEN", "")}}
+"""
+
+
+async def test_workers_have_the_variables_of_the_env_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    monkeypatch.setenv("TAKEN", " by the environment")
+    files = {"steps/a_step.py": api("/a", READS), ".env": "SAYS=one\nTAKEN=by the file\n'broken=secret\n"}
+    async with serving(tmp_path, files) as site:
+        assert await said(site) == "one by the environment"
+        assert codes(site) == [("ENV_INVALID", ".env")]
+        site.write({".env": "SAYS=two\n"})
+        await site.runtime.reload()
+        assert await said(site) == "two by the environment"
+        assert codes(site) == []
+        (tmp_path / ".env").unlink()
+        await site.runtime.reload()
+        assert await said(site) == "nothing by the environment"
+    assert "secret" not in caplog.text
+
+
+async def test_in_dev_a_change_of_the_env_file_reloads(tmp_path: Path, caplog: Any) -> None:
+    files = {"steps/a_step.py": api("/a", READS), ".env": "SAYS=one\n"}
+    async with serving(tmp_path, files, dev=True) as site:
+        site.write({".env": "SAYS=two\nHEADWATER_SERVER_PORT=4000\n"})
+        async with asyncio.timeout(60):
+            while await said(site) != "two":
+                await asyncio.sleep(0.01)
+    assert "Settings in .env have changed; restart the server" in caplog.text
+
+
 async def test_a_file_that_changes_nothing_makes_no_generation(tmp_path: Path) -> None:
     async with serving(tmp_path, {"steps/a_step.py": says("one")}) as site:
         site.write({"steps/a_step.py": says("one")})

@@ -116,6 +116,28 @@ def test_config_as_json_is_for_tools(
     assert settings["server.cors_origins"]["value"] == []
 
 
+def test_config_shows_that_a_variable_is_there_and_never_its_value(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text(
+        "API_KEY=secret\nTAKEN='secret'\n'wrong=secret\nHEADWATER_STORAGE_URL=sqlite:secret\n"
+    )
+    monkeypatch.setenv("TAKEN", "proper")
+    assert main(["config"]) == 0
+    said = capsys.readouterr().out
+    lines = [" ".join(line.split()) for line in said.splitlines()]
+    assert "API_KEY .env:1" in lines
+    assert "TAKEN .env:2 the environment says it too, and wins" in lines
+    assert any(line.startswith(".env:3: The line cannot be read.") for line in lines)
+    assert "url (not shown) .env:4" in lines
+    assert main(["config", "--json"]) == 0
+    told = capsys.readouterr().out
+    found = json.loads(told)
+    assert found[".env"]["TAKEN"] == {"origin": ".env:2", "overruled": True}
+    assert (found["storage.url"]["value"], found["storage.url"]["origin"]) == (None, ".env:4")
+    assert "secret" not in said + told
+
+
 def test_create_tells_the_next_steps(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["create", "my-chat"]) == 0
     assert (tmp_path / "my-chat" / "headwater.toml").exists()

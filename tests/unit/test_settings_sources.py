@@ -53,6 +53,28 @@ def test_file_environment_and_flags_override_in_that_order(project: Path) -> Non
     assert loaded.origins["log.format"] == "default"
 
 
+def test_the_env_file_lies_between_the_toml_and_the_environment(project: Path) -> None:
+    write(project, '[server]\nport = 1001\nhost = "a.example"\n\n[log]\nlevel = "debug"\n')
+    (project / ".env").write_text(
+        "OTHER=1\nHEADWATER_SERVER_PORT=1002\nHEADWATER_SERVER_HOST=b.example\nHEADWATER_DEBUG=1\n"
+    )
+    loaded = load(project, HEADWATER_SERVER_HOST="c.example")
+    assert (loaded.settings.server.port, loaded.settings.server.host) == (1002, "c.example")
+    assert loaded.origins["server.port"] == ".env:2"
+    assert loaded.origins["server.host"] == "HEADWATER_SERVER_HOST"
+    assert loaded.origins["log.level"] == "headwater.toml:6"
+    assert loaded.secret == {"server.port"}
+    assert loaded.overruled == {"HEADWATER_SERVER_HOST"}
+
+
+def test_what_the_env_file_cannot_mean_is_told_without_its_value(project: Path) -> None:
+    (project / ".env").write_text("HEADWATER_SERVER_PROT=secret\n\nHEADWATER_LOG_LEVEL=secret\n")
+    wrong = faults(project)
+    assert [fault["where"] for fault in wrong] == [".env:1", ".env:3"]
+    assert wrong[0]["hint"] == "Did you mean HEADWATER_SERVER_PORT?"
+    assert "secret" not in str(wrong)
+
+
 def test_a_value_that_is_overridden_must_still_be_right(project: Path) -> None:
     write(project, "[server]\nport = 70000\n")
     assert [fault["where"] for fault in faults(project, HEADWATER_SERVER_PORT="3000")] == ["headwater.toml:2"]

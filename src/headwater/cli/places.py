@@ -1,4 +1,4 @@
-"""Where settings are written: `headwater.toml`, the environment, the flags of a command.
+"""Where settings are written: `headwater.toml`, `.env`, the environment, the flags of a command.
 
 Owns finding what each source says and where it says it. Knows no precedence and builds no settings; a key
 that does not exist becomes a fault here, because only the source can say where it stands.
@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from headwater.cli.fields import fields, sections
+from headwater.envfile import SETTINGS_PREFIX, EnvFile
 from headwater.protocol.workers import messages as protocol
 
 FILE_NAME = "headwater.toml"
-PREFIX = "HEADWATER_"
 RESERVED = (
     "HEADWATER_DEBUG",
     protocol.BLOCK_AFTER_VARIABLE,
@@ -34,11 +34,13 @@ _AT_LINE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)")
 
 
 class Given(NamedTuple):
-    """One setting as a source gives it: the key, the value as written, and where."""
+    """One setting as a source gives it: the key, the value as written, and where. A `secret` value is never
+    shown."""
 
     key: str
     raw: object
     where: str
+    secret: bool = False
 
 
 class Fault(NamedTuple):
@@ -127,6 +129,14 @@ def _from_document(document: Mapping[str, Any], lines: Mapping[str, int]) -> Fou
     return found
 
 
+def from_env_file(env: EnvFile, environ: Mapping[str, str]) -> Found:
+    """What the `HEADWATER_*` variables of the project's `.env` say that the environment proper lacks."""
+    settings = {name: text for name, text in env.settings.items() if name not in environ}
+    found = from_environment(settings)
+    given = [one._replace(where=env.where(one.where), secret=True) for one in found.given]
+    return Found(given, [fault._replace(where=env.where(fault.where)) for fault in found.faults])
+
+
 def from_environment(environ: Mapping[str, str]) -> Found:
     """What the `HEADWATER_*` variables say. One that is neither a setting nor reserved is a fault."""
     found = Found([], [])
@@ -134,7 +144,7 @@ def from_environment(environ: Mapping[str, str]) -> Found:
     for variable, text in sorted(environ.items()):
         if variable in by_variable:
             found.given.append(Given(by_variable[variable], text, variable))
-        elif variable.startswith(PREFIX) and not _is_reserved(variable):
+        elif variable.startswith(SETTINGS_PREFIX) and not _is_reserved(variable):
             near = get_close_matches(variable, by_variable, n=1)
             hint = f"Did you mean {near[0]}?" if near else "`headwater config` lists all settings."
             found.faults.append(Fault(variable, variable, "There is no such setting.", hint))

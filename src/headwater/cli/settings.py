@@ -1,4 +1,5 @@
-"""From defaults, `headwater.toml`, the environment and flags to one `Settings`, with each value's origin.
+"""From defaults, `headwater.toml`, `.env`, the environment and flags to one `Settings`, with each value's
+origin.
 
 Owns the order of precedence (each source overrides those before it) and the report of everything that is
 wrong, all at once. How one value is read is `fields.py`; what each source says is `sources.py`.
@@ -13,8 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from headwater.cli.fields import Field, Value, fields, sections
-from headwater.cli.places import Fault, Flag, Given, from_environment, from_file, from_flags
+from headwater.cli.places import Fault, Flag, Given, from_env_file, from_environment, from_file, from_flags
 from headwater.config import Settings
+from headwater.envfile import EnvFile, read_env
 from headwater.errors import ConfigError
 
 __all__ = ["Flag", "LoadedSettings", "load_settings"]
@@ -25,11 +27,16 @@ DEFAULT = "default"
 class LoadedSettings(NamedTuple):
     """The settings, and where each key's value came from.
 
-    An origin is "headwater.toml:3", the name of a variable, a flag or "default".
+    An origin is "headwater.toml:3", ".env:3", the name of a variable, a flag or "default". `secret` are the
+    keys whose values are not to be shown. `env` is what the `.env` says, `overruled` the names of those of
+    its variables that the environment proper says otherwise.
     """
 
     settings: Settings
     origins: dict[str, str]
+    secret: frozenset[str]
+    env: EnvFile
+    overruled: frozenset[str]
 
     def value(self, field: Field) -> Value:
         """The value of one setting."""
@@ -47,20 +54,25 @@ def load_settings(
     root = _folder(project)
     values: dict[str, Value] = {key: field.default for key, field in fields().items()}
     origins = dict.fromkeys(values, DEFAULT)
+    secret: set[str] = set()
     faults: list[Fault] = []
-    for source in (from_file(root), from_environment(environ), from_flags(flags)):
+    env = read_env(root, environ)
+    sources = (from_file(root), from_env_file(env, environ), from_environment(environ), from_flags(flags))
+    for source in sources:
         wrong = list(source.faults)
         for given in source.given:
             try:
                 values[given.key] = fields()[given.key].read(given.raw)
                 origins[given.key] = given.where
+                (secret.add if given.secret else secret.discard)(given.key)
             except ValueError:
                 wrong.append(_unusable(given))
         faults += sorted(wrong, key=_line)
     faults += _contradictions(values, origins)
     if faults:
         raise _refusal(faults)
-    return LoadedSettings(_build(root, values, dev=dev), origins)
+    overruled = frozenset(env.values.keys() & environ.keys())
+    return LoadedSettings(_build(root, values, dev=dev), origins, frozenset(secret), env, overruled)
 
 
 def _folder(project: Path) -> Path:
@@ -80,7 +92,7 @@ def _line(fault: Fault) -> int:
 
 def _unusable(given: Given) -> Fault:
     field = fields()[given.key]
-    shown = json.dumps(given.raw, ensure_ascii=False, default=str)
+    shown = "what it is there" if given.secret else json.dumps(given.raw, ensure_ascii=False, default=str)
     return Fault(given.key, given.where, f"{given.key} cannot be {shown}.", f"It must be {field.allowed()}.")
 
 

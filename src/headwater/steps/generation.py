@@ -7,6 +7,7 @@ changed files on its import path, and shows its error. When a generation takes o
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -123,7 +124,7 @@ class _Load:
     async def run(self) -> None:
         """Start the first worker. Raises nothing but its own cancellation."""
         try:
-            parts = await asyncio.to_thread(parts_for, self._language, self._workshop.parts)
+            parts = await asyncio.to_thread(parts_for, self._language, self._parts())
             pool = Pool(parts, self._message())
             self.manifest = await pool.start()
             self.pool = pool
@@ -136,6 +137,12 @@ class _Load:
         """End what was started."""
         if self.pool is not None:
             await self.pool.kill("its load was given up")
+
+    def _parts(self) -> Parts:
+        """What pools stand on, with the `.env` of these sources in the environment of the workers."""
+        launch = self._workshop.parts.launch
+        environment = {**self._sources.env.beside(os.environ), **launch.environment}
+        return replace(self._workshop.parts, launch=replace(launch, environment=environment))
 
     def _message(self) -> Message:
         settings = self._workshop.settings

@@ -15,6 +15,7 @@ from typing import Any
 
 from headwater.clock import Clock, SystemClock
 from headwater.config import Settings
+from headwater.envfile import ENV_FILE
 from headwater.errors import UnknownStep
 from headwater.logline import Line, tell
 from headwater.observe import SILENT, Observer
@@ -199,6 +200,8 @@ class StepRuntime:
 
     def _take_over(self, generation: Generation) -> None:
         ended, self._current = self._current, generation
+        if ended.number and ended.sources.env.settings != generation.sources.env.settings:
+            log.warning("Settings in %s have changed; restart the server to use them", ENV_FILE)
         self._routes = {step.file: step for step in generation.project.routes}
         self._emits = {step.name: step.emits for step in generation.project.steps}
         self.queues = queues_of(generation.project)

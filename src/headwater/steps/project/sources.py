@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from headwater.config import StepSettings
+from headwater.envfile import ENV_FILE, EnvFault, EnvFile, read_env
 from headwater.steps.project.declare import Problem
 
 IGNORED = frozenset({"node_modules", "venv", "__pycache__", "site-packages"})
@@ -45,12 +46,13 @@ class Sources:
     """One snapshot. Paths are relative to the project, with `/`, in path order.
 
     `files` holds the bytes of every source file; `declaring` the paths of the files whose names make them
-    step or stream files; `problems` what could not be read or was left out.
+    step or stream files; `problems` what could not be read or was left out; `env` what the `.env` says.
     """
 
     files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     declaring: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    env: EnvFile = field(default_factory=EnvFile)
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -70,7 +72,7 @@ class Sources:
         back = {path: before.files[path] for path in paths if path in before.files}
         declaring = {*self.declaring, *(path for path in before.declaring if path in back)}
         files = dict(sorted({**self.files, **back}.items()))
-        return Sources(files, tuple(sorted(declaring)), self.problems)
+        return Sources(files, tuple(sorted(declaring)), self.problems, self.env)
 
     def changed_since(self, before: Sources) -> frozenset[str]:
         """The files whose bytes are not those of an earlier snapshot, the deleted ones among them."""
@@ -126,7 +128,13 @@ def snapshot(root: Path, settings: StepSettings) -> Sources:
     public = _clean(settings.public)
     paths = sorted(path for path in _walk(root) if not (public and path.startswith(f"{public}/")))
     declaring = tuple(path for path in paths if declares(path, settings.folders))
-    return _Reading(root, settings).read(_by_need(paths, declaring, settings), declaring)
+    found = _Reading(root, settings).read(_by_need(paths, declaring, settings), declaring)
+    env = read_env(root)
+    return replace(found, problems=(*found.problems, *map(_env_problem, env.faults)), env=env)
+
+
+def _env_problem(fault: EnvFault) -> Problem:
+    return Problem("warning", "ENV_INVALID", fault.message, file=ENV_FILE, line=fault.line, hint=fault.hint)
 
 
 def _by_need(paths: list[str], declaring: tuple[str, ...], settings: StepSettings) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]
 
+from headwater.envfile import ENV_FILE
 from headwater.steps.project.sources import is_ignored, is_source
 
 log = logging.getLogger("headwater.steps")
@@ -30,7 +31,7 @@ OnChange = Callable[[], None]
 
 
 async def watch(root: Path, on_change: OnChange) -> None:
-    """Call `on_change` after each burst of changes to the project's sources, until cancelled.
+    """Call `on_change` after each burst of changes to the project's sources and its `.env`, until cancelled.
 
     It is also called once watching has begun, for what changed before; it must bear calls without a change.
     """
@@ -74,7 +75,7 @@ class _Watch:
                 log.warning("%s has changed; restart the server to use it", SETTINGS_FILE)
             if _folders(self._root) != self._folders:
                 self._stop.set()
-            elif any(is_source(path.name) for path in paths):
+            elif any(path.name == ENV_FILE or is_source(path.name) for path in paths):
                 self._on_change()
 
     async def _watch_folders(self) -> None:

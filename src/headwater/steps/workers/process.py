@@ -43,11 +43,11 @@ EXIT_GRACE = 1.0
 @dataclass(frozen=True, slots=True)
 class Launch:
     """What every worker of a pool is started with. `frame_limit` is in bytes, `command` a program with its
-    arguments."""
+    arguments. `environment` is added to the server's own; it holds secrets."""
 
     root: Path
     frame_limit: int
-    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     command: Sequence[str] = ()
 
 

@@ -93,6 +93,9 @@ def test_each_stream_and_handler_is_declared_for_typescript() -> None:
     assert "'Add comment': ApiRouteHandler<" in text
     assert "Nightly: CronHandler<EmittedEvent>" in text
     assert "{ topic: 'comment.added'; data: {" in text
+    assert "Tell: EventHandler<{" in text
+    assert "Handler<never" not in text
+    assert ", never>" not in text
 
 
 def test_each_stream_is_declared_for_python() -> None:
@@ -101,6 +104,8 @@ def test_each_stream_is_declared_for_python() -> None:
     assert "def __getitem__(self, name: Literal['odd-stream']) -> Stream[" in text
     assert "class AddCommentRequest(TypedDict):" in text
     assert "AddCommentResponse = AddCommentResponse201 | AddCommentResponse404" in text
+    assert "class AddCommentContext(Context):" in text
+    assert "NightlyContext" not in text
 
 
 @pytest.mark.npm
@@ -117,7 +122,24 @@ def test_typescript_accepts_the_file_whatever_the_schemas(tmp_path: Path) -> Non
         "  await streams.comments.set('g', '1', item)\n"
         "  return { status: 201, body: item, headers: { version: String(versionOf(item)) } }\n"
         "}\n"
-        "export const nightly: Handlers['Nightly'] = (ctx) => ctx.emit({ topic: 'any', data: 1 })\n"
+        "export const nightly: Handlers['Nightly'] = (ctx) => ctx.emit({ topic: 'any', data: 1, delay: 2 })\n"
+        "export const tell: Handlers['Tell'] = async (input, { emit, attempt, state }) => {\n"
+        "  await emit({ topic: 'any', messageGroupId: input.name, key: String(attempt) })\n"
+        "  const seen = await state.get<{ n: number }>('g', input.name)\n"
+        "  const count: number = (await state.set('g', 'k', { n: (seen?.n ?? 0) + 1 }, { ttl: 5 })).n\n"
+        "  const old = await state.get('g', 'k')\n"
+        "  const entries = await state.list<number>('g')\n"
+        "  const names: string[] = await state.list()\n"
+        "  await state.update('g', 'k', [{ type: 'increment', path: '' }], { writeKey: 'once' })\n"
+        "  return [count, old.anything, entries.map(({ key, value }) => key + value.toFixed()), names]\n"
+        "}\n"
+        "export const wrongly: Handlers['Add comment'] = async (_req, { emit }) => {\n"
+        "  // @ts-expect-error: the steps that subscribe need a name\n"
+        "  await emit({ topic: 'comment.added', data: { nam: 'ada' } })\n"
+        "  // @ts-expect-error: no such topic is in emits\n"
+        "  await emit({ topic: 'comment.removed', data: { name: 'ada' } })\n"
+        "  return { status: 404, body: { class: 1, id: '1' } }\n"
+        "}\n"
         "export const around: ApiMiddleware = async (req, ctx, next) => { req.user = 1; return next() }\n"
         "export const free = (streams: Streams) => streams.free.set('g', '1', { a: 1, b: [2] })\n"
         "export const code = (error: unknown) => error instanceof HeadwaterError && error.code\n"
@@ -144,13 +166,26 @@ def test_typescript_accepts_the_file_whatever_the_schemas(tmp_path: Path) -> Non
 
 def test_pyright_accepts_the_file_whatever_the_schemas(tmp_path: Path) -> None:
     write(PROJECT, tmp_path)
-    (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict", "pythonVersion": "3.11"}')
+    checks = {"typeCheckingMode": "strict", "reportUnnecessaryTypeIgnoreComment": "error"}
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps({**checks, "pythonVersion": "3.11"}))
     (tmp_path / "use.py").write_text(
         "from __future__ import annotations\n"
         "from typing import TYPE_CHECKING\n"
         "if TYPE_CHECKING:\n"
-        "    from headwater_types import AddCommentRequest, AddCommentResponse, Context\n"
-        "async def handler(req: AddCommentRequest, ctx: Context) -> AddCommentResponse:\n"
+        "    from headwater_types import AddCommentContext, AddCommentRequest, AddCommentResponse\n"
+        "    from headwater_types import Context, TellInput\n"
+        "async def tell(input: TellInput, ctx: Context) -> None:\n"
+        "    await ctx.emit({'topic': 'any', 'data': input['name'], 'delay': ctx.attempt})\n"
+        "    seen: int = await ctx.state.get('g', input['name'])\n"
+        "    await ctx.state.set('g', 'k', [seen], ttl=5, write_key=ctx.run)\n"
+        "    names = [name.upper() for name in await ctx.state.list()]\n"
+        "    values = [entry['value'] for entry in await ctx.state.list('g')]\n"
+        "    print(names, values, ctx.state.get_group('g').result())\n"
+        "async def handler(req: AddCommentRequest, ctx: AddCommentContext) -> AddCommentResponse:\n"
+        "    await ctx.emit({'topic': 'comment.added', 'data': {'name': 'ada'}, 'messageGroupId': 'g'})\n"
+        "    ctx.emit({'topic': 'comment.added', 'data': {'nam': 1}})  # pyright: ignore\n"
+        "    ctx.emit({'topic': 'removed', 'data': {}})  # pyright: ignore\n"
+        "    await tell({'name': 'ada'}, ctx)\n"
         "    author = req['body']['author']['name']\n"
         "    item = await ctx.streams.comments.set('g', '1', {'author': {'name': author}})\n"
         "    await ctx.streams['comments'].set('g', '1', item)\n"

@@ -1,4 +1,4 @@
-"""A project's `headwater_types.pyi`: items, requests, responses and a typed context, as Python sees them.
+"""A project's `headwater_types.pyi`: items, requests, responses, inputs and contexts, as Python sees them.
 
 The file is a stub: import from it under `if TYPE_CHECKING:`. Owns the words of the file; the part that is the
 same for every project is `headwater_types.txt`.
@@ -7,7 +7,7 @@ same for every project is `headwater_types.txt`.
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from headwater.cli.typegen.names import Names
@@ -26,7 +26,7 @@ from headwater.cli.typegen.shapes import (
     Shape,
     read,
 )
-from headwater.steps.project.declare import ApiStep, EventStep, Project
+from headwater.steps.project.declare import ApiStep, EventStep, Project, Step
 
 STATIC = Path(__file__).with_name("headwater_types.txt")
 
@@ -35,15 +35,16 @@ _HEAD = """\
 # Import from it under `if TYPE_CHECKING:`; it is a stub, there is nothing to run.
 # ruff: noqa
 # fmt: off
-# pyright: reportUnusedClass=false, reportPrivateUsage=false
+# mypy: disable-error-code="override"
+# pyright: reportUnusedClass=false, reportPrivateUsage=false, reportIncompatibleMethodOverride=false
 
 """
 
 _SCALARS = {"string": "str", "number": "float", "integer": "int", "boolean": "bool", "null": "None"}
 _TAKEN = {
     "Any", "Awaitable", "Call", "Context", "Generic", "Literal", "Logger", "Mapping", "Never", "NotRequired",
-    "Operation", "Protocol", "ReadOnly", "Sequence", "State", "Stream", "Streams", "TypedDict", "TypeVar",
-    "overload", "property",
+    "Operation", "Protocol", "ReadOnly", "Sequence", "State", "StateEntry", "Stream", "Streams", "TypedDict",
+    "TypeVar", "overload", "property",
 }  # fmt: skip
 
 
@@ -51,13 +52,39 @@ def python(project: Project) -> str:
     """The text of the file."""
     writer = _Writer()
     streams = dict(_streams(project, writer))
-    for step in sorted(project.steps, key=lambda one: (one.name, one.file)):
+    inputs: dict[str, list[str]] = {}
+    steps = sorted(project.steps, key=lambda one: (one.name, one.file))
+    for step in steps:
         if isinstance(step, ApiStep):
             writer.api(step)
         elif isinstance(step, EventStep) and step.input_schema is not None:
-            writer.named(step.input_schema, step.name, "Input")
+            kind = writer.named(step.input_schema, step.name, "Input")
+            for topic in step.subscribes:
+                inputs.setdefault(topic, []).append(kind)
     static = STATIC.read_text(encoding="utf-8")
-    return f"{_HEAD}{static}\n{writer.text()}{_streams_class(streams)}\n{_CONTEXT}"
+    types, contexts = writer.text(), _contexts(steps, inputs, writer)
+    return f"{_HEAD}{static}\n{types}{_streams_class(streams)}\n{_CONTEXT}{contexts}"
+
+
+def _contexts(steps: Iterable[Step], inputs: Mapping[str, list[str]], writer: _Writer) -> str:
+    """A context of its own for each step that says what it emits, and the events of those topics.
+
+    Data that several steps take is anything: Python has no word for what fits them all.
+    """
+    written: dict[str, str] = {}
+    lines: list[str] = []
+    for step in steps:
+        for topic in step.emits:
+            if topic not in written:
+                kinds = inputs.get(topic, [])
+                written[topic] = name = writer.name(topic, "Event")
+                lines += ["", f"class {name}(_EmitOptions):", f"    topic: Literal[{topic!r}]"]
+                lines += [f"    data: {kinds[0] if len(kinds) == 1 else ANY}", ""]
+        if step.emits:
+            events = " | ".join(dict.fromkeys(written[topic] for topic in step.emits))
+            lines += ["", f"class {writer.name(step.name, 'Context')}(Context):"]
+            lines += [f"    def emit(self, event: {events}) -> Call[None]: ...", ""]
+    return "".join(f"{line}\n" for line in lines)
 
 
 _CONTEXT = '''\
@@ -71,7 +98,9 @@ class Context:
     traceId: str
     flows: list[str]
     step: str
-    def emit(self, event: Mapping[str, Any]) -> Awaitable[None]: ...
+    attempt: int
+    run: str
+    def emit(self, event: Mapping[str, Any]) -> Call[None]: ...
 '''
 
 
@@ -102,6 +131,10 @@ class _Writer:
 
     def text(self) -> str:
         return "".join(f"{one}\n" for one in self._classes)
+
+    def name(self, *words: str) -> str:
+        """A name that is nobody's yet."""
+        return self._names.give(*words)
 
     def named(self, schema: Schema | None, *words: str) -> str:
         """A name for the type of a schema."""

@@ -13,8 +13,9 @@ from headwater.config import WorkSettings
 from headwater.model import GroupKey, Item, Origin
 from headwater.storage.base import Store
 from headwater.streams.commits import CommitQueue
+from headwater.work.attempt import Failure, HandedOn
 from headwater.work.consumer import Consumer, Consumers
-from headwater.work.dispatcher import Dispatcher, Failure, HandedOn
+from headwater.work.dispatcher import Dispatcher
 from headwater.work.events import Emission, Events
 from headwater.work.job import DEAD, DONE, JOBS, Job
 from headwater.work.ledger import Ledger
@@ -29,18 +30,24 @@ class HandPerformer:
         self.held: dict[str, tuple[Job, bytes, asyncio.Future[Failure | None]]] = {}
         self.log: list[tuple[str, int]] = []
         """Every attempt begun: the job's data and the attempt's number."""
+        self.resumed = False
+        self.asked_to_stop: list[str] = []
         self.begun: Callable[[Job], None] = lambda _job: None
 
-    async def perform(self, job: Job, payload: bytes) -> Failure | None:
+    async def perform(self, job: Job, payload: bytes, *, resumed: bool) -> Failure | None:
         done: asyncio.Future[Failure | None] = asyncio.get_running_loop().create_future()
         assert job.id not in self.held, "one job runs twice at a time"
         self.held[job.id] = job, payload, done
         self.log.append((payload.decode(), job.attempts))
+        self.resumed = resumed
         self.begun(job)
         try:
             return await done
         finally:
             del self.held[job.id]
+
+    def cancel(self, run: str) -> None:
+        self.asked_to_stop.append(run)
 
     @property
     def running(self) -> list[str]:

@@ -12,8 +12,8 @@ from headwater.errors import InvalidInput, SchemaMismatch, StoreUnavailable, Too
 from headwater.model import Origin
 from headwater.schema import Schema
 from headwater.storage.memory import MemoryStore
+from headwater.work.attempt import HandedOn
 from headwater.work.consumer import Consumers
-from headwater.work.dispatcher import HandedOn
 from headwater.work.events import Emission
 from support.stream_store import HeldStore, turns
 from support.work_stage import BROKEN, WorkStage, consumer

@@ -16,8 +16,8 @@ from headwater.steps.project.declare import EventStep
 from headwater.steps.project.triggers.cron import CRON
 from headwater.steps.project.triggers.event import EVENT
 from headwater.steps.project.triggers.kind import Attempt, Failure
-from headwater.work.dispatcher import Failure as Failed
-from headwater.work.dispatcher import HandedOn
+from headwater.work.attempt import Failure as Failed
+from headwater.work.attempt import HandedOn
 from headwater.work.job import Job
 
 

@@ -23,15 +23,17 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from headwater.clock import Clock
 from headwater.config import WorkSettings
 from headwater.errors import HeadwaterError, StoreUnavailable, TooMany
 from headwater.logline import Line, tell, tell_fault
 from headwater.model import Write
+from headwater.work.attempt import Attempt, Failure, HandedOn, Performer
+from headwater.work.cache import JobCache
 from headwater.work.consumer import Consumers
-from headwater.work.job import Ending, Job, with_payload
+from headwater.work.job import Ending, Job, Place, with_payload
 from headwater.work.ledger import Ledger
 from headwater.work.queues import Queues, Waiting
 from headwater.work.retry import RetryPolicy
@@ -45,31 +47,6 @@ WRITE_AGAIN_SECONDS = 1.0
 MOST_WRITE_AGAIN_SECONDS = 30.0
 HAND_ON_SECONDS = 0.05
 """How long a job that was handed on waits at least: who had no room for it has none in the same moment."""
-CACHE_ENTRY_BYTES = 300
-"""What a cached job costs beside its texts: the tuple, numbers and names (measured, rounded up)."""
-
-
-class HandedOn(Exception):
-    """Whoever performed it had to stop before it was done, through no fault of the job."""
-
-
-class Failure(NamedTuple):
-    """Why an attempt failed: a stable code, a line for people, the traceback of user code if there is one."""
-
-    code: str
-    message: str
-    traceback: str = ""
-
-
-class Performer(Protocol):
-    """Whoever runs the steps."""
-
-    async def perform(self, job: Job, payload: bytes) -> Failure | None:
-        """Run one attempt to its end; None when it went well. Cancelled, it stops the attempt.
-
-        :raises HandedOn: it did not end, and is to be run again as if this attempt had not been.
-        """
-        ...
 
 
 class Dispatcher:
@@ -84,11 +61,15 @@ class Dispatcher:
         self._clock = clock
         self._policy = RetryPolicy(settings.retry_first, settings.retry_most)
         self._paused: frozenset[str] = frozenset()
-        self._cache = _Cache(settings.cache_bytes)
+        self._cache = JobCache(settings.cache_bytes)
         self._count = 0
         self._entering: Counter[str] = Counter()
         """Jobs of a queue that are being committed, to come into it then."""
         self._running: dict[str, asyncio.Task[None]] = {}
+        self.attempts: dict[str, Attempt] = {}
+        """Those under way, by their runs."""
+        self.owned: dict[Place, str] = {}
+        """The runs that have claimed an item, by the item."""
         self._timer: asyncio.TimerHandle | None = None
         self._started = self._closed = False
 
@@ -105,9 +86,11 @@ class Dispatcher:
         async for job in self._ledger.all():
             if job.status == "running":
                 self._cache.put(job)  # As running: `_begin` finds that it counts.
-            self.queues.add(
-                Waiting(job.queue, job.id, 0.0 if job.status == "running" else job.due, job.lane), now
-            )
+            begun = job.status in ("running", "cancelling")
+            waiting = Waiting(job.queue, job.id, 0.0 if begun else job.due, job.lane)
+            waiting.cancelled = job.status == "cancelling"
+            self.queues.add(waiting, now)
+            self.owned.update(dict.fromkeys(job.owns, job.id))
             self._count += 1
         self._started = True
         self._configure()
@@ -182,7 +165,7 @@ class Dispatcher:
         waiting = Waiting(job.queue, job.id, job.due, job.lane)
         ready = claim and job.due <= now and self._started and not self._closed
         if ready and not self._entering[job.queue] and self.queues.claim(waiting):
-            return job._replace(status="running", attempts=1), waiting
+            return job._replace(status="running", attempts=1, begun=True), waiting
         self._entering[job.queue] += 1
         return job, waiting
 
@@ -258,31 +241,57 @@ class Dispatcher:
         if job is None:  # Somebody took it out of the store.
             self._settled(waiting)
             return
+        if waiting.cancelled:
+            await self._settle(waiting, job, Ending("cancelled", self._clock.now()), kept=job.begun)
+            return
         if job.status == "running" and self._is_last(job):
             failure = Failure("SERVER_LOST", "The server ended while the job ran, in its last attempt.")
             await self._failed(waiting, job, failure, payload)
             return
-        begun = job._replace(status="running", attempts=job.attempts + 1)
+        begun = job._replace(status="running", attempts=job.attempts + 1, begun=True)
         await self._surely(lambda: self._ledger.rewrite(begun))
-        await self._attempt(waiting, begun, payload)
+        await self._attempt(waiting, begun, payload, resumed=job.begun)
 
-    async def _attempt(self, waiting: Waiting, job: Job, payload: bytes | None) -> None:
-        """Make one attempt that was counted, and write down what became of it."""
+    async def _attempt(
+        self, waiting: Waiting, job: Job, payload: bytes | None, *, resumed: bool = False
+    ) -> None:
+        """Make one attempt that was counted, and write down what became of it.
+
+        - Cancelled: that is its end, however it came to it.
+        - Interrupted by a reload or the server's end: handed on.
+        - Ended well: done. Else it is tried again, or given up.
+        """
         data = await self._payload(job, payload)
+        attempt = self.attempts[job.id] = Attempt(waiting, job, kept=resumed)
+        failure: Failure | None = None
+        handed_on = False
         try:
-            failure = await self._performer.perform(job, data)
+            if not waiting.cancelled:
+                failure = await self._performer.perform(job, data, resumed=resumed)
         except HandedOn:
-            await self._hand_on(waiting, job, data)
-            return
+            handed_on = True
         except Exception:
             tell_fault(log, Line(job.queue, job.trace, {"job": job.id}), "An attempt broke in the server")
             failure = Failure("INTERNAL", "The server failed at this attempt; see its log.")
-        if failure is None:
-            ending = Ending("done", self._clock.now())
-            await self._surely(lambda: self._ledger.settle(job, ending, None))
-            self._settled(waiting)
+        finally:
+            del self.attempts[job.id]
+        job = attempt.job
+        if waiting.cancelled:
+            await self._settle(waiting, job, Ending("cancelled", self._clock.now()), kept=attempt.kept)
+        elif handed_on:
+            await self._hand_on(waiting, job, data)
+        elif failure is None:
+            await self._settle(waiting, job, Ending("done", self._clock.now()), kept=attempt.kept)
         else:
-            await self._failed(waiting, job, failure, data)
+            await self._failed(waiting, job, failure, data, kept=attempt.kept)
+
+    async def _settle(
+        self, waiting: Waiting, job: Job, ending: Ending, payload: bytes | None = None, *, kept: bool
+    ) -> None:
+        """Write down a job's end, and forget what its run kept, if it did."""
+        names = await self._surely(lambda: self._ledger.kept(job)) if kept else []
+        await self._surely(lambda: self._ledger.settle(job, ending, payload, names))
+        self._settled(waiting, job)
 
     async def _payload(self, job: Job, known: bytes | None) -> bytes:
         return known if known is not None else await self._surely(lambda: self._ledger.payload(job))
@@ -294,7 +303,9 @@ class Dispatcher:
         now = self._clock.now()
         self.queues.again(waiting, now + HAND_ON_SECONDS, now)
 
-    async def _failed(self, waiting: Waiting, job: Job, failure: Failure, known: bytes | None) -> None:
+    async def _failed(
+        self, waiting: Waiting, job: Job, failure: Failure, known: bytes | None, *, kept: bool = True
+    ) -> None:
         """Try it again later, or give it up where that was its last attempt."""
         now = self._clock.now()
         if not self._is_last(job):
@@ -307,11 +318,13 @@ class Dispatcher:
             return
         payload = await self._payload(job, known)
         ending = Ending("dead", now, failure.code, failure.message, failure.traceback)
-        await self._surely(lambda: self._ledger.settle(job, ending, payload))
+        await self._settle(waiting, job, ending, payload, kept=kept)
         _told(job, failure, f"is given up after {job.attempts} attempts")
-        self._settled(waiting)
 
-    def _settled(self, waiting: Waiting) -> None:
+    def _settled(self, waiting: Waiting, job: Job | None = None) -> None:
+        for place in job.owns if job is not None else ():
+            if self.owned.get(place) == waiting.id:
+                del self.owned[place]
         self._count -= 1
         self.queues.settle(waiting, self._clock.now())
 
@@ -332,6 +345,31 @@ class Dispatcher:
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, MOST_WRITE_AGAIN_SECONDS)
 
+    # --- cancelling ---
+
+    async def cancel(self, run: str) -> bool:
+        """Stop a run, or take it back where it waits; False where there is none that has not ended.
+
+        One under way is `cancelling` until its handler has returned. It is cancelled also if the server ends
+        before that.
+
+        :raises StoreUnavailable: the store cannot be read or written.
+        """
+        waiting = next((found for queue in self.queues if (found := queue.held.get(run)) is not None), None)
+        if waiting is None or waiting.cancelled:
+            return waiting is not None
+        waiting.cancelled = True
+        attempt = self.attempts.get(run)
+        if attempt is not None:
+            attempt.job = attempt.job._replace(status="cancelling")
+            self._performer.cancel(run)
+            await self._ledger.rewrite(attempt.job)
+        elif not waiting.running:
+            self.queues.start(waiting)
+            self._spawn(waiting, self._begin(waiting))
+            await asyncio.wait([self._running[run]])
+        return True
+
     # --- ending ---
 
     async def close(self) -> None:
@@ -347,28 +385,3 @@ def _told(job: Job, failure: Failure, what: str) -> None:
     fields = {"job": job.id, "topic": job.topic, "attempt": job.attempts, "code": failure.code}
     line = Line(job.queue, job.trace, fields)
     tell(log, logging.WARNING, line, 'The event "%s" failed and %s: %s', job.topic, what, failure.message)
-
-
-class _Cache:
-    """Jobs that wait and their payloads, as long as they fit in so many bytes; the store has them all."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._bytes = 0
-        self._held: dict[str, tuple[Job, bytes | None]] = {}
-
-    def put(self, job: Job, payload: bytes | None = None) -> None:
-        """Hold a job, if there is room."""
-        payload = job.data if payload is None else payload
-        size = CACHE_ENTRY_BYTES + len(payload or b"")
-        if self._bytes + size <= self._limit and job.id not in self._held:
-            self._held[job.id] = job, payload
-            self._bytes += size
-
-    def take(self, job: str) -> tuple[Job | None, bytes | None]:
-        """A job that is held, and its payload; it is held no longer."""
-        found = self._held.pop(job, None)
-        if found is None:
-            return None, None
-        self._bytes -= CACHE_ENTRY_BYTES + len(found[1] or b"")
-        return found

@@ -5,6 +5,7 @@ Owns the shapes and the names of the streams. Knows no queue and no store.
 
 - `headwater.jobs`, a group for each step: what waits, runs, or is to be tried again.
 - `headwater.payloads`, beside it: the data of those whose data is large, so that a claim rewrites none of it.
+- `headwater.kept`, a group for each run: the results of its steps that are not done again.
 - `headwater.done` and `headwater.dead`: what has ended well, and what was given up, for a time and a number.
 """
 
@@ -22,12 +23,13 @@ JOBS = "headwater.jobs"
 PAYLOADS = "headwater.payloads"
 DONE = "headwater.done"
 DEAD = "headwater.dead"
+KEPT = "headwater.kept"
 
 INLINE_BYTES = 1024
 """A payload up to this size lies in the job itself: to write it again at a retry costs less than an item of
 its own costs each job."""
 
-Status = Literal["queued", "running", "retrying"]
+Status = Literal["queued", "running", "retrying", "cancelling"]
 
 
 def streams_of_work(settings: WorkSettings) -> tuple[StreamRules, ...]:
@@ -42,12 +44,23 @@ def streams_of_work(settings: WorkSettings) -> tuple[StreamRules, ...]:
             ttl=settings.finished_age,
             keep_newest=settings.finished_count,
         ),
+        StreamRules(name=KEPT, hidden=True, history="none"),
         StreamRules(name=DEAD, hidden=True, history="none", ttl=settings.dead_age),
     )
 
 
+class Place(NamedTuple):
+    """An item of a stream."""
+
+    stream: str
+    group: str
+    item: str
+
+
 class Job(NamedTuple):
     """One event on its way to one step.
+
+    `begun`: an attempt has begun, counted or not. `owns`: the items that the run has claimed.
 
     `id` is also its run's. `queue` names the step. `lane` is what is kept in order (fifo), None for nothing.
     Times are wall times in seconds. `attempts` counts those begun, the running one among them. `depth` counts
@@ -66,6 +79,8 @@ class Job(NamedTuple):
     trace: str = ""
     depth: int = 0
     error: str = ""
+    begun: bool = False
+    owns: tuple[Place, ...] = ()
     data: bytes | None = None
 
     def encode(self) -> bytes:
@@ -86,6 +101,10 @@ class Job(NamedTuple):
             members["depth"] = self.depth
         if self.error:
             members["error"] = self.error
+        if self.begun:
+            members["begun"] = True
+        if self.owns:
+            members["owns"] = [list(place) for place in self.owns]
         text = text_to_keep(members)
         return text if self.data is None else b'%b,"data":%b}' % (text[:-1], self.data)
 
@@ -106,6 +125,8 @@ def decode(queue: str, text: bytes) -> Job:
         trace=members["trace"],
         depth=members.get("depth", 0),
         error=members.get("error", ""),
+        begun=members.get("begun", False),
+        owns=tuple(Place(*place) for place in members.get("owns", ())),
         data=data,
     )
 

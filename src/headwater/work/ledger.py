@@ -23,6 +23,7 @@ from headwater.work.job import (
     DEAD,
     DONE,
     JOBS,
+    KEPT,
     PAYLOADS,
     Ending,
     Job,
@@ -30,6 +31,9 @@ from headwater.work.job import (
     ended,
     payload_item,
 )
+
+MOST_KEPT = 500
+"""Steps that one run may keep: they are deleted with it, in one unit."""
 
 PAGE_BYTES = 1024 * 1024
 """Of a scan: some thousand jobs, so that a start with many needs little memory at once."""
@@ -67,10 +71,15 @@ class Ledger:
         """Commit a write that goes with work."""
         return self._queue.add(write)
 
-    def settle(self, job: Job, ending: Ending, payload: bytes | None) -> asyncio.Future[Any]:
-        """End a job: it is deleted, and what is left of it is kept for its time. Dead ones keep the
-        payload."""
+    def settle(
+        self, job: Job, ending: Ending, payload: bytes | None, kept: Sequence[str] = ()
+    ) -> asyncio.Future[Any]:
+        """End a job: it is deleted with its kept steps, and what is left of it is kept for its time.
+
+        Dead ones keep the payload.
+        """
         writes = _leaving(job)
+        writes += [Write(GroupKey(KEPT, job.id), name, "delete", history=False) for name in kept]
         ttl = self._settings.dead_age if ending.status == "dead" else self._settings.finished_age
         if ttl and (ending.status == "dead" or self._settings.finished_count):
             stream = DEAD if ending.status == "dead" else DONE
@@ -91,6 +100,15 @@ class Ledger:
         """
         item = await self._store.get(GroupKey(JOBS, queue), job)
         return None if item is None else decode(queue, item.data)
+
+    async def kept(self, job: Job) -> list[str]:
+        """The names of the steps that a run has kept.
+
+        :raises StoreUnavailable: the store cannot be read.
+        """
+        group = GroupKey(KEPT, job.id)
+        page = await self._store.window(group, before=None, limit=MOST_KEPT, limit_bytes=1 << 30)
+        return [item.id for item in page.items]
 
     async def payload(self, job: Job) -> bytes:
         """A job's payload as JSON text.

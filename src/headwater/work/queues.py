@@ -22,7 +22,7 @@ from heapq import heappop, heappush
 class Waiting:
     """One job as its queue knows it. `due` is wall time in seconds; `lane` None is no lane."""
 
-    __slots__ = ("due", "gone", "id", "lane", "number", "queue", "running")
+    __slots__ = ("cancelled", "due", "gone", "id", "lane", "number", "queue", "running")
 
     def __init__(self, queue: str, job: str, due: float, lane: str | None = None) -> None:
         self.queue = queue
@@ -32,6 +32,8 @@ class Waiting:
         self.number = 0
         """Its place in the order of coming."""
         self.running = False
+        self.cancelled = False
+        """It is to end as soon as it can."""
         self.gone = False
         """It was taken back; whoever meets it passes it over."""
 
@@ -128,6 +130,12 @@ class Queues:
                 self._list(queue)
                 return job
         return None
+
+    def start(self, job: Waiting) -> None:
+        """Let a job that waits count as running now, ahead of its turn: only to be settled."""
+        queue = self[job.queue]
+        job.gone = True
+        self._begin(queue, job)
 
     def again(self, job: Waiting, due: float, now: float) -> None:
         """A running job is to be tried again at `due`; it keeps its place in its lane."""

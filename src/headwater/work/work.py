@@ -10,9 +10,10 @@ from headwater.config import WorkSettings
 from headwater.storage.base import Store
 from headwater.streams.catalog import StreamRules
 from headwater.streams.commits import CommitQueue
+from headwater.work.attempt import Performer
 from headwater.work.consumer import Consumer, Consumers
 from headwater.work.cron import CRON_STREAM, Cron, CronJob
-from headwater.work.dispatcher import Dispatcher, Performer
+from headwater.work.dispatcher import Dispatcher
 from headwater.work.events import Events
 from headwater.work.job import streams_of_work
 from headwater.work.ledger import Ledger

@@ -8,6 +8,7 @@ import type { Channel } from './channel.ts'
 import { makeEmit } from './emit.ts'
 import { describe } from './faults.ts'
 import { NOBODY, type Invocation } from './invocation.ts'
+import { Run } from './run.ts'
 import { State } from './state.ts'
 import { makeStreams } from './streams.ts'
 import { toJson } from './values.ts'
@@ -101,14 +102,22 @@ const MEMBERS: Readonly<Record<string, (parts: ContextParts, invocation: Invocat
   traceId: (_, invocation) => invocation.header.trace,
   trace_id: (_, invocation) => invocation.header.trace,
   flows: (_, invocation) => [...invocation.header.flows],
-  step: (_, invocation) => invocation.header.step,
+  step_name: (_, invocation) => invocation.header.step,
+  stepName: (_, invocation) => invocation.header.step,
 }
 
 /** What a handler gets beside its input: all of `MEMBERS`, and the signal, which is made when it is asked for. */
 export function makeContext(parts: ContextParts, invocation: Invocation): object {
+  const run = new Run(parts.calls, invocation)
   const context: Record<string, unknown> = {
+    step: run.step,
+    owns: run.owns,
     get signal(): AbortSignal {
       return invocation.signal
+    },
+    /** Whether the run is to end: somebody cancelled it, or nobody waits for the request's answer. */
+    get cancelled(): boolean {
+      return invocation.isCancelled
     },
   }
   for (const name in MEMBERS) context[name] = (MEMBERS[name] as (typeof MEMBERS)[string])(parts, invocation)

@@ -27,6 +27,8 @@ interface InvokeHeader {
   /** The run that it is an attempt of, and the how manieth; a request has neither. */
   readonly run?: string
   readonly attempt?: number
+  /** Whether an attempt at the run has begun before. */
+  readonly resumed?: boolean
 }
 
 export class Invocation {

@@ -37,6 +37,7 @@ from headwater.steps.perform import StepPerformer
 from headwater.steps.project.declare import Project
 from headwater.steps.runtime import StepRuntime
 from headwater.steps.services.events import event_service
+from headwater.steps.services.runs import run_service
 from headwater.steps.services.state import state_service
 from headwater.storage.base import Store
 from headwater.storage.memory import MemoryStore
@@ -100,6 +101,7 @@ class Running:
         )
         self.runtime = StepRuntime(settings, self.writer, observer=self.observers)
         self.work = Work(store, durable.queue, StepPerformer(self.runtime), settings.work, clock)
+        self.runtime.offer("runs", run_service(self.work.runs))
         self.runtime.offer("events", event_service(self.work.events, self.runtime.emits_of))
         self.runtime.offer("state", state_service(self.state))
         self.gate = StreamGate(self.catalog, self.runtime.access, self.observers)

@@ -231,6 +231,7 @@ class WorkSettings:
         "What an event meets that breaks a step's `input`: strict refuses the emit, warn runs the step.",
     )
     max_payload_bytes: int = _setting(4 * MIB, "Largest data of one event, in bytes of JSON.", least=1)
+    max_kept_bytes: int = _setting(1 * MIB, "Largest result of one `ctx.step`, in bytes of JSON.", least=1)
     max_name_bytes: int = _setting(KIB, "Longest message group or key of an event, in UTF-8 bytes.", least=1)
     max_queued: int = _setting(
         1_000_000, "Events that may wait to be handled, over all steps; above it an emit fails.", least=1

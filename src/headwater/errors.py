@@ -180,6 +180,20 @@ class UnknownStep(HeadwaterError):
     status = 404
 
 
+class RunUnknown(HeadwaterError):
+    """There is no such run, or it has ended; `details` name it or the item that was to tell it."""
+
+    code = "RUN_UNKNOWN"
+    status = 404
+
+
+class RunLost(HeadwaterError):
+    """What an attempt at a run does that is over: cancelled, timed out, or taken up by another."""
+
+    code = "RUN_LOST"
+    status = 409
+
+
 class HandlerFailed(HeadwaterError):
     """User code raised or answered nonsense; the traceback is in the log under the trace id, never here."""
 

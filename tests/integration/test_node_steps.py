@@ -101,7 +101,7 @@ async def test_middleware_of_another_file_answers_and_passes_on(tmp_path: Path) 
           if (!req.headers.authorization) return { status: 401, body: { error: 'who?' } }
           req.user = { name: req.headers.authorization }
           const response = await next()
-          return { ...response, headers: { 'x-step': ctx.step } }
+          return { ...response, headers: { 'x-step': ctx.stepName } }
         }"""
     a = step(
         "/a",

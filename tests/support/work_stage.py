@@ -19,6 +19,7 @@ from headwater.work.dispatcher import Dispatcher
 from headwater.work.events import Emission, Events
 from headwater.work.job import DEAD, DONE, JOBS, Job
 from headwater.work.ledger import Ledger
+from headwater.work.runs import Runs
 from support.stream_clock import HandClock
 from support.stream_store import turns
 
@@ -83,6 +84,7 @@ class WorkStage:
         self.queue = CommitQueue(store, Stamps(self.clock, store.stamp), _nobody, max_pending_bytes=1 << 28)
         ledger = Ledger(store, self.queue, self.settings, self.clock)
         self.dispatcher = Dispatcher(ledger, self.performer, self.settings, self.clock)
+        self.runs = Runs(self.dispatcher, ledger, self.settings)
         self.events = Events(self.dispatcher, self.settings, self.clock)
 
     async def start(self, *consumers: Consumer) -> None:

@@ -8,13 +8,22 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from headwater.config import WorkSettings
-from headwater.errors import InvalidInput, SchemaMismatch, StoreUnavailable, TooLarge, TooMany
-from headwater.model import Origin
+from headwater.errors import (
+    InvalidInput,
+    RunLost,
+    RunUnknown,
+    SchemaMismatch,
+    StoreUnavailable,
+    TooLarge,
+    TooMany,
+)
+from headwater.model import GroupKey, Origin
 from headwater.schema import Schema
 from headwater.storage.memory import MemoryStore
 from headwater.work.attempt import HandedOn
 from headwater.work.consumer import Consumers
 from headwater.work.events import Emission
+from headwater.work.job import Place
 from support.stream_store import HeldStore, turns
 from support.work_stage import BROKEN, WorkStage, consumer
 
@@ -315,3 +324,116 @@ class TestARestart:
         assert again.performer.running == []
         await again.pass_time(1)
         assert again.performer.log == [("1", 2)]
+
+
+class TestCancelling:
+    async def test_a_run_under_way_is_asked_to_stop_and_ends_as_cancelled(self, stage: WorkStage) -> None:
+        await stage.start()
+        await stage.emit(1)
+        (job,) = await stage.jobs()
+        assert await stage.dispatcher.cancel(job["id"])
+        assert stage.performer.asked_to_stop == [job["id"]]
+        assert (await stage.jobs())[0]["status"] == "cancelling"
+        await stage.end(1, BROKEN)
+        assert await stage.jobs() == []
+        assert [one["status"] for one in await stage.done()] == ["cancelled"]
+        assert not await stage.dispatcher.cancel(job["id"])
+
+    async def test_a_run_that_waits_ends_at_once_and_never_begins(self, stage: WorkStage) -> None:
+        await stage.start(consumer(concurrency=1, fifo=True))
+        for number in range(3):
+            await stage.emit(number)
+        second = (await stage.jobs())[1]
+        assert await stage.dispatcher.cancel(second["id"])
+        await stage.end(0)
+        await stage.end(2)
+        assert [one for one, _ in stage.performer.log] == ["0", "2"]
+        assert stage.dispatcher.size == 0
+
+    async def test_one_that_waits_for_a_retry_is_not_tried_again(self, stage: WorkStage) -> None:
+        await stage.start()
+        await stage.emit(1)
+        await stage.end(1, BROKEN)
+        (job,) = await stage.jobs()
+        assert await stage.dispatcher.cancel(job["id"])
+        await stage.pass_time(100)
+        assert len(stage.performer.log) == 1
+        assert await stage.jobs() == []
+
+    async def test_what_was_being_cancelled_when_the_server_died_does_not_begin_again(
+        self, stage: WorkStage
+    ) -> None:
+        await stage.start()
+        await stage.emit(1)
+        await stage.dispatcher.cancel((await stage.jobs())[0]["id"])
+        again = WorkStage(stage.store.inner)  # pyright: ignore[reportAttributeAccessIssue]
+        await again.start()
+        assert again.performer.log == []
+        assert [one["status"] for one in await again.done()] == ["cancelled"]
+
+    async def test_what_is_handed_on_while_it_is_cancelled_ends(self, stage: WorkStage) -> None:
+        await stage.start()
+        await stage.emit(1)
+        await stage.dispatcher.cancel((await stage.jobs())[0]["id"])
+        await stage.end(1, HandedOn())
+        await stage.pass_time(1)
+        assert len(stage.performer.log) == 1
+
+
+class TestRuns:
+    async def begun(self, stage: WorkStage) -> str:
+        await stage.start()
+        await stage.emit(1)
+        return (await stage.jobs())[0]["id"]
+
+    async def test_what_a_run_keeps_is_there_for_its_later_attempts_and_goes_with_it(
+        self, stage: WorkStage
+    ) -> None:
+        run = await self.begun(stage)
+        assert await stage.runs.kept(run, "a#1") is None
+        await stage.runs.keep(run, 1, "a#1", b'{"n":1}')
+        assert not stage.performer.resumed
+        await stage.end(1, BROKEN)
+        await stage.pass_time(2)
+        assert stage.performer.resumed
+        assert await stage.runs.kept(run, "a#1") == b'{"id":"a#1","value":{"n":1}}'
+        await stage.end(1)
+        assert await stage.runs.kept(run, "a#1") is None
+
+    async def test_an_attempt_that_is_over_keeps_and_claims_nothing(self, stage: WorkStage) -> None:
+        run = await self.begun(stage)
+        await stage.end(1, BROKEN)
+        await stage.pass_time(2)
+        for late in (
+            stage.runs.keep(run, 1, "a#1", b"1"),
+            stage.runs.own(run, 1, Place("chat", "g", "a")),
+            stage.runs.keep("no such run", 1, "a#1", b"1"),
+        ):
+            with pytest.raises(RunLost):
+                await late
+        await stage.runs.keep(run, 2, "a#1", b"1")
+
+    async def test_a_result_that_is_too_large_is_refused_with_what_to_do(self, stage: WorkStage) -> None:
+        run = await self.begun(stage)
+        with pytest.raises(TooLarge) as caught:
+            await stage.runs.keep(run, 1, "a#1", b"1" * (1 << 21))
+        assert "max_kept_bytes" in caught.value.hint
+
+    async def test_whoever_sees_a_claimed_item_can_stop_its_run_also_after_a_restart(
+        self, stage: WorkStage
+    ) -> None:
+        run = await self.begun(stage)
+        place = Place("chat", "room", "answer")
+        await stage.runs.own(run, 1, place)
+        again = WorkStage(stage.store.inner)  # pyright: ignore[reportAttributeAccessIssue]
+        await again.start()
+        await again.runs.cancel_item(GroupKey("chat", "room"), "answer")
+        assert again.performer.asked_to_stop == [run]
+        await again.end(1)
+        with pytest.raises(RunUnknown):
+            await again.runs.cancel_item(GroupKey("chat", "room"), "answer")
+
+    async def test_an_item_that_nobody_claimed_stops_nothing(self, stage: WorkStage) -> None:
+        await self.begun(stage)
+        with pytest.raises(RunUnknown):
+            await stage.runs.cancel_item(GroupKey("chat", "room"), "other")

@@ -39,7 +39,7 @@ class _Call(NamedTuple):
 class OrderedCalls:
     """Serves the calls of one invocation, or of whatever else keeps one order. `services` by name."""
 
-    __slots__ = ("_intake", "_reading", "_services", "_waiting", "_writing")
+    __slots__ = ("_intake", "_reading", "_refusal", "_services", "_waiting", "_writing")
 
     def __init__(self, services: Mapping[str, Service], intake: Intake) -> None:
         self._services = services
@@ -47,6 +47,7 @@ class OrderedCalls:
         self._waiting: deque[_Call] = deque()
         self._writing = 0
         self._reading = 0
+        self._refusal: HeadwaterError | None = None
 
     def take(self, call: Message, origin: Origin, reply: Reply) -> None:
         """Begin a call now, or once those before it that it depends on are done."""
@@ -54,6 +55,10 @@ class OrderedCalls:
         self._intake.take(size)
         self._waiting.append(_Call(call, origin, self._method(call.header), reply, size))
         self._advance()
+
+    def refuse(self, error: HeadwaterError) -> None:
+        """Answer every later call with this error: whoever makes them has no business any more."""
+        self._refusal = error
 
     def _method(self, header: dict[str, Any]) -> Method:
         service = self._services.get(header["service"])
@@ -68,6 +73,8 @@ class OrderedCalls:
 
     def _begin(self, call: _Call) -> None:
         try:
+            if self._refusal is not None:
+                raise self._refusal
             running = call.method.start(call.message, call.origin)
             running = running if isinstance(running, asyncio.Future) else asyncio.ensure_future(running)
         except Exception as error:

@@ -20,6 +20,7 @@ from headwater.errors import (
     InvalidInput,
     NotSupportedYet,
     Overloaded,
+    RunLost,
     SchemaMismatch,
     StoreCorrupt,
     StoreFull,
@@ -90,9 +91,10 @@ class Executor:
         trace: str = "",
         *,
         depth: int = 0,
+        watch: Callable[[Invocation], None] | None = None,
     ) -> Answer:
         """Run something and give its answer. Cancelling the call (nobody waits any more) cancels it. `depth`
-        counts the reactions that led to it.
+        counts the reactions that led to it. `watch` is told the invocation when it begins.
 
         Where the kind says what is answered instead of a failure, nothing is raised.
 
@@ -106,7 +108,7 @@ class Executor:
         :raises TooLarge: the input fits no frame to a worker.
         """
         try:
-            return await self._answer(kind, subject, given, Origin(subject.name, trace, depth))
+            return await self._answer(kind, subject, given, Origin(subject.name, trace, depth), watch)
         except Failure as failure:
             _log_failure(kind, subject, trace, failure)
             error = self._error_of(failure, subject, trace)
@@ -121,7 +123,12 @@ class Executor:
         return kind.instead
 
     async def _answer(
-        self, kind: RunKind[Subject, Given, Answer], subject: Subject, given: Given, origin: Origin
+        self,
+        kind: RunKind[Subject, Given, Answer],
+        subject: Subject,
+        given: Given,
+        origin: Origin,
+        watch: Callable[[Invocation], None] | None,
     ) -> Answer:
         checks = self._checks_of(kind, subject)
         if checks.inputs:
@@ -138,7 +145,12 @@ class Executor:
             flows=subject.flows,
             allowance=self._allowance_of(kind.name, waits=kind.waits),
         )
-        answer = _read(kind, await self._ended(invocation, kind.seconds(self._settings, subject)))
+        if watch is not None:
+            watch(invocation)
+        answer = _read(
+            kind,
+            await self._ended(invocation, kind.seconds(self._settings, subject), fenced=watch is not None),
+        )
         if checks.answers and self._settings.dev:
             _check_answer(checks, subject, answer, origin.trace)
         return answer
@@ -151,11 +163,15 @@ class Executor:
             known = self._allowances[name] = Allowance(most, _overloaded)
         return known
 
-    async def _ended(self, invocation: Invocation, seconds: float | None) -> Message:
+    async def _ended(self, invocation: Invocation, seconds: float | None, *, fenced: bool) -> Message:
         try:
             async with asyncio.timeout(seconds):
                 return await self._pool.run(invocation)
         except TimeoutError:
+            if fenced:
+                invocation.calls.refuse(
+                    RunLost("This attempt took too long; what it still does has no effect.")
+                )
             raise TimedOut(
                 f'"{invocation.step}" took longer than {seconds:g} s and was cancelled.',
                 seconds=seconds,

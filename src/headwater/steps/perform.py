@@ -7,15 +7,17 @@ full house ends is handed on and counts as no attempt.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Protocol
 
-from headwater.errors import HeadwaterError, Overloaded
+from headwater.errors import HeadwaterError, Overloaded, RunLost
 from headwater.steps.consumers import Worked
 from headwater.steps.generation import Generation
 from headwater.steps.project.declare import EventStep
 from headwater.steps.project.triggers.cron import CRON
 from headwater.steps.project.triggers.event import EVENT
 from headwater.steps.project.triggers.kind import Attempt, Failure
+from headwater.steps.workers.invocation import Invocation
 from headwater.work.attempt import Failure as Failed
 from headwater.work.attempt import HandedOn
 from headwater.work.job import Job
@@ -45,19 +47,21 @@ class StepPerformer:
 
     def __init__(self, generations: Generations) -> None:
         self._generations = generations
+        self._running: dict[str, Invocation] = {}
 
-    async def perform(self, job: Job, payload: bytes) -> Failed | None:
+    async def perform(self, job: Job, payload: bytes, *, resumed: bool) -> Failed | None:
         """See Performer."""
         generation, step = self._generations.current, self._generations.queues.get(job.queue)
         executor = generation.executors.get(step.language) if step is not None else None
         if step is None or executor is None or self._generations.closed:
             raise HandedOn
-        attempt = Attempt(job.id, job.attempts, payload)
+        attempt = Attempt(job.id, job.attempts, resumed, payload)
+        watch = partial(self._begun, job.id)
         try:
             if isinstance(step, EventStep):
-                await executor.run(EVENT, step, attempt, job.trace, depth=job.depth)
+                await executor.run(EVENT, step, attempt, job.trace, depth=job.depth, watch=watch)
             else:
-                await executor.run(CRON, step, attempt, job.trace, depth=job.depth)
+                await executor.run(CRON, step, attempt, job.trace, depth=job.depth, watch=watch)
         except Overloaded as error:
             raise HandedOn from error
         except HeadwaterError as error:
@@ -67,4 +71,18 @@ class StepPerformer:
             if isinstance(cause, Failure):
                 return Failed(error.code, cause.reason, cause.traceback)
             return Failed(error.code, error.message)
+        finally:
+            self._running.pop(job.id, None)
         return None
+
+    def _begun(self, run: str, invocation: Invocation) -> None:
+        self._running[run] = invocation
+
+    def cancel(self, run: str) -> None:
+        """See Performer."""
+        invocation = self._running.get(run)
+        if invocation is None or invocation.holder is None:
+            return
+        invocation.holder.cancel(invocation)
+        if not invocation.started:
+            invocation.fail(RunLost("The run was cancelled before its handler began."))

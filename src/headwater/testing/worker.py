@@ -13,13 +13,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from headwater.protocol.workers import messages as protocol
-from headwater.testing import worker_api, worker_blocking, worker_calls, worker_life, worker_state
+from headwater.testing import (
+    worker_api,
+    worker_blocking,
+    worker_calls,
+    worker_life,
+    worker_runs,
+    worker_state,
+)
 from headwater.testing.worker_driver import WorkerDriver
 from headwater.testing.worker_scenario import SCENARIOS, Scenario
 
 __all__ = ["SCENARIOS", "Scenario", "WorkerDriver", "run"]
 
-PARTS = (worker_life, worker_api, worker_calls, worker_state, worker_blocking)
+PARTS = (worker_life, worker_api, worker_calls, worker_state, worker_runs, worker_blocking)
 """The modules whose scenarios make up the suite; importing them fills the list."""
 
 

@@ -313,13 +313,20 @@ class WorkerDriver:
         """Run a step to its end and give the `result`."""
         return self.wait_for("result", self.call_step(name, body, **more))
 
-    def run_work(self, name: str, kind: str, *, data: Any = None, attempt: int = 1) -> Message:
-        """Run an event or cron step to its end and give the `result`."""
+    def begin_work(
+        self, name: str, kind: str, *, data: Any = None, attempt: int = 1, resumed: bool = False
+    ) -> int:
+        """Send an invocation of an event or cron step and give its number."""
         number = self.number()
         task = protocol.Task(number, self.file_of(name), name, f"trace-{number}")
         sections = (orjson.dumps(data),) if kind == "event" else ()
-        self.send(protocol.invoke(task, kind, {"run": f"run-{number}", "attempt": attempt}, sections))
-        return self.wait_for("result", number)
+        members = {"run": f"run-{number}", "attempt": attempt, "resumed": resumed}
+        self.send(protocol.invoke(task, kind, members, sections))
+        return number
+
+    def run_work(self, name: str, kind: str, **more: Any) -> Message:
+        """Run an event or cron step to its end and give the `result`."""
+        return self.wait_for("result", self.begin_work(name, kind, **more))
 
     def ask_access(self, stream: str, *, group: str, item: str | None = None, auth: Any = None) -> Message:
         """Ask the access function of a stream and give the `result`."""

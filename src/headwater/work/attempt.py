@@ -24,12 +24,13 @@ class Failure(NamedTuple):
 class Attempt:
     """An attempt under way. `kept` tells that its run has kept steps."""
 
-    __slots__ = ("job", "kept", "waiting")
+    __slots__ = ("job", "kept", "kept_count", "waiting")
 
     def __init__(self, waiting: Waiting, job: Job, *, kept: bool) -> None:
         self.waiting = waiting
         self.job = job
         self.kept = kept
+        self.kept_count = 0
 
 
 class Performer(Protocol):

@@ -127,6 +127,12 @@ class Dispatcher:
         refused.set_exception(error)
         return refused
 
+    def accepted(self) -> asyncio.Future[None]:
+        """The answer to what needs nothing done."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
     def accept(
         self, jobs: Sequence[Job], payload: bytes, key: str | None = None, *, beside: Sequence[Write] = ()
     ) -> asyncio.Future[None]:
@@ -144,10 +150,9 @@ class Dispatcher:
                     limit=limit,
                 )
             )
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if not jobs:
-            done.set_result(None)
-            return done
+            return self.accepted()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         now = self._clock.now()
         entered = [self._enter(with_payload(job, payload), now, claim=key is None) for job in jobs]
         begun = [job for job, _ in entered]

@@ -65,7 +65,8 @@ class Ledger:
 
     def rewrite(self, job: Job) -> asyncio.Future[Any]:
         """Keep a job's new status, attempts and due time."""
-        return self._queue.add(_set(GroupKey(JOBS, job.queue), job.id, job.encode(), job))
+        write = _set(GroupKey(JOBS, job.queue), job.id, job.encode(), job)
+        return self._queue.add(write, answer=lambda _change: None)
 
     def keep(self, write: Write) -> asyncio.Future[Any]:
         """Commit a write that goes with work."""
@@ -100,6 +101,19 @@ class Ledger:
         """
         item = await self._store.get(GroupKey(JOBS, queue), job)
         return None if item is None else decode(queue, item.data)
+
+    def keep_value(self, job: Job, name: str, value: bytes) -> asyncio.Future[Any]:
+        """Keep a value, as JSON text, with a run."""
+        text = b'{"id":%b,"value":%b}' % (orjson.dumps(name), value)
+        return self._queue.add(_set(GroupKey(KEPT, job.id), name, text, job), answer=lambda _change: None)
+
+    async def kept_value(self, run: str, name: str) -> bytes | None:
+        """What was kept under a name, as the JSON text of `{"id", "value"}`.
+
+        :raises StoreUnavailable: the store cannot be read.
+        """
+        item = await self._store.get(GroupKey(KEPT, run), name)
+        return None if item is None else item.data
 
     async def kept(self, job: Job) -> list[str]:
         """The names of the steps that a run has kept.

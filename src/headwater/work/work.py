@@ -17,6 +17,7 @@ from headwater.work.dispatcher import Dispatcher
 from headwater.work.events import Events
 from headwater.work.job import streams_of_work
 from headwater.work.ledger import Ledger
+from headwater.work.runs import Runs
 
 
 def hidden_streams(settings: WorkSettings) -> tuple[StreamRules, ...]:
@@ -34,6 +35,7 @@ class Work:
         ledger = Ledger(store, queue, settings, clock)
         self.dispatcher = Dispatcher(ledger, performer, settings, clock)
         self.events = Events(self.dispatcher, settings, clock)
+        self.runs = Runs(self.dispatcher, ledger, settings)
         self.cron = Cron(self.dispatcher, store, settings, clock)
 
     def take(self, consumers: Iterable[Consumer], cron_jobs: Iterable[CronJob]) -> None:

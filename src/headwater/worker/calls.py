@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from headwater.errors import HeadwaterError, InvalidInput, TimedOut
+from headwater.errors import HeadwaterError, InvalidInput, RunLost, TimedOut
 from headwater.protocol.workers import messages as protocol
 from headwater.protocol.workers.messages import Message
 from headwater.worker.faults import error_from
@@ -255,6 +255,9 @@ class Calls:
         header |= {"invocation": invocation.id} if counted else invocation.whose()._asdict()
         self._pending[number] = (call, invocation, counted)
         try:
+            if invocation.cancelled and invocation.plain and invocation.run:
+                # Nothing stops a plain function; what it writes after its run was cancelled must not count.
+                raise RunLost("The run was cancelled; what its handler still does has no effect.")
             service.check(method, members)
             self._send(protocol.call(header, data() if data else None))
         except HeadwaterError as error:

@@ -11,6 +11,7 @@ from headwater.worker.calls import Calls
 from headwater.worker.emit import Emit
 from headwater.worker.invocation import Invocation
 from headwater.worker.loglines import Send, fields_of, log_line, send_log
+from headwater.worker.run import Run
 from headwater.worker.state import OldState, State
 from headwater.worker.streams import Streams
 
@@ -56,6 +57,13 @@ class ContextParts(NamedTuple):
     old_state: OldState
 
 
+def _run(parts: ContextParts, invocation: Invocation) -> Run:
+    """The run of an invocation, one for all that `ctx` offers of it."""
+    if invocation.of_run is None:
+        invocation.of_run = Run(parts.calls, invocation)
+    return invocation.of_run
+
+
 MEMBERS: Mapping[str, Callable[[ContextParts, Invocation], Any]] = {
     "streams": lambda parts, invocation: Streams(parts.calls, invocation, parts.known),
     "logger": lambda parts, invocation: Logger(parts.send, invocation),
@@ -66,7 +74,9 @@ MEMBERS: Mapping[str, Callable[[ContextParts, Invocation], Any]] = {
     "trace_id": lambda _parts, invocation: invocation.trace,
     "traceId": lambda _parts, invocation: invocation.trace,
     "flows": lambda _parts, invocation: list(invocation.flows),
-    "step": lambda _parts, invocation: invocation.step,
+    "step": lambda parts, invocation: _run(parts, invocation).step,
+    "owns": lambda parts, invocation: _run(parts, invocation).owns,
+    "step_name": lambda _parts, invocation: invocation.step,
 }
 """What a `ctx` holds: each member by its name, and how it is made when somebody first asks for it."""
 
@@ -88,5 +98,10 @@ class Context:
         setattr(self, name, value)
         return value
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run is to end: somebody cancelled it, or nobody waits for the request's answer."""
+        return self._invocation.cancelled
+
     def __dir__(self) -> list[str]:
-        return sorted(MEMBERS)
+        return sorted([*MEMBERS, "cancelled"])

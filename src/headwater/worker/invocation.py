@@ -21,6 +21,7 @@ class Invocation:
     """One run of user code, from `invoke` to `result`.
 
     `run` is the id of the run that it is an attempt of, empty for a request; `attempt` counts from 1.
+    `resumed`: an attempt at its run has begun before. `plain`: it runs plain functions, which nothing stops.
     `cancelled` tells that the server asked for its end; `stop`, once set, asks the running code to end.
     """
 
@@ -39,6 +40,9 @@ class Invocation:
         "id",
         "kind",
         "more_failures",
+        "of_run",
+        "plain",
+        "resumed",
         "run",
         "step",
         "stop",
@@ -55,6 +59,10 @@ class Invocation:
         self.trace: str = header["trace"]
         self.run: str = header.get("run") or ""
         self.attempt: int = header.get("attempt") or 1
+        self.resumed: bool = header.get("resumed") is True
+        self.plain = False
+        self.of_run: Any = None
+        """What `ctx` offers of the run, once it is asked for."""
         self.flows: list[Any] = header["flows"]
         self.blocked = False
         self.cancelled = False

@@ -169,6 +169,7 @@ class Runner:
         return _succeeded(invocation, returned)
 
     def _run_plain(self, invocation: Invocation, chain: Sequence[Link]) -> None:
+        invocation.plain = True
         if not self._start(invocation):
             return
         variables = Variables()

@@ -92,6 +92,10 @@ _OF_SERVICE: dict[str, dict[str, tuple[type, ...]]] = {
         "stream": (str,), "group": (str,), "item?": _OPTIONAL_TEXT, "if_version?": _OPTIONAL_INT,
         "ttl?": _OPTIONAL_NUMBER, "key?": _OPTIONAL_TEXT,
     },
+    "runs": {
+        "run": (str,), "attempt": (int,), "name?": _OPTIONAL_TEXT, "stream?": _OPTIONAL_TEXT,
+        "group?": _OPTIONAL_TEXT, "item?": _OPTIONAL_TEXT,
+    },
     "events": {
         "topic": (str,), "group?": _OPTIONAL_TEXT, "delay?": _OPTIONAL_NUMBER, "key?": _OPTIONAL_TEXT,
     },

@@ -21,6 +21,10 @@ class Calls(Protocol):
         """Begin a call now, in order; `reply` gets its one answer later."""
         ...
 
+    def refuse(self, error: HeadwaterError) -> None:
+        """Answer every later call with this error."""
+        ...
+
 
 class Allowance:
     """How many invocations of one kind may wait for a worker, and what one too many is told.

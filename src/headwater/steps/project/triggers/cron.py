@@ -109,7 +109,7 @@ TRIGGER = Trigger(
 
 
 def _frame(task: Task, _step: CronStep, attempt: Attempt) -> Message:
-    return protocol.invoke(task, "cron", {"run": attempt.run, "attempt": attempt.number})
+    return protocol.invoke(task, "cron", attempt.members())
 
 
 CRON: RunKind[CronStep, Attempt, None] = RunKind(

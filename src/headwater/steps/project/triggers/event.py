@@ -96,7 +96,7 @@ TRIGGER = Trigger(
 
 
 def _frame(task: Task, _step: EventStep, attempt: Attempt) -> Message:
-    return protocol.invoke(task, "event", {"run": attempt.run, "attempt": attempt.number}, (attempt.data,))
+    return protocol.invoke(task, "event", attempt.members(), (attempt.data,))
 
 
 def _seconds(_settings: Settings, step: EventStep) -> float | None:

@@ -60,11 +60,17 @@ class Check(Generic[Checked]):
 
 
 class Attempt(NamedTuple):
-    """One attempt at a job: its run, the how manieth it is (1 at first), and the JSON text of its data."""
+    """One attempt at a job: its run, its number (1 at first), whether the run has begun before, and the JSON
+    text of its data."""
 
     run: str
     number: int
+    resumed: bool
     data: bytes
+
+    def members(self) -> dict[str, Any]:
+        """What an invocation of it tells the worker beside the data."""
+        return {"run": self.run, "attempt": self.number, "resumed": self.resumed}
 
 
 class Failure(Exception):

@@ -189,6 +189,19 @@ async def test_state_is_hidden_from_clients_and_steps(tmp_path: Path) -> None:
         assert (await client.get("/streams/headwater.state/g")).status_code == 404
 
 
+async def test_both_languages_have_the_variables_of_the_env_file(tmp_path: Path) -> None:
+    node_worker()
+    python = "import os\nreturn {'status': 200, 'body': os.environ['SECRET_KEY']}"
+    typescript = "return { status: 200, body: process.env.SECRET_KEY }"
+    files = {
+        ".env": "SECRET_KEY=k\nHEADWATER_WORKER_FD=0\n",
+        "steps/a_step.py": api("/python", python),
+        "steps/b.step.ts": node_step("/ts", typescript),
+    }
+    async with site(tmp_path, files) as client:
+        assert [(await client.post(path, json={})).text for path in ("/python", "/ts")] == ["k", "k"]
+
+
 async def test_python_and_typescript_share_state(tmp_path: Path) -> None:
     node_worker()
     python = """

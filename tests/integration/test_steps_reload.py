@@ -342,3 +342,35 @@ async def test_an_empty_project_needs_no_process(tmp_path: Path) -> None:
     async with serving(tmp_path, {"helper.py": "", "lib/helper.ts": ""}) as site:
         assert codes(site) == []
         assert children() == before
+
+
+APP = "return {'status': 200, 'body': {'says': ctx.app}}"
+
+
+async def test_a_lifespan_that_breaks_keeps_its_last_good_code_and_recovers(tmp_path: Path) -> None:
+    good = "async def lifespan():\n    yield %r\n"
+    files = {"headwater_lifespan.py": good % "one", "steps/a_step.py": api("/a", APP)}
+    async with serving(tmp_path, files) as site:
+        assert await said(site) == "one"
+        for broken in ("def lifespan(:\n", "x = 1\n"):
+            site.write({"headwater_lifespan.py": broken})
+            await site.runtime.reload()
+            assert await said(site) == "one"
+            [problem] = site.runtime.project.problems
+            assert problem.file == "headwater_lifespan.py"
+            assert "the last version that worked is served" in problem.hint
+        site.write({"headwater_lifespan.py": good % "two"})
+        await site.runtime.reload()
+        assert (await said(site), codes(site)) == ("two", [])
+
+
+async def test_a_lifespan_that_was_broken_from_the_start_is_told_until_it_is_mended(tmp_path: Path) -> None:
+    files = {"headwater_lifespan.py": "x = 1\n", "steps/a_step.py": api("/a", APP)}
+    async with serving(tmp_path, files) as site:
+        assert codes(site) == [("LIFESPAN_INVALID", "headwater_lifespan.py")]
+        site.write({"headwater_lifespan.py": "def lifespan(:\n", "steps/b_step.py": says("b", "/b")})
+        await site.runtime.reload()
+        assert ("SYNTAX_ERROR", "headwater_lifespan.py") in codes(site)
+        site.write({"headwater_lifespan.py": "def lifespan():\n    yield 'mended'\n"})
+        await site.runtime.reload()
+        assert (await said(site), codes(site)) == ("mended", [])

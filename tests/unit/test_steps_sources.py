@@ -180,3 +180,17 @@ def test_files_can_be_put_back_as_they_were() -> None:
 
     assert dict(mixed.files) == {"h.py": b"good", "n.py": b"new", "steps/a_step.py": b"good"}
     assert mixed.declaring == ("steps/a_step.py",)
+
+
+def test_a_lifespan_is_read_and_declares_nothing(tmp_path: Path) -> None:
+    write(tmp_path, "headwater_lifespan.py", "headwater_lifespan.ts", "steps/a_step.ts", "steps/a_step.py")
+    found = snapshot(tmp_path, StepSettings(max_files=4))
+    assert found.declaring == ("steps/a_step.py", "steps/a_step.ts")
+    assert "headwater_lifespan.py" in found.files_for("python")
+    assert "headwater_lifespan.ts" in found.files_for("node")
+
+
+def test_a_lifespan_that_no_limit_has_room_for_is_told(tmp_path: Path) -> None:
+    write(tmp_path, "headwater_lifespan.ts", "steps/a_step.ts")
+    [problem] = snapshot(tmp_path, StepSettings(max_files=1)).problems
+    assert (problem.code, problem.file) == ("TOO_MANY_SOURCES", "headwater_lifespan.ts")

@@ -19,7 +19,7 @@ from headwater.protocol.workers.messages import Message, Source
 from headwater.steps.execute import Executor
 from headwater.steps.project.declare import Problem, Project
 from headwater.steps.project.discover import merged, project_of
-from headwater.steps.project.sources import Sources
+from headwater.steps.project.sources import Sources, is_lifespan
 from headwater.steps.workers.crew import Parts
 from headwater.steps.workers.languages import parts_for
 from headwater.steps.workers.pool import Pool
@@ -178,6 +178,10 @@ def _declared(project: Project) -> set[str]:
     return {one.file for one in (*project.steps, *project.streams)}
 
 
+def _broken_lifespans(project: Project) -> set[str]:
+    return {path for problem in project.problems for path in problem.involved if is_lifespan(path)}
+
+
 def _to_hold_back(
     latest: Generation, sources: Sources, before: Generation | None, held: frozenset[str]
 ) -> frozenset[str]:
@@ -189,6 +193,8 @@ def _to_hold_back(
     if before is None:
         return frozenset()
     broken = (_declared(before.project) & set(sources.declaring)) - _declared(latest.project)
+    lifespans = _broken_lifespans(latest.project) & sources.files.keys() & before.sources.files.keys()
+    broken |= lifespans
     if not broken:
         return frozenset()
     changed = sources.changed_since(before.sources) & before.sources.files.keys()
@@ -196,7 +202,7 @@ def _to_hold_back(
              for path in (one.file, *one.involved)}  # fmt: skip
     more = (named | broken) & changed - held
     clashing = {one.file for one in latest.project.problems if one.code.startswith("DUPLICATE_")}
-    if more or broken <= clashing:
+    if more or broken <= clashing | lifespans:
         return frozenset(more)
     return frozenset(path for path in changed - held if path not in sources.declaring)
 

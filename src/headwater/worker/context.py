@@ -21,7 +21,7 @@ class Logger:
 
     __slots__ = ("_invocation", "_send")
 
-    def __init__(self, send: Send, invocation: Invocation) -> None:
+    def __init__(self, send: Send, invocation: Invocation | None) -> None:
         self._send = send
         self._invocation = invocation
 
@@ -49,12 +49,13 @@ class Logger:
 
 class ContextParts(NamedTuple):
     """What every `ctx` stands on. `known` answers the names of the project's streams, or None while nobody
-    has told them."""
+    has told them; `app` what the project's lifespan yields."""
 
     calls: Calls
     send: Send
     known: Callable[[], frozenset[str] | None]
     old_state: OldState
+    app: Callable[[], Any]
 
 
 def _run(parts: ContextParts, invocation: Invocation) -> Run:
@@ -69,6 +70,7 @@ MEMBERS: Mapping[str, Callable[[ContextParts, Invocation], Any]] = {
     "logger": lambda parts, invocation: Logger(parts.send, invocation),
     "state": lambda parts, invocation: State(parts.calls, invocation, parts.old_state),
     "emit": lambda parts, invocation: Emit(parts.calls, invocation),
+    "app": lambda parts, _invocation: parts.app(),
     "attempt": lambda _parts, invocation: invocation.attempt,
     "run": lambda _parts, invocation: invocation.run,
     "trace_id": lambda _parts, invocation: invocation.trace,

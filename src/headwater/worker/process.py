@@ -137,7 +137,7 @@ class Process:
         os.chdir(header["root"])
         asyncio.set_event_loop(self._loop)
         files = Sources(header["root"], header["folders"], sources)
-        self._leftovers.relative = files.relative
+        self._leftovers.relative = self._runner.lifespan.relative = files.relative
         importer = Importer(files)
         importer.install()
         declared = declare(importer)
@@ -174,11 +174,17 @@ class Process:
     def _end(self) -> None:
         """Leave as a Python program does, but without waiting for threads of user code."""
         tasks = asyncio.all_tasks(self._loop)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            self._loop.run_until_complete(asyncio.wait(tasks, timeout=END_SECONDS))
+        # What invocations left behind goes first: it may use what the lifespan holds.
+        self._cancel({task for task in tasks if isinstance(task, UserTask) and task.invocation is not None})
+        self._loop.run_until_complete(self._runner.lifespan.leave())
+        self._cancel(asyncio.all_tasks(self._loop))
         self._channel.flush(END_SECONDS)
         atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
         sys.stdout.flush()
         sys.stderr.flush()
+
+    def _cancel(self, tasks: set[asyncio.Task[Any]]) -> None:
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            self._loop.run_until_complete(asyncio.wait(tasks, timeout=END_SECONDS))

@@ -18,10 +18,11 @@ from headwater.protocol.workers import messages as protocol
 from headwater.protocol.workers.messages import Message
 from headwater.worker.calls import Call, Calls
 from headwater.worker.chain import AsyncChain, Link, is_plain, run_plain
-from headwater.worker.context import Context, ContextParts
+from headwater.worker.context import Context, ContextParts, Logger
 from headwater.worker.faults import handler_failed
 from headwater.worker.invocation import Invocation, current
 from headwater.worker.kinds import KINDS
+from headwater.worker.lifespan import Lifespan
 from headwater.worker.loglines import call_failed, log_line, send_log
 from headwater.worker.loop import INVOCATION, Watchdog
 from headwater.worker.project.declaring import Declared, nothing_declared
@@ -61,13 +62,18 @@ class Runner:
         self._waiting: dict[int, Invocation] = {}
         self._running: dict[int, Invocation] = {}
         self._draining = False
+        self.lifespan = Lifespan(loop, outlets.send, Logger(outlets.send, None))
+        self._opening: set[asyncio.Task[None]] = set()
         self.calls = Calls(outlets.send, self._lost)
         old_state = OldState(outlets.send, tolerant=tolerant)
-        self._parts = ContextParts(self.calls, outlets.send, lambda: self._names, old_state)
+        self._parts = ContextParts(
+            self.calls, outlets.send, lambda: self._names, old_state, lambda: self.lifespan.app
+        )
 
     def adopt(self, declared: Declared) -> None:
         """Take the functions that may be invoked."""
         self._declared = declared
+        self.lifespan.adopt(declared.lifespan)
 
     def know(self, names: Sequence[str]) -> None:
         """Take the names of the project's streams."""
@@ -79,6 +85,12 @@ class Runner:
         """Run something, soon."""
         invocation = Invocation(message)
         self._waiting[invocation.id] = invocation
+        if self.lifespan.is_open:
+            self._dispatch(invocation)
+        else:
+            self._loop.call_soon_threadsafe(self._open_first, invocation)
+
+    def _dispatch(self, invocation: Invocation) -> None:
         chain = self._chain(invocation)
         if chain and is_plain(chain):
             self._threads.submit(functools.partial(self._run_plain, invocation, chain))
@@ -135,6 +147,19 @@ class Runner:
             return False
         self._send(protocol.started(invocation.id))
         return True
+
+    def _open_first(self, invocation: Invocation) -> None:
+        # As a task of its own, which is none of the invocation's: it has not started.
+        task = self._loop.create_task(self._after_opening(invocation), context=Variables())
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    async def _after_opening(self, invocation: Invocation) -> None:
+        failed = await self.lifespan.enter()
+        if failed is None:
+            self._dispatch(invocation)
+        elif self._start(invocation):
+            self._end(invocation, protocol.failure(invocation.id, failed))
 
     def _begin(self, invocation: Invocation) -> None:
         variables = Variables()

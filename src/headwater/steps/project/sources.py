@@ -39,6 +39,7 @@ MAX_JSON_BYTES = 1024 * 1024
 """The largest JSON file that counts as a source; larger ones are data, read from the disk when imported."""
 
 _KINDS = ("step", "stream")
+_LIFESPAN = re.compile(r"headwater_lifespan\.(?:py|[cm]?[jt]s)\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,11 @@ def _clean(folder: str) -> str:
     return "" if clean == "." else clean
 
 
+def is_lifespan(path: str) -> bool:
+    """Whether a file is what workers enter before they run anything; it lies in the project's root."""
+    return bool(_LIFESPAN.match(path))
+
+
 def is_ignored(name: str) -> bool:
     """Whether a folder of this name is never entered."""
     return name in IGNORED or name.startswith(".")
@@ -155,7 +161,9 @@ def _counts(path: str, settings: StepSettings) -> bool:
 
 def _is_required(path: str, settings: StepSettings) -> bool:
     """Whether leaving a file out is a fault. Other files of Node are found on the disk."""
-    return path.endswith(".py") or (bool(language_of(path)) and _is_in_folders(path, settings))
+    if path.endswith(".py") or is_lifespan(path):
+        return True
+    return bool(language_of(path)) and _is_in_folders(path, settings)
 
 
 def _is_in_folders(path: str, settings: StepSettings) -> bool:

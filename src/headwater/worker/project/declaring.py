@@ -13,6 +13,7 @@ from headwater.worker.chain import Link, links
 from headwater.worker.faults import describe, frames, innermost, traceback_text
 from headwater.worker.project.files import Sources
 from headwater.worker.project.importing import Importer
+from headwater.worker.project.lifespan_file import LIFESPAN_FILE, LifespanFile, lifespan_of
 from headwater.worker.project.schemas import ConfigNotJson, plain_config
 
 LANGUAGE = "python"
@@ -22,6 +23,7 @@ RUNNABLE = frozenset({"api", "event", "cron"})
 _STEP_ENDINGS = ("_step.py", ".step.py")
 _STREAM_ENDINGS = ("_stream.py", ".stream.py")
 _CONFIG_LINE = re.compile(rb"^config\b[^=\n]*=(?!=)", re.MULTILINE)
+_LIFESPAN_LINE = re.compile(rb"^(?:async +def +|def +|class +)?lifespan\b", re.MULTILINE)
 _ACCESS_NAMES = ("can_access", "canAccess")
 
 
@@ -35,12 +37,13 @@ class Missing(HeadwaterError):
 
 class Declared(NamedTuple):
     """What the files gave: the entries of the manifest, and the functions to run: for each of the names
-    below, those of a file are one chain."""
+    below, those of a file are one chain; and what is entered before any of them."""
 
     steps: list[dict[str, Any]]
     streams: list[dict[str, Any]]
     problems: list[dict[str, Any]]
     functions: dict[str, dict[str, tuple[Link, ...]]]
+    lifespan: LifespanFile | None = None
 
 
 HANDLER = "handler"
@@ -62,7 +65,26 @@ def declare(importer: Importer) -> Declared:
         kind = _kind(importer.sources, path)
         if kind is not None:
             _declare_file(importer, path, kind, declared)
+    if LIFESPAN_FILE in importer.sources.files:
+        return declared._replace(lifespan=_declare_lifespan(importer, declared))
     return declared
+
+
+def _declare_lifespan(importer: Importer, declared: Declared) -> LifespanFile:
+    try:
+        module = importer.load(LIFESPAN_FILE)
+    except BaseException as error:
+        declared.problems.append(_import_problem(importer, LIFESPAN_FILE, error))
+        return LifespanFile(None)
+    try:
+        return lifespan_of(module)
+    except HeadwaterError as error:
+        declared.problems.append(_problem(LIFESPAN_FILE, error, _lifespan_line(importer)))
+        return LifespanFile(None)
+
+
+def _lifespan_line(importer: Importer) -> int | None:
+    return _line_of(_LIFESPAN_LINE, importer.sources.files[LIFESPAN_FILE])
 
 
 def _kind(sources: Sources, path: str) -> Callable[[_File, Declared], None] | None:
@@ -95,7 +117,7 @@ def _declare_file(
     except BaseException as error:
         declared.problems.append(_import_problem(importer, path, error))
         return
-    line = _config_line(importer.sources.files[path])
+    line = _line_of(_CONFIG_LINE, importer.sources.files[path])
     try:
         kind(_File(path, module, line, _config(module)), declared)
     except HeadwaterError as error:
@@ -105,8 +127,8 @@ def _declare_file(
         declared.problems.append({**_problem(path, fault, line), "traceback": traceback_text(error)})
 
 
-def _config_line(source: bytes) -> int | None:
-    found = _CONFIG_LINE.search(source)
+def _line_of(what: re.Pattern[bytes], source: bytes) -> int | None:
+    found = what.search(source)
     return None if found is None else source.count(b"\n", 0, found.start()) + 1
 
 

@@ -107,7 +107,8 @@ class Running:
         self.gate = StreamGate(self.catalog, self.runtime.access, self.observers)
         self.guests = Attendance()
         """Whose sockets and event streams are open."""
-        sessions = Sessions(self.realms, self.presence, self.gate, settings.socket, stamps)
+        cancel = self.work.runs.cancel_item
+        sessions = Sessions(self.realms, self.presence, self.gate, settings.socket, stamps, cancel)
         self.opening = SocketOpening(
             settings.server, settings.socket, sessions.open, self.guests, self.observers
         )
@@ -117,7 +118,7 @@ class Running:
             guests=self.guests,
             observer=self.observers,
         )
-        pages = StreamHttp(self.realms, self.gate, self.events, settings)
+        pages = StreamHttp(self.realms, self.gate, self.events, settings, cancel)
         internal: list[tuple[str, ASGIApp]] = [(client_script.PATH, client_script.ClientScript())]
         internal += [(pages.prefix, pages)] if pages.prefix else []
         self.http = build_http_app(settings, self.runtime, internal, self.observers)

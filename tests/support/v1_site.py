@@ -102,7 +102,7 @@ class V1Site(V1Stage):
         )
         settings = replace(settings, server=replace(settings.server, port=0))
         self.events = EventStreams(self.realms, high_water_bytes=settings.socket.high_water_bytes)
-        pages = StreamHttp(self.realms, self.gate, self.events, settings)
+        pages = StreamHttp(self.realms, self.gate, self.events, settings, self.runs.cancel_item)
         self.executor = InProcess({})
         self.app = build_http_app(settings, self.executor, [(pages.prefix, pages)] if pages.prefix else [])
         self.opening = SocketOpening(
@@ -117,7 +117,8 @@ class V1Site(V1Stage):
 
     def _session(self, socket: WebSocket, peer: Peer) -> V1Session:
         self.peers.append(peer)
-        return V1Session(socket, self.streams, self.presence, self.gate, self.settings.socket)
+        parts = self.streams, self.presence, self.gate, self.settings.socket, peer
+        return V1Session(socket, *parts, self.runs.cancel_item)
 
     async def request(
         self, path: str, headers: dict[str, str] | None = None, method: str = "GET"

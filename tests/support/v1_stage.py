@@ -3,6 +3,7 @@ sockets."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ import orjson
 
 from headwater.clock import Stamps
 from headwater.config import Settings, SocketSettings, StorageSettings, StreamSettings
+from headwater.errors import RunUnknown
 from headwater.model import GroupKey, Item, Origin, Terms
 from headwater.server.live.gate import Ask, Gate
 from headwater.server.live.session_v1 import V1Session
@@ -36,6 +38,26 @@ class PresenceGate(OpenGate):
         return super().admit(
             ask._replace(group=ask.group._replace(stream=ask.group.stream.removesuffix(PRESENCE)))
         )
+
+
+class HandRuns:
+    """The runs that have claimed items: cancelling one takes what stands for it."""
+
+    def __init__(self) -> None:
+        self.claimed: set[tuple[GroupKey, str]] = set()
+        self.cancelled: list[tuple[GroupKey, str]] = []
+        self.held: asyncio.Event | None = None
+        """What a cancel waits for."""
+        self.fault: Exception | None = None
+
+    async def cancel_item(self, group: GroupKey, item: str) -> None:
+        if self.held is not None:
+            await self.held.wait()
+        if self.fault is not None:
+            raise self.fault
+        if (group, item) not in self.claimed:
+            raise RunUnknown("Nobody has claimed it.", id=item, group=group.group, stream=group.stream)
+        self.cancelled.append((group, item))
 
 
 class V1Stage:
@@ -67,6 +89,7 @@ class V1Stage:
         self.fleeting = Realm(self.catalog, MemoryStore(), stamps, self.settings, self.clock)
         self.realms = Realms(self.catalog, self.durable, self.fleeting)
         self.streams = V1Streams(self.realms)
+        self.runs = HandRuns()
         self.presence = Presence(
             self.catalog, self.fleeting.queue, max_state_bytes=self.settings.socket.max_state_bytes
         )

@@ -10,7 +10,7 @@ import pytest
 from headwater.errors import AccessDenied
 from headwater.model import GroupKey
 from headwater.protocol.clients.session import SessionRules
-from headwater.protocol.clients.v1 import More, SetState, Subscribe, Unsubscribe, V1Wire
+from headwater.protocol.clients.v1 import Cancel, More, SetState, Subscribe, Unsubscribe, V1Wire
 from headwater.protocol.clients.wire import Brought, Cursor, Wish
 from support.stream_frames import messages
 
@@ -59,6 +59,8 @@ def test_an_open_subscription_can_be_spoken_of(rules: SessionRules) -> None:
 
     assert say(rules, t="more", sub=1, limit=5) == More(1, 5)
     assert say(rules, t="state", sub=1, state={}) == SetState(1, {})
+    assert say(rules, t="cancel", sub=1) == Cancel(1, None, None)
+    assert say(rules, t="cancel", sub=1, id="a", ask=7) == Cancel(1, "a", 7)
     assert say(rules, t="unsub", sub=1) == Unsubscribe(1)
 
 
@@ -68,6 +70,35 @@ def test_one_that_is_not_open_cannot(rules: SessionRules, message: dict[str, Any
 
     assert (told["code"], told["sub"]) == ("INVALID_INPUT", 4)
     assert "ended" not in told
+
+
+def test_a_cancel_of_one_that_is_not_open_is_refused_under_its_own_number(rules: SessionRules) -> None:
+    told = error(say(rules, t="cancel", sub=4, ask=7))
+
+    assert (told["code"], told["sub"], told["ask"]) == ("INVALID_INPUT", 4, 7)
+    assert "ended" not in told
+
+
+@pytest.mark.parametrize(
+    ("members", "field"),
+    [
+        ({"sub": None}, "sub"),
+        ({"id": ""}, "id"),
+        ({"id": 7}, "id"),
+        ({"id": "x" * 11}, "id"),
+        ({"ask": "7"}, "ask"),
+        ({"ask": -1}, "ask"),
+    ],
+)
+def test_a_cancel_with_a_fault_names_the_field_and_its_number_and_ends_nothing(
+    rules: SessionRules, members: dict[str, Any], field: str
+) -> None:
+    told = error(say(rules, **({"t": "cancel", "sub": 1, "ask": 7} | members)))
+
+    assert (told["code"], told["field"], "ended" in told) == ("PROTOCOL_FAULT", field, False)
+    assert told.get("ask") == (
+        members["ask"] if members.get("ask") == -1 else None if "ask" in members else 7
+    )
 
 
 def test_to_end_what_is_not_open_is_settled_already(rules: SessionRules) -> None:
@@ -108,7 +139,7 @@ def test_a_ping_is_answered(rules: SessionRules) -> None:
     assert messages(say(rules, t="ping")) == [{"t": "pong"}]
 
 
-@pytest.mark.parametrize("kind", ["auth", "set", "update", "delete", "send", "cancel"])
+@pytest.mark.parametrize("kind", ["auth", "set", "update", "delete", "send"])
 def test_what_is_reserved_is_refused_as_such(rules: SessionRules, kind: str) -> None:
     assert error(say(rules, t=kind))["code"] == "NOT_SUPPORTED_YET"
 

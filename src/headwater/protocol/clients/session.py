@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from headwater.errors import HeadwaterError, InvalidInput, ProtocolFault, TooMany
 from headwater.protocol.clients.v1 import (
+    Cancel,
     More,
     Ping,
     Request,
@@ -19,7 +20,7 @@ from headwater.protocol.clients.v1 import (
     parse_request,
 )
 
-ToDo = Subscribe | Unsubscribe | More | SetState
+ToDo = Subscribe | Unsubscribe | More | SetState | Cancel
 """What the owner of the session carries out. All but a `Subscribe` name a subscription that is open."""
 
 
@@ -62,7 +63,11 @@ class SessionRules:
                 return request if known else None  # It may have been refused while this was under way.
             case More() | SetState():
                 if request.sub not in self._open:
-                    raise InvalidInput(f"There is no open subscription {request.sub}.", sub=request.sub)
+                    raise _not_open(request.sub)
+                return request
+            case Cancel(sub, _, ask):
+                if sub not in self._open:
+                    return self._wire.refused(_not_open(sub), sub, ask)
                 return request
 
     def _subscribe(self, request: Subscribe) -> ToDo | bytes:
@@ -78,3 +83,7 @@ class SessionRules:
             return self._wire.fault(error, request.sub, ended=True)
         self._open.add(request.sub)
         return request
+
+
+def _not_open(sub: int) -> InvalidInput:
+    return InvalidInput(f"There is no open subscription {sub}.", sub=sub)

@@ -22,7 +22,7 @@ from headwater.protocol.clients.wire import Advance, Brought, CatchUpOf, Cursor,
 SUBPROTOCOL = "headwater.v1"
 TOKEN_PREFIX = "headwater.token."  # noqa: S105  (a name of the protocol, no secret)
 
-_RESERVED = frozenset({"auth", "set", "update", "delete", "send", "cancel"})
+_RESERVED = frozenset({"auth", "set", "update", "delete", "send"})
 _NUMBER_LIMIT = 2**53
 
 
@@ -58,11 +58,20 @@ class SetState(NamedTuple):
     state: dict[str, Any]
 
 
+class Cancel(NamedTuple):
+    """`cancel`. Without an item it is the subscription's."""
+
+    sub: int
+    item: str | None
+    ask: int | None
+    """The client's number for the question, which the answer repeats."""
+
+
 class Ping(NamedTuple):
     """`ping`."""
 
 
-Request = Subscribe | Unsubscribe | More | SetState | Ping
+Request = Subscribe | Unsubscribe | More | SetState | Cancel | Ping
 
 
 def parse_request(text: str, *, max_id_bytes: int) -> Request:
@@ -88,9 +97,15 @@ def parse_request(text: str, *, max_id_bytes: int) -> Request:
     try:
         return parse(message, max_id_bytes)
     except ProtocolFault as fault:
-        if kind == "sub" and type(message.get("sub")) is int:
-            fault.details["sub"] = message["sub"]  # So that whoever waits for its answer learns of it.
+        _address(fault, message)
         raise
+
+
+def _address(fault: ProtocolFault, message: dict[str, Any]) -> None:
+    """Name in its fault what a message was to begin, or asked: whoever waits for the answer learns of it."""
+    name = {"sub": "sub", "cancel": "ask"}.get(message["t"], "")
+    if type(message.get(name)) is int:
+        fault.details[name] = message[name]
 
 
 def _subscribe(message: dict[str, Any], max_id_bytes: int) -> Subscribe:
@@ -102,6 +117,11 @@ def _subscribe(message: dict[str, Any], max_id_bytes: int) -> Subscribe:
     return Subscribe(
         Wish(GroupKey(stream, group), item, _sub(message), None if item else limit, _brought(message)), state
     )
+
+
+def _cancel(message: dict[str, Any], max_id_bytes: int) -> Cancel:
+    item = None if message.get("id") is None else _name(message, "id", max_id_bytes)
+    return Cancel(_sub(message), item, None if message.get("ask") is None else _whole(message, "ask"))
 
 
 def _brought(message: dict[str, Any]) -> Brought | None:
@@ -147,6 +167,7 @@ _PARSERS: dict[str, Callable[[dict[str, Any], int], Request]] = {
     "unsub": lambda message, _: Unsubscribe(_sub(message)),
     "more": lambda message, _: More(_sub(message), _whole(message, "limit", least=1)),
     "state": lambda message, _: SetState(_sub(message), _object(message, "state")),
+    "cancel": _cancel,
     "ping": lambda _message, _: Ping(),
 }
 
@@ -205,6 +226,14 @@ class V1Wire:
         """`pong`."""
         return self._message({"t": "pong"})
 
+    def ok(self, sub: int, ask: int | None) -> bytes:
+        """`ok`."""
+        return self._message({"t": "ok", "sub": sub, **_asked(ask)})
+
+    def refused(self, error: HeadwaterError, sub: int, ask: int | None) -> bytes:
+        """`error`, about what was asked; the subscription lives on."""
+        return self._message({"t": "error", **error.to_dict(), "sub": sub, **_asked(ask)})
+
     def fault(self, error: HeadwaterError, sub: int | None = None, *, ended: bool = False) -> bytes:
         """`error`."""
         named = {} if sub is None else {"sub": sub}
@@ -252,6 +281,10 @@ class V1Wire:
     def behind(self, of: CatchUpOf) -> bytes:
         """`behind`."""
         return self._message({"t": "behind", "sub": of.wish.label})
+
+
+def _asked(ask: int | None) -> dict[str, int]:
+    return {} if ask is None else {"ask": ask}
 
 
 def _entry(item: Item) -> bytes:

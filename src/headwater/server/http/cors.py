@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from headwater.errors import OriginRefused
 from headwater.response_rules import TRACE_HEADER
+from headwater.server.http.origins import named_origins
 from headwater.steps.project.declare import ApiResponse
 
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
@@ -24,7 +25,7 @@ class Cors:
     """The rules of one server."""
 
     def __init__(self, origins: Iterable[str]) -> None:
-        self._origins = frozenset(origin.strip().rstrip("/").lower() for origin in origins)
+        self._origins = named_origins(origins)
         self.enabled = bool(self._origins)
         self._any = "*" in self._origins
 

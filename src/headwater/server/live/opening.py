@@ -1,8 +1,6 @@
 """Decides about WebSocket handshakes: which origins, how many sockets, which subprotocol, which session.
 
-Owns the set of open sockets. A browser sends the page's origin with a handshake and asks nobody; so a page
-from elsewhere could read a developer's streams unless the server looks. Knows sessions only as something it
-makes.
+Owns the set of open sockets. Knows sessions only as something it makes.
 """
 
 from __future__ import annotations
@@ -10,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 from websockets.datastructures import MultipleValuesError
 from websockets.http11 import Request
@@ -20,12 +17,11 @@ from headwater.config import ServerSettings, SocketSettings
 from headwater.errors import HeadwaterError, OriginRefused, Overloaded, RequestInvalid
 from headwater.observe import SILENT, Observer
 from headwater.peer import Peer
+from headwater.server.http.origins import Origins
 from headwater.server.live.attendance import Attendance
 from headwater.server.live.sessions import spoken
 from headwater.server.live.websocket import Session, WebSocket
 from headwater.server.peers import peer_of_handshake
-
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 MakeSession = Callable[[WebSocket, Peer], Session]
 
@@ -44,6 +40,7 @@ class SocketOpening:
         self.settings = settings
         self.sockets: set[WebSocket] = set()
         self._server = server
+        self._origins = Origins(server)
         self._make_session = make_session
         self._guests = Attendance() if guests is None else guests
         self._observer = observer
@@ -73,7 +70,7 @@ class SocketOpening:
         except MultipleValuesError as error:
             text = f"The header {error.args[0]} may be given once.\n"
             return RequestInvalid(text.strip()), text
-        if origin is not None and not self._allows(origin, host):
+        if origin is not None and not self._origins.allows(origin, host):
             text = f"Pages from {origin} may not open sockets here; see [server] cors_origins.\n"
             return OriginRefused(text.strip(), origin=origin), text
         return None
@@ -94,17 +91,3 @@ class SocketOpening:
         self.sockets.discard(socket)
         self._guests.leave(socket)
         self._observer.left("websocket")
-
-    def _allows(self, origin: str, host: str) -> bool:
-        """The server's own pages; pages of this machine while the server is for this machine only (a front
-        end's development server has another port); and what `cors_origins` lists."""
-        if "*" in self._server.cors_origins or origin in self._server.cors_origins:
-            return True
-        try:
-            parts = urlsplit(origin)
-            name, _ = parts.hostname, parts.port
-        except ValueError:  # No URL, or a port that is no number: no browser sends such.
-            return False
-        if name and parts.netloc.lower() == host.lower():
-            return True
-        return name in _LOOPBACK and self._server.host in _LOOPBACK

@@ -1,5 +1,5 @@
-"""Carries out what one client of protocol v1 asks: subscriptions by the client's own numbers, and presence
-with them.
+"""Carries out what one client of protocol v1 asks: subscriptions by the client's own numbers, presence with
+them, and an end to the runs behind their items.
 
 What may be asked when is `protocol/clients/session.py`; this knows streams, and the socket only as something
 to offer frames to.
@@ -12,8 +12,9 @@ from headwater.errors import HeadwaterError, InvalidInput
 from headwater.model import Subscriber
 from headwater.peer import NOBODY, Peer
 from headwater.protocol.clients.session import SessionRules, ToDo
-from headwater.protocol.clients.v1 import More, SetState, Subscribe, Unsubscribe
+from headwater.protocol.clients.v1 import Cancel, More, SetState, Subscribe, Unsubscribe
 from headwater.server.live.answers import Answers
+from headwater.server.live.cancelling import CancelItem, Cancels, nothing_runs
 from headwater.server.live.gate import Admissions, Gate
 from headwater.server.live.speakers import Speakers
 from headwater.server.live.v1_streams import V1Streams
@@ -27,6 +28,7 @@ class V1Session:
     __slots__ = (
         "_admissions",
         "_answers",
+        "_cancels",
         "_presence",
         "_present",
         "_rules",
@@ -44,11 +46,13 @@ class V1Session:
         gate: Gate,
         settings: SocketSettings,
         peer: Peer = NOBODY,
+        cancel: CancelItem = nothing_runs,
     ) -> None:
         self._socket = socket
         self._streams = streams
         self._presence = presence
         self._admissions = Admissions(gate, peer, settings.max_subscriptions)
+        self._cancels = Cancels(cancel, settings.max_subscriptions)
         self._rules = SessionRules(
             streams.wire, max_subscriptions=settings.max_subscriptions, max_id_bytes=settings.max_id_bytes
         )
@@ -82,6 +86,7 @@ class V1Session:
     def closed(self) -> None:
         """End all subscriptions, and what is present with them."""
         self._admissions.close()
+        self._cancels.close()
         for sub in list(self._subscriptions):
             self._end(sub)
 
@@ -98,6 +103,8 @@ class V1Session:
                 self._set_state(asked)
             case More():
                 self._more(asked)
+            case Cancel():
+                self._cancel(asked)
 
     def _ask(self, request: Subscribe) -> None:
         wish = request.wish
@@ -148,6 +155,29 @@ class V1Session:
             self._fault(InvalidInput(f"Subscription {request.sub} is no window.", hint=hint), request.sub)
         else:
             subscription.more(request.limit)
+
+    def _cancel(self, request: Cancel) -> None:
+        """Whoever may read an item may stop its run, and the gate says it now: rules may have changed since
+        the subscription began."""
+        wish = self._subscriptions[request.sub].wish
+        item = request.item or wish.item
+        if item is None or wish.item not in (None, item):
+            fault = f"Subscription {request.sub} is of {'a group' if item is None else 'another item'}."
+            error = InvalidInput(fault, hint="Give the id of an item that it covers.", field="id")
+            self._answer(request, error)
+            return
+
+        def admitted(refusal: HeadwaterError | None) -> None:
+            if refusal is None:
+                self._cancels.ask(wish.group, item, lambda error: self._answer(request, error))
+            else:
+                self._answer(request, refusal)
+
+        self._admissions.ask(wish.group, wish.item, admitted)
+
+    def _answer(self, request: Cancel, error: HeadwaterError | None) -> None:
+        wire, (sub, _, ask) = self._streams.wire, request
+        self._answers.say(wire.ok(sub, ask) if error is None else wire.refused(error, sub, ask))
 
     def _end(self, sub: int) -> None:
         subscription = self._subscriptions.pop(sub, None)

@@ -13,6 +13,7 @@ from headwater.peer import SUBPROTOCOL as TOKEN_SUBPROTOCOL
 from headwater.peer import Peer
 from headwater.protocol.clients.v0 import V0Wire
 from headwater.protocol.clients.v1 import SUBPROTOCOL
+from headwater.server.live.cancelling import CancelItem
 from headwater.server.live.gate import Gate
 from headwater.server.live.session_v0 import V0Session
 from headwater.server.live.session_v1 import V1Session
@@ -30,12 +31,19 @@ class Sessions:
     """Makes the session of each socket."""
 
     def __init__(
-        self, realms: Realms, presence: Presence, gate: Gate, settings: SocketSettings, stamps: Stamps
+        self,
+        realms: Realms,
+        presence: Presence,
+        gate: Gate,
+        settings: SocketSettings,
+        stamps: Stamps,
+        cancel: CancelItem,
     ) -> None:
         self.realms = realms
         self.presence = presence
         self.gate = gate
         self.settings = settings
+        self.cancel = cancel
         self.v0 = V0Wire(stamps)
         self.v1 = V1Streams(realms)
 
@@ -49,7 +57,7 @@ class Sessions:
 
 VERSIONS: Mapping[Subprotocol, Callable[[Sessions, WebSocket, Peer], Session]] = {
     Subprotocol(SUBPROTOCOL): lambda of, socket, peer: V1Session(
-        socket, of.v1, of.presence, of.gate, of.settings, peer
+        socket, of.v1, of.presence, of.gate, of.settings, peer, of.cancel
     ),
     AUTHORIZATION: lambda of, socket, peer: V0Session(
         socket, of.v0, of.realms.hub_of, of.gate, of.settings, peer

@@ -1,4 +1,5 @@
-"""Streams over plain HTTP: a snapshot as JSON, or a live stream for those who accept server-sent events.
+"""Streams over plain HTTP: a snapshot as JSON, a live stream for those who accept server-sent events, and an
+end to the run behind an item.
 
 Owns the conditional answers of WIRE.md section 8; paths and queries are `stream_target.py`'s. The access
 rules are those of subscriptions.
@@ -13,29 +14,45 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from headwater.config import Settings, StreamSettings
-from headwater.errors import MethodNotAllowed, UnknownItem
+from headwater.errors import InvalidInput, MethodNotAllowed, OriginRefused, UnknownItem
 from headwater.model import Item
-from headwater.peer import read_headers
+from headwater.peer import Peer, read_headers
 from headwater.server.http.conditional import Tagged, send_tagged
 from headwater.server.http.incoming import read_query
+from headwater.server.http.origins import Origins
+from headwater.server.live.cancelling import CancelItem
 from headwater.server.live.gate import Ask, Gate, admit
 from headwater.server.live.sse import EventStreams
-from headwater.server.live.stream_target import Target, Window, read_following, read_target, read_window
+from headwater.server.live.stream_target import (
+    CANCEL,
+    Target,
+    Window,
+    names_cancel,
+    read_following,
+    read_target,
+    read_window,
+)
 from headwater.server.peers import peer_of_request
 from headwater.storage.base import Store
 from headwater.streams.realm import Realms
 from headwater.streams.snapshot import read_snapshot
 
+_ACCEPTED = [(b"content-length", b"0"), (b"cache-control", b"no-store")]
+
 
 class StreamHttp:
     """An ASGI application for everything below its prefix."""
 
-    def __init__(self, realms: Realms, gate: Gate, events: EventStreams, settings: Settings) -> None:
+    def __init__(
+        self, realms: Realms, gate: Gate, events: EventStreams, settings: Settings, cancel: CancelItem
+    ) -> None:
         self.prefix = settings.streams.prefix.rstrip("/")
         """The path that it is to be mounted at; empty where it is turned off."""
         self._realms = realms
         self._gate = gate
         self._events = events
+        self._cancel_item = cancel
+        self._origins = Origins(settings.server)
         self._limits = settings.streams
         self._max_id_bytes = settings.socket.max_id_bytes
 
@@ -44,15 +61,23 @@ class StreamHttp:
 
         :raises HeadwaterError: before anything is sent.
         """
-        if scope["method"] not in ("GET", "HEAD"):
-            raise MethodNotAllowed(
-                f"a stream is read by GET, not by {scope['method']}", allow=("GET", "HEAD")
-            )
+        method = scope["method"]
+        rest = scope["headwater.path"][len(self.prefix) :]
+        stops = names_cancel(rest)
+        if stops and method != "POST":
+            raise MethodNotAllowed(f"a run is cancelled by POST, not by {method}", allow=("POST",))
+        if not stops and method not in ("GET", "HEAD"):
+            raise MethodNotAllowed(f"a stream is read by GET, not by {method}", allow=("GET", "HEAD"))
         query = read_query(scope["query_string"])
         headers = read_headers(scope["headers"])
-        rest = scope["headwater.path"][len(self.prefix) :]
+        if stops:
+            target = read_target(rest.removesuffix(CANCEL), query, max_id_bytes=self._max_id_bytes)
+            await self._cancel(peer_of_request(scope, headers), target)
+            await send({"type": "http.response.start", "status": 202, "headers": _ACCEPTED})
+            await send({"type": "http.response.body", "body": b""})
+            return
         target = read_target(rest, query, max_id_bytes=self._max_id_bytes)
-        listens = "text/event-stream" in headers.get("accept", "") and scope["method"] == "GET"
+        listens = "text/event-stream" in headers.get("accept", "") and method == "GET"
         peer = peer_of_request(scope, headers, "sse" if listens else "http")
         await admit(self._gate, Ask(peer, target.group, target.item))
         if listens:
@@ -63,7 +88,21 @@ class StreamHttp:
         window = read_window(query, self._limits.max_window)
         reading = await _read(store, target, window, self._limits)
         tagged = Tagged(f'"{store.epoch}.{reading.version}"', "application/json", reading.body)
-        await send_tagged(send, scope["method"], headers, tagged)
+        await send_tagged(send, method, headers, tagged)
+
+    async def _cancel(self, peer: Peer, target: Target) -> None:
+        """Stop the run that has claimed an item, for whoever may read it.
+
+        :raises HeadwaterError: that is not to be, or there is none.
+        """
+        origin = peer.headers.get("origin")
+        if origin is not None and not self._origins.allows(origin, peer.headers.get("host", "")):
+            hint = "add the origin to cors_origins in [server] of headwater.toml"
+            raise OriginRefused(f'pages of "{origin}" may not cancel runs here', hint=hint, origin=origin)
+        if target.item is None:
+            raise InvalidInput("a run is cancelled by an item that it has claimed", field="id")
+        await admit(self._gate, Ask(peer, target.group, target.item))
+        await self._cancel_item(target.group, target.item)
 
 
 class Reading(NamedTuple):

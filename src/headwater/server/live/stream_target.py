@@ -14,6 +14,10 @@ _VERSION_DIGITS = 16
 """Of the largest version that JSON can tell, 2**53; a longer one is none that this server gave."""
 
 
+CANCEL = "/cancel"
+"""What follows an item's path, or the prefix alone, where the run behind the item is to be cancelled."""
+
+
 class Target(NamedTuple):
     """What a request is about: a group, or one item of it."""
 
@@ -53,6 +57,11 @@ def read_target(rest: str, query: Values, *, max_id_bytes: int) -> Target:
         if len(name.encode()) > max_id_bytes:
             raise InvalidInput(f"a name is longer than {max_id_bytes} bytes", limit=max_id_bytes)
     return target
+
+
+def names_cancel(rest: str) -> bool:
+    """Whether a path below the prefix is one to cancel by: an item may be called `cancel` too."""
+    return rest.endswith(CANCEL) and rest.strip("/").count("/") in (0, 3)
 
 
 def _read_target(rest: str, query: Values) -> Target:

@@ -141,6 +141,10 @@ async def test_without_an_endpoint_it_answers_by_itself_and_says_so(project: Pat
         rooms = httpx.get(f"{server.url}/streams/rooms/all").json()["items"]
         assert [(room["id"], room["title"]) for room in rooms] == [("r", "Show me code")]
         assert httpx.get(f"{server.url}/streams/answering/all").json()["items"] == []
+        broken = await until(server, "r", await ask(server, "r", "Break off in the middle"), ended)
+        assert (broken["status"], broken["note"]) == ("error", "The server broke off, as it was asked to.")
+        refused = await until(server, "r", await ask(server, "r", "fail at once"), ended)
+        assert "429" in refused["note"]
 
 
 async def test_an_endpoint_that_goes_away_is_told_of(project: Path) -> None:

@@ -72,7 +72,7 @@ class Endpoint:
 
     @property
     def settings(self) -> dict[str, str]:
-        """The environment that makes an example ask it."""
+        """The settings that make an example ask it."""
         return {"LLM_BASE_URL": self.model.url, "LLM_API_KEY": self.model.key}
 
     def shut(self) -> None:
@@ -110,10 +110,10 @@ def example(name: str, folder: Path) -> Path:
 
 
 @contextmanager
-def chatting(project: Path, *arguments: str, **environ: str) -> Iterator[Server]:
-    """The server of such an example."""
-    settings = {"LLM_BASE_URL": "", "LLM_API_KEY": "", "LLM_MODEL": "", **environ}
-    with serving("start", *(arguments or ("--port", "0")), cwd=project, **settings) as server:
+def chatting(project: Path, *arguments: str, **settings: str) -> Iterator[Server]:
+    """The server of such an example, with these settings in its `.env`."""
+    (project / ".env").write_text("".join(f"{name}={text}\n" for name, text in settings.items()))
+    with serving("start", *(arguments or ("--port", "0")), cwd=project) as server:
         yield server
 
 

@@ -75,9 +75,9 @@ function answer(again, said) {
 
   function update(item, queued) {
     const ended = item.status === 'done' || item.status === 'error' || item.status === 'cancelled'
-    element.dataset.status = item.status
+    element.dataset.status = queued && item.status === 'waiting' ? 'queued' : item.status
     element.setAttribute('aria-busy', String(!ended))
-    showProse(text, item.text)
+    showProse(text, item.text, item.status === 'done')
     text.hidden = !item.text && item.status !== 'streaming'
     restarted.textContent = restart(item)
     restarted.hidden = !restarted.textContent
@@ -95,7 +95,7 @@ function answer(again, said) {
 }
 
 function stateOf({ status }, queued) {
-  if (status === 'waiting') return queued ? 'Next, when the answer above is done' : 'Thinking'
+  if (status === 'waiting') return queued ? 'Waits for the answer above' : 'Thinking'
   return { streaming: 'Writing', done: '', error: 'Failed', cancelled: 'Stopped' }[status]
 }
 

@@ -1,9 +1,12 @@
 // Markdown as models write it, made into elements: paragraphs, headings, lists, quotes, code, bold, italic, links.
 // Everything else stays text, and nothing is ever read as HTML.
 
-/** Show `text` in `place`. While a text grows only its last block is made anew, so what is selected stays so. */
-export function show(place, text) {
-  const blocks = blocksOf(text)
+/**
+ * Show `text` in `place`. As it grows only its last block is made anew, so what is selected stays so. Where it is not
+ * `whole`, marks that are open are taken as closed, so that no half of one is seen.
+ */
+export function show(place, text, whole) {
+  const blocks = blocksOf(whole ? text : closed(text))
   const shown = (place.blocks ??= [])
   let same = 0
   while (same < blocks.length && shown[same] === key(blocks[same])) same += 1
@@ -13,6 +16,17 @@ export function show(place, text) {
 }
 
 const key = ({ kind, lines }) => `${kind}\n${lines.join('\n')}`
+
+/** The text with marks of its last line that are still open, closed. */
+function closed(text) {
+  if ((text.match(/^\s*(?:```|~~~)/gm) ?? []).length % 2) return text // in a block of code they are no marks
+  const whole = text.replace(/(?<=\s|^)[*_`[]+$/, '')
+  const line = whole.slice(whole.lastIndexOf('\n') + 1).replace(/^\s*[*+-]\s/, '')
+  const count = (mark) => line.split(mark).length - 1
+  if (count('`') % 2) return `${whole}\``
+  if (count('**') % 2) return `${whole.replace(/\*$/, '')}**`
+  return (count('*') - 2 * count('**')) % 2 ? `${whole}*` : whole
+}
 
 const FENCE = /^\s*(`{3,}|~{3,})\s*([\w+#.-]*)/
 const HEADING = /^(#{1,6})\s+(.*)/

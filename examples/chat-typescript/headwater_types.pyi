@@ -2,7 +2,8 @@
 # Import from it under `if TYPE_CHECKING:`; it is a stub, there is nothing to run.
 # ruff: noqa
 # fmt: off
-# pyright: reportUnusedClass=false, reportPrivateUsage=false
+# mypy: disable-error-code="override"
+# pyright: reportUnusedClass=false, reportPrivateUsage=false, reportIncompatibleMethodOverride=false
 
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Generic, Literal, Never, NotRequired, TypeVar, overload
@@ -96,13 +97,56 @@ class Logger:
     def error(self, message: Any, fields: Any = None, **more: Any) -> None: ...
 
 
+class StateEntry(TypedDict):
+    key: str
+    value: Any
+
+
+_Values = list[Any]
+_Names = list[str]
+_Entries = list[StateEntry]
+
+
 class State:
-    def get(self, group: str, key: str) -> Awaitable[Any]: ...
-    def set(self, group: str, key: str, value: Any) -> Awaitable[Any]: ...
-    def delete(self, group: str, key: str) -> Awaitable[Any]: ...
-    def get_group(self, group: str) -> Awaitable[list[Any]]: ...
-    def getGroup(self, group: str) -> Awaitable[list[Any]]: ...
-    def clear(self, group: str) -> Awaitable[None]: ...
+    """Values of any JSON. Every method takes effect at once, in order, awaited or not."""
+
+    def get(self, group: str, key: str) -> Call[Any]: ...
+    def set(
+        self,
+        group: str,
+        key: str,
+        value: Any,
+        *,
+        if_version: int | None = None,
+        ttl: float | None = None,
+        write_key: str | None = None,
+    ) -> Call[Any]: ...
+    def update(
+        self,
+        group: str,
+        key: str,
+        ops: Sequence[Operation],
+        *,
+        if_version: int | None = None,
+        ttl: float | None = None,
+        write_key: str | None = None,
+    ) -> Call[Any]: ...
+    def delete(
+        self, group: str, key: str, *, if_version: int | None = None, write_key: str | None = None
+    ) -> Call[Any]: ...
+    def get_group(self, group: str) -> Call[_Values]: ...
+    def getGroup(self, group: str) -> Call[_Values]: ...
+    @overload
+    def list(self, group: str) -> Call[_Entries]: ...
+    @overload
+    def list(self, group: None = None, *, after: str = "", limit: int | None = None) -> Call[_Names]: ...
+    def clear(self, group: str) -> Call[None]: ...
+
+
+class _EmitOptions(TypedDict):
+    messageGroupId: NotRequired[str]
+    delay: NotRequired[float]
+    key: NotRequired[str]
 
 
 class ChatMessage(TypedDict):
@@ -160,4 +204,6 @@ class Context:
     traceId: str
     flows: list[str]
     step: str
-    def emit(self, event: Mapping[str, Any]) -> Awaitable[None]: ...
+    attempt: int
+    run: str
+    def emit(self, event: Mapping[str, Any]) -> Call[None]: ...

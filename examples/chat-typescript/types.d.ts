@@ -102,7 +102,7 @@ declare module 'headwater' {
 
   export interface EmittedEvent {
     topic: string
-    data: unknown
+    data?: unknown
   }
 
   export interface EmitOptions {
@@ -124,14 +124,42 @@ declare module 'headwater' {
     log(message: string, fields?: unknown): void
   }
 
-  export interface InternalStateManager {
-    get<T>(groupId: string, key: string): Promise<T | null>
-    set<T>(groupId: string, key: string, value: T): Promise<T>
-    delete<T>(groupId: string, key: string): Promise<T | null>
-    getGroup<T>(groupId: string): Promise<T[]>
-    get_group<T>(groupId: string): Promise<T[]>
-    clear(groupId: string): Promise<void>
+  export interface StateTerms {
+    /** Only if the value's version is this one; 0 says that there must be none. */
+    ifVersion?: number
+    /** A repeated write with the same key does nothing and gives the first one's result. */
+    writeKey?: string
   }
+
+  export interface StateOptions extends StateTerms {
+    /** Seconds after which the value expires. */
+    ttl?: number
+  }
+
+  export interface StateEntry<T = any> {
+    key: string
+    value: T
+  }
+
+  /** Values of any JSON. Every method takes effect at once, in order, awaited or not. */
+  export interface State {
+    get<T = any>(groupId: string, key: string): Promise<T | null>
+    set<T = any>(groupId: string, key: string, value: T, options?: StateOptions): Promise<T>
+    /** Apply operations to a value as one write; one that is not there is made. */
+    update<T = any>(groupId: string, key: string, operations: readonly UpdateOperation[], options?: StateOptions): Promise<T>
+    /** Delete a value; gives it as it was. */
+    delete<T = any>(groupId: string, key: string, options?: StateTerms): Promise<T | null>
+    /** All values of a group, in the order of their creation. */
+    getGroup<T = any>(groupId: string): Promise<T[]>
+    get_group<T = any>(groupId: string): Promise<T[]>
+    /** The same with their keys. */
+    list<T = any>(groupId: string): Promise<StateEntry<T>[]>
+    /** The names of the groups that hold values, at most `limit` after the name `after`. */
+    list(groupId?: null, page?: { after?: string; limit?: number }): Promise<string[]>
+    clear(groupId: string): Promise<null>
+  }
+
+  export type InternalStateManager = State
 
   export interface FlowContext<TEmit = EmittedEvent> {
     emit: Emitter<TEmit>
@@ -141,8 +169,10 @@ declare module 'headwater' {
     step: string
     /** How often an event has been tried, this time included; 1 for a request. */
     attempt: number
+    /** The id of the run of an event or a cron step; empty for requests. */
+    run: string
     logger: Logger
-    state: InternalStateManager
+    state: State
     streams: Streams
     /** Aborted when the caller has gone or the time is up. */
     signal: AbortSignal

@@ -254,4 +254,3 @@ class AskContext(Context):
 
 class AskAgainContext(Context):
     def emit(self, event: QuestionAskedEvent) -> Call[None]: ...
-

@@ -63,7 +63,7 @@ def python(project: Project) -> str:
                 inputs.setdefault(topic, []).append(kind)
     static = STATIC.read_text(encoding="utf-8")
     types, contexts = writer.text(), _contexts(steps, inputs, writer)
-    return f"{_HEAD}{static}\n{types}{_streams_class(streams)}\n{_CONTEXT}{contexts}"
+    return f"{_HEAD}{static}\n{types}{_streams_class(streams)}\n{_CONTEXT}{contexts}".rstrip("\n") + "\n"
 
 
 def _contexts(steps: Iterable[Step], inputs: Mapping[str, list[str]], writer: _Writer) -> str:

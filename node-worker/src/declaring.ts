@@ -5,6 +5,7 @@
 
 import { ACCESS_NAMES, accessOf, configOf, DeclarationFault, member, middlewareOf } from './exports.ts'
 import { describe, locationsOf, tracebackOf } from './faults.ts'
+import { needsHandler } from './kinds.ts'
 import { ProcessExit } from './loop.ts'
 import type { Namespace } from './project/externals.ts'
 import type { Project } from './project/project.ts'
@@ -17,9 +18,6 @@ export const LANGUAGE = 'node'
 const STEP = /[^/][._]step\.(?:ts|js|mts|cts|mjs|cjs)$/
 const STREAM = /[^/][._]stream\.(?:ts|js|mts|cts|mjs|cjs)$/
 const CONFIG_LINE = /^\s*(?:export\s+)?(?:(?:const|let|var)\s+config\b|(?:module\.)?exports\.config\b)/m
-
-/** Step types that need a handler. */
-const RUNNABLE: ReadonlySet<unknown> = new Set(['api', 'event', 'cron'])
 
 export interface Manifest {
   readonly steps: JsonObject[]
@@ -92,7 +90,7 @@ class File {
     const config = configOf(module)
     const middleware = middlewareOf(config)
     const handler = member(module, 'handler')
-    if (RUNNABLE.has(config['type']) && typeof handler !== 'function') throw noHandler(handler)
+    if (needsHandler(config['type']) && typeof handler !== 'function') throw noHandler(handler)
     return this.#entry(without(config, ['middleware']), {
       type: typeof config['type'] === 'string' ? config['type'] : '',
       async: handler?.constructor.name === 'AsyncFunction',

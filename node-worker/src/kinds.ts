@@ -67,3 +67,8 @@ function textOf({ sections: [section = 'null'] }: Post): string {
 export function kindOf(name: string): Kind | undefined {
   return Object.hasOwn(KINDS, name) ? KINDS[name] : undefined
 }
+
+/** Whether a step of that type must have a handler; one of a type that is not here is the server's to refuse. */
+export function needsHandler(type: unknown): boolean {
+  return typeof type === 'string' && kindOf(type)?.functions === chainOf
+}

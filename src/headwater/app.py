@@ -169,6 +169,8 @@ async def _serving(server: Running) -> AsyncGenerator[None]:
         await server.work.start()
         await server.server.start()
         age = server.settings.storage.tombstone_age
+        if server.settings.dev:
+            tasks.start("watching", server.runtime.watch)
         tasks.start("expiry", server.realms.durable.expiry.run)
         tasks.start("expiry of fleeting streams", server.realms.fleeting.expiry.run)
         tasks.start("keepalive", partial(keep, server.opening.sockets, server.settings.socket))

@@ -54,7 +54,7 @@ class Delivered(NamedTuple):
 class Run(NamedTuple):
     """An invocation: the project's file, the step's name, and the trace id."""
 
-    target: str
+    file: str
     step: str
     trace: str
 
@@ -110,7 +110,7 @@ class Observer:
     def stalled(self, worker: int) -> None:
         """A worker, named by its process id, shows no sign of life."""
 
-    def blocked(self, target: str, seconds: float) -> None:
+    def blocked(self, file: str, seconds: float) -> None:
         """A step held its worker's loop."""
 
     def lost(self, worker: int, how: str) -> None:

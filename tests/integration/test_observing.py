@@ -62,3 +62,10 @@ async def test_a_request_with_a_write_is_heard_from_the_project_to_the_answer(tm
     said = ear.answers[0]
     assert (said.method, said.path, said.step, said.status) == ("POST", "/say", "Say", 201)
     assert len(said.trace.id) == 32
+
+
+async def test_the_watcher_of_a_project_is_supervised_like_all_work_that_must_not_end(tmp_path: Path) -> None:
+    settings = Settings(tmp_path, dev=True, server=ServerSettings(port=0))
+    server = Running(settings, MemoryStore())
+    async with _serving(server):
+        assert "watching" in {task.name for task in server.tasks.tasks}

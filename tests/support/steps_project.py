@@ -15,6 +15,7 @@ import orjson
 from headwater.config import Settings, WorkerSettings
 from headwater.steps.project.declare import ApiRequest, ApiResponse, ApiStep, Problem
 from headwater.steps.runtime import StepRuntime
+from headwater.tasks import Supervisor
 from support.steps_streams import DiaryStreams
 
 _TRACES = itertools.count(1)
@@ -102,9 +103,13 @@ async def serving(
     own = replace(given.workers, **{"drain_timeout": 2.0, **workers})
     site = Site(root, replace(given, workers=own, server=replace(given.server, shutdown_timeout=2.0)))
     await site.runtime.start()
+    tasks = Supervisor()
+    if given.dev:
+        tasks.start("watching", site.runtime.watch)
     try:
         yield site
     finally:
+        await tasks.close()
         site.streams.release()
         await site.runtime.close()
 

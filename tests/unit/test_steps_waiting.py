@@ -10,8 +10,8 @@ from headwater.steps.workers.invocation import Allowance, Invocation
 from headwater.steps.workers.waiting import Reason, Waiting
 
 
-def invocation(number: int, target: str, allowance: Allowance | None = None) -> Invocation:
-    made = Invocation(target, Origin(target), cast(Any, None), cast(Any, None), allowance=allowance)
+def invocation(number: int, file: str, allowance: Allowance | None = None) -> Invocation:
+    made = Invocation(file, Origin(file), cast(Any, None), cast(Any, None), allowance=allowance)
     made.id = number
     return made
 
@@ -35,10 +35,10 @@ async def test_what_waits_for_one_reason_stands_in_one_line_in_order() -> None:
 
 async def test_a_line_that_was_served_is_looked_at_last() -> None:
     waiting = Waiting()
-    for number, target in enumerate("abc"):
-        waiting.add(invocation(number, target))
+    for number, file in enumerate("abc"):
+        waiting.add(invocation(number, file))
     waiting.served(Reason("a", False))
-    assert [reason.target for reason in waiting.reasons()] == ["b", "c", "a"]
+    assert [reason.file for reason in waiting.reasons()] == ["b", "c", "a"]
     waiting.served(Reason("gone", False))
 
 
@@ -65,6 +65,6 @@ async def test_each_kind_has_an_allowance_of_its_own() -> None:
     assert refusal.message == "2 wait"
     assert checks.refusal() is None
     for one in list(waiting.take_all()):
-        assert one.target == "a"
+        assert one.file == "a"
     assert requests.refusal() is None
     assert requests.waiting == 0

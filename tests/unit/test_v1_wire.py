@@ -98,7 +98,7 @@ async def test_no_difference_is_computed_when_nobody_speaks_v1(
     def refuse(*_: Any) -> Any:
         raise AssertionError("computed all the same")
 
-    monkeypatch.setattr(v1, "operations_between", refuse)
+    monkeypatch.setattr(v1, "delta_between", refuse)
     await stage.set("a", n=2)
 
 

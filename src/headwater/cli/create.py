@@ -11,7 +11,7 @@ from headwater.errors import HeadwaterError, InvalidInput
 TEMPLATE = Path(__file__).with_name("template")
 """The example chat of the repository; a wheel carries it here."""
 
-LANGUAGES = ("python", "typescript", "mixed")
+TEMPLATE_LANGUAGES = ("python", "typescript", "mixed")
 """What the steps of a new project may be written in; the first is meant where none is said."""
 
 _PAGE = "public"
@@ -19,7 +19,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _LEFT_OUT = shutil.ignore_patterns(".headwater", "__pycache__", "*.pyc")
 
 
-def create_project(name: str, parent: Path, language: str = LANGUAGES[0]) -> Path:
+def create_project(name: str, parent: Path, language: str = TEMPLATE_LANGUAGES[0]) -> Path:
     """Write the example chat into the new folder `name` (a path from `parent`; "." is `parent` itself).
 
     :raises InvalidInput: the name is no usable folder name, something is there already, or there is no such
@@ -39,11 +39,11 @@ def create_project(name: str, parent: Path, language: str = LANGUAGES[0]) -> Pat
 
 
 def _template(language: str) -> Path:
-    if language not in LANGUAGES:
+    if language not in TEMPLATE_LANGUAGES:
         raise InvalidInput(
-            f'There is no language "{language}".', hint=f"Choose one of {', '.join(LANGUAGES)}."
+            f'There is no language "{language}".', hint=f"Choose one of {', '.join(TEMPLATE_LANGUAGES)}."
         )
-    return TEMPLATE if language == LANGUAGES[0] else TEMPLATE.with_name(f"template_{language}")
+    return TEMPLATE if language == TEMPLATE_LANGUAGES[0] else TEMPLATE.with_name(f"template_{language}")
 
 
 def _target(name: str, parent: Path) -> Path:

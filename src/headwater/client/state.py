@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from headwater.protocol.clients.delta import Operation, apply_operations
+from headwater.protocol.clients.delta import Operation, apply_delta
 
 
 class Lost(Exception):
@@ -140,7 +140,7 @@ class State:
         if held is None:
             raise Lost(item_id)
         try:
-            data = apply_operations(held.data, operations)
+            data = apply_delta(held.data, operations)
         except ValueError as fault:
             raise Lost(item_id) from fault
         self.held[item_id] = Held(version, held.created, data)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -75,7 +74,6 @@ class StepRuntime:
         self._looking = asyncio.Lock()
         self._loading: asyncio.Task[None] | None = None
         self._ending: dict[Generation, asyncio.Task[None]] = {}
-        self._watching: asyncio.Task[None] | None = None
         self._reloads: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -108,10 +106,12 @@ class StepRuntime:
         self._listeners.append(listener)
 
     async def start(self) -> None:
-        """Load generation 1 and, in dev, watch for changes. Never raises for faults of the project."""
+        """Load generation 1. Never raises for faults of the project."""
         await self.reload()
-        if self._settings.dev and not self._closed:
-            self._watching = asyncio.create_task(watch(self._settings.project.resolve(), self._changed))
+
+    async def watch(self) -> None:
+        """Load the project anew whenever its files change, until cancelled."""
+        await watch(self._settings.project.resolve(), self._changed)
 
     async def run_api(self, step: ApiStep, request: ApiRequest) -> ApiResponse:
         """Run an API step in the current generation; for what it raises see `Executor.run`.
@@ -164,10 +164,6 @@ class StepRuntime:
     async def close(self) -> None:
         """Let running invocations end, within the shutdown timeout, then end every worker."""
         self._closed = True
-        if self._watching is not None:
-            self._watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._watching
         for reload in self._reloads:
             reload.cancel()
         async with self._looking:

@@ -9,10 +9,15 @@ from typing import Any, NamedTuple
 
 from headwater.protocol.workers.messages import Message, Section
 from headwater.worker.context import Context
-from headwater.worker.project.declaring import ACCESS, HANDLER
 from headwater.worker.requests import request_of
 from headwater.worker.responses import answer_of
 from headwater.worker.values import from_json
+
+HANDLER = "handler"
+"""A step's middleware in order, its handler last."""
+
+ACCESS = "access"
+"""A stream's access function."""
 
 Result = tuple[Mapping[str, Any], tuple[Section, ...]]
 """The members and sections of a `result` that is ok."""
@@ -65,3 +70,9 @@ KINDS: Mapping[str, Kind] = {
     "event": Kind(HANDLER, _input, _nothing),
     "cron": Kind(HANDLER, _context, _nothing),
 }
+
+
+def needs_handler(kind: object) -> bool:
+    """Whether a step of that type must have a handler. A type that is not here is the server's to refuse."""
+    known = KINDS.get(kind) if isinstance(kind, str) else None
+    return known is not None and known.functions == HANDLER

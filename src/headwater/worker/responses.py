@@ -23,14 +23,23 @@ MAX_SCAN_VALUES = 2000
 _SHAPE = 'A handler returns {"status": 200, "body": ...} and may add "headers".'
 
 
+class Carried(NamedTuple):
+    """A stream item that a body holds, and its version."""
+
+    stream: str
+    group: str
+    id: str
+    version: int
+
+
 class Answer(NamedTuple):
-    """An API step's answer. `items` are `(stream, group, id, version)`, at most `MAX_ITEMS`."""
+    """An API step's answer. `items` are the stream items in its body, at most `MAX_ITEMS`."""
 
     status: int
     headers: Mapping[str, str | list[str]]
     body_kind: Literal["none", "json", "text", "bytes"]
     body: Section
-    items: Sequence[tuple[str, str, str, int]] = ()
+    items: Sequence[Carried] = ()
 
     def members(self) -> dict[str, Any]:
         """All but the body, as the protocol writes it."""
@@ -117,7 +126,7 @@ def _body(fields: Mapping[str, Any]) -> tuple[Literal["none", "json", "text", "b
         raise HandlerFailed(f"The response cannot be sent: {error.message}", hint=error.hint) from error
 
 
-def _items(body: Any) -> Iterator[tuple[str, str, str, int]]:
+def _items(body: Any) -> Iterator[Carried]:
     """The stream items in a body, outermost first, within bounds."""
     level: list[Any] = [body]
     left, found = MAX_SCAN_VALUES, 0
@@ -125,7 +134,7 @@ def _items(body: Any) -> Iterator[tuple[str, str, str, int]]:
         inner: list[Any] = []
         for value in level[:left]:
             if isinstance(value, StreamItem):
-                yield value.stream, value.group, value.item_id, value.version
+                yield Carried(value.stream, value.group, value.item_id, value.version)
                 found += 1
                 if found == MAX_ITEMS:
                     return

@@ -20,7 +20,7 @@ Operation = list[Any]
 Path = list[str | int]
 
 
-def operations_between(old: Any, new: Any) -> list[Operation]:
+def delta_between(old: Any, new: Any) -> list[Operation]:
     """Operations that make `old` into `new`. Both are decoded JSON values."""
     found: list[Operation] = []
     _differ(old, new, [], found)
@@ -55,7 +55,7 @@ def _differ_lists(old: list[Any], new: list[Any], path: Path, found: list[Operat
         found.append(["a", path, new[len(old) :]])
 
 
-def apply_operations(value: Any, operations: list[Operation]) -> Any:
+def apply_delta(value: Any, operations: list[Operation]) -> Any:
     """The value after the operations. Nothing of the given value is changed: what changes is copied on the
     way, so that parts left alone stay the same objects.
 

@@ -15,7 +15,7 @@ import orjson
 from headwater.errors import HeadwaterError, NotSupportedYet, ProtocolFault
 from headwater.jsonvalue import is_object
 from headwater.model import GroupKey, Item, Signal
-from headwater.protocol.clients.delta import MAX_DIFF_BYTES, operations_between
+from headwater.protocol.clients.delta import MAX_DIFF_BYTES, delta_between
 from headwater.protocol.clients.rfc6455 import text_frame
 from headwater.protocol.clients.wire import Advance, Brought, CatchUpOf, Cursor, Stretch, Wish
 
@@ -297,7 +297,7 @@ def _patch(advance: Advance) -> bytes:
     if before is None or max(len(before), len(change.data)) > MAX_DIFF_BYTES:
         return b""
     try:
-        operations = orjson.dumps(operations_between(orjson.loads(before), orjson.loads(change.data)))
+        operations = orjson.dumps(delta_between(orjson.loads(before), orjson.loads(change.data)))
     except orjson.JSONEncodeError:
         return b""  # Operations nest deeper than the item, which may be at the encoder's limit already.
     body = b'{"t":"patch","f":%d,"v":%d,"i":%b,"o":%b}' % (

@@ -17,7 +17,7 @@ from headwater.steps.project.declare import ApiStep
 from headwater.steps.project.paths import Param, PathPattern, Rest, Segment
 
 
-class Target(NamedTuple):
+class RequestPath(NamedTuple):
     """A path to be found: its segments decoded, the same folded, and whether it ends in a slash."""
 
     segments: Sequence[str]
@@ -109,16 +109,16 @@ class RestMatcher:
         text = len(self.prefix) + len(self.suffix)
         return -len(self.tail), -text, -self.rest.least, not self.rest.whole, self.prefix + "/" + self.suffix
 
-    def match(self, target: Target, start: int) -> tuple[str, ...] | None:
+    def match(self, path: RequestPath, start: int) -> tuple[str, ...] | None:
         """The rest of the path from a segment on, and the values after it; None when it does not match."""
-        end = len(target.segments) - len(self.tail)
+        end = len(path.segments) - len(self.tail)
         if end < start:
             return None
-        values = self._middle(target, start, end)
+        values = self._middle(path, start, end)
         for i, matcher in enumerate(self.tail):
             if values is None:
                 return None
-            text, folded = target.segments[end + i], target.folded[end + i]
+            text, folded = path.segments[end + i], path.folded[end + i]
             if isinstance(matcher, str):
                 values = values if matcher == folded else None
             else:
@@ -126,11 +126,11 @@ class RestMatcher:
                 values = None if more is None else values + more
         return values
 
-    def _middle(self, target: Target, start: int, end: int) -> tuple[str] | None:
-        text, folded = "/".join(target.segments[start:end]), "/".join(target.folded[start:end])
+    def _middle(self, path: RequestPath, start: int, end: int) -> tuple[str] | None:
+        text, folded = "/".join(path.segments[start:end]), "/".join(path.folded[start:end])
         if self.rest.whole:
             return (text,) if text or not self.rest.least else None
-        ends_path = not self.tail and target.slashed
+        ends_path = not self.tail and path.slashed
         if start == end and not ends_path:
             return None
         if ends_path and not self.suffix and start != end:
@@ -185,35 +185,35 @@ class Node:
         self.mixed.sort(key=lambda one: one[0].rank)
         return node
 
-    def find(self, target: Target, pick: Pick, at: int = 0, values: tuple[str, ...] = ()) -> Found | None:
+    def find(self, path: RequestPath, pick: Pick, at: int = 0, values: tuple[str, ...] = ()) -> Found | None:
         """The first endpoint in order of precedence that `pick` takes from the tables that match."""
-        if at == len(target.segments):
+        if at == len(path.segments):
             picked = pick(self.endpoints) if self.endpoints else None
             if picked:
                 return picked, values
         else:
-            found = self._find_below(target, pick, at, values)
+            found = self._find_below(path, pick, at, values)
             if found:
                 return found
         for matcher, endpoints in self.rests:
-            more = matcher.match(target, at)
+            more = matcher.match(path, at)
             picked = pick(endpoints) if more is not None else None
             if picked and more is not None:
                 return picked, values + more
         return None
 
-    def _find_below(self, target: Target, pick: Pick, at: int, values: tuple[str, ...]) -> Found | None:
-        text, folded = target.segments[at], target.folded[at]
+    def _find_below(self, path: RequestPath, pick: Pick, at: int, values: tuple[str, ...]) -> Found | None:
+        text, folded = path.segments[at], path.folded[at]
         child = self.fixed.get(folded)
-        found = child.find(target, pick, at + 1, values) if child else None
+        found = child.find(path, pick, at + 1, values) if child else None
         if found:
             return found
         for matcher, child in self.mixed:
             more = matcher.match(text, folded)
-            found = child.find(target, pick, at + 1, values + more) if more else None
+            found = child.find(path, pick, at + 1, values + more) if more else None
             if found:
                 return found
-        return self.plain.find(target, pick, at + 1, (*values, text)) if self.plain and text else None
+        return self.plain.find(path, pick, at + 1, (*values, text)) if self.plain and text else None
 
 
 _PLAIN = SegmentMatcher(("", ""))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from headwater.errors import InvalidInput, RequestInvalid
-from headwater.server.http.route_tree import Endpoint, Endpoints, Node, Target, fold
+from headwater.server.http.route_tree import Endpoint, Endpoints, Node, RequestPath, fold
 from headwater.steps.project.declare import ApiStep
 from headwater.steps.project.paths import PathPattern, parse_path
 
@@ -94,7 +94,7 @@ class Router:
         return near[:NEAR_ROUTES]
 
 
-def decode_path(path: str) -> Target:
+def decode_path(path: str) -> RequestPath:
     """The segments of a path as it came in.
 
     Raises RequestInvalid where the percent-encoding is broken or is not UTF-8.
@@ -104,7 +104,7 @@ def decode_path(path: str) -> Target:
     segments = inner.split("/") if inner or (slashed and len(path) > 1) else []
     if "%" in path:
         segments = [_decoded(segment) for segment in segments]
-    return Target(segments, [fold(segment) for segment in segments], slashed)
+    return RequestPath(segments, [fold(segment) for segment in segments], slashed)
 
 
 def _decoded(segment: str) -> str:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from starlette.responses import FileResponse, RedirectResponse, Response
 
 from headwater.server.http.conditional import CACHE_CONTROL, knows_file
-from headwater.server.http.route_tree import Target
+from headwater.server.http.route_tree import RequestPath
 
 INDEX = "index.html"
 _HEADERS = {"cache-control": CACHE_CONTROL, "x-content-type-options": "nosniff"}
@@ -55,23 +55,23 @@ class PublicFolder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def find(self, target: Target) -> PublicFile | None:
+    async def find(self, path: RequestPath) -> PublicFile | None:
         """The file of a path, a folder's index.html for the folder; None when nothing is to be served."""
-        return await asyncio.to_thread(self._find, target)
+        return await asyncio.to_thread(self._find, path)
 
-    def _find(self, target: Target) -> PublicFile | None:
-        if not all(map(_may_be_served, target.segments)):
+    def _find(self, path: RequestPath) -> PublicFile | None:
+        if not all(map(_may_be_served, path.segments)):
             return None
         try:
             root = self._folder.resolve()
-            found = _inside(root, root.joinpath(*target.segments))
+            found = _inside(root, root.joinpath(*path.segments))
             if found is None:
                 return None
             if stat.S_ISDIR(found.status.st_mode):
                 index = _inside(root, found.path / INDEX)
-                at_folder = bool(target.segments) and not target.slashed
+                at_folder = bool(path.segments) and not path.slashed
                 found = index and index._replace(at_folder=at_folder)
-            elif target.slashed:
+            elif path.slashed:
                 return None
         except (OSError, RuntimeError):
             return None

@@ -55,34 +55,34 @@ class Verdicts:
         self._proven: set[str] = set()
         self._clean: dict[str, _Clean] = {}
 
-    def is_apart(self, target: str) -> bool:
+    def is_apart(self, file: str) -> bool:
         """Whether a step gets workers for itself, known to block as it is."""
-        return target in self.blocking and not self.has_lanes
+        return file in self.blocking and not self.has_lanes
 
-    def blocks(self, target: str) -> bool:
+    def blocks(self, file: str) -> bool:
         """A step was seen to hold its loop; answers whether that is news."""
-        if target in self.blocking:
+        if file in self.blocking:
             return False
-        self.blocking.add(target)
-        needed = self._clean[target].needed * 2 if target in self._clean else LEAST_CLEAN
-        self._clean[target] = _Clean(min(needed, MOST_CLEAN))
+        self.blocking.add(file)
+        needed = self._clean[file].needed * 2 if file in self._clean else LEAST_CLEAN
+        self._clean[file] = _Clean(min(needed, MOST_CLEAN))
         return True
 
     def ended(self, invocation: Invocation) -> bool:
         """An invocation has ended; answers whether its step is taken back among the others for it."""
-        target = invocation.target
+        file = invocation.file
         if not invocation.started:
             return False
-        self._proven.add(target)
-        return self.is_apart(target) and self._is_clean(
-            self._clean[target], blocked=invocation.blocked, target=target
+        self._proven.add(file)
+        return self.is_apart(file) and self._is_clean(
+            self._clean[file], blocked=invocation.blocked, file=file
         )
 
-    def _is_clean(self, clean: _Clean, *, blocked: bool, target: str) -> bool:
+    def _is_clean(self, clean: _Clean, *, blocked: bool, file: str) -> bool:
         clean.times = 0 if blocked else clean.times + 1
         if clean.times < clean.needed:
             return False
-        self.blocking.discard(target)
+        self.blocking.discard(file)
         return True
 
     def is_risky(self, invocation: Invocation, last: Worker, *, growing: bool) -> bool:
@@ -91,16 +91,16 @@ class Verdicts:
         So may a step that runs on a stalled worker right now; and what is not proven and stood behind one
         that blocks. While another worker is on its way, the last one gets one at a time that is not proven.
         """
-        target = invocation.target
-        if target in self.blocking:
+        file = invocation.file
+        if file in self.blocking:
             return False
-        if self._is_suspect(target):
+        if self._is_suspect(file):
             return True
-        if target in self._proven:
+        if file in self._proven:
             return False
         if invocation.withdrawals:
             return growing or self._some_are_held()
-        return growing and any(other not in self._proven for other in last.targets)
+        return growing and any(other not in self._proven for other in last.files)
 
     def may_go_apart(self, invocation: Invocation) -> bool:
         """Whether what no main worker may take gets a worker for itself, though it was never seen to block.
@@ -112,19 +112,19 @@ class Verdicts:
             return False
         if invocation.withdrawals >= MOST_WITHDRAWALS:
             return True
-        if not invocation.withdrawals or invocation.target in self._proven or not self._some_are_held():
+        if not invocation.withdrawals or invocation.file in self._proven or not self._some_are_held():
             return False
-        return all(invocation.target not in worker.targets for worker in self._apart)
+        return all(invocation.file not in worker.files for worker in self._apart)
 
     def needed_apart(self, waiting: Waiting) -> int | None:
         """How many that wait would go to a worker for itself; None when none ever did."""
         reasons = [reason for reason in waiting.reasons() if self._goes_apart(waiting, reason)]
         if self.has_lanes or not (reasons or self.blocking or self._apart):
             return None
-        return sum(waiting.count(one) if one.target in self.blocking else 1 for one in reasons)
+        return sum(waiting.count(one) if one.file in self.blocking else 1 for one in reasons)
 
     def _goes_apart(self, waiting: Waiting, reason: Reason) -> bool:
-        if self.is_apart(reason.target):
+        if self.is_apart(reason.file):
             return True
         first = waiting.first(reason) if reason.withdrawn else None
         return first is not None and self.may_go_apart(first)
@@ -134,14 +134,12 @@ class Verdicts:
         since = self._clock.monotonic() - PROBATION * self._settings.block_after
         for worker in self._apart:
             if worker.given_at < since:
-                self._proven.update(one.target for one in worker.running.values() if one.started)
+                self._proven.update(one.file for one in worker.running.values() if one.started)
 
     def _some_are_held(self) -> bool:
         return not self.has_lanes and held(self._main) > 0
 
-    def _is_suspect(self, target: str) -> bool:
-        """Whether a target may be what blocks a stalled worker, as long as that is not settled."""
+    def _is_suspect(self, file: str) -> bool:
+        """Whether a file may be what blocks a stalled worker, as long as that is not settled."""
         since = self._clock.monotonic() - SUSPICION * self._settings.block_after
-        return any(
-            one.may_be_held_by(target) for one in self._main if (one.pulse.stalled_since or 0.0) > since
-        )
+        return any(one.may_be_held_by(file) for one in self._main if (one.pulse.stalled_since or 0.0) > since)

@@ -30,4 +30,4 @@ def _end_if_stuck(worker: Worker, now: float, patience: float) -> None:
         return
     invocation = worker.longest_cancelled
     if invocation is not None and now - (invocation.cancelled_at or now) > patience:
-        worker.kill(f"{invocation.target} did not stop {patience:g} s after it was cancelled")
+        worker.kill(f"{invocation.file} did not stop {patience:g} s after it was cancelled")

@@ -67,6 +67,7 @@ class Invocation:
         "calls",
         "cancelled_at",
         "done",
+        "file",
         "flows",
         "frame",
         "holder",
@@ -74,7 +75,6 @@ class Invocation:
         "losses",
         "started",
         "step",
-        "target",
         "thread",
         "trace",
         "withdrawals",
@@ -82,7 +82,7 @@ class Invocation:
 
     def __init__(
         self,
-        target: str,
+        file: str,
         origin: Origin,
         calls: Calls,
         frame: Callable[[Task], Message],
@@ -90,7 +90,7 @@ class Invocation:
         flows: tuple[str, ...] = (),
         allowance: Allowance | None = None,
     ) -> None:
-        self.target = target
+        self.file = file
         self.step = origin.step
         self.trace = origin.trace
         self.flows = flows
@@ -123,7 +123,7 @@ class Invocation:
 
     def task(self, *, thread: bool) -> Task:
         """What the protocol needs to name it."""
-        return Task(self.id, self.target, self.step, self.trace, self.flows, thread)
+        return Task(self.id, self.file, self.step, self.trace, self.flows, thread)
 
     def finish(self, result: Message) -> None:
         """The worker has answered; nobody may be waiting any more."""
@@ -132,7 +132,7 @@ class Invocation:
 
     def lose(self, how: str) -> None:
         """Its worker is gone; `how` says how it ended."""
-        name = self.step or self.target
+        name = self.step or self.file
         message = f'The worker that ran "{name}" ended ({how}); the request was not finished.'
         self.fail(WorkerLost(message, step=self.step, trace=self.trace))
 

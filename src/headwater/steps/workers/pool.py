@@ -195,7 +195,7 @@ class Pool:
     def _place(self, invocation: Invocation) -> bool:
         """Give an invocation to a worker that may take it now."""
         verdicts = self._verdicts
-        if verdicts.is_apart(invocation.target):
+        if verdicts.is_apart(invocation.file):
             return self._place_apart(invocation)
 
         def risky(last: Worker) -> bool:
@@ -204,7 +204,7 @@ class Pool:
         worker = choose(self._crew.ready(), reserve=self._crew.size.reserve, risky=risky)
         if worker is None:
             return verdicts.may_go_apart(invocation) and self._place_apart(invocation)
-        worker.give(invocation, thread=invocation.target in verdicts.blocking)
+        worker.give(invocation, thread=invocation.file in verdicts.blocking)
         self._tick_later()
         return True
 
@@ -249,9 +249,7 @@ class Pool:
 
     def _look_if_crowded(self) -> None:
         """Tell, once for each time, that what blocks has to wait."""
-        kept = next(
-            (one.target for one in self._waiting.reasons() if self._verdicts.is_apart(one.target)), None
-        )
+        kept = next((one.file for one in self._waiting.reasons() if self._verdicts.is_apart(one.file)), None)
         workers = self._apart.workers
         if kept is None:
             self._crowded = False
@@ -279,7 +277,7 @@ class Pool:
         """An invocation has ended, so its step is known to end."""
         if self._verdicts.ended(invocation):
             told = "%s has not held its worker for a long time; it runs among the others again"
-            tell(log, logging.INFO, Line(fields={"file": invocation.target}), told, invocation.target)
+            tell(log, logging.INFO, Line(fields={"file": invocation.file}), told, invocation.file)
         if self._closed:
             self._look_if_quiet()
         if self._waiting:
@@ -292,16 +290,16 @@ class Pool:
         """A stalled worker answers again."""
         self._flush()
 
-    def blocks(self, target: str, seconds: float) -> None:
+    def blocks(self, file: str, seconds: float) -> None:
         """A step holds its loop: from now on it is kept from the others."""
-        if self._verdicts.blocks(target):
-            self._observer.blocked(target, seconds)
+        if self._verdicts.blocks(file):
+            self._observer.blocked(file, seconds)
             tell(
                 log,
                 logging.WARNING,
-                Line(fields={"file": target}),
+                Line(fields={"file": file}),
                 "%s held its worker for %.0f ms; from now on it runs in a %s of its own",
-                target,
+                file,
                 seconds * 1000,
                 "thread" if self._verdicts.has_lanes else "process",
             )
@@ -329,7 +327,7 @@ class Pool:
     def deserted(self, crew: Crew, fault: HeadwaterError) -> None:
         """Nobody can take what waits, and the next start may fail too."""
         for reason in self._waiting.reasons():
-            if (crew is self._apart) is not self._verdicts.is_apart(reason.target):
+            if (crew is self._apart) is not self._verdicts.is_apart(reason.file):
                 continue
             while (first := self._waiting.first(reason)) is not None:
                 self._waiting.discard(first)
@@ -355,7 +353,7 @@ class Pool:
         """Whether a worker's answer is due, or something waits for a main worker."""
         if any(worker.pulse.asked for worker in self._crew.workers):
             return True
-        return any(not self._verdicts.is_apart(reason.target) for reason in self._waiting.reasons())
+        return any(not self._verdicts.is_apart(reason.file) for reason in self._waiting.reasons())
 
     def _tick(self) -> None:
         self._ticking = None

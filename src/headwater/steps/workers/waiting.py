@@ -17,7 +17,7 @@ class Reason(NamedTuple):
     """What decides whether a waiting invocation can be placed: its file, and whether a stalled worker gave it
     back. Their number is bounded by the project's files."""
 
-    target: str
+    file: str
     withdrawn: bool
 
 
@@ -82,4 +82,4 @@ class Waiting:
 
 
 def _reason(invocation: Invocation) -> Reason:
-    return Reason(invocation.target, invocation.withdrawals > 0)
+    return Reason(invocation.file, invocation.withdrawals > 0)

@@ -45,7 +45,7 @@ class Listener(Protocol):
         """The worker answers again."""
         ...
 
-    def blocks(self, target: str, seconds: float) -> None:
+    def blocks(self, file: str, seconds: float) -> None:
         """A step was seen to hold its worker's loop."""
         ...
 
@@ -153,13 +153,13 @@ class Worker:
         return "\n".join(self._process.last_words) if self._process else ""
 
     @property
-    def targets(self) -> Iterable[str]:
+    def files(self) -> Iterable[str]:
         """The files whose code is on it, for its loop."""
         return self._on_loop.keys()
 
-    def may_be_held_by(self, target: str) -> bool:
+    def may_be_held_by(self, file: str) -> bool:
         """Whether a file's code may be what holds its loop now, as far as it is not known who does."""
-        return self.held_by is None and target in self._begun
+        return self.held_by is None and file in self._begun
 
     @property
     def longest_cancelled(self) -> Invocation | None:
@@ -188,7 +188,7 @@ class Worker:
         self.running[invocation.id] = invocation
         self._unstarted[invocation.id] = invocation
         if not thread:
-            self._on_loop[invocation.target] += 1
+            self._on_loop[invocation.file] += 1
 
     def ping(self) -> None:
         """Ask for a sign of life."""
@@ -251,9 +251,9 @@ class Worker:
         self._unstarted.pop(number, None)
         self._cancelled.pop(number, None)
         if not invocation.thread:
-            _count_down(self._on_loop, invocation.target)
+            _count_down(self._on_loop, invocation.file)
             if invocation.started:
-                _count_down(self._begun, invocation.target)
+                _count_down(self._begun, invocation.file)
         if self.held_by is invocation:
             self.held_by = None
         if not self.running:
@@ -280,7 +280,7 @@ class Worker:
             invocation.started = True
             self._unstarted.pop(invocation.id, None)
             if not invocation.thread:
-                self._begun[invocation.target] += 1
+                self._begun[invocation.file] += 1
 
     def _on_call(self, message: Message) -> None:
         header = message.header
@@ -326,7 +326,7 @@ class Worker:
         if invocation is not None:
             self.held_by = invocation
             invocation.blocked = True
-            self._listener.blocks(invocation.target, message.header["seconds"])
+            self._listener.blocks(invocation.file, message.header["seconds"])
 
 
 def _count_down(counter: Counter[str], key: str) -> None:

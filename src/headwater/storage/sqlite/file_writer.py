@@ -33,6 +33,7 @@ PRUNE_ROWS = 1_024
 """Log rows dropped at once, as part of a commit: under a millisecond."""
 
 _GROUP = f"SELECT stream, name, {COLUMNS} FROM groups WHERE gid = ?"  # noqa: S608
+_AGED = "SELECT seq, gid, version FROM (SELECT * FROM deletes ORDER BY seq LIMIT ?) WHERE stamp <= ?"
 _LAST = "SELECT seq, stamp FROM log ORDER BY seq DESC LIMIT 1"
 
 
@@ -104,11 +105,8 @@ class FileWriter:
         """
         with self._translated():
             db = self._connection()
-            oldest: list[tuple[int, int, int, float]] = db.execute(
-                "SELECT seq, gid, version, stamp FROM deletes ORDER BY seq LIMIT ?", (limit,)
-            ).fetchall()
             cut = (now - tombstone_age) * 1000.0
-            aged = [(seq, gid, version) for seq, gid, version, stamp in oldest if stamp <= cut]
+            aged: list[tuple[int, int, int]] = db.execute(_AGED, (limit, cut)).fetchall()
             if aged:
                 self._age_out(db, aged)
             return max(len(aged), drop_old_keys(db, cut, limit))

@@ -11,14 +11,13 @@ from typing import Any, NamedTuple, cast
 from headwater.errors import HeadwaterError
 from headwater.worker.chain import Link, links
 from headwater.worker.faults import describe, frames, innermost, traceback_text
+from headwater.worker.kinds import ACCESS, HANDLER, needs_handler
 from headwater.worker.project.files import Sources
 from headwater.worker.project.importing import Importer
 from headwater.worker.project.lifespan_file import LIFESPAN_FILE, LifespanFile, lifespan_of
 from headwater.worker.project.schemas import ConfigNotJson, plain_config
 
 LANGUAGE = "python"
-RUNNABLE = frozenset({"api", "event", "cron"})
-"""Step types that need a handler."""
 
 _STEP_ENDINGS = ("_step.py", ".step.py")
 _STREAM_ENDINGS = ("_stream.py", ".stream.py")
@@ -44,13 +43,6 @@ class Declared(NamedTuple):
     problems: list[dict[str, Any]]
     functions: dict[str, dict[str, tuple[Link, ...]]]
     lifespan: LifespanFile | None = None
-
-
-HANDLER = "handler"
-"""A step's middleware in order, its handler last."""
-
-ACCESS = "access"
-"""A stream's access function."""
 
 
 def nothing_declared() -> Declared:
@@ -146,7 +138,7 @@ def _declare_step(file: _File, declared: Declared) -> None:
     middleware = _middleware(file.config)
     kind: Any = file.config.get("type")
     handler: Any = getattr(file.module, "handler", None)
-    if kind in RUNNABLE and not callable(handler):
+    if needs_handler(kind) and not callable(handler):
         raise Missing(
             "HANDLER_MISSING", _no_handler(handler), hint="Write `async def handler(...)` in the file."
         )

@@ -12,6 +12,7 @@ import pytest
 
 from headwater.config import Settings
 from headwater.errors import HandlerFailed, SchemaMismatch
+from headwater.model import Origin
 from support.steps_project import Site, api, serving, stream
 
 BODY_SCHEMA = {
@@ -284,7 +285,7 @@ async def test_writes_carry_the_step_and_the_trace(tmp_path: Path) -> None:
     async with serving(tmp_path, {**CHAT, "steps/a_step.py": api("/a", body)}) as site:
         await site.post("/a", {}, trace="t-3")
         (entry,) = site.streams.diary
-    assert entry.origin == ("a", "t-3")
+    assert entry.origin == Origin("a", "t-3")
 
 
 async def test_calls_that_outlive_their_invocation_still_take_effect(tmp_path: Path) -> None:
@@ -299,7 +300,7 @@ async def test_calls_that_outlive_their_invocation_still_take_effect(tmp_path: P
     async with serving(tmp_path, files) as site:
         await site.post("/a", {}, trace="t-4")
         await site.streams.until(lambda: site.streams.texts("g") == ["late"])
-        assert site.streams.diary[0].origin == ("a", "t-4")
+        assert site.streams.diary[0].origin == Origin("a", "t-4")
 
 
 async def test_a_failed_call_raises_in_user_code_with_its_own_class(tmp_path: Path) -> None:

@@ -164,19 +164,14 @@ class Executor:
         return known
 
     async def _ended(self, invocation: Invocation, seconds: float | None, *, fenced: bool) -> Message:
+        if seconds is None:
+            return await self._pool.run(invocation)
+        # One timer instead of `asyncio.timeout`, which costs some ten microseconds a request.
+        deadline = asyncio.get_running_loop().call_later(seconds, _expire, invocation, seconds, fenced)
         try:
-            async with asyncio.timeout(seconds):
-                return await self._pool.run(invocation)
-        except TimeoutError:
-            if fenced:
-                invocation.calls.refuse(
-                    RunLost("This attempt took too long; what it still does has no effect.")
-                )
-            raise TimedOut(
-                f'"{invocation.step}" took longer than {seconds:g} s and was cancelled.',
-                seconds=seconds,
-                trace=invocation.trace,
-            ) from None
+            return await self._pool.run(invocation)
+        finally:
+            deadline.cancel()
 
     def _error_of(self, failure: Failure, subject: Runnable, trace: str) -> HeadwaterError:
         """What the caller may know of a failure of user code."""
@@ -212,6 +207,23 @@ class Executor:
                 raise SchemaMismatch(message, faults, trace=trace)
             if faults:
                 _warn(subject, trace, message, faults)
+
+
+def _expire(invocation: Invocation, seconds: float, fenced: bool) -> None:
+    """Its time is over, unless it has ended just now."""
+    if invocation.done.done():
+        return
+    if fenced:
+        invocation.calls.refuse(RunLost("This attempt took too long; what it still does has no effect."))
+    invocation.fail(
+        TimedOut(
+            f'"{invocation.step}" took longer than {seconds:g} s and was cancelled.',
+            seconds=seconds,
+            trace=invocation.trace,
+        )
+    )
+    if invocation.holder is not None:
+        invocation.holder.cancel(invocation)
 
 
 def _read(kind: RunKind[Subject, Given, Answer], result: Message) -> Answer:

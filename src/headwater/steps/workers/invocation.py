@@ -55,10 +55,10 @@ class Holder(Protocol):
 class Invocation:
     """One run of user code.
 
-    `frame` makes the message that starts it. `done` gets the worker's `result` message, or an error when the
-    worker is lost. `started` tells that user code has begun, `blocked` that it was seen to hold its loop.
-    Before it has begun it can move to another worker; `withdrawals` counts how often it has, away from a
-    stalled one. `allowance` bounds how many of its kind wait.
+    `frame` makes the message that starts it, `origin` is who its writes are made by. `done` gets the worker's
+    `result` message, or an error when the worker is lost. `started` tells that user code has begun, `blocked`
+    that it was seen to hold its loop. Before it has begun it can move to another worker; `withdrawals` counts
+    how often it has, away from a stalled one. `allowance` bounds how many of its kind wait.
     """
 
     __slots__ = (
@@ -73,6 +73,7 @@ class Invocation:
         "holder",
         "id",
         "losses",
+        "origin",
         "started",
         "step",
         "thread",
@@ -91,6 +92,7 @@ class Invocation:
         allowance: Allowance | None = None,
     ) -> None:
         self.file = file
+        self.origin = origin
         self.step = origin.step
         self.trace = origin.trace
         self.flows = flows
@@ -115,11 +117,6 @@ class Invocation:
     def waits(self) -> bool:
         """Whether it may wait for a worker at all."""
         return self.allowance is None or self.allowance.most > 0
-
-    @property
-    def origin(self) -> Origin:
-        """Who its writes are made by."""
-        return Origin(self.step, self.trace)
 
     def task(self, *, thread: bool) -> Task:
         """What the protocol needs to name it."""

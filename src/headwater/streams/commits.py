@@ -115,7 +115,7 @@ class CommitQueue:
         data = sum(len(write.data) for write in unit.writes)
         data += sum(len(placed.signal.body) for placed in unit.signals) + extra_bytes
         if parts + len(unit.settles) > self._max_unit_writes:
-            return _failed(
+            return refused(
                 TooLarge(
                     f"A unit of {parts + len(unit.settles)} writes is larger than one may be.",
                     hint="Split it, or raise [storage] max_unit_writes.",
@@ -123,7 +123,7 @@ class CommitQueue:
                 )
             )
         if data > self._max_unit_bytes:
-            return _failed(
+            return refused(
                 TooLarge(
                     f"A unit of {data} bytes is larger than one may be.",
                     hint="Split it, or raise [storage] max_unit_bytes.",
@@ -269,7 +269,8 @@ def _in_order(unit: Unit, changes: Sequence[Change | None]) -> Iterator[Publishe
     yield from (change for change in changes[done:] if change is not None)
 
 
-def _failed(error: HeadwaterError) -> Future[Any]:
+def refused(error: HeadwaterError) -> Future[Any]:
+    """The future of what never came into the queue, for it is wrong by itself."""
     future: Future[Any] = asyncio.get_running_loop().create_future()
     future.set_exception(error)
     return future

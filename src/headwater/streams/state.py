@@ -7,9 +7,8 @@ Knows the queue and the storage contract; no step, no subscriber.
 
 from __future__ import annotations
 
-import asyncio
 from asyncio import Future
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -20,7 +19,7 @@ from headwater.jsonvalue import text_to_keep
 from headwater.model import PLAIN, Change, GroupKey, Item, Origin, Terms, Unit, Write
 from headwater.storage.base import Store
 from headwater.streams.catalog import StreamRules
-from headwater.streams.commits import CommitQueue
+from headwater.streams.commits import CommitQueue, refused
 from headwater.streams.limits import Limits
 from headwater.streams.operations import apply_to_value, parse_operations
 
@@ -72,15 +71,16 @@ class StateService:
     ) -> Future[StateValue]:
         """Keep a value, given as JSON text; answers it as kept."""
 
-        def prepare() -> Write:
+        try:
             where = self._place(group, key)
             expires = self._expires(terms)
             body = self._encode(key, self._limits.decode("value", value))
-            return Write(
-                where, key, "set", body, None, terms.if_version, origin, expires, terms.key, history=False
-            )
-
-        return self._begin(prepare)
+        except HeadwaterError as error:
+            return refused(error)
+        write = Write(
+            where, key, "set", body, None, terms.if_version, origin, expires, terms.key, history=False
+        )
+        return self._queue.add(write, answer=_answer)
 
     def update(
         self, group: str, key: str, operations: bytes, *, terms: Terms = PLAIN, origin: Origin
@@ -90,35 +90,37 @@ class StateService:
         A value that is not there begins as null, and becomes what the first operation makes of that.
         """
 
-        def prepare() -> Write:
+        try:
             where = self._place(group, key)
             expires = self._expires(terms)
             self._limits.check_size("list of operations", len(operations))
             parsed = parse_operations(operations)
+        except HeadwaterError as error:
+            return refused(error)
 
-            def apply(current: bytes | None) -> bytes:
-                value: Any = None if current is None else orjson.loads(current)["value"]
-                return self._encode(key, apply_to_value(value, parsed))
+        def apply(current: bytes | None) -> bytes:
+            value: Any = None if current is None else orjson.loads(current)["value"]
+            return self._encode(key, apply_to_value(value, parsed))
 
-            return Write(
-                where, key, "update", b"", apply, terms.if_version, origin, expires, terms.key, history=False
-            )
-
-        return self._begin(prepare, extra_bytes=len(operations))
+        write = Write(
+            where, key, "update", b"", apply, terms.if_version, origin, expires, terms.key, history=False
+        )
+        return self._queue.add(write, extra_bytes=len(operations), answer=_answer)
 
     def delete(
         self, group: str, key: str, *, terms: Terms = PLAIN, origin: Origin
     ) -> Future[StateValue | None]:
         """Delete a value; answers it as it was, or None when there was none."""
 
-        def prepare() -> Write:
+        try:
             where = self._place(group, key)
             self._limits.check_terms(terms)
-            return Write(
-                where, key, "delete", b"", None, terms.if_version, origin, None, terms.key, history=False
-            )
-
-        return self._begin(prepare)
+        except HeadwaterError as error:
+            return refused(error)
+        write = Write(
+            where, key, "delete", b"", None, terms.if_version, origin, None, terms.key, history=False
+        )
+        return self._queue.add(write, answer=_answer)
 
     async def get(self, group: str, key: str) -> StateValue | None:
         """One value, or None.
@@ -192,16 +194,6 @@ class StateService:
                 before = page.items[0].created
             if page.complete or not page.items:
                 return
-
-    def _begin(self, prepare: Callable[[], Write], *, extra_bytes: int = 0) -> Future[Any]:
-        """Check and enqueue at once; whatever is wrong goes into the future, never to the caller."""
-        try:
-            write = prepare()
-        except HeadwaterError as error:
-            refused: Future[Any] = asyncio.get_running_loop().create_future()
-            refused.set_exception(error)
-            return refused
-        return self._queue.add(write, extra_bytes=extra_bytes, answer=_answer)
 
     def _group(self, group: str) -> GroupKey:
         self._limits.check_id("group", group)

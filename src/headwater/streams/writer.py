@@ -6,9 +6,8 @@ storage contract; no wire, no subscriber.
 
 from __future__ import annotations
 
-import asyncio
 from asyncio import Future
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -20,7 +19,7 @@ from headwater.model import PLAIN, Change, GroupKey, Item, Origin, Signal, Terms
 from headwater.schema import Schema, check_item
 from headwater.storage.base import Store
 from headwater.streams.catalog import Catalog, Catalogued
-from headwater.streams.commits import CommitQueue
+from headwater.streams.commits import CommitQueue, refused
 from headwater.streams.limits import Limits
 from headwater.streams.operations import apply_operations, parse_operations
 from headwater.streams.snapshot import read_snapshot
@@ -65,14 +64,15 @@ class Writer:
     ) -> Future[Item]:
         """See StreamService.set."""
 
-        def prepare() -> Write:
+        try:
             known = self._check(stream, group, item)
             body = self._encode(known.schema, self._limits.decode("item", data), stream, group, item)
             expires = self._expires(known, terms)
-            where = GroupKey(stream, group)
-            return Write(where, item, "set", body, None, terms.if_version, origin, expires, terms.key)
-
-        return self._begin(prepare, _item_of)
+        except HeadwaterError as error:
+            return refused(error)
+        where, key = GroupKey(stream, group), terms.key
+        write = Write(where, item, "set", body, None, terms.if_version, origin, expires, key)
+        return self._queue.add(write, answer=_item_of)
 
     def update(
         self,
@@ -86,45 +86,48 @@ class Writer:
     ) -> Future[Item]:
         """See StreamService.update."""
 
-        def prepare() -> Write:
+        try:
             known = self._check(stream, group, item)
             self._limits.check_size("list of operations", len(operations))
             parsed = parse_operations(operations)
-
-            def apply(current: bytes | None) -> bytes:
-                value: dict[str, Any] = {} if current is None else orjson.loads(current)
-                return self._encode(known.schema, apply_operations(value, parsed), stream, group, item)
-
-            where, key = GroupKey(stream, group), terms.key
             expires = self._expires(known, terms)
-            return Write(where, item, "update", b"", apply, terms.if_version, origin, expires, key)
+        except HeadwaterError as error:
+            return refused(error)
 
-        return self._begin(prepare, _item_of, extra_bytes=len(operations))
+        def apply(current: bytes | None) -> bytes:
+            value: dict[str, Any] = {} if current is None else orjson.loads(current)
+            return self._encode(known.schema, apply_operations(value, parsed), stream, group, item)
+
+        where, key = GroupKey(stream, group), terms.key
+        write = Write(where, item, "update", b"", apply, terms.if_version, origin, expires, key)
+        return self._queue.add(write, extra_bytes=len(operations), answer=_item_of)
 
     def delete(
         self, stream: str, group: str, item: str, *, terms: Terms = PLAIN, origin: Origin
     ) -> Future[Item | None]:
         """See StreamService.delete."""
 
-        def prepare() -> Write:
+        try:
             self._check(stream, group, item)
             self._limits.check_terms(terms)
-            where = GroupKey(stream, group)
-            return Write(where, item, "delete", b"", None, terms.if_version, origin, None, terms.key)
-
-        return self._begin(prepare, _item_of)
+        except HeadwaterError as error:
+            return refused(error)
+        where, key = GroupKey(stream, group), terms.key
+        write = Write(where, item, "delete", b"", None, terms.if_version, origin, None, key)
+        return self._queue.add(write, answer=_item_of)
 
     def send(
         self, stream: str, group: str, item: str | None, event: bytes, *, origin: Origin
     ) -> Future[None]:
         """See StreamService.send."""
 
-        def prepare() -> Signal:
+        try:
             self._check(stream, group, *(() if item is None else (item,)))
             self._limits.check_size("event", len(event))
-            return Signal(GroupKey(stream, group), item, _event_body(event))
-
-        return self._begin(prepare, lambda result: result)
+            body = _event_body(event)
+        except HeadwaterError as error:
+            return refused(error)
+        return self._queue.add(Signal(GroupKey(stream, group), item, body))
 
     async def get(self, stream: str, group: str, item: str) -> Item | None:
         """See StreamService.get."""
@@ -135,19 +138,6 @@ class Writer:
         """See StreamService.get_group."""
         self._check(stream, group)
         return (await read_snapshot(self._store, GroupKey(stream, group))).items
-
-    def _begin(
-        self, prepare: Callable[[], Write | Signal], answer: Callable[[Any], Any], *, extra_bytes: int = 0
-    ) -> Future[Any]:
-        """Check and enqueue at once; whatever is wrong goes into the future, never to the caller."""
-        done: Future[Any] = asyncio.get_running_loop().create_future()
-        try:
-            queued = self._queue.add(prepare(), extra_bytes=extra_bytes)
-        except HeadwaterError as error:
-            done.set_exception(error)
-            return done
-        queued.add_done_callback(lambda future: _pass_on(future, done, answer))
-        return done
 
     def _check(self, stream: str, group: str, *items: str) -> Catalogued:
         """The stream, once all names are sound.
@@ -204,13 +194,3 @@ def _event_body(event: bytes) -> bytes:
 
 def _item_of(change: Change | None) -> Item | None:
     return None if change is None else Item(change.id, change.data, change.version, change.created)
-
-
-def _pass_on(queued: Future[Any], done: Future[Any], answer: Callable[[Any], Any]) -> None:
-    error = queued.exception() if not queued.cancelled() else InvalidInput("The write was cancelled.")
-    if done.done():
-        return
-    if error is not None:
-        done.set_exception(error)
-    else:
-        done.set_result(answer(queued.result()))

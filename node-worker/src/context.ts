@@ -29,7 +29,7 @@ export interface Logger {
   readonly log: Log
 }
 
-function makeLogger(channel: Channel, invocation: Invocation): Logger {
+export function makeLogger(channel: Channel, invocation: Invocation | undefined): Logger {
   const at = (level: Level): Log => (message, fields) => {
     sendLog(channel, level, typeof message === 'string' ? message : inspect(message), fieldsOf(fields), invocation)
   }
@@ -89,6 +89,8 @@ export interface ContextParts {
   readonly channel: Channel
   /** The names of the project's streams, once they are told. */
   readonly known: () => ReadonlySet<string> | undefined
+  /** What the project's lifespan has yielded. */
+  readonly app: () => unknown
 }
 
 /** What a `ctx` holds: each member by its name, and how it is made. */
@@ -97,6 +99,7 @@ const MEMBERS: Readonly<Record<string, (parts: ContextParts, invocation: Invocat
   logger: (parts, invocation) => makeLogger(parts.channel, invocation),
   state: (parts, invocation) => new State(parts.calls, invocation),
   emit: (parts, invocation) => makeEmit(parts.calls, invocation),
+  app: (parts) => parts.app(),
   attempt: (_, invocation) => invocation.header.attempt ?? 1,
   run: (_, invocation) => invocation.header.run ?? '',
   traceId: (_, invocation) => invocation.header.trace,

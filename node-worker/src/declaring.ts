@@ -6,6 +6,7 @@
 import { ACCESS_NAMES, accessOf, configOf, DeclarationFault, member, middlewareOf } from './exports.ts'
 import { describe, locationsOf, tracebackOf } from './faults.ts'
 import { needsHandler } from './kinds.ts'
+import { lifespanFile, lifespanOf } from './lifespan.ts'
 import { ProcessExit } from './loop.ts'
 import type { Namespace } from './project/externals.ts'
 import type { Project } from './project/project.ts'
@@ -18,6 +19,8 @@ export const LANGUAGE = 'node'
 const STEP = /[^/][._]step\.(?:ts|js|mts|cts|mjs|cjs)$/
 const STREAM = /[^/][._]stream\.(?:ts|js|mts|cts|mjs|cjs)$/
 const CONFIG_LINE = /^\s*(?:export\s+)?(?:(?:const|let|var)\s+config\b|(?:module\.)?exports\.config\b)/m
+
+const LIFESPAN_LINE = /^.*\b(?:function|const|let|var|default)\b.*\blifespan\b/m
 
 export interface Manifest {
   readonly steps: JsonObject[]
@@ -45,6 +48,8 @@ export async function declare(
     await new File(project, path, manifest).declare(kind)
     clearTimeout(waiting)
   }
+  const lifespan = lifespanFile(project.sources.paths())
+  if (lifespan !== undefined) await new File(project, lifespan, manifest, LIFESPAN_LINE).see(lifespanOf)
   return manifest
 }
 
@@ -64,14 +69,19 @@ class File {
   readonly #manifest: Manifest
   readonly #line: number | undefined
 
-  constructor(project: Project, path: string, manifest: Manifest) {
+  constructor(project: Project, path: string, manifest: Manifest, wanted = CONFIG_LINE) {
     this.#project = project
     this.#path = path
     this.#manifest = manifest
-    this.#line = configLine(project.sources.read(project.sources.absolute(path)))
+    this.#line = lineOf(wanted, project.sources.read(project.sources.absolute(path)))
   }
 
-  async declare(kind: Kind): Promise<void> {
+  declare(kind: Kind): Promise<void> {
+    return this.see((module) => this.#manifest[kind].push(kind === 'steps' ? this.#step(module) : this.#stream(module)))
+  }
+
+  /** Import the file and look at what it exports; whatever goes wrong is a problem. */
+  async see(look: (module: Namespace) => unknown): Promise<void> {
     let module: Namespace
     try {
       module = await this.#project.import(this.#path)
@@ -80,7 +90,7 @@ class File {
       return
     }
     try {
-      this.#manifest[kind].push(kind === 'steps' ? this.#step(module) : this.#stream(module))
+      look(module)
     } catch (error) {
       this.#manifest.problems.push(this.#problem(error))
     }
@@ -162,8 +172,8 @@ class File {
   }
 }
 
-function configLine(source: string): number | undefined {
-  const found = CONFIG_LINE.exec(source)
+function lineOf(wanted: RegExp, source: string): number | undefined {
+  const found = wanted.exec(source)
   if (found === null) return undefined
   const skipped = /^\s*/.exec(found[0])?.[0].length ?? 0
   return source.slice(0, found.index + skipped).split('\n').length

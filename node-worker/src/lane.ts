@@ -5,8 +5,16 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { Loop } from './loop.ts'
 import { isPacked, unpack, type FromLane, type LaneParts, type ToLoop } from './posts.ts'
 
+/** Milliseconds between looks whether something goes on that may need the lifespan. */
+const LOOK_EVERY = 50
+
 const parts = workerData as LaneParts
-const loop = new Loop(parts, parts.lane, (slot) => parentPort?.postMessage({ kind: 'done', slot } satisfies FromLane))
+const loop = new Loop(parts, parts.lane, (slot) => tell({ kind: 'done', slot }))
+let resting: NodeJS.Timeout | undefined
+
+function tell(message: FromLane): void {
+  parentPort?.postMessage(message)
+}
 
 loop.settle()
 loop.load(unpack(parts.load))
@@ -14,10 +22,31 @@ if (parts.streams !== null) loop.take({ header: { t: 'streams', names: parts.str
 
 parentPort?.on('message', (message: ToLoop) => {
   if (isPacked(message)) {
-    parentPort?.ref()
+    wake()
     loop.take(unpack(message))
+  } else if (message.kind === 'leave') {
+    void loop.leave().then(() => tell({ kind: 'left' }))
   } else if (message.kind === 'end') {
-    // The thread ends by itself once nothing that user code left running needs it; until then it may be given work.
-    parentPort?.unref()
+    rest()
   }
 })
+
+function wake(): void {
+  clearInterval(resting)
+  parentPort?.ref()
+}
+
+/**
+ * The thread ends by itself once nothing that user code left running needs it; until then it may be given work. What
+ * the lifespan holds would keep it going: it is left before.
+ */
+function rest(): void {
+  parentPort?.unref()
+  if (!loop.isEntered) return
+  clearInterval(resting)
+  resting = setInterval(() => {
+    if (!loop.mayLeave(['Timeout'])) return
+    clearInterval(resting)
+    void loop.leave()
+  }, LOOK_EVERY)
+}

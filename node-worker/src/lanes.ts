@@ -33,6 +33,8 @@ interface Lane {
   patience: NodeJS.Timeout | undefined
   /** Why the thread is ended by force, if it is. */
   ended: ErrorMembers | undefined
+  /** Told that it has left its lifespan, or that the thread is gone. */
+  onLeft: () => void
   /** Let the others write again; does nothing the second time. */
   release: () => void
 }
@@ -101,6 +103,14 @@ export class Lanes {
     for (const lane of this.#lanes.values()) if (!lane.resting) this.#end(lane)
   }
 
+  /** Let every lane leave its lifespan; for when all are idle. */
+  async leave(): Promise<void> {
+    await Promise.all([...this.#lanes.values()].map((lane) => new Promise<void>((left) => {
+      lane.onLeft = left
+      lane.thread.postMessage({ kind: 'leave' } satisfies ToLoop)
+    })))
+  }
+
   get count(): number {
     return this.#lanes.size
   }
@@ -117,7 +127,7 @@ export class Lanes {
     const thread = new Worker(new URL('./lane.mjs', import.meta.url), { workerData })
     const lane: Lane = {
       number, thread, post: undefined, slot: -1, rest: undefined, resting: false, ending: false,
-      patience: undefined, ended: undefined, release: () => undefined,
+      patience: undefined, ended: undefined, onLeft: () => undefined, release: () => undefined,
     }
     this.#lanes.set(number, lane)
     thread.on('message', (message: FromLane) => this.#done(lane, message))
@@ -133,7 +143,11 @@ export class Lanes {
     send(lane, post)
   }
 
-  #done(lane: Lane, _message: FromLane): void {
+  #done(lane: Lane, message: FromLane): void {
+    if (message.kind === 'left') {
+      lane.onLeft()
+      return
+    }
     clearTimeout(lane.patience)
     lane.slot = -1
     lane.resting = false
@@ -169,6 +183,7 @@ export class Lanes {
     this.#lanes.delete(lane.number)
     clearTimeout(lane.patience)
     lane.release()
+    lane.onLeft()
     // It was writing: the rest of its frame will never come.
     if (this.#shared.isLockedBy(lane.number)) die()
     if (lane.slot >= 0) this.#lostWork(lane, message)

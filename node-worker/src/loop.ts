@@ -12,6 +12,7 @@ import { forwardConsole } from './console.ts'
 import { sendLog } from './context.ts'
 import { describe, tracebackOf } from './faults.ts'
 import { current } from './invocation.ts'
+import { Leftovers, mayBeHeld } from './leftovers.ts'
 import { Project } from './project/project.ts'
 import type { Post, ThreadParts } from './posts.ts'
 import { Runner } from './runner.ts'
@@ -26,6 +27,7 @@ export class Loop {
   readonly #lane: number
   readonly #maps = new SourceMaps()
   readonly #onEnded: (slot: number) => void
+  readonly #leftovers = new Leftovers()
   #project: Project | undefined
   #runner: Runner | undefined
 
@@ -50,13 +52,38 @@ export class Loop {
     const project = new Project(post, this.#maps)
     const { channel, shared } = this
     this.#project = project
-    this.#runner = new Runner({ channel, shared, lane: this.#lane, project, onEnded: this.#onEnded })
+    const onOpen = (): void => this.settleLoop()
+    this.#runner = new Runner({ channel, shared, lane: this.#lane, project, onEnded: this.#onEnded, onOpen })
     return project
   }
 
-  /** How many calls wait for their answer. */
-  get openCalls(): number {
+  /** What keeps the loop going now is not what invocations leave behind. */
+  settleLoop(): void {
+    this.#leftovers.settle()
+  }
+
+  /** What keeps the loop going that invocations may have left behind. */
+  left(): string[] {
+    return [...this.#leftovers.find(), ...(this.#openCalls > 0 ? ['calls'] : [])]
+  }
+
+  /** Whether there is a lifespan to leave. */
+  get isEntered(): boolean {
+    return this.#runner?.lifespan.isEntered ?? false
+  }
+
+  /** Whether nothing goes on that may need what the lifespan holds. `own` are what the worker itself has running. */
+  mayLeave(own: readonly string[] = []): boolean {
+    return mayBeHeld(this.#leftovers.find(own)) && this.#openCalls === 0
+  }
+
+  get #openCalls(): number {
     return this.#runner?.calls.open ?? 0
+  }
+
+  /** Leave the project's lifespan, if it was entered. */
+  async leave(): Promise<void> {
+    await this.#runner?.lifespan.leave()
   }
 
   /** Do what a message of the server says. */

@@ -6,7 +6,7 @@ import { DEFAULT_LIMIT, PROTOCOL } from './frames.ts'
 import { sendLog } from './context.ts'
 import { declare, LANGUAGE } from './declaring.ts'
 import { Loop } from './loop.ts'
-import { isPacked, unpack, type Left, type Post, type ReaderParts, type ToLoop } from './posts.ts'
+import { isPacked, unpack, type Gone, type Left, type Post, type ReaderParts, type ToLoop } from './posts.ts'
 import { Shared } from './shared.ts'
 
 const FD = 'HEADWATER_WORKER_FD'
@@ -65,24 +65,23 @@ function take(loop: Loop, reader: Worker, message: ToLoop): void {
     loop.shared.answerProbe(message.probe)
   } else if (message.kind === 'linger') {
     linger(loop, reader)
+  } else if (message.kind === 'leave') {
+    void loop.leave().then(() => reader.postMessage({ kind: 'gone' } satisfies Gone))
   } else {
     exit(message.status)
   }
 }
 
-/** What kept the loop going before the first invocation: the reader, timers at the top of files. */
-let before: readonly string[] = []
-
-/** Tell the reader again and again what else keeps the loop going. */
+/** Tell the reader again and again what invocations left running; the lifespan is left once nothing needs it. */
 function linger(loop: Loop, reader: Worker): void {
+  let isLeaving = false
   setInterval(() => {
-    const known = [...before]
-    const resources = process.getActiveResourcesInfo().filter((kind) => {
-      const at = known.indexOf(kind)
-      if (at >= 0) known.splice(at, 1)
-      return at < 0
-    })
-    if (loop.openCalls > 0) resources.push('calls')
+    const resources = loop.left()
+    if (loop.isEntered && !isLeaving && loop.mayLeave()) {
+      isLeaving = true
+      void loop.leave().finally(() => (isLeaving = false))
+    }
+    if (isLeaving) resources.push('the lifespan')
     reader.postMessage({ kind: 'left', resources } satisfies Left)
   }, LOOK_EVERY).unref()
 }
@@ -96,7 +95,7 @@ async function load(loop: Loop, post: Post): Promise<void> {
     sendLog(loop.channel, 'warn', message, { file: path }, undefined)
   })
   project.settle()
-  before = process.getActiveResourcesInfo()
+  loop.settleLoop()
   loop.channel.send({ t: 'manifest', generation, steps, streams, problems })
 }
 

@@ -57,6 +57,7 @@ export type ToLoop =
   | Packed
   | { readonly kind: 'probe'; readonly probe: number }
   | { readonly kind: 'linger' }
+  | { readonly kind: 'leave' }
   | { readonly kind: 'end'; readonly status: number }
 
 /** From the main thread, once it was told to linger: what keeps its loop going beside what did before any invocation. */
@@ -65,8 +66,13 @@ export interface Left {
   readonly resources: readonly string[]
 }
 
-/** From a thread of user code to the reader. */
-export type FromLane = { readonly kind: 'done'; readonly slot: number }
+/** From the main thread, once it was told to leave the lifespan: it has. */
+export interface Gone {
+  readonly kind: 'gone'
+}
+
+/** From a thread of user code to the reader: an invocation has ended; the lifespan is left. */
+export type FromLane = { readonly kind: 'done'; readonly slot: number } | { readonly kind: 'left' }
 
 export function isPacked(message: ToLoop): message is Packed {
   return Array.isArray(message)

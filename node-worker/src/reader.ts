@@ -9,7 +9,8 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { Channel, die } from './channel.ts'
 import { Decoder, ProtocolFault, type Frame, type Header } from './frames.ts'
 import { Lanes } from './lanes.ts'
-import { buffersOf, LANES, packSection, type Left, type Packed, type ReaderParts, type ToLoop } from './posts.ts'
+import { LEAVE_WITHIN, lifespanFile } from './lifespan.ts'
+import { buffersOf, LANES, packSection, type Gone, type Left, type Packed, type ReaderParts, type ToLoop } from './posts.ts'
 import { Shared } from './shared.ts'
 import { Slots, type Owner } from './slots.ts'
 import { Watchdog } from './watchdog.ts'
@@ -22,6 +23,9 @@ const LOOK_EVERY = 50
 
 /** Milliseconds that the loop of user code gets to end the process itself. */
 const END_GRACE = 1000
+
+/** Milliseconds that a thread gets to tell that it has left the lifespan, or why not. */
+const LEAVE_GRACE = 500
 
 const parts = workerData as ReaderParts
 const shared = new Shared(parts.memory)
@@ -43,6 +47,9 @@ const watchdog = new Watchdog(shared, parts.blockAfter, {
   probe: (probe) => tellMain({ kind: 'probe', probe }),
   blocked: sayBlocked,
 })
+
+/** Whether the project has a lifespan. */
+let hasLifespan = false
 
 const blocked = new WeakSet<Owner>()
 
@@ -68,6 +75,8 @@ const TAKERS: Record<string, (frame: Frame) => void> = {
   load(frame) {
     lanes.load = [-1, frame.text, ...frame.sections.map(sharedCopy)]
     tellMain(lanes.load)
+    const files = frame.header['files'] as { readonly path: string }[]
+    hasLifespan = lifespanFile(files.map(({ path }) => path)) !== undefined
   },
   streams(frame) {
     lanes.streams = frame.header['names'] as string[]
@@ -130,14 +139,16 @@ function drain(linger: number): void {
     if (slots.anyBusy() || replies.length > 0) return
     clearInterval(timer)
     if (linger > 0) waitForTheRest(performance.now() + linger * 1000)
-    else end(0)
+    else void leave()
   }, RETRY_AFTER)
 }
 
 /** Whose it is, nobody knows here: only that the loop of a thread goes on. */
 function waitForTheRest(until: number): void {
   let left: readonly string[] = ['a loop that is held']
-  parentPort?.on('message', ({ resources }: Left) => (left = resources))
+  parentPort?.on('message', (message: Left | Gone) => {
+    if (message.kind === 'left') left = message.resources
+  })
   lanes.rest()
   tellMain({ kind: 'linger' })
   const timer = setInterval(() => {
@@ -149,8 +160,21 @@ function waitForTheRest(until: number): void {
       const message = `What went on after its invocation was ended with its worker: ${all.join(', ')}`
       reply({ t: 'log', level: 'warn', message, fields: {}, invocation: null, trace: '', step: '' })
     }
-    end(0)
+    void leave()
   }, LOOK_EVERY)
+}
+
+/** Let all threads leave the project's lifespan, for a while, and end. */
+async function leave(): Promise<void> {
+  if (hasLifespan) {
+    const main = new Promise<void>((left) => {
+      parentPort?.on('message', (message: Left | Gone) => message.kind === 'gone' && left())
+    })
+    tellMain({ kind: 'leave' })
+    const late = new Promise<void>((over) => setTimeout(over, LEAVE_WITHIN + LEAVE_GRACE))
+    await Promise.race([Promise.all([main, lanes.leave()]), late])
+  }
+  end(0)
 }
 
 /** The server waits no longer. */

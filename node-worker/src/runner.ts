@@ -6,13 +6,14 @@
 
 import { Calls, type Call } from './calls.ts'
 import type { Channel } from './channel.ts'
-import { makeContext, sendLog, type ContextParts } from './context.ts'
+import { makeContext, makeLogger, sendLog, type ContextParts } from './context.ts'
 import { HeadwaterError, invalidInput, type ErrorMembers } from './errors.ts'
 import type { Handler } from './exports.ts'
 import { cancelled, failureOf, locationsOf, look } from './faults.ts'
 import type { Header } from './frames.ts'
 import { current, Invocation } from './invocation.ts'
 import { kindOf, type Kind } from './kinds.ts'
+import { Lifespan } from './lifespan.ts'
 import type { Namespace } from './project/externals.ts'
 import type { Project } from './project/project.ts'
 import type { Post } from './posts.ts'
@@ -29,10 +30,13 @@ export interface RunnerParts {
   readonly project: Project
   /** Called when an invocation has ended and its slot is free. */
   readonly onEnded: (slot: number) => void
+  /** Called when the lifespan is entered. */
+  readonly onOpen: () => void
 }
 
 export class Runner {
   readonly calls: Calls
+  readonly lifespan: Lifespan
   readonly #parts: RunnerParts
   readonly #running = new Map<number, Invocation>()
   readonly #context: ContextParts
@@ -41,7 +45,13 @@ export class Runner {
   constructor(parts: RunnerParts) {
     this.#parts = parts
     this.calls = new Calls(parts.channel, parts.lane, (invocation, call) => this.#logFailure(invocation, call))
-    this.#context = { channel: parts.channel, calls: this.calls, known: () => this.#names }
+    this.#context = { channel: parts.channel, calls: this.calls, known: () => this.#names, app: () => this.lifespan.app }
+    this.lifespan = new Lifespan({
+      project: parts.project,
+      logger: makeLogger(parts.channel, undefined),
+      say: (message, fields) => sendLog(parts.channel, 'error', message, fields, undefined),
+      onOpen: parts.onOpen,
+    })
   }
 
   /** Take the names of the project's streams. */
@@ -59,6 +69,17 @@ export class Runner {
    * call: what comes behind it in the queue has not started while this blocks.
    */
   invoke(post: Post): void {
+    if (this.lifespan.isOpen) {
+      this.#import(post)
+      return
+    }
+    void this.lifespan.enter().then((failed) => {
+      if (failed === undefined) this.#import(post)
+      else this.#begin(post, () => raise(new HeadwaterError(failed)))
+    })
+  }
+
+  #import(post: Post): void {
     const { project } = this.#parts
     const file = post.header['file'] as string
     const module = project.imported(file)

@@ -16,3 +16,19 @@ test('a file that waits at its top level for long is named, and goes into the ma
   assert.deepEqual(steps.map(({ config }) => (config as { name: string }).name), ['quick', 'slow'])
   assert.deepEqual(problems, [])
 })
+
+const LIFESPANS = {
+  'no such function': ['export const other = 1', 'LIFESPAN_INVALID', undefined],
+  'no yield': ['// why\nexport const lifespan = async () => 1', 'LIFESPAN_INVALID', 2],
+  'an error': ["\nthrow new Error('gone')", 'IMPORT_FAILED', 2],
+  'no syntax': ['\nexport const = 1', 'SYNTAX_ERROR', 2],
+} as const
+
+for (const [kind, [source, code, line]] of Object.entries(LIFESPANS)) {
+  test(`a lifespan with ${kind} is a problem`, async (t) => {
+    const { project } = place(t, { 'headwater_lifespan.ts': source })
+    const { steps, problems } = await declare(project, () => undefined)
+    assert.deepEqual(steps, [])
+    assert.deepEqual(problems.map(({ file, code, line }) => [file, code, line]), [['headwater_lifespan.ts', code, line]])
+  })
+}

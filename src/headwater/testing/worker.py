@@ -1,7 +1,8 @@
 """The conformance suite of the worker protocol: scenarios that every worker passes, in whatever language.
 
 A scenario is a conversation with a started worker about a fixture project. The projects exist once per
-language, with the same names of steps and streams: `basic`, `broken`, `access`. Needs no test framework:
+language, with the same names of steps and streams: `basic`, `broken`, `access`, `lifespan`. Needs no test
+framework:
 
     for scenario in SCENARIOS:
         run(scenario, command=[...], projects=Path(...))
@@ -18,6 +19,7 @@ from headwater.testing import (
     worker_blocking,
     worker_calls,
     worker_life,
+    worker_lifespan,
     worker_runs,
     worker_state,
 )
@@ -26,7 +28,7 @@ from headwater.testing.worker_scenario import SCENARIOS, Scenario
 
 __all__ = ["SCENARIOS", "Scenario", "WorkerDriver", "run"]
 
-PARTS = (worker_life, worker_api, worker_calls, worker_state, worker_runs, worker_blocking)
+PARTS = (worker_life, worker_api, worker_calls, worker_state, worker_runs, worker_blocking, worker_lifespan)
 """The modules whose scenarios make up the suite; importing them fills the list."""
 
 

@@ -5,7 +5,7 @@
 # mypy: disable-error-code="override"
 # pyright: reportUnusedClass=false, reportPrivateUsage=false, reportIncompatibleMethodOverride=false
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Generic, Literal, Never, NotRequired, TypeVar, overload
 
 from typing_extensions import ReadOnly, TypedDict
@@ -20,6 +20,12 @@ class Call(Awaitable[Value]):
 
     def result(self, timeout: float | None = None) -> Value: ...
     def done(self) -> bool: ...
+
+
+class KeptStep(Awaitable[Any]):
+    """Something done once in a run: await it, or ask its `result()` in a plain function."""
+
+    def result(self) -> Any: ...
 
 
 class _SetOperation(TypedDict):
@@ -219,7 +225,10 @@ class Context:
     trace_id: str
     traceId: str
     flows: list[str]
-    step: str
+    step_name: str
+    cancelled: bool
     attempt: int
     run: str
     def emit(self, event: Mapping[str, Any]) -> Call[None]: ...
+    def step(self, name: str, function: Callable[..., Any], *arguments: Any) -> KeptStep: ...
+    def owns(self, item: Any) -> Call[None]: ...

@@ -196,7 +196,13 @@ declare module 'headwater' {
     traceId: string
     flows: string[]
     /** The step's name. */
-    step: string
+    stepName: string
+    /** Do something once in the run: a later attempt is given what `work` gave, as JSON. */
+    step<Value>(name: string, work: () => Value | Promise<Value>): Promise<Value>
+    /** Claim an item that a stream gave: whoever may read it may stop this run by it. */
+    owns(item: object): Promise<void>
+    /** Whether the run is to end: somebody cancelled it, or nobody waits for the request's answer. */
+    readonly cancelled: boolean
     /** How often an event has been tried, this time included; 1 for a request. */
     attempt: number
     /** The id of the run of an event or a cron step; empty for requests. */

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from support.command import Server, headwater
-from support.llm_example import Endpoint, ask, chatting, ended, endpoint, example, until
+from support.llm_example import Endpoint, ask, chatting, ended, endpoint, example, stop, until
 from support.typescript import compile_strictly
 
 EXAMPLES = ("llm-chat", "llm-chat-typescript")
@@ -94,8 +94,7 @@ async def test_a_stopped_answer_keeps_its_text_and_the_endpoint_stops_too(chat: 
     asked = await ask(server, room, "Write something long")
     place.gate.grant(5)
     await until(server, room, asked, lambda item: item["text"] != "")
-    stopped = httpx.post(f"{server.url}/rooms/{room}/messages/{asked}/stop")
-    assert stopped.is_success, stopped.text
+    await stop(server, room, asked)
     await place.has_been_left(before)
     answer = await until(server, room, asked, lambda item: ended(item) and "seconds" in item)
     assert answer["status"] == "cancelled"
@@ -173,6 +172,15 @@ async def test_a_key_without_an_address_asks_for_one(project: Path) -> None:
         assert "LLM_BASE_URL" in failed["note"]
 
 
+async def test_what_nobody_writes_any_more_can_be_stopped(chat: Chat) -> None:
+    server, place, room = chat
+    place.gate.open()
+    asked = await ask(server, room, "Show me code")
+    answer = await until(server, room, asked, ended)
+    await stop(server, room, asked)
+    assert (await until(server, room, asked, ended)) == answer
+
+
 # --- a restart in the middle ---
 
 
@@ -205,8 +213,7 @@ async def test_questions_of_a_room_are_answered_one_after_the_other(chat: Chat) 
     second = await ask(server, room, "two")
     await until(server, room, first, lambda item: item["status"] == "streaming")
     assert (await until(server, room, second, bool))["status"] == "waiting"
-    stopped = httpx.post(f"{server.url}/rooms/{room}/messages/{second}/stop")
-    assert stopped.is_success
+    await stop(server, room, second)
     assert (await until(server, room, second, ended))["status"] == "cancelled"
     third = await ask(server, room, "three")
     place.gate.open()

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from support.command import Server
-from support.llm_example import Endpoint, ask, chatting, ended, endpoint, example, until
+from support.llm_example import Endpoint, ask, chatting, ended, endpoint, example, stop, until
 
 
 @pytest.fixture
@@ -64,6 +64,17 @@ async def test_rooms_are_answered_beside_each_other_and_requests_beside_them(
     place.gate.open()
     for room, answer in zip(rooms, asked, strict=True):
         assert f"question of {room}" in (await until(server, room, answer, ended))["text"]
+
+
+async def test_it_is_stopped_between_two_pieces(server: Server, place: Endpoint) -> None:
+    before = place.model.left
+    asked = await ask(server, "r", "Write something long")
+    place.gate.grant(5)
+    await until(server, "r", asked, lambda item: item["text"] != "")
+    await stop(server, "r", asked)
+    await place.has_been_left(before)
+    answer = await until(server, "r", asked, ended)
+    assert (answer["status"], answer["text"] != "") == ("cancelled", True)
 
 
 async def test_what_the_client_raises_is_told_in_the_answer(server: Server, place: Endpoint) -> None:

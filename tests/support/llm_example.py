@@ -125,6 +125,15 @@ async def ask(server: Server, room: str, text: str) -> str:
     return asked.json()["id"]
 
 
+async def stop(server: Server, room: str, answer: str) -> None:
+    """Stop an answer, as the page does: its run, or the answer itself where there is none."""
+    async with httpx.AsyncClient(base_url=server.url, timeout=DEADLINE) as client:
+        stopped = await client.post(f"/streams/messages/{room}/{answer}/cancel")
+        if stopped.status_code == 404:
+            stopped = await client.post(f"/rooms/{room}/messages/{answer}/stop")
+    assert stopped.is_success, stopped.text
+
+
 async def until(server: Server, room: str, answer: str, holds: Callable[[Any], bool]) -> Any:
     """The answer, as a client is shown it, as soon as that holds."""
     seen: Any = None

@@ -1,6 +1,6 @@
 // Writes an answer into its item, token by token. Nobody waits for it, and nobody has to look.
 
-import { EventConfig, FlowContext, Handlers, Messages, StreamItem } from 'headwater'
+import { EventConfig, FlowContext, Handlers, HeadwaterError, Messages, StreamItem, versionOf } from 'headwater'
 import { z } from 'zod'
 import { conversationBefore, endpoint, factsOf, LlmError, modelOf, pieces, type Told } from '../llm'
 
@@ -22,28 +22,29 @@ export const handler: Handlers['Answer'] = async ({ room, answer: id }, ctx) => 
 }
 
 /** Write the answer to its end, good or bad: one that everybody can see. */
-async function write({ streams, logger }: FlowContext, room: string, answer: StreamItem<Messages>): Promise<void> {
-  const { messages } = streams
+async function write(ctx: FlowContext, room: string, answer: StreamItem<Messages>): Promise<void> {
+  const { messages } = ctx.streams
   const began = performance.now()
   const told: Told = {}
   let end: Pick<Messages, 'status' | 'note'> = { status: 'done' }
   try {
+    await ctx.owns(answer) // from now on whoever sees the answer can stop this run
     const place = await endpoint()
-    const model = await modelOf(place)
+    const model = await ctx.step('model', () => modelOf(place, ctx.signal)) // another attempt asks the same one
     const again = answer.status === 'streaming' ? beginAgain(answer) : {}
-    await messages.update(room, answer.id, [{ type: 'merge', value: { status: 'streaming', model, local: place.local, ...again } }])
+    const begun = { status: 'streaming', model, local: place.local, ...again }
+    await messages.update(room, answer.id, [{ type: 'merge', value: begun }], { ifVersion: versionOf(answer) })
     const conversation = conversationBefore(answer.id, await messages.getGroup(room))
-    for await (const value of pieces(place, model, conversation, told)) {
-      const item = await messages.update(room, answer.id, [{ type: 'append', path: 'text', value }])
-      if (item.status === 'cancelled') {
-        end = { status: 'cancelled' }
-        break
-      }
+    for await (const value of pieces(place, model, conversation, told, ctx.signal)) {
+      await messages.update(room, answer.id, [{ type: 'append', path: 'text', value }])
     }
   } catch (error) {
-    if (!(error instanceof LlmError)) logger.error('An answer failed.', { error: String(error) })
+    // Somebody stopped it in the moment before it had a run to be stopped.
+    if (error instanceof HeadwaterError && error.code === 'CONFLICT') return
+    if (!(error instanceof LlmError || ctx.cancelled)) ctx.logger.error('An answer failed.', { error: String(error) })
     end = { status: 'error', note: error instanceof LlmError ? error.message : 'Something went wrong here. The log of the server says what.' }
   }
+  if (ctx.cancelled) end = { status: 'cancelled' }
   const seconds = Math.round((performance.now() - began) / 100) / 10
   await messages.update(room, answer.id, [{ type: 'merge', value: { ...end, seconds, ...factsOf(told) } }])
 }

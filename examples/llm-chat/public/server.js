@@ -4,8 +4,17 @@ const TIMEOUT_MS = 10_000
 
 export const ask = (room, text) => request('POST', ['rooms', room, 'messages'], { text })
 export const askAgain = (room, answer) => request('POST', ['rooms', room, 'messages', answer, 'again'])
-export const stop = (_client, room, answer) => request('POST', ['rooms', room, 'messages', answer, 'stop'])
 export const whichModel = () => request('GET', ['model'])
+
+/** Stop an answer: the run that writes it; where there is none (any more, or yet), the answer itself. */
+export async function stop(room, answer) {
+  try {
+    await request('POST', ['streams', 'messages', room, answer, 'cancel'])
+  } catch (refused) {
+    if (refused.code !== 'RUN_UNKNOWN') throw refused
+    await request('POST', ['rooms', room, 'messages', answer, 'stop'])
+  }
+}
 
 async function request(method, path, body) {
   const response = await fetch(`/${path.map(encodeURIComponent).join('/')}`, {
@@ -17,5 +26,6 @@ async function request(method, path, body) {
   })
   const told = await response.json().catch(() => ({}))
   if (response.ok) return told
-  throw new Error(told.detail || told.message || `The server answered ${response.status}.`)
+  const message = told.detail || told.message || `The server answered ${response.status}.`
+  throw Object.assign(new Error(message), { code: told.code })
 }

@@ -1,9 +1,12 @@
 """Writes an answer into its item, token by token. Nobody waits for it, and nobody has to look."""
 
+import asyncio
 import os
 import time
 
 from llm import LlmError, Told, conversation_before, endpoint, model_of, pieces
+
+from headwater.errors import Conflict
 
 config = {
     "type": "event",
@@ -34,18 +37,23 @@ async def write(ctx, room, answer):
     messages, began, told = ctx.streams.messages, time.monotonic(), Told()
     end = {"status": "done"}
     try:
+        await ctx.owns(answer)  # from now on whoever sees the answer can stop this run
         place = endpoint()
-        model = await model_of(place)
+        model = await ctx.step("model", model_of, place)  # another attempt asks the same one
         again = begin_again(answer) if answer["status"] == "streaming" else {}
         begun = {"status": "streaming", "model": model, "local": place.local, **again}
-        await messages.update(room, answer["id"], [{"type": "merge", "value": begun}])
+        begin = {"type": "merge", "value": begun}
+        await messages.update(room, answer["id"], [begin], if_version=answer.version)
         conversation = conversation_before(answer["id"], await messages.get_group(room))
         async for piece in pieces(place, model, conversation, told):
             append = {"type": "append", "path": "text", "value": piece}
-            item = await messages.update(room, answer["id"], [append])
-            if item["status"] == "cancelled":
-                end = {"status": "cancelled"}
-                break
+            await messages.update(room, answer["id"], [append])
+    except asyncio.CancelledError:
+        if not ctx.cancelled:  # nobody stopped it: this worker ends, and another goes on with the run
+            raise
+        end = {"status": "cancelled"}
+    except Conflict:
+        return  # somebody stopped it in the moment before it had a run to be stopped
     except LlmError as error:
         end = {"status": "error", "note": str(error)}
     except Exception as error:

@@ -1,4 +1,10 @@
-"""POST /rooms/:room/messages/:id/stop: stops an answer, whoever asked for it."""
+"""POST /rooms/:room/messages/:id/stop: stops an answer that nobody writes.
+
+One that is being written is stopped by the item that its run has claimed, see `public/server.js`. One that
+waits has no run yet, and one whose server was killed as it was stopped has none any more.
+"""
+
+from headwater.errors import Conflict
 
 config = {
     "type": "api",
@@ -14,6 +20,9 @@ async def handler(req, ctx):
     answer = await ctx.streams.messages.get(room, answer_id)
     if answer is not None and answer["status"] in ("waiting", "streaming"):
         stopped = [{"type": "set", "path": "status", "value": "cancelled"}]
-        await ctx.streams.messages.update(room, answer_id, stopped)
+        try:
+            await ctx.streams.messages.update(room, answer_id, stopped, if_version=answer.version)
+        except Conflict:
+            return {"status": 409, "body": {"detail": "It is being written by now. Stop it again."}}
         await ctx.streams.answering.delete("all", answer_id)
     return {"status": 204}

@@ -23,6 +23,7 @@ async def handler(asked, ctx):
     answer = await messages.get(room, asked["answer"])
     if answer is None or answer["status"] not in ("waiting", "streaming"):
         return
+    await ctx.owns(answer)  # from now on whoever sees the answer can stop this run
     answer = {**answer, "text": "", "attempt": answer.get("attempt", 0) + 1}
     messages.set(room, answer["id"], answer)
     conversation = conversation_before(answer["id"], await messages.get_group(room))
@@ -32,10 +33,13 @@ async def handler(asked, ctx):
         answer |= {"model": place.model or client.models.list().data[0].id, "local": place.local}
         chunks = client.chat.completions.create(model=answer["model"], messages=conversation, stream=True)
         for chunk in chunks:
+            if ctx.cancelled:  # somebody has stopped it
+                chunks.close()
+                break
             text = chunk.choices[0].delta.content if chunk.choices else None
             answer |= {"status": "streaming", "text": answer["text"] + (text or "")}
             messages.set(room, answer["id"], answer)
-        answer["status"] = "done"
+        answer["status"] = "cancelled" if ctx.cancelled else "done"
     except Exception as error:
         answer |= {"status": "error", "note": str(error)}
     messages.set(room, answer["id"], answer)

@@ -42,9 +42,9 @@ _HEAD = """\
 
 _SCALARS = {"string": "str", "number": "float", "integer": "int", "boolean": "bool", "null": "None"}
 _TAKEN = {
-    "Any", "Awaitable", "Call", "Context", "Generic", "Literal", "Logger", "Mapping", "Never", "NotRequired",
-    "Operation", "Protocol", "ReadOnly", "Sequence", "State", "StateEntry", "Stream", "Streams", "TypedDict",
-    "TypeVar", "overload", "property",
+    "Any", "Awaitable", "Call", "Callable", "Context", "Generic", "KeptStep", "Literal", "Logger",
+    "Mapping", "Never", "NotRequired", "Operation", "Protocol", "ReadOnly", "Sequence", "State",
+    "StateEntry", "Stream", "Streams", "TypedDict", "TypeVar", "overload", "property",
 }  # fmt: skip
 
 
@@ -97,10 +97,13 @@ class Context:
     trace_id: str
     traceId: str
     flows: list[str]
-    step: str
+    step_name: str
+    cancelled: bool
     attempt: int
     run: str
     def emit(self, event: Mapping[str, Any]) -> Call[None]: ...
+    def step(self, name: str, function: Callable[..., Any], *arguments: Any) -> KeptStep: ...
+    def owns(self, item: Any) -> Call[None]: ...
 '''
 
 

@@ -7,9 +7,9 @@ inside, to the log with everything). What is particular to a kind of run stands 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from headwater.config import Settings
@@ -34,6 +34,7 @@ from headwater.logline import Line, tell
 from headwater.model import Origin
 from headwater.protocol.workers.messages import Message, Task
 from headwater.schema import Schema
+from headwater.steps.deadlines import Deadlines
 from headwater.steps.project.triggers.kind import UNCHECKED, Check, Failure, RunKind, Runnable
 from headwater.steps.workers.invocation import Allowance, Calls, Invocation
 from headwater.steps.workers.pool import Pool
@@ -82,6 +83,7 @@ class Executor:
         self._calls = calls
         self._checks: dict[tuple[str, str], _Checks] = {}
         self._allowances: dict[str, Allowance] = {}
+        self._deadlines: dict[tuple[float, bool], Deadlines[Invocation]] = {}
 
     async def run(
         self,
@@ -166,12 +168,15 @@ class Executor:
     async def _ended(self, invocation: Invocation, seconds: float | None, *, fenced: bool) -> Message:
         if seconds is None:
             return await self._pool.run(invocation)
-        # One timer instead of `asyncio.timeout`, which costs some ten microseconds a request.
-        deadline = asyncio.get_running_loop().call_later(seconds, _expire, invocation, seconds, fenced)
+        deadlines = self._deadlines.get((seconds, fenced))
+        if deadlines is None:
+            deadlines = Deadlines(seconds, partial(_expire, seconds, fenced))
+            self._deadlines[seconds, fenced] = deadlines
+        deadlines.begin(invocation)
         try:
             return await self._pool.run(invocation)
         finally:
-            deadline.cancel()
+            deadlines.end(invocation)
 
     def _error_of(self, failure: Failure, subject: Runnable, trace: str) -> HeadwaterError:
         """What the caller may know of a failure of user code."""
@@ -209,7 +214,7 @@ class Executor:
                 _warn(subject, trace, message, faults)
 
 
-def _expire(invocation: Invocation, seconds: float, fenced: bool) -> None:
+def _expire(seconds: float, fenced: bool, invocation: Invocation) -> None:
     """Its time is over, unless it has ended just now."""
     if invocation.done.done():
         return

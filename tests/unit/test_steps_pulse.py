@@ -67,6 +67,21 @@ def test_pings_are_due_only_at_intervals_and_one_at_a_time() -> None:
     assert pulse.is_due(2.051)
 
 
+def test_soon_after_an_answer_a_ping_is_owed_until_one_goes_out() -> None:
+    pulse = Pulse(0.01)
+    assert pulse.want(1.0)
+    number = pulse.ask(1.0)
+    assert not pulse.want(1.001), "one at a time"
+    assert not pulse.owed
+    pulse.answer(number, 1.002)
+    assert not pulse.want(1.0069)
+    assert pulse.is_due(1.0069), "for the next tick"
+    pulse.ask(1.0069)
+    assert not pulse.owed
+    pulse.answer(number + 1, 1.01)
+    assert pulse.want(1.016)
+
+
 @dataclass(frozen=True)
 class Fake:
     name: str

@@ -35,9 +35,15 @@ def choose(
     `reserve` tells that one is to be kept back. `risky` is asked about the last living worker only: whether
     this invocation may well block it.
     """
-    alive = [worker for worker in workers if not worker.stalled]
-    if reserve and len(alive) > 1:
-        alive.pop()
-    elif reserve and len(workers) > 1 and alive and risky(alive[0]):
+    least: Chosen | None = None  # Of all that are alive but the last.
+    last: Chosen | None = None
+    for worker in workers:
+        if not worker.stalled:
+            if last is not None and (least is None or last.load_count < least.load_count):
+                least = last
+            last = worker
+    if last is None:
         return None
-    return min(alive, key=lambda worker: worker.load_count, default=None)
+    if least is None:
+        return None if reserve and len(workers) > 1 and risky(last) else last
+    return least if reserve or least.load_count <= last.load_count else last

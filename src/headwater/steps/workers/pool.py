@@ -24,7 +24,7 @@ from headwater.steps.workers.crew import Crew, Parts
 from headwater.steps.workers.dispatch import choose
 from headwater.steps.workers.doubt import examine
 from headwater.steps.workers.invocation import Invocation
-from headwater.steps.workers.pulse import PING_EVERY
+from headwater.steps.workers.pulse import PING_EVERY, SOON
 from headwater.steps.workers.sizes import Apart, Usual, held
 from headwater.steps.workers.waiting import Waiting
 from headwater.steps.workers.worker import Worker
@@ -60,6 +60,7 @@ class Pool:
         self._numbers = itertools.count(1)
         self._ticking: asyncio.TimerHandle | None = None
         self._tick_due = 0.0
+        self._tick_soon = False
         self._closed = False
         self._quiet = asyncio.Event()
         self._forward: Callable[[Invocation], None] = _refuse
@@ -337,11 +338,13 @@ class Pool:
 
     def _tick_later(self) -> None:
         """See to it that a tick comes soon while an answer is due, else when the next ping is."""
-        now, soon = self._clock.monotonic(), self._settings.stall_after * 0.5
-        if self._ticking is not None and self._tick_due <= now + soon:
+        # Most calls end here: a tick is due that is as soon as it would be anew, and the clock is not asked.
+        if self._ticking is not None and (self._tick_soon or not self._is_urgent()):
             return
-        delay = soon if self._is_urgent() else self._settings.stall_after * PING_EVERY
-        due = now + delay
+        urgent = self._is_urgent()
+        delay = self._settings.stall_after * (SOON if urgent else PING_EVERY)
+        due = self._clock.monotonic() + delay
+        self._tick_soon = urgent
         if self._ticking is not None:
             if self._tick_due <= due:
                 return
@@ -350,10 +353,13 @@ class Pool:
         self._ticking = asyncio.get_running_loop().call_later(delay, self._tick)
 
     def _is_urgent(self) -> bool:
-        """Whether a worker's answer is due, or something waits for a main worker."""
-        if any(worker.pulse.asked for worker in self._crew.workers):
-            return True
-        return any(not self._verdicts.is_apart(reason.file) for reason in self._waiting.reasons())
+        """Whether a worker's answer is due or a ping owed, or something waits for a main worker."""
+        for worker in self._crew.workers:
+            if worker.pulse.asked or worker.pulse.owed:
+                return True
+        return bool(self._waiting) and any(
+            not self._verdicts.is_apart(reason.file) for reason in self._waiting.reasons()
+        )
 
     def _tick(self) -> None:
         self._ticking = None

@@ -9,6 +9,10 @@ from __future__ import annotations
 PING_EVERY = 5.0
 """How far apart pings to a busy worker are, in units of `stall_after`."""
 
+SOON = 0.5
+"""In units of `stall_after`, how soon a tick comes while an answer is due or a ping is owed, and for how long
+after an answer another ping waits for that tick."""
+
 LARGE = 64 * 1024
 """Bytes from which on a frame counts as freight."""
 
@@ -21,12 +25,14 @@ STANDSTILL = 1.0
 
 
 class Pulse:
-    """The state of one worker's loop. Times are in seconds of one monotonic clock."""
+    """The state of one worker's loop. Times are in seconds of one monotonic clock. `owed`: the next tick is
+    to ping it."""
 
-    __slots__ = ("_answered_at", "_asked_at", "_doubted", "_number", "_stall_after", "stalled_since")
+    __slots__ = ("_answered_at", "_asked_at", "_doubted", "_number", "_stall_after", "owed", "stalled_since")
 
     def __init__(self, stall_after: float) -> None:
         self.stalled_since: float | None = None
+        self.owed = False
         self._stall_after = stall_after
         self._number = 0
         self._asked_at: float | None = None
@@ -47,12 +53,23 @@ class Pulse:
         """A ping goes out now; answers its number."""
         self._number += 1
         self._asked_at = now
-        self._doubted = False
+        self.owed = self._doubted = False
         return self._number
 
     def is_due(self, now: float) -> bool:
         """Whether a busy worker should be pinged now."""
-        return not self.asked and now - self._answered_at >= PING_EVERY * self._stall_after
+        return not self.asked and (self.owed or now - self._answered_at >= PING_EVERY * self._stall_after)
+
+    def want(self, now: float) -> bool:
+        """The worker got one more thing to do, so it should be asked; whether at once.
+
+        Where it has answered just now the ping is owed: the next tick, which is soon, makes one for all that
+        it got until then. Under load each invocation would else carry a ping.
+        """
+        if self.asked:
+            return False
+        self.owed = now - self._answered_at < SOON * self._stall_after
+        return not self.owed
 
     def answer(self, number: int, now: float) -> bool:
         """An answer came; True when it ends a stall. Answers to earlier pings count for nothing."""

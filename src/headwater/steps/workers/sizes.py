@@ -47,7 +47,7 @@ class Size:
     @property
     def reserve(self) -> bool:
         """Whether one is kept back."""
-        return self.usual > self.warm
+        return self.most > self.warm
 
 
 class Sizing(Protocol):

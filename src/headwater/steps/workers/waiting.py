@@ -32,7 +32,7 @@ class Waiting:
 
     def __contains__(self, invocation: Invocation) -> bool:
         """Whether somebody waits for the same reason."""
-        return _reason(invocation) in self._lines
+        return bool(self._lines) and _reason(invocation) in self._lines
 
     def add(self, invocation: Invocation) -> None:
         """Let it wait, as the last of its line."""

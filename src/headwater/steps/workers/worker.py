@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
@@ -67,8 +66,8 @@ class Worker:
         self.idle_since = self.given_at = clock.monotonic()
         self._unstarted: dict[int, Invocation] = {}
         self._cancelled: dict[int, Invocation] = {}
-        self._on_loop: Counter[str] = Counter()
-        self._begun: Counter[str] = Counter()
+        self._on_loop: dict[str, int] = {}
+        self._begun: dict[str, int] = {}
         self._freight = Freight()
         self._listener = listener
         self._late_calls = late_calls
@@ -145,7 +144,7 @@ class Worker:
     @property
     def stalled(self) -> bool:
         """Whether its loop does not answer."""
-        return self.pulse.stalled
+        return self.pulse.stalled_since is not None
 
     @property
     def last_words(self) -> str:
@@ -174,10 +173,11 @@ class Worker:
         self._send(protocol.streams(streams))
 
     def give(self, invocation: Invocation, *, thread: bool) -> None:
-        """Send an invocation; where something runs already a ping goes along, to learn of a blocked loop."""
+        """Send an invocation; where something runs already a ping goes along or soon follows, to learn of a
+        blocked loop."""
         invocation.thread = thread
-        self.given_at = self._clock.monotonic()
-        if self.running and not self.pulse.asked:
+        self.given_at = now = self._clock.monotonic()
+        if self.running and self.pulse.want(now):
             self.ping()
         try:
             self._send(invocation.frame(invocation.task(thread=thread)))
@@ -188,7 +188,7 @@ class Worker:
         self.running[invocation.id] = invocation
         self._unstarted[invocation.id] = invocation
         if not thread:
-            self._on_loop[invocation.file] += 1
+            _count_up(self._on_loop, invocation.file)
 
     def ping(self) -> None:
         """Ask for a sign of life."""
@@ -258,6 +258,7 @@ class Worker:
             self.held_by = None
         if not self.running:
             self.idle_since = self._clock.monotonic()
+            self.pulse.owed = False
         return invocation
 
     def take_all(self) -> list[Invocation]:
@@ -280,7 +281,7 @@ class Worker:
             invocation.started = True
             self._unstarted.pop(invocation.id, None)
             if not invocation.thread:
-                self._begun[invocation.file] += 1
+                _count_up(self._begun, invocation.file)
 
     def _on_call(self, message: Message) -> None:
         header = message.header
@@ -329,8 +330,18 @@ class Worker:
             self._listener.blocks(invocation.file, message.header["seconds"])
 
 
-def _count_down(counter: Counter[str], key: str) -> None:
+# A Counter does the same in Python code, at several times the cost.
+
+
+def _count_up(counts: dict[str, int], key: str) -> None:
+    """One more."""
+    counts[key] = counts.get(key, 0) + 1
+
+
+def _count_down(counts: dict[str, int], key: str) -> None:
     """One less; what is not there is not listed."""
-    counter[key] -= 1
-    if not counter[key]:
-        del counter[key]
+    left = counts[key] - 1
+    if left:
+        counts[key] = left
+    else:
+        del counts[key]

@@ -8,6 +8,7 @@ import type { Channel } from './channel.ts'
 import { makeEmit } from './emit.ts'
 import { describe } from './faults.ts'
 import { NOBODY, type Invocation } from './invocation.ts'
+import { makeProgress } from './progress.ts'
 import { Run } from './run.ts'
 import { State } from './state.ts'
 import { makeStreams } from './streams.ts'
@@ -105,6 +106,8 @@ const MEMBERS: Readonly<Record<string, (parts: ContextParts, invocation: Invocat
   traceId: (_, invocation) => invocation.header.trace,
   trace_id: (_, invocation) => invocation.header.trace,
   flows: (_, invocation) => [...invocation.header.flows],
+  progress: ({ calls, channel }, invocation) =>
+    makeProgress({ calls, invocation, tell: (message) => sendLog(channel, 'warn', message, {}, invocation) }),
   step_name: (_, invocation) => invocation.header.step,
   stepName: (_, invocation) => invocation.header.step,
 }

@@ -77,7 +77,7 @@ function check(method: string, members: Members): void {
   checkTerms(members)
 }
 
-const SERVICE: Service = {
+export const SERVICE: Service = {
   name: 'streams',
   about: ({ stream, group }) => ({ stream, group }),
   check,

@@ -20,6 +20,7 @@ from headwater.testing import (
     worker_calls,
     worker_life,
     worker_lifespan,
+    worker_progress,
     worker_runs,
     worker_state,
 )
@@ -28,7 +29,16 @@ from headwater.testing.worker_scenario import SCENARIOS, Scenario
 
 __all__ = ["SCENARIOS", "Scenario", "WorkerDriver", "run"]
 
-PARTS = (worker_life, worker_api, worker_calls, worker_state, worker_runs, worker_blocking, worker_lifespan)
+PARTS = (
+    worker_life,
+    worker_api,
+    worker_calls,
+    worker_state,
+    worker_runs,
+    worker_blocking,
+    worker_lifespan,
+    worker_progress,
+)
 """The modules whose scenarios make up the suite; importing them fills the list."""
 
 

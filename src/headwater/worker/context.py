@@ -11,6 +11,7 @@ from headwater.worker.calls import Calls
 from headwater.worker.emit import Emit
 from headwater.worker.invocation import Invocation
 from headwater.worker.loglines import Send, fields_of, log_line, send_log
+from headwater.worker.progress import Progress
 from headwater.worker.run import Run
 from headwater.worker.state import OldState, State
 from headwater.worker.streams import Streams
@@ -78,6 +79,7 @@ MEMBERS: Mapping[str, Callable[[ContextParts, Invocation], Any]] = {
     "flows": lambda _parts, invocation: list(invocation.flows),
     "step": lambda parts, invocation: _run(parts, invocation).step,
     "owns": lambda parts, invocation: _run(parts, invocation).owns,
+    "progress": lambda parts, invocation: Progress(parts.calls, parts.send, invocation),
     "step_name": lambda _parts, invocation: invocation.step,
 }
 """What a `ctx` holds: each member by its name, and how it is made when somebody first asks for it."""

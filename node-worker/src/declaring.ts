@@ -3,7 +3,7 @@
  * with each; whether a config makes sense is for the server to judge.
  */
 
-import { ACCESS_NAMES, accessOf, configOf, DeclarationFault, member, middlewareOf } from './exports.ts'
+import { ACCESS_NAMES, accessOf, conditionOf, configOf, DeclarationFault, member, middlewareOf } from './exports.ts'
 import { describe, locationsOf, tracebackOf } from './faults.ts'
 import { needsHandler } from './kinds.ts'
 import { lifespanFile, lifespanOf } from './lifespan.ts'
@@ -101,10 +101,11 @@ class File {
     const middleware = middlewareOf(config)
     const handler = member(module, 'handler')
     if (needsHandler(config['type']) && typeof handler !== 'function') throw noHandler(handler)
-    return this.#entry(without(config, ['middleware']), {
+    return this.#entry(without(config, ['middleware', 'condition']), {
       type: typeof config['type'] === 'string' ? config['type'] : '',
       async: handler?.constructor.name === 'AsyncFunction',
       middleware: middleware.length,
+      condition: conditionOf(module) !== undefined,
     })
   }
 

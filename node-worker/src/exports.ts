@@ -44,6 +44,17 @@ export function accessOf(module: Namespace): Handler | undefined {
   return undefined
 }
 
+/** The condition of an event step. One that is no function is an error: what runs now and then must not run always. */
+export function conditionOf(module: Namespace): Handler | undefined {
+  for (const given of [configOf(module)['condition'], member(module, 'condition')]) {
+    if (typeof given === 'function') return given as Handler
+    if (given !== undefined && given !== null) {
+      throw new DeclarationFault('CONFIG_NOT_JSON', `condition is a ${nameOf(given)}, not a function.`)
+    }
+  }
+  return undefined
+}
+
 /** A member of what a file exports, by name or on its default. */
 export function member(module: Namespace, name: string): unknown {
   if (module[name] !== undefined) return module[name]

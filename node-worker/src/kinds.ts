@@ -3,7 +3,7 @@
  * return. Nothing else here knows a kind; the server has its side of each in `steps/project/triggers`.
  */
 
-import { accessOf, chainOf, type Handler } from './exports.ts'
+import { accessOf, chainOf, conditionOf, type Handler } from './exports.ts'
 import type { Namespace } from './project/externals.ts'
 import type { Post } from './posts.ts'
 import { requestOf } from './requests.ts'
@@ -41,6 +41,14 @@ export const KINDS: Readonly<Record<string, Kind>> = {
     },
     values: ({ header: { group, item, auth } }) => [{ groupId: group, id: item ?? undefined }, auth],
     result: (returned) => ({ members: { allowed: returned === true }, sections: [] }),
+  },
+  condition: {
+    functions: (module) => {
+      const condition = conditionOf(module)
+      return condition === undefined ? [] : [condition]
+    },
+    values: (post, context) => [fromJson(textOf(post)), context()],
+    result: (returned) => ({ members: { wanted: returned === true }, sections: [] }),
   },
   event: {
     functions: chainOf,

@@ -173,6 +173,7 @@ async def _serving(server: Running) -> AsyncGenerator[None]:
             tasks.start("watching", server.runtime.watch)
         tasks.start("expiry", server.realms.durable.expiry.run)
         tasks.start("expiry of fleeting streams", server.realms.fleeting.expiry.run)
+        tasks.start("reactions", server.work.reactions.run)
         tasks.start("keepalive", partial(keep, server.opening.sockets, server.settings.socket))
         tasks.start("sweep", partial(_sweep, server.store, age))
         tasks.start("sweep of fleeting streams", partial(_sweep, server.realms.fleeting.store, age))

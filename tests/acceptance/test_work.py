@@ -107,7 +107,7 @@ def test_what_was_accepted_is_done_after_a_kill(project: Path) -> None:
         until(lambda: len(items(server.url, "slow")) == 10)
         server.stop(signal.SIGKILL)
     with serving("start", "--port", "0", cwd=project) as server:
-        until(lambda: len(items(server.url, "slow")) >= 20)
+        until(lambda: len(items(server.url, "slow")) == 25)
         server.stop(signal.SIGKILL)
     with serving("start", "--port", "0", cwd=project) as server:
         done = until(lambda: len(got := items(server.url, "done")) == 15 and got)
@@ -150,3 +150,39 @@ def test_a_cron_step_runs_by_the_clock(project: Path) -> None:
     (project / "steps" / "tick_step.py").write_text(TICK)
     with serving("start", "--port", "0", cwd=project) as server:
         until(lambda: (got := items(server.url, "ticks")) and got[0]["n"] >= 2)
+
+
+REACT = """
+config = {"type": "event", "name": "React", "subscribes": ["stream:out", "state:totals"], "emits": []}
+
+
+async def condition(input, ctx):
+    return input["groupId"] in ("watched", "totals")
+
+
+async def handler(input, ctx):
+    if input["groupId"] == "watched":
+        await ctx.state.set("totals", input["id"], input["version"])
+    else:
+        await ctx.streams.out.set("seen", input["id"], {"value": input["new"], "old": input["old"]})
+"""
+
+
+def test_steps_react_to_streams_and_state(project: Path) -> None:
+    (project / "steps" / "react_step.py").write_text(REACT)
+    (project / "steps" / "put_step.py").write_text(
+        'config = {"type": "api", "name": "Put", "method": "PUT", "path": "/put/:id", "emits": []}\n\n\n'
+        "async def handler(req, ctx):\n"
+        '    await ctx.streams.out.set("watched", req["pathParams"]["id"], {})\n'
+        '    await ctx.streams.out.set("ignored", req["pathParams"]["id"], {})\n'
+        '    return {"status": 204}\n'
+    )
+    with serving("start", "--port", "0", cwd=project) as server:
+        for item in "abc":
+            assert httpx.put(f"{server.url}/put/{item}").status_code == 204
+        seen = until(lambda: len(got := items(server.url, "seen")) == 3 and got)
+    assert sorted((one["id"], one["value"], one["old"]) for one in seen) == [
+        ("a", 1, None),
+        ("b", 2, None),
+        ("c", 3, None),
+    ]

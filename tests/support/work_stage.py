@@ -82,7 +82,7 @@ class WorkStage:
         self.clock = HandClock()
         self.performer = HandPerformer()
         self.queue = CommitQueue(store, Stamps(self.clock, store.stamp), _nobody, max_pending_bytes=1 << 28)
-        ledger = Ledger(store, self.queue, self.settings, self.clock)
+        ledger = self.ledger = Ledger(store, self.queue, self.settings, self.clock)
         self.dispatcher = Dispatcher(ledger, self.performer, self.settings, self.clock)
         self.runs = Runs(self.dispatcher, ledger, self.settings)
         self.events = Events(self.dispatcher, self.settings, self.clock)

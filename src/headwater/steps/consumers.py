@@ -51,6 +51,7 @@ def _event(name: str, step: EventStep, settings: WorkSettings) -> Consumer:
         fifo=queue.get("type") == "fifo",
         delay=float(queue.get("delaySeconds") or 0),
         schema=_schema(step.input_schema),
+        conditional=step.conditional,
     )
 
 

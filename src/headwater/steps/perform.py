@@ -10,16 +10,18 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Protocol
 
-from headwater.errors import HeadwaterError, Overloaded, RunLost
+from headwater.errors import HandlerFailed, HeadwaterError, Overloaded, RunLost, TimedOut, UnknownStep
 from headwater.steps.consumers import Worked
 from headwater.steps.generation import Generation
 from headwater.steps.project.declare import EventStep
+from headwater.steps.project.triggers.condition import CONDITION
 from headwater.steps.project.triggers.cron import CRON
 from headwater.steps.project.triggers.event import EVENT
 from headwater.steps.project.triggers.kind import Attempt, Failure
 from headwater.steps.workers.invocation import Invocation
 from headwater.work.attempt import Failure as Failed
 from headwater.work.attempt import HandedOn
+from headwater.work.consumer import Consumer
 from headwater.work.job import Job
 
 
@@ -74,6 +76,17 @@ class StepPerformer:
         finally:
             self._running.pop(job.id, None)
         return None
+
+    async def condition(self, consumer: Consumer, reaction: bytes, trace: str) -> bool:
+        """See Conditions. One that raises or hangs is told in the log, and wants nothing."""
+        step = self._generations.queues.get(consumer.name)
+        executor = self._generations.current.executors.get(step.language) if step is not None else None
+        if executor is None or not isinstance(step, EventStep):
+            raise UnknownStep(f'The step "{consumer.name}" is no longer part of the project.')
+        try:
+            return await executor.run(CONDITION, step, reaction, trace)
+        except (HandlerFailed, TimedOut):
+            return False
 
     def _begun(self, run: str, invocation: Invocation) -> None:
         self._running[run] = invocation

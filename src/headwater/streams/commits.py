@@ -84,6 +84,11 @@ class CommitQueue:
         self._running: asyncio.Task[None] | None = None
         self._closed = False
         self._kept = store.stamp
+        self.reason: Callable[[Write], bytes | None] | None = None
+        """Asked of each write what it sets off, as the reason of its outbox entry; None while nobody
+        reacts."""
+        self.on_outbox: Callable[[], None] = _nobody
+        """Called after a commit that may have left outbox entries."""
 
     @property
     def pending_bytes(self) -> int:
@@ -146,6 +151,8 @@ class CommitQueue:
                 )
             )
         else:
+            if self.reason is not None and not isinstance(what, Signal):
+                what = _with_reasons(what, self.reason)
             self._entries.append(_Entry(what, future, size, answer))
             self._bytes += size
             if self._running is None:
@@ -220,6 +227,8 @@ class CommitQueue:
             self._bytes -= size
             if not future.done():
                 _answer(future, result, answer)
+        if self.reason is not None and any(_sets_off(entry.what) for entry in batch):
+            self.on_outbox()
 
     async def _outcomes(self, units: list[Write | Unit]) -> Sequence[UnitOutcome]:
         if not units:
@@ -297,3 +306,24 @@ def _value(result: Repeated | Committed | Signal | None) -> Change | list[Change
     if isinstance(result, Repeated):
         return result.change
     return result.changes if isinstance(result, Committed) else None
+
+
+def _with_reasons(what: Write | Unit, reason: Callable[[Write], bytes | None]) -> Write | Unit:
+    """The same, asking for an outbox entry where somebody reacts."""
+    if isinstance(what, Write):
+        why = reason(what)
+        return what if why is None else what._replace(outbox=why)
+    reasons = [reason(write) for write in what.writes]
+    if not any(why is not None for why in reasons):
+        return what
+    writes = [write._replace(outbox=why) for write, why in zip(what.writes, reasons, strict=True)]
+    return what._replace(writes=writes)
+
+
+def _sets_off(what: Write | Signal | Unit) -> bool:
+    writes = what.writes if isinstance(what, Unit) else (what,)
+    return any(isinstance(write, Write) and write.outbox is not None for write in writes)
+
+
+def _nobody() -> None:
+    """Nobody empties the outbox."""

@@ -14,7 +14,8 @@ class Consumer:
     """A step that consumes events. `name` names its queue, `file` is where it is declared.
 
     `retries` after the first try; `concurrency` runs at once; `fifo` keeps the order of each message group;
-    `delay` seconds before a job's first try. `schema` is that of its input, None for anything.
+    `delay` seconds before a job's first try. `schema` is that of its input, None for anything. `conditional`:
+    its file has a condition, which is asked of each write that it reacts to.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Consumer:
     fifo: bool = False
     delay: float = 0.0
     schema: Schema | None = None
+    conditional: bool = False
 
 
 class Consumers:

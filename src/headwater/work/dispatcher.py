@@ -134,7 +134,13 @@ class Dispatcher:
         return done
 
     def accept(
-        self, jobs: Sequence[Job], payload: bytes, key: str | None = None, *, beside: Sequence[Write] = ()
+        self,
+        jobs: Sequence[Job],
+        payload: bytes,
+        key: str | None = None,
+        *,
+        beside: Sequence[Write] = (),
+        settles: Sequence[int] = (),
     ) -> asyncio.Future[None]:
         """Accept jobs that share a payload, all or none; the future is done once they are committed, and the
         writes `beside` with them. A `key` that was used in the last day makes no new jobs.
@@ -150,13 +156,13 @@ class Dispatcher:
                     limit=limit,
                 )
             )
-        if not jobs:
+        if not jobs and not settles:
             return self.accepted()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         now = self._clock.now()
         entered = [self._enter(with_payload(job, payload), now, claim=key is None) for job in jobs]
         begun = [job for job, _ in entered]
-        committing = self._ledger.enqueue([(job, payload) for job in begun], key, beside)
+        committing = self._ledger.enqueue([(job, payload) for job in begun], key, beside, settles)
         committing.add_done_callback(lambda ended: self._accepted(entered, payload, ended, done))
         return done
 

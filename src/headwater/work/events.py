@@ -22,6 +22,7 @@ from headwater.model import Origin
 from headwater.work.consumer import Consumer, Consumers
 from headwater.work.dispatcher import Dispatcher
 from headwater.work.job import Job
+from headwater.work.topics import reserved
 
 log = logging.getLogger("headwater.work")
 
@@ -83,6 +84,11 @@ class Events:
         """
         if not emission.topic.strip():
             raise InvalidInput("An event needs a topic that is a non-empty text.", hint=_EXAMPLE)
+        if reserved(emission.topic):
+            raise InvalidInput(
+                f'"{emission.topic}" is a topic of writes, which nobody emits.',
+                hint="Write to that stream or state group, and its subscribers run.",
+            )
         if not math.isfinite(emission.delay) or not 0 <= emission.delay <= MOST_DELAY:
             raise InvalidInput(f"delay is in seconds, from 0 to {MOST_DELAY:g}, not {emission.delay}.")
         for name, text in (("messageGroupId", emission.group), ("key", emission.key)):

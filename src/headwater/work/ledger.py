@@ -49,19 +49,34 @@ class Ledger:
         self._clock = clock
 
     def enqueue(
-        self, jobs: Sequence[tuple[Job, bytes]], key: str | None = None, beside: Sequence[Write] = ()
+        self,
+        jobs: Sequence[tuple[Job, bytes]],
+        key: str | None = None,
+        beside: Sequence[Write] = (),
+        settles: Sequence[int] = (),
     ) -> asyncio.Future[bool]:
         """Accept jobs (see `with_payload`) with their payloads, all or none; answers whether they are new.
 
-        A `key` that was used before accepts none of them again, and answers False.
+        A `key` that was used before accepts none of them again, and answers False. The writes `beside` are
+        committed and the outbox entries settled with them.
 
-        :raises StoreUnavailable: (in the future, or a subclass, or TooMany) none was accepted.
+        :raises StoreUnavailable: (in the future, or a subclass, Conflict or TooMany) none was accepted.
         """
         writes = [*beside, *(write for job, payload in jobs for write in _entering(job, payload))]
-        unit = Unit(writes, key=key)
-        newest = jobs[-1][0].id
+        newest = jobs[-1][0].id if jobs else None
         # Of a repeated unit the first one's changes are told, which are about other jobs.
-        return self._queue.add_unit(unit, answer=lambda changes: changes[-1].id == newest)
+        return self._queue.add_unit(
+            Unit(writes, key=key, settles=settles),
+            answer=lambda changes: newest is None or changes[-1].id == newest,
+        )
+
+    def bury(self, jobs: Sequence[Job], ending: Ending, payload: bytes, settles: int) -> asyncio.Future[Any]:
+        """Keep jobs as dead letters that were never accepted, and settle the outbox entry that made them."""
+        expires = self._clock.now() + self._settings.dead_age
+        writes = [
+            _set(GroupKey(DEAD, job.queue), job.id, ended(job, ending, payload), job, expires) for job in jobs
+        ]
+        return self._queue.add_unit(Unit(writes, settles=(settles,)))
 
     def rewrite(self, job: Job) -> asyncio.Future[Any]:
         """Keep a job's new status, attempts and due time."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import Protocol
 
 from headwater.clock import Clock
 from headwater.config import WorkSettings
@@ -17,6 +18,7 @@ from headwater.work.dispatcher import Dispatcher
 from headwater.work.events import Events
 from headwater.work.job import streams_of_work
 from headwater.work.ledger import Ledger
+from headwater.work.reactions import Conditions, Reactions
 from headwater.work.runs import Runs
 
 
@@ -25,22 +27,29 @@ def hidden_streams(settings: WorkSettings) -> tuple[StreamRules, ...]:
     return (*streams_of_work(settings), CRON_STREAM)
 
 
+class Steps(Performer, Conditions, Protocol):
+    """Whoever runs the steps."""
+
+
 class Work:
     """What outlives its request. `start` once the project is loaded, `close` before the commit queue ends."""
 
     def __init__(
-        self, store: Store, queue: CommitQueue, performer: Performer, settings: WorkSettings, clock: Clock
+        self, store: Store, queue: CommitQueue, steps: Steps, settings: WorkSettings, clock: Clock
     ) -> None:
         """:raises ConfigError: the time zone of the settings is none."""
         ledger = Ledger(store, queue, settings, clock)
-        self.dispatcher = Dispatcher(ledger, performer, settings, clock)
+        self.dispatcher = Dispatcher(ledger, steps, settings, clock)
         self.events = Events(self.dispatcher, settings, clock)
         self.runs = Runs(self.dispatcher, ledger, settings)
+        self.reactions = Reactions(store, queue, self.dispatcher, ledger, steps, clock)
         self.cron = Cron(self.dispatcher, store, settings, clock)
 
     def take(self, consumers: Iterable[Consumer], cron_jobs: Iterable[CronJob]) -> None:
         """A generation takes over."""
-        self.dispatcher.consume(Consumers(consumers))
+        taken = Consumers(consumers)
+        self.dispatcher.consume(taken)
+        self.reactions.take(set(taken.topics))
         self.cron.take(cron_jobs)
 
     async def start(self) -> None:

@@ -16,6 +16,9 @@ from headwater.worker.values import from_json
 HANDLER = "handler"
 """A step's middleware in order, its handler last."""
 
+CONDITION = "condition"
+"""An event step's condition, asked of each write that it reacts to."""
+
 ACCESS = "access"
 """A stream's access function."""
 
@@ -59,6 +62,10 @@ def _context(_message: Message, context: Callable[[], Context]) -> tuple[Any, ..
     return (context(),)
 
 
+def _wanted(returned: Any) -> Result:
+    return {"wanted": returned is True}, ()
+
+
 def _nothing(_returned: Any) -> Result:
     """What an event or cron step returns means nothing."""
     return {}, ()
@@ -67,6 +74,7 @@ def _nothing(_returned: Any) -> Result:
 KINDS: Mapping[str, Kind] = {
     "api": Kind(HANDLER, _request, _response),
     "access": Kind(ACCESS, _subscription, _allowed),
+    "condition": Kind(CONDITION, _input, _wanted),
     "event": Kind(HANDLER, _input, _nothing),
     "cron": Kind(HANDLER, _context, _nothing),
 }

@@ -46,11 +46,15 @@ class ApiStep(Declaration):
 
 @dataclass(frozen=True, slots=True)
 class EventStep(Declaration):
-    """A step that runs when a topic is emitted."""
+    """A step that runs when a topic is emitted, or when something is written that it subscribes to.
+
+    `conditional`: the file has a condition, which is asked of each such write.
+    """
 
     subscribes: tuple[str, ...] = ()
     input_schema: JsonSchema | None = None
     infrastructure: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    conditional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

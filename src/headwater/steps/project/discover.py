@@ -22,7 +22,7 @@ from headwater.streams.catalog import reserved
 
 Declared = TypeVar("Declared", Step, StreamDeclaration)
 
-_RUNTIME_KEYS = frozenset({"middleware", "canAccess", "can_access", "handler", "factory"})
+_RUNTIME_KEYS = frozenset({"middleware", "canAccess", "can_access", "handler", "factory", "condition"})
 """Keys that hold functions: workers keep those, what is left of them in the JSON says nothing."""
 
 
@@ -64,6 +64,7 @@ def _entry(raw: Mapping[str, Any]) -> Entry:
         config=cast("dict[str, Any]", config) if isinstance(config, dict) else {},
         middleware=int(raw.get("middleware") or 0),
         line=int(raw.get("line") or 0),
+        conditional=raw.get("condition") is True,
     )
 
 

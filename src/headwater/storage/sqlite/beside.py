@@ -90,7 +90,8 @@ class Beside:
         """Leave an outbox entry for a change whose write asked for it."""
         after = None if change.kind == "delete" else change.data
         told = (change.group.stream, change.group.group, change.id, change.kind, change.version)
-        self._entries.append((*told, before, after, *write.origin, write.outbox))
+        step, trace = write.origin.step, write.origin.trace
+        self._entries.append((*told, before, after, step, trace, write.outbox))
 
     def look_up(self, entries: list[int]) -> None:
         """Find which of the entries that units want to settle are there."""

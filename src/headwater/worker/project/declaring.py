@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 from headwater.errors import HeadwaterError
 from headwater.worker.chain import Link, links
 from headwater.worker.faults import describe, frames, innermost, traceback_text
-from headwater.worker.kinds import ACCESS, HANDLER, needs_handler
+from headwater.worker.kinds import ACCESS, CONDITION, HANDLER, needs_handler
 from headwater.worker.project.files import Sources
 from headwater.worker.project.importing import Importer
 from headwater.worker.project.lifespan_file import LIFESPAN_FILE, LifespanFile, lifespan_of
@@ -23,6 +23,7 @@ _STEP_ENDINGS = ("_step.py", ".step.py")
 _STREAM_ENDINGS = ("_stream.py", ".stream.py")
 _CONFIG_LINE = re.compile(rb"^config\b[^=\n]*=(?!=)", re.MULTILINE)
 _LIFESPAN_LINE = re.compile(rb"^(?:async +def +|def +|class +)?lifespan\b", re.MULTILINE)
+_STEP_FUNCTIONS = frozenset({"middleware", "condition"})
 _ACCESS_NAMES = ("can_access", "canAccess")
 
 
@@ -47,7 +48,7 @@ class Declared(NamedTuple):
 
 def nothing_declared() -> Declared:
     """What no file has declared yet."""
-    return Declared([], [], [], {HANDLER: {}, ACCESS: {}})
+    return Declared([], [], [], {HANDLER: {}, ACCESS: {}, CONDITION: {}})
 
 
 def declare(importer: Importer) -> Declared:
@@ -142,12 +143,30 @@ def _declare_step(file: _File, declared: Declared) -> None:
         raise Missing(
             "HANDLER_MISSING", _no_handler(handler), hint="Write `async def handler(...)` in the file."
         )
-    config = plain_config({key: value for key, value in file.config.items() if key != "middleware"})
+    condition = _condition(file)
+    config = plain_config({key: value for key, value in file.config.items() if key not in _STEP_FUNCTIONS})
     chain = links([*middleware, handler]) if callable(handler) else ()
     if chain:
         declared.functions[HANDLER][file.path] = chain
-    more = {"async": bool(chain) and chain[-1].is_async, "middleware": len(middleware)}
+    if condition is not None:
+        declared.functions[CONDITION][file.path] = links([condition])
+    more = {
+        "async": bool(chain) and chain[-1].is_async,
+        "middleware": len(middleware),
+        "condition": condition is not None,
+    }
     declared.steps.append(file.entry(config, type=kind if isinstance(kind, str) else "", **more))
+
+
+def _condition(file: _File) -> Callable[..., Any] | None:
+    """The condition, from the config or the file. One that is no function is an error: a step that was meant
+    to run now and then must not run always."""
+    for given in (file.config.get("condition"), getattr(file.module, "condition", None)):
+        if callable(given):
+            return given
+        if given is not None:
+            raise ConfigNotJson(f"condition is a {type(given).__name__}, not a function.")
+    return None
 
 
 def _no_handler(handler: Any) -> str:

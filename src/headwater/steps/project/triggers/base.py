@@ -18,6 +18,7 @@ class Entry:
     language: str
     config: Mapping[str, Any] = field(default_factory=dict[str, Any])
     middleware: int = 0
+    conditional: bool = False
     line: int = 0
 
 

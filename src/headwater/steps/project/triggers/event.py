@@ -72,6 +72,7 @@ def _declare(entry: Entry) -> EventStep:
         subscribes=tuple(entry.config["subscribes"]),
         input_schema=entry.config.get("input") or None,
         infrastructure=entry.config.get("infrastructure") or {},
+        conditional=entry.conditional,
     )
 
 

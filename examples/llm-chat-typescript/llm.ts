@@ -65,12 +65,19 @@ export function factsOf({ usage, finish }: Told) {
 
 /**
  * What the model is told: the last messages up to the answer, as far as they say anything. Where the answer is begun, its
- * beginning is the last of them: some endpoints go on from there.
+ * beginning is the last of them: some endpoints go on from there. Questions without an answer between them become one,
+ * since many models want turns.
  */
 export function conversationBefore(answer: string, items: { id: string; role: string; text: string }[]): Message[] {
   const until = items.slice(0, items.findIndex(({ id }) => id === answer) + 1)
   const said = until.filter(({ text }) => text).slice(-LAST_MESSAGES)
-  return [{ role: 'system', content: RULES }, ...said.map(({ role, text }) => ({ role, content: text }))]
+  const turns: Message[] = []
+  for (const { role, text } of said) {
+    const last = turns.at(-1)
+    if (last?.role === role) last.content += `\n\n${text}`
+    else turns.push({ role, content: text })
+  }
+  return [{ role: 'system', content: RULES }, ...turns]
 }
 
 /** The model to ask: that of the settings, or the first that the endpoint lists. */
@@ -87,8 +94,13 @@ export async function modelOf(place: Endpoint, signal?: AbortSignal): Promise<st
  * connection, by which the endpoint knows to stop. Throws an LlmError where the endpoint refused, failed or broke off.
  */
 export async function* pieces(place: Endpoint, model: string, messages: Message[], told: Told, signal?: AbortSignal): AsyncGenerator<string> {
-  const body = JSON.stringify({ model, messages, stream: true, stream_options: { include_usage: true } })
-  const response = await ask(place, '/chat/completions', { method: 'POST', body, signal })
+  const complete = (more: object) =>
+    ask(place, '/chat/completions', { method: 'POST', body: JSON.stringify({ model, messages, stream: true, ...more }), signal })
+  const response = await complete({ stream_options: { include_usage: true } }).catch((error: Error) => {
+    // Older servers refuse what they do not know; they count no tokens then.
+    if (error.message.includes('stream_options')) return complete({})
+    throw error
+  })
   for await (const data of events(response, place)) {
     if (data === '[DONE]') return
     const chunk = JSON.parse(data)

@@ -16,6 +16,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -92,13 +94,16 @@ def endpoint() -> Endpoint:
 def conversation_before(answer_id: str, items: list[dict[str, Any]]) -> list[dict[str, str]]:
     """What the model is told: the last messages up to the answer, as far as they say anything.
 
-    Where the answer is begun, its beginning is the last of them: some endpoints go on from there.
+    Where the answer is begun, its beginning is the last of them: some endpoints go on from there. Questions
+    without an answer between them become one, since many models want turns.
     """
     ids = [item["id"] for item in items]
     said = [item for item in items[: ids.index(answer_id) + 1] if item["text"]][-LAST_MESSAGES:]
-    return [{"role": "system", "content": RULES}] + [
-        {"role": item["role"], "content": item["text"]} for item in said
+    turns = [
+        {"role": role, "content": "\n\n".join(item["text"] for item in items)}
+        for role, items in groupby(said, key=itemgetter("role"))
     ]
+    return [{"role": "system", "content": RULES}, *turns]
 
 
 async def model_of(place: Endpoint) -> str:
@@ -122,7 +127,19 @@ async def pieces(
 
     :raises LlmError: the endpoint refused, failed, fell silent or broke off.
     """
-    asked = {"model": model, "messages": messages, "stream": True, "stream_options": {"include_usage": True}}
+    asked = {"model": model, "messages": messages, "stream": True}
+    try:
+        async for piece in _pieces(place, asked | {"stream_options": {"include_usage": True}}, told):
+            yield piece
+    except LlmError as error:
+        if "stream_options" not in str(error):
+            raise
+        # Older servers refuse what they do not know; they count no tokens then.
+        async for piece in _pieces(place, asked, told):
+            yield piece
+
+
+async def _pieces(place: Endpoint, asked: dict[str, Any], told: Told) -> AsyncIterator[str]:
     async with _answered("POST", place, "/chat/completions", asked) as response:
         async for data in _events(response):
             if data == "[DONE]":

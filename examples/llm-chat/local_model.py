@@ -141,6 +141,8 @@ class LocalModel:
     def __init__(self, port: int = 0, *, pace: Pace | None = None, key: str = "") -> None:
         self.pace = pace or steadily(TOKENS_PER_SECOND)
         self.key = key
+        self.refuses: set[str] = set()
+        """Members of a request that it takes for unknown, as some servers do."""
         self.left = 0
         """How many answers were not wanted to their end: their connection was closed."""
         self.last: dict = {}
@@ -208,6 +210,8 @@ class _Conversation(BaseHTTPRequestHandler):
         if self.path != "/v1/chat/completions":
             raise Refused(404, f"There is nothing at {self.path}.")
         request = self.model.last = _read(body)
+        if unknown := self.model.refuses & request.keys():
+            raise Refused(422, f"Unknown parameter: {min(unknown)}")
         question = request["messages"][-1]["content"]
         if re.search(r"\bfail\b", question, re.IGNORECASE):
             raise Refused(

@@ -77,6 +77,20 @@ async def test_the_model_is_told_what_was_said_before(chat: Chat) -> None:
     assert "two" in second["text"]
 
 
+async def test_questions_without_an_answer_between_them_are_one_turn(chat: Chat) -> None:
+    server, place, room = chat
+    place.gate.open()
+    await until(server, room, await ask(server, room, "fail at once"), ended)
+    place.model.refuses = {"stream_options"}
+    try:
+        answer = await until(server, room, await ask(server, room, "two"), ended)
+    finally:
+        place.model.refuses = set()
+    assert [one["role"] for one in place.model.last["messages"]] == ["system", "user"]
+    assert place.model.last["messages"][1]["content"] == "fail at once\n\ntwo"
+    assert (answer["status"], "stream_options" in place.model.last) == ("error", False)
+
+
 async def test_rooms_are_answered_beside_each_other(chat: Chat) -> None:
     server, place, room = chat
     rooms = [f"{room}-{number}" for number in range(6)]

@@ -164,6 +164,40 @@ async def test_the_page_asks_no_other_host_and_reads_no_answer_as_html(chat: Cha
     assert hosts == {urlsplit(chat.server.url).netloc}
 
 
+MARKDOWN = {
+    "a\nb\n\nc": "<p>a\nb</p><p>c</p>",
+    "# A\nb": "<h3>A</h3><p>b</p>",
+    "1. a\n2. b\n   - c": "<ol><li>a</li><li>b<ul><li>c</li></ul></li></ol>",
+    "- a\n\n- b\n\nc": "<ul><li>a</li><li>b</li></ul><p>c</p>",
+    "> a\n> b": "<blockquote>a\nb</blockquote>",
+    "```py\n*a* <b>\n\n1. c": '<pre tabindex="0" data-language="py"><code>*a* &lt;b&gt;\n\n1. c</code></pre>',
+    "**a** `*b*` *c* 2*3": "<p><strong>a</strong> <code>*b*</code> <em>c</em> 2*3</p>",
+    "[a](https://b.example) [c](javascript:d)": '<p><a href="https://b.example" target="_blank" '
+    'rel="noopener noreferrer">a</a> [c](javascript:d)</p>',
+    "<i>a</i> & _b_ snake_case_c": "<p>&lt;i&gt;a&lt;/i&gt; &amp; <em>b</em> snake_case_c</p>",
+}
+HALVES = {
+    "a **b": "<p>a <strong>b</strong></p>",
+    "a `b": "<p>a <code>b</code></p>",
+    "- *a": "<ul><li><em>a</em></li></ul>",
+}
+
+
+async def test_markdown_is_shown_as_models_write_it(chat: Chat) -> None:
+    page = await chat.window()
+    shown = """async ([text, whole]) => {
+        const { show } = await import('/prose.js')
+        const place = document.createElement('div')
+        for (let end = 0; end < text.length; end++) show(place, text.slice(0, end), false)
+        show(place, text, whole)
+        return place.innerHTML
+    }"""
+    for text, html in MARKDOWN.items():
+        assert await page.evaluate(shown, [text, True]) == html
+    for text, html in HALVES.items():
+        assert await page.evaluate(shown, [text, False]) == html
+
+
 @pytest.mark.parametrize("width", [320, 390, 1200])
 async def test_nothing_is_cut_off_at_any_width(chat: Chat, width: int) -> None:
     page = await chat.window(viewport={"width": width, "height": 700})

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import httpx
 import orjson
 import pytest
 
-from headwater.config import ServerSettings
+from headwater.config import ServerSettings, Settings
 from headwater.errors import CannotListen
+from headwater.server.http.app import build_http_app
 from headwater.server.listen.serve import HttpServer
 from headwater.steps.project.declare import ApiRequest, ApiResponse
 from support.http_site import as_json, read_answer, serving, tell
@@ -20,6 +22,34 @@ from support.http_site import as_json, read_answer, serving, tell
 async def nothing(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body", "body": b""})
+
+
+async def test_who_stands_between_server_and_application_sees_each_answer() -> None:
+    app = build_http_app(Settings(project=Path()), cast(Any, None))
+
+    async def between(scope: Any, receive: Any, send: Any) -> None:
+        async def mark(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"].append((b"x-seen", b"yes"))
+            await send(message)
+
+        await app(scope, receive, mark)
+
+    async with HttpServer(between, ServerSettings(port=0)) as server, httpx.AsyncClient() as client:
+        answer = await client.get(f"{server.url}/nothing")
+        assert (answer.status_code, answer.headers["x-seen"]) == (404, "yes")
+
+
+@pytest.mark.parametrize("size", [0, 1, 64 * 1024, 64 * 1024 + 1, 5_000_000])
+async def test_an_answer_of_any_size_is_whole(size: int) -> None:
+    async def answer(_request: ApiRequest) -> ApiResponse:
+        return ApiResponse(200, [("content-type", "text/plain")], b"x" * size)
+
+    async with serving({"GET /x": answer}) as site:
+        for _ in range(2):
+            assert (await site.client.get("/x")).content == b"x" * size
+        head = await site.client.head("/x")
+        assert (head.content, head.headers["content-length"]) == (b"", str(size))
 
 
 def has_ipv6() -> bool:

@@ -78,7 +78,7 @@ async def test_a_connection_and_a_request_have_the_members_that_are_used() -> No
     config = uvicorn.Config(lambda: None, http=PROTOCOL, ws="none", log_config=None)
     protocol = PROTOCOL(config, ServerState(), {})
     used = "app connections cycle flow headers logger loop parser pipeline server_state transport"
-    missing = [name for name in used.split() if not hasattr(protocol, name)]
+    missing = [name for name in (*used.split(), "timeout_keep_alive") if not hasattr(protocol, name)]
     assert missing == []
 
     cycle = CYCLE(
@@ -94,7 +94,7 @@ async def test_a_connection_and_a_request_have_the_members_that_are_used() -> No
         True,
         lambda: None,  # type: ignore[arg-type, typeddict-item]
     )
-    used = "disconnected message_event response_started waiting_for_100_continue"
+    used = "disconnected keep_alive message_event response_complete response_started waiting_for_100_continue"
     assert [name for name in used.split() if not hasattr(cycle, name)] == []
 
 

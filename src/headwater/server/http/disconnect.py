@@ -8,10 +8,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
-from starlette.types import Receive, Scope
+from starlette.types import Receive, Scope, Send
 
 from headwater.server.http.bodies import ClientGone
 
@@ -25,10 +25,16 @@ Answer = TypeVar("Answer")
 
 
 class Connection(Protocol):
-    """A connection that says itself when it is lost, to whoever it answers at that time."""
+    """A connection of our own: it says itself when it is lost, to whoever it answers at that time, and takes
+    an answer whole."""
 
     lost: bool
     when_lost: Callable[[], None] | None
+
+    def answer(self, send: Send, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
+        """Write a whole answer at once, as two messages to `send` would; False where only they can, and then
+        nothing is written. Header lines must be sound and name the length of the body."""
+        ...
 
 
 async def while_connected(scope: Scope, receive: Receive, work: Awaitable[Answer]) -> Answer:

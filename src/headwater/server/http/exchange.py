@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from headwater.peer import read_headers
 from headwater.response_rules import TRACE_HEADER
 from headwater.server.http.cors import Cors, Header
+from headwater.server.http.disconnect import CONNECTION, Connection
 from headwater.server.http.incoming import read_path
 from headwater.server.http.outgoing import encode_headers, is_silent
 from headwater.steps.project.declare import ApiResponse
@@ -72,12 +73,19 @@ class Exchange:
         """
         headers = encode_headers(response)
         self._add_ours(headers, cors)
-        cut = self._is_cut()
+        cut = self.unread and self._is_cut()
         if cut:
             headers.append(_CLOSE)
         self.status = response.status
-        await self._send({"type": "http.response.start", "status": response.status, "headers": headers})
         body = b"" if is_silent(self.method, response.status) else response.body
+        connection: Connection | None = self.scope.get(CONNECTION)
+        if (
+            connection is not None
+            and not cut
+            and connection.answer(self._send, response.status, headers, body)
+        ):
+            return self.status
+        await self._send({"type": "http.response.start", "status": response.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body, "more_body": cut})
         if cut:
             await self._linger()
@@ -105,9 +113,9 @@ class Exchange:
             headers.extend(cors.headers(self.headers.get("origin")))
 
     def _is_cut(self) -> bool:
-        """Whether the answer comes before so much of a body that the connection ends with it."""
+        """Whether so much of a body is unread that the connection ends with the answer."""
         announced = self.headers.get("content-length", "")
-        return self.unread and not (announced.isdecimal() and int(announced) <= _SMALL)
+        return not (announced.isdecimal() and int(announced) <= _SMALL)
 
     async def _linger(self) -> None:
         left = LINGER_BYTES

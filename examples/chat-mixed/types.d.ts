@@ -168,6 +168,22 @@ declare module 'headwater' {
 
   export type InternalStateManager = State
 
+  export interface ProgressOptions {
+    /** How many elements there are, where they have no `length` and no `size`. */
+    total?: number
+  }
+
+  /** What `ctx.progress` writes; what is not known is null. */
+  export interface Progress {
+    done: number
+    total: number | null
+    percent: number | null
+    /** Elements a second. */
+    rate: number | null
+    /** Seconds. */
+    eta: number | null
+  }
+
   export interface FlowContext<TEmit = EmittedEvent> {
     emit: Emitter<TEmit>
     traceId: string
@@ -178,6 +194,11 @@ declare module 'headwater' {
     step<Value>(name: string, work: () => Value | Promise<Value>): Promise<Value>
     /** Claim an item that a stream gave: whoever may read it may stop this run by it. */
     owns(item: object): Promise<void>
+    /** The same elements; how far the loop has come is written into the field `progress` of an item that a stream gave. */
+    progress<T>(items: Iterable<T>, item: object, options?: ProgressOptions): Iterable<T> & AsyncIterable<Awaited<T>>
+    progress<T>(items: AsyncIterable<T>, item: object, options?: ProgressOptions): AsyncIterable<T>
+    /** What the `lifespan` of `headwater_lifespan.ts` yields; undefined without that file. */
+    app: any
     /** Whether the run is to end: somebody cancelled it, or nobody waits for the request's answer. */
     readonly cancelled: boolean
     /** How often an event has been tried, this time included; 1 for a request. */

@@ -5,7 +5,16 @@
 # mypy: disable-error-code="override"
 # pyright: reportUnusedClass=false, reportPrivateUsage=false, reportIncompatibleMethodOverride=false
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import Any, Generic, Literal, Never, NotRequired, TypeVar, overload
 
 from typing_extensions import ReadOnly, TypedDict
@@ -13,6 +22,7 @@ from typing_extensions import ReadOnly, TypedDict
 Item = TypeVar("Item", covariant=True)
 Data = TypeVar("Data", contravariant=True)
 Value = TypeVar("Value", covariant=True)
+_Element = TypeVar("_Element")
 
 
 class Call(Awaitable[Value]):
@@ -26,6 +36,13 @@ class KeptStep(Awaitable[Any]):
     """Something done once in a run: await it, or ask its `result()` in a plain function."""
 
     def result(self) -> Any: ...
+
+
+class ProgressLoop(Generic[Value]):
+    """Elements whose progress is written into an item: for `async for`, and for `for` in a plain function."""
+
+    def __aiter__(self) -> AsyncIterator[Value]: ...
+    def __iter__(self) -> Iterator[Value]: ...
 
 
 class _SetOperation(TypedDict):
@@ -213,6 +230,15 @@ class Context:
     cancelled: bool
     attempt: int
     run: str
+    app: Any
     def emit(self, event: Mapping[str, Any]) -> Call[None]: ...
     def step(self, name: str, function: Callable[..., Any], *arguments: Any) -> KeptStep: ...
     def owns(self, item: Any) -> Call[None]: ...
+    @overload
+    def progress(
+        self, items: Iterable[_Element], item: Any, *, total: int | None = None
+    ) -> ProgressLoop[_Element]: ...
+    @overload
+    def progress(
+        self, items: AsyncIterable[_Element], item: Any, *, total: int | None = None
+    ) -> AsyncIterable[_Element]: ...

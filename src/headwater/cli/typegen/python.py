@@ -42,9 +42,10 @@ _HEAD = """\
 
 _SCALARS = {"string": "str", "number": "float", "integer": "int", "boolean": "bool", "null": "None"}
 _TAKEN = {
-    "Any", "Awaitable", "Call", "Callable", "Context", "Generic", "KeptStep", "Literal", "Logger",
-    "Mapping", "Never", "NotRequired", "Operation", "Protocol", "ReadOnly", "Sequence", "State",
-    "StateEntry", "Stream", "Streams", "TypedDict", "TypeVar", "overload", "property",
+    "Any", "AsyncIterable", "AsyncIterator", "Awaitable", "Call", "Callable", "Context", "Generic",
+    "Iterable", "Iterator", "KeptStep", "Literal", "Logger", "Mapping", "Never", "NotRequired",
+    "Operation", "overload", "ProgressLoop", "property", "Protocol", "ReadOnly", "Sequence",
+    "State", "StateEntry", "Stream", "Streams", "TypedDict", "TypeVar",
 }  # fmt: skip
 
 
@@ -101,9 +102,18 @@ class Context:
     cancelled: bool
     attempt: int
     run: str
+    app: Any
     def emit(self, event: Mapping[str, Any]) -> Call[None]: ...
     def step(self, name: str, function: Callable[..., Any], *arguments: Any) -> KeptStep: ...
     def owns(self, item: Any) -> Call[None]: ...
+    @overload
+    def progress(
+        self, items: Iterable[_Element], item: Any, *, total: int | None = None
+    ) -> ProgressLoop[_Element]: ...
+    @overload
+    def progress(
+        self, items: AsyncIterable[_Element], item: Any, *, total: int | None = None
+    ) -> AsyncIterable[_Element]: ...
 '''
 
 

@@ -13,7 +13,7 @@ import pytest
 from headwater.client.store import ClientStore, Subscription
 from headwater.protocol.clients.v1 import event_stream_framing, parse_request
 from headwater.server.http.incoming import read_query
-from headwater.server.live.stream_target import read_following, read_target
+from headwater.server.live.stream_target import CANCEL, names_cancel, read_following, read_target
 
 FIXTURES = Path(__file__).parents[2] / "spec" / "fixtures"
 STORE = json.loads((FIXTURES / "v1-store.json").read_text())
@@ -60,6 +60,7 @@ def test_a_client_sends(case: dict[str, Any]) -> None:
     store = ClientStore()
     store.connected()
     sent: list[Any] = []
+    answered: list[Any] = []
     subscription = None
     for verb, *arguments in case["do"]:
         if verb == "subscribe":
@@ -72,6 +73,10 @@ def test_a_client_sends(case: dict[str, Any]) -> None:
         elif verb == "state":
             assert subscription
             store.set_state(subscription, arguments[0])
+        elif verb == "cancel":
+            assert subscription
+            item = arguments[0] if arguments else None
+            store.cancel(subscription, item, lambda error: answered.append(error and error["code"]))
         elif verb == "unsubscribe":
             assert subscription
             store.unsubscribe(subscription)
@@ -80,6 +85,7 @@ def test_a_client_sends(case: dict[str, Any]) -> None:
         sent += [orjson.loads(text) for text in store.outbox]
         store.outbox.clear()
     assert sent == case["sent"]
+    assert answered == case.get("answered", [])
 
 
 @pytest.mark.parametrize("case", CLIENT, ids=lambda case: case["name"])
@@ -93,7 +99,9 @@ def test_the_server_reads_what_clients_send(case: dict[str, Any]) -> None:
 def test_the_server_reads_what_a_client_asks_of_event_streams(case: dict[str, Any]) -> None:
     path, _, query_string = case["asked"][-1].partition("?")
     query = read_query(query_string.encode())
-    target = read_target(path.removeprefix("/streams"), query, max_id_bytes=1024)
+    rest = path.removeprefix("/streams")
+    assert names_cancel(rest) == (case["sent"][-1]["t"] == "cancel")
+    target = read_target(rest.removesuffix(CANCEL), query, max_id_bytes=1024)
     following = read_following(query, None)
     read = {
         "stream": target.group.stream,

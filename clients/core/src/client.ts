@@ -5,10 +5,11 @@ import { openEvents } from './events.ts'
 import { type Keep, recall, remember, restore } from './keep.ts'
 import type { OpenLink } from './link.ts'
 import { tellAll } from './listeners.ts'
+import { Refused } from './refused.ts'
 import { type Follower, Room } from './room.ts'
 import { openSocket, type SocketClass } from './socket.ts'
 import { State } from './state.ts'
-import { Store, type Subscribed, type Wanted } from './store.ts'
+import { type Settle, Store, type Subscribed, type Wanted } from './store.ts'
 import { GroupSubscription, type House, ItemSubscription } from './subscription.ts'
 import { type Item, type ItemOf, type Json, page, type Status, type Streams } from './types.ts'
 
@@ -150,6 +151,14 @@ export class Client implements House {
 
   more(room: Room, limit: number): void {
     this.#store.more(room.subscribed, limit)
+  }
+
+  cancel(room: Room, id?: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      // Where the subscription was refused meanwhile, that is why.
+      const settle: Settle = (refusal) => (refusal ? reject(new Refused(room.subscribed.error ?? refusal)) : resolve())
+      this.#store.cancel(room.subscribed, id, settle)
+    })
   }
 
   present(room: Room, state: Json): void {

@@ -5,7 +5,8 @@
  */
 
 import { type Hearing, type Link, type OpenLink, PLAIN } from './link.ts'
-import { type Json, told } from './types.ts'
+import { offline } from './refused.ts'
+import { type Ended, type Json, told } from './types.ts'
 
 /** The response of one subscription. */
 interface Response {
@@ -35,20 +36,37 @@ export const openEvents =
       hearing.heard({ ...message, sub, f: message.f && sub })
     }
 
+    /** A request about what a subscription asks for. */
+    const request = (path: string, { stream, group, id }: Json, more: Json, options: RequestInit, headers: Record<string, string> = {}) => {
+      const plain = token && PLAIN.test(token)
+      if (plain) headers.authorization = `Bearer ${token}`
+      const url = new URL(prefix, address)
+      url.pathname += path
+      for (const [name, value] of Object.entries({ stream, group, id, ...more, authToken: plain ? undefined : token }))
+        if (value !== undefined) url.searchParams.set(name, value)
+      return fetch(url, { ...options, headers, cache: 'no-store' })
+    }
+
+    const cancel = async (asked: Json, { id = asked.id, ask }: Json) => {
+      let refusal: Ended | undefined
+      try {
+        // The page may be left meanwhile.
+        const answer = await request('/cancel', { ...asked, id }, {}, { method: 'POST', keepalive: true })
+        if (!answer.ok) refusal = (await refused(answer)) ?? offline(`the server could not be asked (${answer.status})`)
+      } catch (fault) {
+        refusal = offline(told(fault))
+      }
+      hearing.heard({ ...refusal, t: refusal ? 'error' : 'ok', ask })
+    }
+
     const follow = async (asked: Json, id?: string, floor?: number, more?: number) => {
-      const { sub, stream, group, limit } = asked
+      const { sub, limit } = asked
       const response: Response = { abort: new AbortController(), asked, id, floor }
       const current = () => !ended && open.get(sub) === response
       open.set(sub, response)
-      const headers: Record<string, string> = { accept: 'text/event-stream' }
-      const plain = token && PLAIN.test(token)
-      if (plain) headers.authorization = `Bearer ${token}`
-      const authToken = plain ? undefined : token
-      const url = new URL(prefix, address)
-      for (const [name, value] of Object.entries({ stream, group, id: asked.id, limit, from: id, floor, more, authToken }))
-        if (value !== undefined) url.searchParams.set(name, value)
       try {
-        const answer = await fetch(url, { headers, cache: 'no-store', signal: response.abort.signal })
+        const where = { limit, from: id, floor, more }
+        const answer = await request('', asked, where, { signal: response.abort.signal }, { accept: 'text/event-stream' })
         if (answer.ok && answer.body) {
           await read(answer.body, (message, at) => {
             if (!current()) return
@@ -57,11 +75,11 @@ export const openEvents =
           })
         } else if (answer.status >= 400 && answer.status < 500 && answer.status !== 429) {
           // Only the server itself refuses for good; what stands between may be mended.
-          const { code, title, detail, hint } = await answer.json().catch(() => ({}))
+          const error = await refused(answer)
           if (!current()) return
-          if (code) {
+          if (error) {
             open.delete(sub)
-            hearing.heard({ t: 'error', sub, code, message: detail || title || code, hint, ended: true })
+            hearing.heard({ ...error, t: 'error', sub, ended: true })
             return
           }
         }
@@ -78,6 +96,7 @@ export const openEvents =
         const { t, sub, from, floor, limit } = message
         const response = open.get(sub)
         if (t === 'sub') void follow(message, from && `${from.epoch}.${from.v}`, floor)
+        else if (response && t === 'cancel') void cancel(response.asked, message)
         else if (response && (t === 'unsub' || t === 'more')) {
           open.delete(sub)
           response.abort.abort()
@@ -87,6 +106,12 @@ export const openEvents =
       close: () => end(),
     }
   }
+
+/** Why the server says no; nothing where it is not the server that says so. */
+async function refused(answer: globalThis.Response): Promise<Ended | undefined> {
+  const { code, title, detail, hint } = await answer.json().catch(() => ({}))
+  return code && { code, message: detail || title || code, hint }
+}
 
 /** Hands over each message of an event stream with the id told before it, and nothing for whatever else comes. */
 async function read(body: ReadableStream<Uint8Array>, hear: (message?: Json, id?: string) => void): Promise<void> {

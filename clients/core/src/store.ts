@@ -6,6 +6,7 @@
  */
 
 import { Lost } from './delta.ts'
+import { offline } from './refused.ts'
 import { State } from './state.ts'
 import type { Ended, Json } from './types.ts'
 
@@ -35,11 +36,15 @@ export interface Subscribed {
 /** Told of each thing that a reader may see. */
 export type Watcher = (subscription: Subscribed, what: 'state' | 'event' | 'behind' | 'reset' | 'error', value?: any) => void
 
+/** Told how the server has answered a question: with nothing, which is yes, or why not. */
+export type Settle = (refusal?: Ended) => void
+
 export class Store {
   readonly #watch: Watcher
   readonly #send: (message: Json) => void
   readonly #open = new Map<number, Subscribed>()
   readonly #feeds = new Map<number, Set<Subscribed>>()
+  readonly #questions = new Map<number, Settle>()
   #numbers = 0
   #connected = false
 
@@ -89,6 +94,14 @@ export class Store {
     this.#tell({ t: 'state', sub: subscription.number, state })
   }
 
+  /** Stop the run that has claimed an item; of a subscription to one item, that item. */
+  cancel(subscription: Subscribed, id: string | undefined, settle: Settle): void {
+    if (subscription.error || !this.#connected) return settle(subscription.error ?? offline('there is no connection to the server'))
+    const ask = ++this.#numbers
+    this.#questions.set(ask, settle)
+    this.#tell({ t: 'cancel', sub: subscription.number, id, ask })
+  }
+
   /** A connection is open: ask for everything, each from where it stands. */
   connected(): void {
     this.#connected = true
@@ -99,6 +112,7 @@ export class Store {
   disconnected(): void {
     this.#connected = false
     this.#feeds.clear()
+    for (const ask of this.#questions.keys()) this.#settle(ask, offline('the connection ended before the server answered'))
     for (const subscription of this.#open.values()) {
       subscription.feed = undefined
       subscription.asked = 0
@@ -108,7 +122,8 @@ export class Store {
 
   /** Take one message of the server. One that this version does not know is ignored. */
   received(message: Json): void {
-    if (message.t === 'subscribed' || message.f === undefined) {
+    if (message.ask !== undefined) this.#settle(message.ask, message.t === 'ok' ? undefined : (message as Ended & Json))
+    else if (message.t === 'subscribed' || message.f === undefined) {
       const subscription = this.#open.get(message.sub)
       if (subscription) this.#catchUp(subscription, message)
     } else {
@@ -221,6 +236,12 @@ export class Store {
       subscription.asked = more
       this.#tell({ t: 'more', sub: subscription.number, limit: more })
     }
+  }
+
+  #settle(ask: number, refusal?: Ended): void {
+    const settle = this.#questions.get(ask)
+    this.#questions.delete(ask)
+    settle?.(refusal)
   }
 
   #detach(subscription: Subscribed): void {

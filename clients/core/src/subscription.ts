@@ -2,6 +2,7 @@
 
 import { tellAll } from './listeners.ts'
 import type { Change } from './optimistic.ts'
+import { offline, Refused } from './refused.ts'
 import type { Follower, Room } from './room.ts'
 import type { Wanted } from './store.ts'
 import type { Ended, Item, Json, Status, StreamEvent } from './types.ts'
@@ -19,6 +20,7 @@ export interface House {
   leave(room: Room, follower: Follower): void
   peek(wanted: Wanted): Room | undefined
   more(room: Room, limit: number): void
+  cancel(room: Room, id?: string): Promise<void>
   present(room: Room, state: Json): void
 }
 
@@ -125,6 +127,12 @@ export abstract class Subscription<View, T extends Item = Item> implements Follo
     return this.#room.overlay(id, change, written)
   }
 
+  /** Stop the run that has claimed an item. */
+  protected async stop(id?: string): Promise<void> {
+    if (!this.#room) throw new Refused(offline('the subscription is closed'))
+    await this.house.cancel(this.#room, id)
+  }
+
   /** Change this client's presence state. */
   setPresence(state: Json): void {
     if (this.#room) this.house.present(this.#room, state)
@@ -183,6 +191,15 @@ export class GroupSubscription<T extends Item = Item, View extends readonly T[] 
     return this.#sorted
   }
 
+  /**
+   * Stop the run that has claimed an item of the group. Resolves when the server has accepted it; the run may take a
+   * while to end, and says so in the item.
+   * @throws {Refused} `RUN_UNKNOWN`: nothing that has not ended has claimed it; `OFFLINE`: nobody could be asked
+   */
+  cancel(id: string): Promise<void> {
+    return this.stop(id)
+  }
+
   /** Whether there are older items than the window holds. */
   get hasMore(): boolean {
     return !!this.room?.subscribed.state.floor
@@ -201,6 +218,15 @@ export class GroupSubscription<T extends Item = Item, View extends readonly T[] 
 export class ItemSubscription<T extends Item = Item> extends Subscription<T | null, T> {
   getState(): T | null {
     return (this.items[0] as T | undefined) ?? null
+  }
+
+  /**
+   * Stop the run that has claimed the item. Resolves when the server has accepted it; the run may take a while to end,
+   * and says so in the item.
+   * @throws {Refused} `RUN_UNKNOWN`: nothing that has not ended has claimed it; `OFFLINE`: nobody could be asked
+   */
+  cancel(): Promise<void> {
+    return this.stop()
   }
 }
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 
-import { Client, connect, type Item, type Options, Stream } from '../src/index.ts'
+import { Client, connect, type Item, type Options, Refused, Stream } from '../src/index.ts'
 import { peer, type PeerSocket } from './peer.ts'
 
 interface Todo extends Item {
@@ -134,6 +134,66 @@ describe('state', () => {
     expect([group.getState(), group.hasMore]).toEqual([[A[2], B[2]], false])
     await group.loadMore()
     expect(socket.of('more')).toHaveLength(1)
+  })
+})
+
+describe('cancelling', () => {
+  test('an item, by itself or out of its group, resolves once the server has accepted it', async () => {
+    const client = open()
+    const [group, item] = [client.group('todo', 'g'), client.item('todo', 'g', 'a')]
+    const socket = await accepted()
+    const done: string[] = []
+    void group.cancel('b').then(() => done.push('b'))
+    void item.cancel().then(() => done.push('a'))
+    await pass()
+    expect(socket.of('cancel')).toEqual([
+      { t: 'cancel', sub: 1, id: 'b', ask: 3 },
+      { t: 'cancel', sub: 2, ask: 4 },
+    ])
+    expect(done).toEqual([])
+    socket.say({ t: 'ok', sub: 2, ask: 4 })
+    await pass()
+    expect(done).toEqual(['a'])
+    socket.say({ t: 'ok', sub: 1, ask: 3 })
+    await pass()
+    expect(done).toEqual(['a', 'b'])
+  })
+
+  test('a refusal is an error with its code, and the subscription lives on', async () => {
+    const item = open().item('todo', 'g', 'a')
+    const socket = (await accepted()).fill(1, [A])
+    const cancelled = item.cancel()
+    socket.say({ t: 'error', sub: 1, ask: 2, code: 'RUN_UNKNOWN', message: 'nobody', hint: 'look', id: 'a' })
+    await expect(cancelled).rejects.toMatchObject({ name: 'Refused', code: 'RUN_UNKNOWN', message: 'nobody', hint: 'look' })
+    await expect(cancelled).rejects.toBeInstanceOf(Refused)
+    expect([item.error, item.status, item.getState()]).toEqual([undefined, 'live', A[2]])
+  })
+
+  test('without a connection nobody is asked, then or later', async () => {
+    const group = open().group('todo', 'g')
+    await expect(group.cancel('a')).rejects.toMatchObject({ code: 'OFFLINE' })
+    const socket = (await accepted()).fill(1, [A])
+    const lost = expect(group.cancel('a')).rejects.toMatchObject({ code: 'OFFLINE' })
+    socket.break()
+    await lost
+    await pass(1000)
+    expect(server.last).not.toBe(socket)
+    expect(server.last.accept().of('cancel')).toEqual([])
+    group.close()
+    await expect(group.cancel('a')).rejects.toMatchObject({ code: 'OFFLINE', message: 'the subscription is closed' })
+  })
+
+  test('of a subscription that the server refuses, that is the reason', async () => {
+    const warned = vi.spyOn(console, 'warn').mockReturnValue()
+    const group = open().group('none', 'g')
+    const socket = await accepted()
+    const early = expect(group.cancel('a')).rejects.toMatchObject({ code: 'STREAM_UNKNOWN' })
+    socket.say({ t: 'error', sub: 1, code: 'STREAM_UNKNOWN', message: 'no', ended: true })
+    socket.say({ t: 'error', sub: 1, ask: 2, code: 'INVALID_INPUT', message: 'not open' })
+    await early
+    await expect(group.cancel('a')).rejects.toMatchObject({ code: 'STREAM_UNKNOWN' })
+    expect(socket.of('cancel')).toHaveLength(1)
+    warned.mockRestore()
   })
 })
 

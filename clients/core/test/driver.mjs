@@ -33,6 +33,11 @@ class Page {
     this.#followed.get(as).subscription.setPresence(state)
   }
 
+  cancel(as, id) {
+    const { subscription, told } = this.#followed.get(as)
+    told.answered(subscription.cancel(id))
+  }
+
   look(as) {
     const { subscription, told } = this.#followed.get(as)
     const { ready, status, error } = subscription

@@ -58,8 +58,9 @@ class Network {
 
   async fetch(url, { signal, ...options }) {
     if (!this.#up) throw new Error('the network is cut')
-    const answer = await fetch(url, { ...options, signal: AbortSignal.any([signal, this.#ending.signal]) })
-    if (!answer.ok) return answer
+    const signals = [signal, this.#ending.signal].filter(Boolean)
+    const answer = await fetch(url, { ...options, signal: AbortSignal.any(signals) })
+    if (!answer.ok || options.method === 'POST') return answer
     const { limit, ...asked } = Object.fromEntries(new URL(url).searchParams)
     const told = this.told({ ...asked, limit: limit && Number(limit) })
     if (this.#ended) this.bytes = 0
@@ -127,6 +128,7 @@ class Network {
 /** What one subscription of a page was told, as pages and the wire tell it. */
 export class Told {
   events = []
+  answers = []
   #faults = []
   #version = 0
   #resets = 0
@@ -149,18 +151,26 @@ export class Told {
     this.#resets = resets
   }
 
+  /** Notes what a cancel is answered with. */
+  answered(cancelled) {
+    cancelled.then(
+      () => this.answers.push('ok'),
+      ({ code }) => this.answers.push(code),
+    )
+  }
+
   /** The answer to `look`; `view` is what the page shows. */
   look({ data, ready, status, error }) {
     const items = Array.isArray(data) ? data : [data].filter(Boolean)
-    const { events } = this
+    const { events, answers } = this
     const { version } = this.#subscription
-    return { live: status === 'live', items: ready ? items : null, version, error: error ?? null, events, faults: this.#faults, ...this.#wire }
+    return { live: status === 'live', items: ready ? items : null, version, error: error ?? null, events, answers, faults: this.#faults, ...this.#wire }
   }
 }
 
 /**
  * Answers commands until the end of input. `start(network, url)` makes a client with the methods `subscribe(as, wanted)`,
- * `unsubscribe(as)`, `more(as, limit)`, `state(as, state)` and `look(as)`.
+ * `unsubscribe(as)`, `more(as, limit)`, `state(as, state)`, `cancel(as, id)` and `look(as)`.
  */
 export async function drive(start) {
   const clients = new Map()
@@ -177,6 +187,7 @@ export async function drive(start) {
     else if (verb === 'unsubscribe') await client.unsubscribe(as)
     else if (verb === 'more') await client.more(as, more.limit)
     else if (verb === 'state') await client.state(as, more.state)
+    else if (verb === 'cancel') await client.cancel(as, more.id)
     else if (verb !== 'connect') return { error: `unknown command '${verb}'` }
     return {}
   }

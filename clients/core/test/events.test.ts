@@ -180,6 +180,35 @@ test('a window asks for its part, resumes it, and loads older items by a respons
   expect(asked).toEqual([query, `${query}&from=e.3&floor=2&more=5`, `${query}&from=e.3&floor=0`])
 })
 
+test('a run is cancelled by a request of its own, and the event stream goes on', async () => {
+  const asked: unknown[] = []
+  let status = 202
+  const url = await serving((request, response) => {
+    if (request.method === 'POST') {
+      asked.push([request.url, request.headers.authorization])
+      const body = status === 404 ? { code: 'RUN_UNKNOWN', title: 'Run unknown', detail: 'nobody', hint: 'look' } : {}
+      response.writeHead(status).end(JSON.stringify(body))
+    } else {
+      response.writeHead(200, head)
+      response.write(event({ t: 'subscribed', sub: 0, f: 7, epoch: 'e' }) + event({ t: 'complete', sub: 0, v: 0 }))
+    }
+  })
+  const client = open(url, { transport: 'sse', token: 'secret' })
+  const [group, item] = [client.group('room', 'g'), client.item('room', 'g', '..')]
+  await vi.waitFor(() => expect(client.status).toBe('live'))
+  await group.cancel('a')
+  await item.cancel()
+  expect(asked).toEqual([
+    ['/streams/cancel?stream=room&group=g&id=a', 'Bearer secret'],
+    ['/streams/cancel?stream=room&group=g&id=..', 'Bearer secret'],
+  ])
+  status = 404
+  await expect(item.cancel()).rejects.toMatchObject({ code: 'RUN_UNKNOWN', message: 'nobody', hint: 'look' })
+  status = 502
+  await expect(item.cancel()).rejects.toMatchObject({ code: 'OFFLINE' })
+  expect(client.status).toBe('live')
+})
+
 test('a page that is looked at again keeps the event streams that were just heard', async () => {
   const document = Object.assign(new EventTarget(), { visibilityState: 'visible' })
   vi.stubGlobal('document', document)

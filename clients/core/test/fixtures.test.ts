@@ -36,6 +36,7 @@ describe('a client sends', () => {
   for (const one of read('v1-client')) {
     test(one.name, () => {
       const sent: unknown[] = []
+      const answered: unknown[] = []
       const store = new Store(
         () => {},
         (message) => sent.push(message),
@@ -46,12 +47,14 @@ describe('a client sends', () => {
         if (verb === 'subscribe') subscribed = store.subscribe(argument)
         else if (verb === 'unsubscribe') store.unsubscribe(subscribed)
         else if (verb === 'received') store.received(argument)
+        else if (verb === 'cancel') store.cancel(subscribed, argument, (refusal) => answered.push(refusal?.code ?? null))
         else if (verb === 'more') store.more(subscribed, argument)
         else if (verb === 'state') store.setState(subscribed, argument)
         else if (verb === 'connected') store.connected()
         else store.disconnected()
       }
       expect(JSON.parse(JSON.stringify(sent))).toEqual(one.sent)
+      expect(answered).toEqual(one.answered ?? [])
     })
   }
 })

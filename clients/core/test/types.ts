@@ -4,6 +4,7 @@ import {
   connect,
   type GroupSubscription,
   type ItemSubscription,
+  type Refused,
   Stream,
   type StreamGroupSubscription,
   type StreamItemSubscription,
@@ -46,6 +47,11 @@ client.group<{ text: string }>('other', 'general')
 item.getState().text
 
 void known.optimistic('a', (message) => message && { ...message, text: 'changed' }, Promise.resolve(3))
+
+known.cancel('a').then((accepted: void) => accepted, (fault: Refused) => fault.code.length)
+void item.cancel()
+// @ts-expect-error a group does not know which item
+void known.cancel()
 
 // A page of the older library, with another import.
 const stream = new Stream('ws://localhost:3000', { protocols: ['Authorization', 'token'] })

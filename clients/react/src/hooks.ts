@@ -2,7 +2,18 @@
 
 import { type DependencyList, useEffect, useMemo, useRef, useSyncExternalStore } from 'react'
 
-import type { Change, GroupSubscription, Item, ItemOf, ItemSubscription, Json, Stream, Streams, Subscription } from 'headwater/client'
+import {
+  type Change,
+  type GroupSubscription,
+  type Item,
+  type ItemOf,
+  type ItemSubscription,
+  type Json,
+  Refused,
+  type Stream,
+  type Streams,
+  type Subscription,
+} from 'headwater/client'
 
 import { useHeadwater } from './provider.ts'
 import { Reader, type View } from './view.ts'
@@ -32,6 +43,8 @@ export type StreamGroup<Data, T extends Item> = View<Data> & {
   event: GroupSubscription<T> | null
   /** Shows a change before the server has made it, as `optimistic` of a subscription. */
   optimistic(id: string, change: Change<T>, written: Promise<unknown>): Promise<void>
+  /** Stops the run that has claimed an item of the group, as `cancel` of a subscription. */
+  cancel(id: string): Promise<void>
   /** Extends a window by older items; resolves when they are here. */
   loadMore(count?: number): Promise<void>
 }
@@ -39,6 +52,8 @@ export type StreamGroup<Data, T extends Item> = View<Data> & {
 export type StreamItem<Data, T extends Item> = Omit<View<Data>, 'hasMore'> & {
   /** For `useStreamEventHandler`. */
   event: ItemSubscription<T> | null
+  /** Stops the run that has claimed the item, as `cancel` of a subscription. */
+  cancel(): Promise<void>
   /** Shows a change before the server has made it, as `optimistic` of a subscription. */
   optimistic(id: string, change: Change<T>, written: Promise<unknown>): Promise<void>
 }
@@ -116,7 +131,11 @@ function useSubscription<S extends GroupSubscription<any> | ItemSubscription<any
     const subscription = stream && wanted ? make(stream) : null
     const loadMore = async (count?: number) => (subscription as GroupSubscription | null)?.loadMore(count)
     const optimistic = async (id: string, change: Change<any>, written: Promise<unknown>) => subscription?.optimistic(id, change, written)
-    return [new Reader(subscription, empty), subscription, { event: subscription, loadMore, optimistic }]
+    const cancel = async (id: string) => {
+      if (!subscription) throw new Refused({ code: 'OFFLINE', message: 'nothing is subscribed to yet' })
+      await subscription.cancel(id)
+    }
+    return [new Reader(subscription, empty), subscription, { event: subscription, cancel, loadMore, optimistic }]
   }, [stream, wanted, ...key])
   useEffect(() => {
     if (!stream) console.warn('headwater: there is no HeadwaterProvider above this component, so it shows nothing')

@@ -6,7 +6,7 @@ export { HeadwaterContext, HeadwaterProvider, type ProviderProps, useConnectionS
 export { type StreamGroup, type StreamGroupArgs, type StreamItem, type StreamItemArgs, useStreamEventHandler, useStreamGroup, useStreamItem } from './hooks.ts'
 export type { View } from './view.ts'
 
-export { Stream, StreamGroupSubscription, StreamItemSubscription } from 'headwater/client'
+export { Refused, Stream, StreamGroupSubscription, StreamItemSubscription } from 'headwater/client'
 /** @deprecated The older name of `HeadwaterContext`. */
 export const MotiaStreamContext = HeadwaterContext
 /** @deprecated The older name of `HeadwaterProvider`. */

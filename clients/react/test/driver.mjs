@@ -26,9 +26,9 @@ const Item = ({ as, wanted: { stream, group, id }, began }) => {
 }
 
 function Shown({ as, view, began }) {
-  const { data, ready, status, error, event, loadMore } = view
+  const { data, ready, status, error, event, loadMore, cancel } = view
   // Before the effects that make it hear the first event.
-  useLayoutEffect(() => began(as, event, loadMore), [event])
+  useLayoutEffect(() => began(as, event, { loadMore, cancel }), [event])
   return createElement('output', { name: as }, JSON.stringify({ data, ready, status, error }))
 }
 
@@ -67,6 +67,11 @@ class Page {
     this.#render()
   }
 
+  cancel(as, id) {
+    const { told, cancel } = this.#followed.get(as)
+    told.answered(cancel(id))
+  }
+
   look(as) {
     return this.#followed.get(as).told.look(this.#left.get(as) ?? this.#shown(as))
   }
@@ -76,10 +81,10 @@ class Page {
   }
 
   #render() {
-    const began = (as, subscription, loadMore) => {
+    const began = (as, subscription, may) => {
       const { stream, group, id, limit, events } = this.#wanted.get(as)
       const told = new Told(subscription, this.#network.told({ stream, group, id, limit }), events)
-      this.#followed.set(as, { told, loadMore })
+      this.#followed.set(as, { told, ...may })
     }
     const rooms = [...this.#wanted].map(([as, wanted]) => createElement(wanted.id === undefined ? Group : Item, { key: as, as, wanted, began }))
     const { WebSocket } = this.#network

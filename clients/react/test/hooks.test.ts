@@ -242,6 +242,42 @@ test('a window loads older items', async () => {
   expect(place.textContent).toBe('a,b false')
 })
 
+test('a run is cancelled by the item or by the group, with the same function each time', async () => {
+  const cancels = new Set<unknown>()
+  let cancelItem: () => Promise<void>
+  let cancelOne: (id: string) => Promise<void>
+  const Both = () => {
+    const item = useStreamItem<Todo>({ streamName: 'todo', groupId: 'g', id: 'a' })
+    const group = useStreamGroup<Todo>({ streamName: 'todo', groupId: 'g' })
+    cancels.add((cancelItem = item.cancel))
+    cancelOne = group.cancel
+    return createElement('p', null, item.data?.text)
+  }
+  await show(within(createElement(Both)))
+  const socket = server.last.accept().fill(1, FIRST.slice(0, 1)).fill(2, FIRST)
+  await soon()
+  const cancelled = [cancelItem!(), cancelOne!('b')]
+  await soon()
+  expect(socket.of('cancel')).toEqual([
+    { t: 'cancel', sub: 1, ask: 3 },
+    { t: 'cancel', sub: 2, id: 'b', ask: 4 },
+  ])
+  socket.say({ t: 'ok', sub: 1, ask: 3 }, { t: 'error', sub: 2, ask: 4, code: 'RUN_UNKNOWN', message: 'nobody' })
+  await cancelled[0]
+  await expect(cancelled[1]).rejects.toMatchObject({ code: 'RUN_UNKNOWN' })
+  expect(cancels.size).toBe(1)
+})
+
+test('without something to follow there is nothing to cancel', async () => {
+  let cancel: () => Promise<void>
+  const Nothing = () => {
+    cancel = useStreamItem<Todo>({ streamName: 'todo', groupId: 'g' }).cancel
+    return null
+  }
+  await show(within(createElement(Nothing)))
+  await expect(cancel!()).rejects.toMatchObject({ code: 'OFFLINE' })
+})
+
 test('a change is shown before it is made, and taken back when it is refused', async () => {
   let change: ReturnType<typeof useStreamGroup<Todo>>['optimistic']
   const Shown = () => {

@@ -34,6 +34,7 @@ export function Known() {
   const messages: Message[] = group.data
   const item = useStreamItem({ streamName: 'chatMessage', groupId: 'general', id: 'a' })
   const one: Message | null = item.data
+  void item.cancel().then(() => group.cancel('a'))
   const ids = useStreamGroup({ streamName: 'other', groupId: 'g', select: (items: readonly Message[]) => items.map(({ id }) => id) })
   same<typeof ids.data, string[]>(true)
   const { status, reason } = useConnectionStatus()

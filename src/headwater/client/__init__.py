@@ -5,8 +5,9 @@ from headwater.client.connection import (
     Changed,
     Client,
     Event,
+    Refused,
     SubscriptionEnded,
     connect,
 )
 
-__all__ = ["CannotConnect", "Changed", "Client", "Event", "SubscriptionEnded", "connect"]
+__all__ = ["CannotConnect", "Changed", "Client", "Event", "Refused", "SubscriptionEnded", "connect"]

@@ -46,6 +46,13 @@ class SubscriptionEnded(HeadwaterError):
     code = "SUBSCRIPTION_ENDED"
 
 
+class Refused(HeadwaterError):
+    """The server has refused what was asked, or could not be asked; `details["reason"]` is its code, or
+    "OFFLINE"."""
+
+    code = "REFUSED"
+
+
 class Event(NamedTuple):
     """An ephemeral event."""
 
@@ -230,6 +237,33 @@ class Client:
                 while reader.events:
                     yield reader.events.popleft()
 
+    async def cancel(self, stream: str, group: str, item: str) -> None:
+        """Stop the run that has claimed an item. The server has accepted it when this returns; the run may
+        take a while to end, and says so in the item.
+
+        :raises Refused: `details["reason"]` is "RUN_UNKNOWN" where nothing that has not ended has claimed
+            the item, "STREAM_ACCESS_DENIED" where it may not be read, "OFFLINE" where nobody could be asked.
+        """
+        answer: asyncio.Future[dict[str, Any] | None] = asyncio.get_running_loop().create_future()
+
+        def settle(error: dict[str, Any] | None) -> None:
+            if not answer.done():
+                answer.set_result(error)
+
+        followed = self._store.following(stream, group, item)
+        subscription = followed or self._store.subscribe(stream, group, item)
+        try:
+            self._store.cancel(subscription, item, settle)
+            self._outgoing.set()
+            refusal = await answer
+        finally:
+            if followed is None:
+                self._store.unsubscribe(subscription)
+                self._outgoing.set()
+        if refusal is not None:
+            # Where the subscription was refused meanwhile, that is why.
+            raise _as_error(Refused, subscription.error or refusal)
+
     async def _states(
         self, stream: str, group: str, item: str | None, limit: int | None = None, state: Item | None = None
     ) -> AsyncGenerator[Subscription]:
@@ -259,9 +293,7 @@ class Client:
             await reader.woken.wait()
         reader.woken.clear()
         if reader.error is not None:
-            said = dict(reader.error)
-            message = str(said.pop("message", "The server ended the subscription."))
-            raise SubscriptionEnded(message, reason=said.pop("code", ""), **said)
+            raise _as_error(SubscriptionEnded, reader.error)
         return not self._closed
 
     def _told(self, subscription: Subscription, what: str, value: Any) -> None:
@@ -329,6 +361,12 @@ class Client:
             self._outgoing.clear()
             while self._store.outbox:
                 await socket.send(self._store.outbox.pop(0))
+
+
+def _as_error(kind: type[HeadwaterError], said: dict[str, Any]) -> HeadwaterError:
+    """What the server said as an error of this client."""
+    more = {key: value for key, value in said.items() if key not in ("code", "message")}
+    return kind(str(said.get("message", "The server said no.")), reason=said.get("code", ""), **more)
 
 
 def connect(

@@ -63,6 +63,12 @@ Watcher = Callable[[Subscription, str, Any], None]
 """Told of each thing that a reader may see: the subscription; "state", "event", "behind", "reset" or "error";
 and its value, for a state the id of the one item that has changed, or None."""
 
+Settle = Callable[[dict[str, Any] | None], None]
+"""Told how the server has answered a question: None is yes, else its error."""
+
+OFFLINE = "OFFLINE"
+"""The code of what this client says itself, where nobody could be asked."""
+
 
 class ClientStore:
     """The subscriptions of one client."""
@@ -75,6 +81,7 @@ class ClientStore:
         self._subscriptions: dict[int, Subscription] = {}
         self._feeds: dict[int, list[Subscription]] = {}
         self._connected = False
+        self._questions: dict[int, Settle] = {}
 
     def subscribe(
         self,
@@ -110,6 +117,23 @@ class ClientStore:
         if self._connected:
             self._send({"t": "state", "sub": subscription.number, "state": presence})
 
+    def following(self, stream: str, group: str, item: str) -> Subscription | None:
+        """One that covers an item and that the server has not ended."""
+        for one in self._subscriptions.values():
+            if (one.stream, one.group) == (stream, group) and one.item in (None, item):
+                return one
+        return None
+
+    def cancel(self, subscription: Subscription, item: str | None, settle: Settle) -> None:
+        """Stop the run that has claimed an item; None is the subscription's own."""
+        if subscription.error is not None or not self._connected:
+            settle(subscription.error or _offline("There is no connection to the server."))
+            return
+        self._numbers += 1
+        self._questions[self._numbers] = settle
+        named = {} if item is None else {"id": item}
+        self._send({"t": "cancel", "sub": subscription.number, **named, "ask": self._numbers})
+
     def connected(self) -> None:
         """A connection is open: ask for everything, each from where it stands."""
         self._connected = True
@@ -122,6 +146,8 @@ class ClientStore:
         self._connected = False
         self.outbox.clear()
         self._feeds.clear()
+        for ask in list(self._questions):
+            self._settle(ask, _offline("The connection ended before the server answered."))
         for subscription in self._subscriptions.values():
             subscription.feed = None
             subscription.state.fall_behind()
@@ -131,7 +157,9 @@ class ClientStore:
         message = orjson.loads(text)
         if not is_object(message):
             return
-        if "f" in message and message.get("t") != "subscribed":
+        if "ask" in message:
+            self._answered(message)
+        elif "f" in message and message.get("t") != "subscribed":
             self._live(message)
         elif message.get("t") == "hello":
             self.epoch = message["epoch"]
@@ -139,6 +167,15 @@ class ClientStore:
             subscription = self._subscriptions.get(message.get("sub", -1))
             if subscription is not None:
                 self._catch_up(subscription, message)
+
+    def _answered(self, message: dict[str, Any]) -> None:
+        error = {key: value for key, value in message.items() if key not in ("t", "sub", "ask")}
+        self._settle(message["ask"], None if message.get("t") == "ok" else error)
+
+    def _settle(self, ask: int, error: dict[str, Any] | None) -> None:
+        settle = self._questions.pop(ask, None)
+        if settle is not None:
+            settle(error)
 
     def _catch_up(self, subscription: Subscription, message: dict[str, Any]) -> None:
         state = subscription.state
@@ -215,3 +252,7 @@ class ClientStore:
 
     def _send(self, message: dict[str, Any]) -> None:
         self.outbox.append(orjson.dumps(message).decode())
+
+
+def _offline(message: str) -> dict[str, Any]:
+    return {"code": OFFLINE, "message": message}

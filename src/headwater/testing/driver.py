@@ -10,10 +10,12 @@ caller's choice):
   types, for a library that hears only those which it listens for.
 - `{"do": "unsubscribe", "client", "as"}`, `{"do": "more", "client", "as", "limit"}`, `{"do": "state",
   "client", "as", "state"}`.
-- `{"do": "look", "client", "as"}` answers `{"live", "items", "version", "floor", "events", "error", "bytes",
-  "resets", "faults"}`: what the subscription holds (`items` null before the first whole state), ephemeral
-  events so far, why it ended, bytes received on the connection, how often it was told to start over, and what
-  the driver saw that no client may see (a version that did not increase).
+- `{"do": "cancel", "client", "as", "id"?}`: cancel the run that has claimed an item; it is not waited for.
+- `{"do": "look", "client", "as"}` answers `{"live", "items", "version", "floor", "events", "error",
+  "answers", "bytes", "resets", "faults"}`: what the subscription holds (`items` null before the first whole
+  state), ephemeral events so far, why it ended, what its cancels were answered with so far ("ok" or a code),
+  bytes received on the connection, how often it was told to start over, and what the driver saw that no
+  client may see (a version that did not increase).
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ class Seen:
         self.whole = False
         self.version = 0
         self.events: list[Any] = []
+        self.answers: list[str] = []
         self.resets = 0
         self.faults: list[str] = []
 
@@ -57,6 +60,10 @@ class Seen:
                 self.faults.append(f"version {state.version} after {self.version}")
             self.whole, self.version = True, state.version
 
+    def answered(self, error: dict[str, Any] | None) -> None:
+        """The answer to a cancel."""
+        self.answers.append("ok" if error is None else error["code"])
+
     def look(self) -> dict[str, Any]:
         """The answer to `look`, but for the connection's own."""
         state = self.subscription.state
@@ -67,6 +74,7 @@ class Seen:
             "floor": state.floor,
             "events": self.events,
             "error": self.subscription.error,
+            "answers": self.answers,
             "resets": self.resets,
             "faults": self.faults,
         }
@@ -163,6 +171,9 @@ class Driver:
                 client.store.more(client.seen[name].subscription, command["limit"])
             case "state":
                 client.store.set_state(client.seen[name].subscription, command["state"])
+            case "cancel":
+                seen = client.seen[name]
+                client.store.cancel(seen.subscription, command.get("id"), seen.answered)
             case "look":
                 return client.look(name)
             case unknown:

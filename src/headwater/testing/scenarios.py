@@ -6,13 +6,14 @@ A scenario is a YAML file: `name` (a sentence), and `steps`, each a mapping with
 - `write: {set: ID, data: {...}}`, `{update: ID, ops: [...]}`, `{delete: ID}`, `{send: {type, data}, id?}`,
   each with `stream`, `group`, and for items `if_version`, `ttl`, `key` where given; `fails: CODE` where the
   write must be refused. A list of them is written in order; `times: N` repeats with `{n}` in texts counting
-  from 1.
+  from 1. `{work: ID}` begins a run that claims the item, keeps its `status` in it ("running 1" in its first
+  attempt) and ends when it is cancelled.
 - `subscribe: {as, client?, stream?, group?, id?, limit?, state?}`, `unsubscribe: {as}`, `more: {as, limit}`,
-  `state: {as, state}`.
+  `state: {as, state}`, `cancel: {as, id?}` (whoever follows a group names one of its items).
 - `connect`, `cut`, `stall`, `unstall`: a client's name. Who subscribes is connected first.
 - `server: restart` (a clean end), `kill` (SIGKILL) or `stop`, then `start`.
-- `expect: {as, items?, live?, floor?, version?, events?, error?, resets?, count?, last?, bytes_below?}`: true
-  within the deadline.
+- `expect: {as, items?, live?, floor?, version?, events?, error?, answers?, resets?, count?, last?,
+  bytes_below?}`: true within the deadline; `answers` are those to cancels, "ok" or a code.
 - `get: {path, status?, items?, item?}`: a plain GET below the streams' prefix; `{group}` stands for the
   scenario's own group.
 
@@ -61,7 +62,7 @@ STREAMS: Mapping[str, str] = {
     "kept": ', "keep": {"newest": 3}',
     "guarded": "",
 }
-STEP = """config = {"type": "api", "name": "Write", "method": "POST", "path": "/write", "emits": []}
+STEP = """config = {"type": "api", "name": "Write", "method": "POST", "path": "/write", "emits": ["work"]}
 
 
 async def handler(req, ctx):
@@ -74,6 +75,8 @@ async def handler(req, ctx):
             await stream.update(group, write["update"], write["ops"], **options)
         elif "delete" in write:
             await stream.delete(group, write["delete"], **options)
+        elif "work" in write:
+            await ctx.emit({"topic": "work", "data": write})
         else:
             await stream.send({"groupId": group, "id": write.get("id")}, write["send"])
     return {"status": 204}
@@ -87,6 +90,22 @@ async def told(req, ctx, next):
 
 
 config["middleware"] = [told]
+"""
+WORK = """import asyncio
+
+config = {"type": "event", "name": "Work", "subscribes": ["work"], "emits": []}
+
+
+async def handler(input, ctx):
+    stream, where = ctx.streams[input["stream"]], (input["group"], input["work"])
+    await ctx.owns(await stream.set(*where, {"status": "begins"}))
+    try:
+        # Whoever sees this may cancel before its answer is here.
+        await stream.set(*where, {"status": f"running {ctx.attempt}"})
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        await stream.set(*where, {"status": "cancelled"})
+        raise
 """
 
 
@@ -104,6 +123,7 @@ class Server:
             text = STREAM.format(name=name, more=more) + (GUARD if name == "guarded" else "")
             (steps / f"{name}_stream.py").write_text(text)
         (steps / "write_step.py").write_text(STEP)
+        (steps / "work_step.py").write_text(WORK)
 
     def start(self) -> None:
         """Start it, on the port it had before if it had one."""
@@ -229,7 +249,7 @@ class Scenario:
                 self._connect(self._client(argument))
             case "cut" | "stall" | "unstall":
                 self._driver.do({"do": verb, "client": self._client(argument)})
-            case "subscribe" | "unsubscribe" | "more" | "state":
+            case "subscribe" | "unsubscribe" | "more" | "state" | "cancel":
                 self._ask(verb, dict(argument or {}))
             case _:
                 raise AssertionError("there is no such step")

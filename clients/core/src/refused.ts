@@ -1,0 +1,19 @@
+/** Why a question was not answered with yes. */
+
+import type { Ended } from './types.ts'
+
+/** The server has refused what was asked, or could not be asked (`OFFLINE`): `code` is stable, `hint` says what to do. */
+export class Refused extends Error {
+  override readonly name = 'Refused'
+  readonly code: string
+  readonly hint: string | undefined
+
+  constructor({ code, message, hint }: Ended) {
+    super(message)
+    this.code = code
+    this.hint = hint
+  }
+}
+
+/** The refusal where nobody could be asked. */
+export const offline = (message: string): Ended => ({ code: 'OFFLINE', message })

@@ -240,7 +240,7 @@ class WorkSettings:
         32 * MIB, "Waiting events held in memory beside the store, in bytes; the others are read when due."
     )
     time_zone: str = _setting(
-        "", 'Zone of cron steps, as "Europe/Berlin"; empty is the machine\'s own.', may_be_empty=True
+        "local", 'Zone of cron steps, as "Europe/Berlin"; "local" is the machine\'s own.'
     )
     missed_cron: Literal["skip", "once"] = _setting(
         "skip", "Times of a cron step that passed while no server ran: left out, or made up for by one run."

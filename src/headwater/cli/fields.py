@@ -111,7 +111,7 @@ class Field:
             return "[" + ", ".join(f'"{part}"' for part in value) + "]"
         if self.kind == "bytes" and isinstance(value, int):
             return _size_text(value)
-        return f"{value:g}" if isinstance(value, float) else str(value) or '""'
+        return f"{value:.12g}" if isinstance(value, float) else str(value) or '""'
 
 
 def _number(raw: object) -> float:

@@ -25,11 +25,11 @@ _SUNDAY_LAST = re.compile(r"-(SUN|0)(?=$|[,/])", re.IGNORECASE)
 
 
 def zone(name: str) -> tzinfo:
-    """The zone of that name, as "Europe/Berlin"; "" is the machine's own.
+    """The zone of that name, as "Europe/Berlin"; "local" is the machine's own.
 
     :raises ConfigError: there is no such zone here.
     """
-    if not name:
+    if name == "local":
         return _local()
     try:
         return ZoneInfo(name)

@@ -20,6 +20,10 @@ from starlette.types import ASGIApp
 
 from headwater.clock import Stamps, SystemClock
 from headwater.config import Settings
+from headwater.control.methods import work_methods
+from headwater.control.open import control_place
+from headwater.control.place import ControlPlace
+from headwater.control.server import ControlServer
 from headwater.errors import HeadwaterError
 from headwater.observe import Observers
 from headwater.server.http import client_script
@@ -60,6 +64,9 @@ SWEEP_SECONDS = 60.0
 
 STAMP_SECONDS = 0.5
 """How often; after a crash the next process begins a second above what was kept."""
+
+MOST_LINE_BYTES_BESIDE = 64 * 1024
+"""Of a question on the control socket, beside an event's data, of which JSON may double the length."""
 
 OnProject = Callable[[Project], None]
 
@@ -151,11 +158,12 @@ async def running(settings: Settings, *, on_project: OnProject | None = None) ->
     """
     store = await open_store(settings)
     try:
-        server = Running(settings, store)
-        async with _serving(server):
-            if on_project is not None:
-                server.runtime.on_project(on_project)
-            yield server
+        with control_place(settings) as place:
+            server = Running(settings, store)
+            async with _serving(server), _controlled(server, place):
+                if on_project is not None:
+                    server.runtime.on_project(on_project)
+                yield server
     finally:
         await store.close()
 
@@ -192,6 +200,24 @@ async def _serving(server: Running) -> AsyncGenerator[None]:
         await server.runtime.close()
         await ended
         await server.realms.close()
+
+
+@contextlib.asynccontextmanager
+async def _controlled(server: Running, place: ControlPlace | None) -> AsyncGenerator[None]:
+    """The server answers on its control socket. A socket that cannot be made ends no server."""
+    if place is None:
+        yield
+        return
+    line_bytes = 2 * server.settings.work.max_payload_bytes + MOST_LINE_BYTES_BESIDE
+    control = ControlServer(place, work_methods(server.work), line_bytes)
+    try:
+        await control.start()
+    except OSError as error:
+        log.warning("`headwater queue`, `emit` and `cancel` cannot reach this server: %s", error)
+    try:
+        yield
+    finally:
+        await control.stop()
 
 
 async def _sweep(store: Store, tombstone_age: float) -> None:

@@ -68,6 +68,11 @@ class ServerSettings:
         75.0, "Seconds an idle HTTP connection is kept open for the next request.", least=MOMENT
     )
     shutdown_timeout: float = _setting(10.0, "Seconds that running requests get to finish on shutdown.")
+    control: Literal["on", "off"] = _setting(
+        "on",
+        "Whether `headwater queue`, `emit` and `cancel` reach the server, by a socket in .headwater/ for its "
+        "owner alone.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,6 +194,13 @@ class RunLost(HeadwaterError):
     status = 409
 
 
+class JobUnknown(HeadwaterError):
+    """No event or run of that id waits, runs or is kept; `details["job"]` is the id."""
+
+    code = "JOB_UNKNOWN"
+    status = 404
+
+
 class HandlerFailed(HeadwaterError):
     """User code raised or answered nonsense; the traceback is in the log under the trace id, never here."""
 
@@ -275,3 +282,16 @@ class CannotListen(ConfigError):
     """The address cannot be listened on; `details` carry `host` and `port`."""
 
     code = "CANNOT_LISTEN"
+
+
+class AlreadyRunning(ConfigError):
+    """A server of this project runs already; `details["pid"]` is its process, where that is known."""
+
+    code = "ALREADY_RUNNING"
+
+
+class NoServer(HeadwaterError):
+    """A command needs the running server of a project, and none runs; `details["project"]` is its folder."""
+
+    code = "NO_SERVER"
+    status = 503

@@ -262,7 +262,7 @@ async def test_a_paused_queue_starts_nothing_until_it_is_let_go(stage: WorkStage
 async def test_what_cannot_be_settled_is_tried_until_it_can_and_not_run_meanwhile(
     stage: WorkStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headwater.work.dispatcher.WRITE_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("headwater.work.insistence.FIRST_WAIT", 0.01)
     await stage.start()
     await stage.emit(1)
     stage.store.faults["commit"] = StoreUnavailable("The disk is full.")  # pyright: ignore[reportAttributeAccessIssue]

@@ -6,7 +6,6 @@ errors are told; that is `main.py`.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headwater import __version__
+from headwater.cli import work_commands
 from headwater.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.add_typer(work_commands.queue_app)
 
 Folder = Annotated[
     Path, typer.Argument(metavar="DIR", help="The project's folder.", show_default="this folder")
@@ -105,6 +107,10 @@ def watch(
     from headwater.cli.watch import watch as run_watch
 
     run_watch(Watched(url, token, stream, group, item), json=json)
+
+
+app.command()(work_commands.emit)
+app.command()(work_commands.cancel)
 
 
 @app.command()
@@ -213,6 +219,6 @@ def _set_flag(written: str) -> Flag:
 
 
 def _print_json(value: object) -> None:
-    import json
+    from headwater.cli.terminal import print_json
 
-    print(json.dumps(value, indent=2, ensure_ascii=not sys.stdout.encoding.lower().startswith("utf")))
+    print_json(value)

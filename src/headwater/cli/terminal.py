@@ -6,6 +6,7 @@ not obeyed. Without a terminal behind it, output has no colours and no width.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -63,6 +64,11 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
         padded = (set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True))
         say("  ".join(padded).rstrip(), style)
     say()
+
+
+def print_json(value: object) -> None:
+    """Print a value for tools, in the characters that the output can take."""
+    print(json.dumps(value, indent=2, ensure_ascii=not sys.stdout.encoding.lower().startswith("utf")))
 
 
 def show_error(error: HeadwaterError) -> None:

@@ -22,17 +22,18 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any
 
 from headwater.clock import Clock
 from headwater.config import WorkSettings
-from headwater.errors import HeadwaterError, StoreUnavailable, TooMany
+from headwater.errors import HeadwaterError, TooMany
 from headwater.logline import Line, tell, tell_fault
 from headwater.model import Write
 from headwater.work.attempt import Attempt, Failure, HandedOn, Performer
 from headwater.work.cache import JobCache
 from headwater.work.consumer import Consumers
+from headwater.work.insistence import Insistence
 from headwater.work.job import Ending, Job, Place, with_payload
 from headwater.work.ledger import Ledger
 from headwater.work.queues import Queues, Waiting
@@ -40,11 +41,6 @@ from headwater.work.retry import RetryPolicy
 
 log = logging.getLogger("headwater.work")
 
-Result = TypeVar("Result")
-
-WRITE_AGAIN_SECONDS = 1.0
-"""How long after a failed write it is tried again; doubled each time up to MOST_WRITE_AGAIN_SECONDS."""
-MOST_WRITE_AGAIN_SECONDS = 30.0
 HAND_ON_SECONDS = 0.05
 """How long a job that was handed on waits at least: who had no room for it has none in the same moment."""
 
@@ -70,6 +66,7 @@ class Dispatcher:
         """Those under way, by their runs."""
         self.owned: dict[Place, str] = {}
         """The runs that have claimed an item, by the item."""
+        self._surely = Insistence()
         self._timer: asyncio.TimerHandle | None = None
         self._started = self._closed = False
 
@@ -89,6 +86,7 @@ class Dispatcher:
             begun = job.status in ("running", "cancelling")
             waiting = Waiting(job.queue, job.id, 0.0 if begun else job.due, job.lane)
             waiting.cancelled = job.status == "cancelling"
+            waiting.retrying = job.status == "retrying"
             self.queues.add(waiting, now)
             self.owned.update(dict.fromkeys(job.owns, job.id))
             self._count += 1
@@ -147,15 +145,8 @@ class Dispatcher:
 
         The future raises TooMany, StoreUnavailable.
         """
-        limit = self._settings.max_queued
-        if self._count + len(jobs) > limit:
-            return self.refused(
-                TooMany(
-                    f"{limit} jobs wait already, which is the limit.",
-                    hint="Let them be done, or raise [work] max_queued; `headwater queue list` shows them.",
-                    limit=limit,
-                )
-            )
+        if (full := self._full(len(jobs))) is not None:
+            return self.refused(full)
         if not jobs and not settles:
             return self.accepted()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -165,6 +156,30 @@ class Dispatcher:
         committing = self._ledger.enqueue([(job, payload) for job in begun], key, beside, settles)
         committing.add_done_callback(lambda ended: self._accepted(entered, payload, ended, done))
         return done
+
+    def revive(self, job: Job, payload: bytes, version: int) -> asyncio.Future[None]:
+        """Accept a dead job anew, whose item has that version; the future is done once that is committed.
+
+        The future raises Conflict where it is not dead any more, TooMany, StoreUnavailable.
+        """
+        if (full := self._full(1)) is not None:
+            return self.refused(full)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entered = [self._enter(with_payload(job, payload), self._clock.now(), claim=False)]
+        committing = self._ledger.revive(entered[0][0], payload, version)
+        committing.add_done_callback(lambda ended: self._accepted(entered, payload, ended, done))
+        return done
+
+    def _full(self, more: int) -> TooMany | None:
+        """Why so many more jobs cannot be accepted, or None."""
+        limit = self._settings.max_queued
+        if self._count + more <= limit:
+            return None
+        return TooMany(
+            f"{limit} jobs wait already, which is the limit.",
+            hint="Let them be done, or raise [work] max_queued; `headwater queue list` shows them.",
+            limit=limit,
+        )
 
     def keep(self, write: Write) -> None:
         """Commit a write that goes with work; nobody waits for it."""
@@ -325,7 +340,7 @@ class Dispatcher:
             await self._surely(lambda: self._ledger.rewrite(again))
             _told(job, failure, f"is tried again in {delay:.1f} s")
             self._cache.put(again, known)
-            self.queues.again(waiting, again.due, now)
+            self.queues.again(waiting, again.due, now, failed=True)
             return
         payload = await self._payload(job, known)
         ending = Ending("dead", now, failure.code, failure.message, failure.traceback)
@@ -342,19 +357,6 @@ class Dispatcher:
     def _is_last(self, job: Job) -> bool:
         consumer = self.consumers.named(job.queue)
         return consumer is not None and job.attempts > consumer.retries
-
-    async def _surely(self, write: Callable[[], Awaitable[Result]]) -> Result:
-        """Do a read or write of the store, again and again until the store works."""
-        wait = WRITE_AGAIN_SECONDS
-        while True:
-            try:
-                return await write()
-            except (StoreUnavailable, TooMany) as error:
-                if self._closed:
-                    raise
-                log.warning("The store refused what became of a job: %s", error.message)
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, MOST_WRITE_AGAIN_SECONDS)
 
     # --- cancelling ---
 
@@ -385,7 +387,7 @@ class Dispatcher:
 
     async def close(self) -> None:
         """Start nothing more, and wait for what runs. Whoever performs must have begun to hand on by then."""
-        self._closed = True
+        self._closed = self._surely.ended = True
         if self._timer is not None:
             self._timer.cancel()
         while self._running:

@@ -104,10 +104,13 @@ class Ledger:
             writes.append(_set(GroupKey(stream, job.queue), job.id, text, job, expires))
         return self._queue.add_unit(Unit(writes))
 
-    def revive(self, job: Job, payload: bytes) -> asyncio.Future[Any]:
-        """Let a dead job be tried again as if it were new."""
-        gone = Write(GroupKey(DEAD, job.queue), job.id, "delete", history=False)
-        return self._queue.add_unit(Unit([gone, *_entering(job, payload)]))
+    def revive(self, job: Job, payload: bytes, version: int) -> asyncio.Future[bool]:
+        """Let a dead job be tried again as if it were new; `version` is that of its item.
+
+        The future raises Conflict where it is not dead any more.
+        """
+        gone = Write(GroupKey(DEAD, job.queue), job.id, "delete", if_version=version, history=False)
+        return self._queue.add_unit(Unit([gone, *_entering(job, payload)]), answer=lambda _changes: True)
 
     async def read(self, queue: str, job: str) -> Job | None:
         """A job that is not settled, or None.

@@ -22,7 +22,7 @@ from heapq import heappop, heappush
 class Waiting:
     """One job as its queue knows it. `due` is wall time in seconds; `lane` None is no lane."""
 
-    __slots__ = ("cancelled", "due", "gone", "id", "lane", "number", "queue", "running")
+    __slots__ = ("cancelled", "due", "gone", "id", "lane", "number", "queue", "retrying", "running")
 
     def __init__(self, queue: str, job: str, due: float, lane: str | None = None) -> None:
         self.queue = queue
@@ -34,6 +34,8 @@ class Waiting:
         self.running = False
         self.cancelled = False
         """It is to end as soon as it can."""
+        self.retrying = False
+        """It waits, and has failed before."""
         self.gone = False
         """It was taken back; whoever meets it passes it over."""
 
@@ -41,13 +43,15 @@ class Waiting:
 class Queue:
     """The jobs of one step. Made and fed by Queues."""
 
-    __slots__ = ("concurrency", "held", "lanes", "listed", "name", "paused", "ready", "running")
+    __slots__ = ("concurrency", "held", "lanes", "listed", "name", "paused", "ready", "retrying", "running")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.concurrency = 1
         self.paused = False
         self.running = 0
+        self.retrying = 0
+        """How many of those that wait have failed before."""
         self.held: dict[str, Waiting] = {}
         """All jobs of the queue that are not settled, by id."""
         self.ready: deque[Waiting] = deque()
@@ -137,11 +141,12 @@ class Queues:
         job.gone = True
         self._begin(queue, job)
 
-    def again(self, job: Waiting, due: float, now: float) -> None:
+    def again(self, job: Waiting, due: float, now: float, *, failed: bool = False) -> None:
         """A running job is to be tried again at `due`; it keeps its place in its lane."""
         queue = self[job.queue]
         self._end(queue, job)
         job.due = due
+        self._retry(queue, job, failed)
         self._schedule(queue, job, now)
 
     def settle(self, job: Waiting, now: float) -> None:
@@ -150,6 +155,7 @@ class Queues:
         queue.held.pop(job.id, None)
         if job.running:
             self._end(queue, job)
+        self._retry(queue, job, False)
         job.gone = True
         lane = queue.lanes.get(job.lane) if job.lane is not None else None
         if lane is None:
@@ -172,6 +178,7 @@ class Queues:
         self._number += 1
         job.number = self._number
         queue.held[job.id] = job
+        queue.retrying += job.retrying
 
     @staticmethod
     def _pass_over(queue: Queue) -> None:
@@ -194,7 +201,13 @@ class Queues:
             queue.listed = True
             self._active.append(queue)
 
+    @staticmethod
+    def _retry(queue: Queue, job: Waiting, retrying: bool) -> None:
+        queue.retrying += retrying - job.retrying
+        job.retrying = retrying
+
     def _begin(self, queue: Queue, job: Waiting) -> None:
+        self._retry(queue, job, False)
         job.running = True
         queue.running += 1
 

@@ -14,17 +14,20 @@ from headwater.streams.commits import CommitQueue
 from headwater.work.attempt import Performer
 from headwater.work.consumer import Consumer, Consumers
 from headwater.work.cron import CRON_STREAM, Cron, CronJob
+from headwater.work.dead_letters import DeadLetters
 from headwater.work.dispatcher import Dispatcher
 from headwater.work.events import Events
 from headwater.work.job import streams_of_work
 from headwater.work.ledger import Ledger
+from headwater.work.overview import Overview
+from headwater.work.pauses import PAUSED_STREAM, Pauses
 from headwater.work.reactions import Conditions, Reactions
 from headwater.work.runs import Runs
 
 
 def hidden_streams(settings: WorkSettings) -> tuple[StreamRules, ...]:
     """The server's own streams that work is kept in."""
-    return (*streams_of_work(settings), CRON_STREAM)
+    return (*streams_of_work(settings), CRON_STREAM, PAUSED_STREAM)
 
 
 class Steps(Performer, Conditions, Protocol):
@@ -44,6 +47,9 @@ class Work:
         self.runs = Runs(self.dispatcher, ledger, settings)
         self.reactions = Reactions(store, queue, self.dispatcher, ledger, steps, clock)
         self.cron = Cron(self.dispatcher, store, settings, clock)
+        self.overview = Overview(store, ledger, self.dispatcher, self.cron)
+        self.pauses = Pauses(store, ledger, self.dispatcher)
+        self.dead_letters = DeadLetters(store, queue, self.dispatcher, clock)
 
     def take(self, consumers: Iterable[Consumer], cron_jobs: Iterable[CronJob]) -> None:
         """A generation takes over."""
@@ -57,7 +63,7 @@ class Work:
 
         :raises StoreUnavailable: the store cannot be read.
         """
-        await self.dispatcher.start()
+        await self.dispatcher.start(await self.pauses.read())
         await self.cron.start()
 
     def stop(self) -> asyncio.Task[None]:

@@ -1,0 +1,120 @@
+"""What a running server answers on its control socket: the table of methods, over what `work/` offers.
+
+A method is an async generator of entries. It reads its arguments, and leaves the doing to work.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+from headwater.control.messages import maybe_text_of, text_of
+from headwater.control.server import Method
+from headwater.errors import InvalidInput
+from headwater.model import Origin
+from headwater.trace import new_trace
+from headwater.work.events import Emission
+from headwater.work.work import Work
+
+Args = Mapping[str, Any]
+Entries = AsyncGenerator[Any]
+
+MOST_LISTED = 10_000
+"""Dead letters of a step that one answer lists."""
+
+
+def work_methods(work: Work) -> dict[str, Method]:
+    """The methods about events, cron and runs."""
+    methods = _WorkMethods(work)
+    return {
+        "queue.list": methods.list,
+        "queue.running": methods.running,
+        "queue.dead": methods.dead,
+        "queue.show": methods.show,
+        "queue.retry": methods.retry,
+        "queue.purge": methods.purge,
+        "queue.pause": methods.pause,
+        "queue.resume": methods.resume,
+        "emit": methods.emit,
+        "cancel": methods.cancel,
+    }
+
+
+class _WorkMethods:
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    async def list(self, _args: Args) -> Entries:
+        """Each queue, as `QueueState`."""
+        for state in await self._work.overview.queues(self._work.pauses.names):
+            yield dataclasses.asdict(state)
+
+    async def running(self, args: Args) -> Entries:
+        """`step`?: the runs under way, as `RunState`."""
+        for state in self._work.overview.running(self._step(args)):
+            yield dataclasses.asdict(state)
+
+    async def dead(self, args: Args) -> Entries:
+        """`step`?, `limit`: the dead letters, by step, the newest first."""
+        limit = args.get("limit", 100)
+        if not isinstance(limit, int) or not 1 <= limit <= MOST_LISTED:
+            raise InvalidInput(f"limit is from 1 to {MOST_LISTED}.", field="limit")
+        step = self._step(args)
+        async for letter in self._work.dead_letters.list(step, limit):
+            yield letter
+
+    async def show(self, args: Args) -> Entries:
+        """`id`: all about one job."""
+        yield await self._work.overview.job(text_of(args, "id"))
+
+    async def retry(self, args: Args) -> Entries:
+        """`id`, or `step`? for all: `{"retried": n}`, more than once."""
+        if args.get("id") is not None:
+            await self._work.dead_letters.retry(text_of(args, "id"))
+            yield {"retried": 1}
+            return
+        async for count in self._work.dead_letters.retry_all(self._step(args)):
+            yield {"retried": count}
+
+    async def purge(self, args: Args) -> Entries:
+        """`what` ("dead"), `step`?: `{"purged": n}`, more than once."""
+        if text_of(args, "what") != "dead":
+            raise InvalidInput('what is "dead".', field="what")
+        async for count in self._work.dead_letters.purge(self._step(args)):
+            yield {"purged": count}
+
+    async def pause(self, args: Args) -> Entries:
+        """`step`: `{"changed"}`."""
+        yield {"changed": await self._work.pauses.pause(text_of(args, "step"))}
+
+    async def resume(self, args: Args) -> Entries:
+        """`step`: `{"changed"}`."""
+        yield {"changed": await self._work.pauses.resume(text_of(args, "step"))}
+
+    async def emit(self, args: Args) -> Entries:
+        """`topic`, `data` (JSON text), `key`?, `group`?, `delay`?: `{"steps": [names], "trace"}`, once it is
+        committed."""
+        delay = args.get("delay", 0)
+        if not isinstance(delay, int | float):
+            raise InvalidInput("delay is a number of seconds.", field="delay")
+        topic = text_of(args, "topic")
+        emission = Emission(
+            topic,
+            text_of(args, "data").encode(),
+            group=maybe_text_of(args, "group"),
+            delay=float(delay),
+            key=maybe_text_of(args, "key"),
+            origin=Origin("", new_trace()),
+        )
+        steps = [consumer.name for consumer in self._work.dispatcher.consumers.of(topic)]
+        await self._work.events.emit(emission)
+        yield {"steps": steps, "trace": emission.origin.trace}
+
+    async def cancel(self, args: Args) -> Entries:
+        """`run`: `{"cancelled": true}`, once that is certain; a handler may still be returning."""
+        await self._work.runs.cancel(text_of(args, "run"))
+        yield {"cancelled": True}
+
+    def _step(self, args: Args) -> str | None:
+        return maybe_text_of(args, "step")

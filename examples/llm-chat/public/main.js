@@ -135,7 +135,7 @@ function grow() {
   page.question.style.height = `${page.question.scrollHeight}px`
 }
 
-const halt = () => room.unfinished && attempt(() => stop(room.id, room.unfinished.id))
+const halt = () => room.unfinished && attempt(() => stop(room.subscription, room.id, room.unfinished.id))
 
 function tell(problem) {
   page.problem.textContent = problem

@@ -7,9 +7,9 @@ export const askAgain = (room, answer) => request('POST', ['rooms', room, 'messa
 export const whichModel = () => request('GET', ['model'])
 
 /** Stop an answer: the run that writes it; where there is none (any more, or yet), the answer itself. */
-export async function stop(room, answer) {
+export async function stop(messages, room, answer) {
   try {
-    await request('POST', ['streams', 'messages', room, answer, 'cancel'])
+    await messages.cancel(answer)
   } catch (refused) {
     if (refused.code !== 'RUN_UNKNOWN') throw refused
     await request('POST', ['rooms', room, 'messages', answer, 'stop'])
@@ -26,6 +26,5 @@ async function request(method, path, body) {
   })
   const told = await response.json().catch(() => ({}))
   if (response.ok) return told
-  const message = told.detail || told.message || `The server answered ${response.status}.`
-  throw Object.assign(new Error(message), { code: told.code })
+  throw new Error(told.detail || told.message || `The server answered ${response.status}.`)
 }

@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextvars import copy_context
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from headwater.worker.threads import Threads
 
@@ -82,6 +82,8 @@ class AsyncChain:
         else:
             following = () if last else (lambda: self._run_inner(at + 1),)
             result = await self._in_thread(at, functools.partial(link.function, *self._arguments, *following))
+        if type(result) is dict:  # pyright: ignore[reportUnknownArgumentType]
+            return cast(Any, result)  # Nearly always; to ask whether it can be awaited takes longer.
         # A plain function may hand on what an async one gave it.
         return await result if inspect.isawaitable(result) else result
 

@@ -66,7 +66,7 @@ class Invocation:
         self.flows: list[Any] = header["flows"]
         self.blocked = False
         self.cancelled = False
-        self.stop: Callable[[], None] | None = None
+        self.stop: Callable[[], object] | None = None
         self.failures: list[Call] = []
         self.more_failures = 0
         self._lock = threading.Lock()
@@ -113,6 +113,12 @@ class Invocation:
             if self._open == 0:
                 self._ended = True
             self._wake = None if self._ended else wake
+            return self._ended
+
+    def end_at_once(self) -> bool:
+        """End it unless a call is open, as nearly none is; whether it has ended."""
+        with self._lock:
+            self._ended = self._open == 0
             return self._ended
 
     def end(self) -> None:

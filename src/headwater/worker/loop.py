@@ -74,6 +74,7 @@ class Watchdog:
         self._on_blocked = on_blocked
         self._excused = excused
         self._running = 0
+        self._sleeping = False
         self._busy = threading.Event()
         self._alive = threading.Event()
 
@@ -84,22 +85,29 @@ class Watchdog:
     def enter(self) -> None:
         """An invocation begins on the loop; called on it."""
         self._running += 1
-        if self._running == 1:
+        if self._sleeping:
             self._busy.set()
 
     def leave(self) -> None:
         """An invocation has ended on the loop; called on it."""
         self._running -= 1
-        if self._running == 0:
-            self._busy.clear()
 
     def _watch(self) -> None:
         while True:
-            self._busy.wait()
+            if self._running == 0:
+                self._sleep()
             time.sleep(self._limit / TICKS)
             task = asyncio.current_task(self._loop)
             if isinstance(task, UserTask) and task.invocation is not None and not task.invocation.blocked:
                 self._suspect(task, task.invocation)
+
+    def _sleep(self) -> None:
+        """Wait until an invocation begins. Whoever enters wakes a thread that sleeps and else only counts."""
+        self._busy.clear()
+        self._sleeping = True
+        if self._running == 0:  # Else one has entered before it could know of a sleeper.
+            self._busy.wait()
+        self._sleeping = False
 
     def _suspect(self, task: UserTask, invocation: Invocation) -> None:
         """Wait for a sign of life. It stays out while the task is at work and does not give way."""

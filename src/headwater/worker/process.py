@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import gc
 import os
 import platform
 import queue
@@ -41,6 +42,12 @@ SWITCH_SECONDS = 0.001
 """How long one thread may compute while another waits. Python's own 5 ms would be added to every hop between
 the reading thread, the loop and a thread that computes."""
 
+YOUNG_OBJECTS = 10_000
+"""New objects after which garbage is looked for among them, as in the server."""
+
+DEFAULT_THRESHOLD = gc.get_threshold()
+"""What Python itself has set, read before user code runs."""
+
 END_SECONDS = 1.0
 """How long tasks that user code left running get to end when the process has drained."""
 
@@ -69,6 +76,15 @@ def _settle_process() -> None:
     signal.signal(signal.SIGINT, _ignore)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+
+
+def _spare_collections() -> None:
+    """Look for garbage less often, and never among what the project made while it loaded, which is there to
+    stay: by default each hundredth look goes through all its modules. What user code set stays."""
+    if gc.isenabled() and gc.get_threshold() == DEFAULT_THRESHOLD:
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(YOUNG_OBJECTS, *DEFAULT_THRESHOLD[1:])
 
 
 def _ignore(_signal: int, _frame: FrameType | None) -> None:
@@ -142,6 +158,7 @@ class Process:
         importer.install()
         declared = declare(importer)
         self._runner.adopt(declared)
+        _spare_collections()
         self._channel.send(
             protocol.manifest(header["generation"], declared.steps, declared.streams, declared.problems)
         )

@@ -164,7 +164,8 @@ class Runner:
     def _begin(self, invocation: Invocation) -> None:
         variables = Variables()
         variables.run(current.set, invocation)
-        self._loop.create_task(self._run_on_loop(invocation), name=INVOCATION, context=variables)
+        task = self._loop.create_task(self._run_on_loop(invocation), name=INVOCATION, context=variables)
+        invocation.stop = lambda: self._loop.call_soon_threadsafe(task.cancel)
 
     async def _run_on_loop(self, invocation: Invocation) -> None:
         self._watchdog.enter()
@@ -176,10 +177,10 @@ class Runner:
     async def _run(self, invocation: Invocation) -> None:
         if not self._start(invocation):
             return
-        _let_stop(invocation)
         message = await self._outcome(invocation)
         invocation.stop = None
-        await invocation.end_on_loop()
+        if not invocation.end_at_once():
+            await invocation.end_on_loop()
         self._end(invocation, message)
 
     async def _outcome(self, invocation: Invocation) -> Message:
@@ -244,20 +245,6 @@ def _refused(invocation: Invocation) -> Message:
     if invocation.kind not in KINDS:
         error = NotSupportedYet(f'A worker cannot run "{invocation.kind}" invocations yet.')
     return protocol.failure(invocation.id, error)
-
-
-def _let_stop(invocation: Invocation) -> None:
-    task = asyncio.current_task()
-    loop = asyncio.get_running_loop()
-    if task is None:
-        return
-
-    def stop() -> None:
-        loop.call_soon_threadsafe(task.cancel)
-
-    invocation.stop = stop
-    if invocation.cancelled:
-        task.cancel()
 
 
 def _succeeded(invocation: Invocation, returned: Any) -> Message:

@@ -107,7 +107,9 @@ class Running:
             piece=settings.storage.max_unit_writes,
         )
         self.runtime = StepRuntime(settings, self.writer, observer=self.observers)
-        self.work = Work(store, durable.queue, StepPerformer(self.runtime), settings.work, clock)
+        self.work = Work(
+            store, durable.queue, StepPerformer(self.runtime), settings.work, clock, self.observers
+        )
         self.runtime.offer("runs", run_service(self.work.runs))
         self.runtime.offer("events", event_service(self.work.events, self.runtime.emits_of))
         self.runtime.offer("state", state_service(self.state))
@@ -115,7 +117,9 @@ class Running:
         self.guests = Attendance()
         """Whose sockets and event streams are open."""
         cancel = self.work.runs.cancel_item
-        sessions = Sessions(self.realms, self.presence, self.gate, settings.socket, stamps, cancel)
+        sessions = Sessions(
+            self.realms, self.presence, self.gate, settings.socket, stamps, cancel, self.observers
+        )
         self.opening = SocketOpening(
             settings.server, settings.socket, sessions.open, self.guests, self.observers
         )
@@ -129,7 +133,7 @@ class Running:
         internal: list[tuple[str, ASGIApp]] = [(client_script.PATH, client_script.ClientScript())]
         internal += [(pages.prefix, pages)] if pages.prefix else []
         self.http = build_http_app(settings, self.runtime, internal, self.observers)
-        self.server = HttpServer(self.http, settings.server, cast(Any, self.opening.protocol))
+        self.server = HttpServer(self.http, settings.server, cast(Any, self.opening.protocol), self.observers)
         self.runtime.on_project(self._take)
 
     @property
@@ -182,7 +186,9 @@ async def _serving(server: Running) -> AsyncGenerator[None]:
         tasks.start("expiry", server.realms.durable.expiry.run)
         tasks.start("expiry of fleeting streams", server.realms.fleeting.expiry.run)
         tasks.start("reactions", server.work.reactions.run)
-        tasks.start("keepalive", partial(keep, server.opening.sockets, server.settings.socket))
+        tasks.start(
+            "keepalive", partial(keep, server.opening.sockets, server.settings.socket, server.observers)
+        )
         tasks.start("sweep", partial(_sweep, server.store, age))
         tasks.start("sweep of fleeting streams", partial(_sweep, server.realms.fleeting.store, age))
         tasks.start("stamps", partial(_keep_stamps, server.realms.durable.queue))

@@ -7,7 +7,7 @@ its meaning. The message says what is wrong and the hint says what to do next; n
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,13 @@ class FieldFault:
 
     field: str
     message: str
+
+
+class Limit(NamedTuple):
+    """A limit that was met: the setting, as "section.key", and its value."""
+
+    setting: str
+    value: float
 
 
 class HeadwaterError(Exception):
@@ -27,11 +34,19 @@ class HeadwaterError(Exception):
     code: ClassVar[str] = "INTERNAL"
     status: ClassVar[int] = 500
 
+    limit: Limit | None = None
+    """The limit that was met, for whoever answers the error to tell; no part of what the caller is told."""
+
     def __init__(self, message: str, *, hint: str = "", **details: Any) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.details = details
+
+    def at(self, setting: str, value: float) -> Self:
+        """The error, which is about a limit that a setting sets."""
+        self.limit = Limit(setting, value)
+        return self
 
     def to_dict(self) -> dict[str, Any]:
         """The error as plain JSON values: `code`, `message`, `hint` when there is one, and the details."""

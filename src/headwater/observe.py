@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from headwater.errors import HeadwaterError
 from headwater.model import GroupKey, Trace
@@ -59,6 +59,16 @@ class Run(NamedTuple):
     trace: str
 
 
+class Job(NamedTuple):
+    """A job: the step whose queue it is in, its topic, its id, which attempt it is at, and the trace id."""
+
+    step: str
+    topic: str
+    id: str
+    attempt: int
+    trace: str
+
+
 class Observer:
     """Hears what happens. Every method does nothing until it is overridden; none may wait."""
 
@@ -87,8 +97,8 @@ class Observer:
     def subscribed(self, group: GroupKey, item: str | None) -> None:
         """A subscription began; `item` None is the whole group."""
 
-    def behind(self, group: GroupKey, why: str) -> None:
-        """A subscription has to catch up, for a reason in one word: "join", "full", "gap"."""
+    def behind(self, group: GroupKey, why: Why) -> None:
+        """A subscription has to catch up, and why."""
 
     def live(self, group: GroupKey) -> None:
         """A subscription has caught up."""
@@ -122,11 +132,29 @@ class Observer:
     def problem(self, code: str, message: str, file: str) -> None:
         """Something is wrong with a file of the project."""
 
+    # --- work ---
+
+    def job_accepted(self, job: Job) -> None:
+        """A job was committed."""
+
+    def job_begun(self, job: Job) -> None:
+        """An attempt at a job begins."""
+
+    def job_retried(self, job: Job, code: str, wait: float) -> None:
+        """An attempt failed, with its error's code; the next comes after so many seconds."""
+
+    def job_ended(self, job: Job, status: str, code: str) -> None:
+        """A job is over: "done", "dead" (given up, with the error's code) or "cancelled"."""
+
     # --- the server itself ---
 
     def faltered(self, task: str, error: BaseException, wait: float) -> None:
         """A background task ended unexpectedly; it starts again after so many seconds."""
 
+
+Why = Literal["join", "full", "gap", "sibling", "asked"]
+"""Why a subscription has to catch up: it is new; its client is slow; the feed lacks something; another one of
+its client fell behind, with which it shares its frames; its client asked for all of it again, or for more."""
 
 SILENT = Observer()
 """Nobody listens."""
@@ -161,6 +189,12 @@ class Observers(Observer):
             vars(self).pop(event, None)
             if hears:
                 setattr(self, event, _telling(event, hears))
+
+
+def tell_limit(observer: Observer, error: BaseException) -> None:
+    """Tell the limit that an error is about, if it is about one. For whoever answers the error."""
+    if isinstance(error, HeadwaterError) and error.limit is not None:
+        observer.limited(*error.limit)
 
 
 def _telling(event: str, hears: list[Callable[..., Any]]) -> Callable[..., None]:

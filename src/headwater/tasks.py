@@ -114,3 +114,13 @@ def _is_cancelled() -> bool:
     """Whether the task itself was asked to end, not only something that it awaited."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+async def within(seconds: float, awaited: Awaitable[Any]) -> bool:
+    """Wait for something, at most so many seconds; whether it came about."""
+    try:
+        async with asyncio.timeout(seconds):
+            await awaited
+    except TimeoutError:
+        return False
+    return True

@@ -183,7 +183,7 @@ CASES = [
     fault("state without one", {"t": "state", "sub": 1}, "state"),
     *[
         Case(f"{kind}, which is reserved", [{"t": kind, "sub": 1}], "NOT_SUPPORTED_YET", {"ended": None})
-        for kind in ("auth", "set", "update", "delete", "send", "cancel")
+        for kind in ("auth", "set", "update", "delete", "send")
     ],
     Case("an unknown stream", [sub_of(stream="none")], "STREAM_UNKNOWN", NEVER_BEGAN | {"stream": "none"}),
     Case("presence of no stream", [sub_of(stream="none.presence")], "STREAM_UNKNOWN", NEVER_BEGAN),

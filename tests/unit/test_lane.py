@@ -246,7 +246,7 @@ class TestALargeRoom:
         stage.lane.flush()
         late = stage.enter(item)
         back = crowd[-1]
-        stage.lane.fall(back, 0)
+        stage.lane.fall(back, 0, "asked")
         again(back)
         stage.lane.enter(back)
         stage.change(stage.history.set("a", n=2))

@@ -178,7 +178,7 @@ class TestMoreThanATurnTakes:
     async def test_one_that_left_and_came_back_has_it_from_its_catch_up(self, stage: Stage) -> None:
         subscribers, subscriptions = self.crowd(stage)
         stage.send()
-        stage.lane.fall(subscriptions[-1], 0)
+        stage.lane.fall(subscriptions[-1], 0, "asked")
         again(subscriptions[-1])
         stage.lane.enter(subscriptions[-1])
         await asyncio.sleep(0)

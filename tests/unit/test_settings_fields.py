@@ -17,7 +17,8 @@ def test_every_default_is_a_value_that_would_be_taken(field: Field) -> None:
 @EVERY
 def test_every_default_reads_back_as_it_is_shown(field: Field) -> None:
     if field.kind != "list":
-        assert field.read(field.show(field.default)) == field.default
+        shown = field.show(field.default)
+        assert field.read("" if shown == '""' else shown) == field.default
 
 
 @EVERY

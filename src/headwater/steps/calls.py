@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from headwater.errors import HeadwaterError, InvalidInput
 from headwater.model import Origin
+from headwater.observe import SILENT, Observer, tell_limit
 from headwater.protocol.workers import messages as protocol
 from headwater.protocol.workers.messages import Message
 from headwater.steps.services.service import Method, Running, Service
@@ -39,9 +40,10 @@ class _Call(NamedTuple):
 class OrderedCalls:
     """Serves the calls of one invocation, or of whatever else keeps one order. `services` by name."""
 
-    __slots__ = ("_intake", "_reading", "_refusal", "_services", "_waiting", "_writing")
+    __slots__ = ("_intake", "_observer", "_reading", "_refusal", "_services", "_waiting", "_writing")
 
-    def __init__(self, services: Mapping[str, Service], intake: Intake) -> None:
+    def __init__(self, services: Mapping[str, Service], intake: Intake, observer: Observer = SILENT) -> None:
+        self._observer = observer
         self._services = services
         self._intake = intake
         self._waiting: deque[_Call] = deque()
@@ -78,6 +80,7 @@ class OrderedCalls:
             running = call.method.start(call.message, call.origin)
             running = running if isinstance(running, asyncio.Future) else asyncio.ensure_future(running)
         except Exception as error:
+            tell_limit(self._observer, error)
             self._answer(call, _failure(call.number, error))
             return
         self._count(call, 1)
@@ -85,6 +88,8 @@ class OrderedCalls:
 
     def _ended(self, call: _Call, done: asyncio.Future[Any]) -> None:
         self._count(call, -1)
+        if not done.cancelled() and (error := done.exception()) is not None:
+            tell_limit(self._observer, error)
         self._answer(call, _result(call, done))
         self._advance()
 

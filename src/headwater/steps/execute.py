@@ -8,6 +8,7 @@ inside, to the log with everything). What is particular to a kind of run stands 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -32,6 +33,7 @@ from headwater.errors import (
 )
 from headwater.logline import Line, tell
 from headwater.model import Origin
+from headwater.observe import SILENT, Observer, Run
 from headwater.protocol.workers.messages import Message, Task
 from headwater.schema import Schema
 from headwater.steps.deadlines import Deadlines
@@ -77,8 +79,11 @@ class _Checks(NamedTuple):
 class Executor:
     """Runs what one generation declares. `calls` makes the server of one invocation's calls."""
 
-    def __init__(self, pool: Pool, settings: Settings, calls: Callable[[], Calls]) -> None:
+    def __init__(
+        self, pool: Pool, settings: Settings, calls: Callable[[], Calls], observer: Observer = SILENT
+    ) -> None:
         self._pool = pool
+        self._observer = observer
         self._settings = settings
         self._calls = calls
         self._checks: dict[tuple[str, str], _Checks] = {}
@@ -166,6 +171,21 @@ class Executor:
         return known
 
     async def _ended(self, invocation: Invocation, seconds: float | None, *, fenced: bool) -> Message:
+        if not self._observer.listening:
+            return await self._in_time(invocation, seconds, fenced=fenced)
+        began, code = time.monotonic(), "CANCELLED"
+        try:
+            result = await self._in_time(invocation, seconds, fenced=fenced)
+            code = "" if result.header["ok"] else str(result.header["error"].get("code", HandlerFailed.code))
+            return result
+        except HeadwaterError as error:
+            code = error.code
+            raise
+        finally:
+            run = Run(invocation.file, invocation.step, invocation.trace)
+            self._observer.ended(run, time.monotonic() - began, code)
+
+    async def _in_time(self, invocation: Invocation, seconds: float | None, *, fenced: bool) -> Message:
         if seconds is None:
             return await self._pool.run(invocation)
         deadlines = self._deadlines.get((seconds, fenced))
@@ -297,4 +317,4 @@ def _overloaded(most: int) -> Overloaded:
         f"{most} requests wait for a worker already.",
         hint="Every worker is busy or blocked; raise workers.max_size, or make the steps faster.",
         limit=most,
-    )
+    ).at("workers.max_waiting", most)

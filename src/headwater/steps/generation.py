@@ -92,7 +92,8 @@ async def _load(
         raise
     pools = {language: load.pool for language, load in loads.items() if load.pool is not None}
     executors = {
-        language: Executor(pool, workshop.settings, workshop.parts.calls) for language, pool in pools.items()
+        language: Executor(pool, workshop.settings, workshop.parts.calls, workshop.parts.observer)
+        for language, pool in pools.items()
     }
     manifest = merged([load.manifest for load in loads.values()])
     return Generation(number, sources, project_of(number, manifest, sources), pools, executors)

@@ -273,7 +273,7 @@ def _workshop(
     intake = Intake(settings.storage.max_pending_bytes // 2)
 
     def calls() -> OrderedCalls:
-        return OrderedCalls(services, intake)
+        return OrderedCalls(services, intake, observer)
 
     environment = {
         protocol.BLOCK_AFTER_VARIABLE: str(settings.workers.block_after),

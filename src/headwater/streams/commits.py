@@ -120,6 +120,7 @@ class CommitQueue:
         data = sum(len(write.data) for write in unit.writes)
         data += sum(len(placed.signal.body) for placed in unit.signals) + extra_bytes
         if parts + len(unit.settles) > self._max_unit_writes:
+            self._observer.limited("storage.max_unit_writes", self._max_unit_writes)
             return refused(
                 TooLarge(
                     f"A unit of {parts + len(unit.settles)} writes is larger than one may be.",
@@ -128,6 +129,7 @@ class CommitQueue:
                 )
             )
         if data > self._max_unit_bytes:
+            self._observer.limited("storage.max_unit_bytes", self._max_unit_bytes)
             return refused(
                 TooLarge(
                     f"A unit of {data} bytes is larger than one may be.",
@@ -143,6 +145,8 @@ class CommitQueue:
         if self._closed:
             future.set_exception(StoreUnavailable("The server is shutting down; the write was not taken."))
         elif self._bytes and self._bytes + size > self._max_bytes:
+            # Told here: of some writes nobody waits for the answer.
+            self._observer.limited("storage.max_pending_bytes", self._max_bytes)
             future.set_exception(
                 TooMany(
                     f"More than {self._max_bytes} bytes of writes wait for the store.",

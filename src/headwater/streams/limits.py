@@ -35,7 +35,9 @@ class Limits:
         except UnicodeEncodeError:
             raise InvalidInput(f"The {what} holds a lone surrogate, which is no text.") from None
         if size > self.max_id_bytes:
-            raise InvalidInput(f"The {what} is {size} bytes long; the limit is {self.max_id_bytes}.")
+            raise InvalidInput(f"The {what} is {size} bytes long; the limit is {self.max_id_bytes}.").at(
+                "socket.max_id_bytes", self.max_id_bytes
+            )
 
     def check_terms(self, terms: Terms) -> None:
         """See that the terms of a write make sense.
@@ -58,7 +60,7 @@ class Limits:
                 hint=f"Raise [storage] max_item_bytes, or split the {what}.",
                 size=size,
                 limit=self.max_item_bytes,
-            )
+            ).at("storage.max_item_bytes", self.max_item_bytes)
 
     def decode(self, what: str, text: bytes) -> Any:
         """The value of a JSON text.

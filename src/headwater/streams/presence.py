@@ -60,7 +60,7 @@ class Presence:
                 f"A presence's state may have {self._max_state_bytes} bytes; this has {len(data)}.",
                 size=len(data),
                 limit=self._max_state_bytes,
-            )
+            ).at("socket.max_state_bytes", self._max_state_bytes)
         self._commit(Write(_sister(group), presence, "set", data))
 
     def leave(self, group: GroupKey, presence: str) -> None:

@@ -48,6 +48,7 @@ class Realm:
             max_window=streams.max_window,
             rollup=catalog.rollup,
             numbers=_FEED_NUMBERS,
+            observer=observer,
         )
         storage = settings.storage
         self.queue = CommitQueue(

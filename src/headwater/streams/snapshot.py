@@ -49,7 +49,7 @@ async def read_snapshot(
                 f"The group has more than {max_bytes} bytes.",
                 hint="Read it in parts with limit= and before=, or raise [streams] max_snapshot_bytes.",
                 limit=max_bytes,
-            )
+            ).at("streams.max_snapshot_bytes", max_bytes)
     return Snapshot(await _in_order(list(held.values())), after)
 
 

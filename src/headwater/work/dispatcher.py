@@ -27,9 +27,10 @@ from typing import Any
 
 from headwater.clock import Clock
 from headwater.config import WorkSettings
-from headwater.errors import HeadwaterError, TooMany
-from headwater.logline import Line, tell, tell_fault
+from headwater.errors import TooMany
+from headwater.logline import Line, tell_fault
 from headwater.model import Write
+from headwater.streams.commits import refused
 from headwater.work.attempt import Attempt, Failure, HandedOn, Performer
 from headwater.work.cache import JobCache
 from headwater.work.consumer import Consumers
@@ -38,6 +39,7 @@ from headwater.work.job import Ending, Job, Place, with_payload
 from headwater.work.ledger import Ledger
 from headwater.work.queues import Queues, Waiting
 from headwater.work.retry import RetryPolicy
+from headwater.work.teller import QUIET, Teller
 
 log = logging.getLogger("headwater.work")
 
@@ -48,7 +50,15 @@ HAND_ON_SECONDS = 0.05
 class Dispatcher:
     """All jobs of the process. `start`, then `accept`; `close` ends it."""
 
-    def __init__(self, ledger: Ledger, performer: Performer, settings: WorkSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        performer: Performer,
+        settings: WorkSettings,
+        clock: Clock,
+        teller: Teller = QUIET,
+    ) -> None:
+        self._teller = teller
         self.consumers = Consumers()
         self.queues = Queues()
         self._ledger = ledger
@@ -119,12 +129,6 @@ class Dispatcher:
 
     # --- accepting ---
 
-    def refused(self, error: HeadwaterError) -> asyncio.Future[None]:
-        """The answer to an event that was not accepted."""
-        refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        refused.set_exception(error)
-        return refused
-
     def accepted(self) -> asyncio.Future[None]:
         """The answer to what needs nothing done."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -146,7 +150,7 @@ class Dispatcher:
         The future raises TooMany, StoreUnavailable.
         """
         if (full := self._full(len(jobs))) is not None:
-            return self.refused(full)
+            return refused(full)
         if not jobs and not settles:
             return self.accepted()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -163,7 +167,7 @@ class Dispatcher:
         The future raises Conflict where it is not dead any more, TooMany, StoreUnavailable.
         """
         if (full := self._full(1)) is not None:
-            return self.refused(full)
+            return refused(full)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         entered = [self._enter(with_payload(job, payload), self._clock.now(), claim=False)]
         committing = self._ledger.revive(entered[0][0], payload, version)
@@ -175,11 +179,9 @@ class Dispatcher:
         limit = self._settings.max_queued
         if self._count + more <= limit:
             return None
-        return TooMany(
-            f"{limit} jobs wait already, which is the limit.",
-            hint="Let them be done, or raise [work] max_queued; `headwater queue list` shows them.",
-            limit=limit,
-        )
+        hint = "Let them be done, or raise [work] max_queued; `headwater queue list` shows them."
+        error = TooMany(f"{limit} jobs wait already, which is the limit.", hint=hint, limit=limit)
+        return error.at("work.max_queued", limit)
 
     def keep(self, write: Write) -> None:
         """Commit a write that goes with work; nobody waits for it."""
@@ -214,6 +216,7 @@ class Dispatcher:
                     self.queues.settle(waiting, now)
                 continue
             self._count += 1
+            self._teller.accepted(job)
             if began:
                 self._spawn(waiting, self._attempt(waiting, job, payload))
             else:
@@ -289,6 +292,7 @@ class Dispatcher:
         """
         data = await self._payload(job, payload)
         attempt = self.attempts[job.id] = Attempt(waiting, job, kept=resumed)
+        self._teller.begun(job)
         failure: Failure | None = None
         handed_on = False
         try:
@@ -317,6 +321,7 @@ class Dispatcher:
         """Write down a job's end, and forget what its run kept, if it did."""
         names = await self._surely(lambda: self._ledger.kept(job)) if kept else []
         await self._surely(lambda: self._ledger.settle(job, ending, payload, names))
+        self._teller.ended(job, ending)
         self._settled(waiting, job)
 
     async def _payload(self, job: Job, known: bytes | None) -> bytes:
@@ -338,14 +343,14 @@ class Dispatcher:
             delay = self._policy.delay(job.attempts, random.random)
             again = job._replace(status="retrying", due=now + delay, error=failure.message)
             await self._surely(lambda: self._ledger.rewrite(again))
-            _told(job, failure, f"is tried again in {delay:.1f} s")
+            self._teller.retried(job, failure, delay)
             self._cache.put(again, known)
             self.queues.again(waiting, again.due, now, failed=True)
             return
         payload = await self._payload(job, known)
         ending = Ending("dead", now, failure.code, failure.message, failure.traceback)
         await self._settle(waiting, job, ending, payload, kept=kept)
-        _told(job, failure, f"is given up after {job.attempts} attempts")
+        self._teller.given_up(job, failure)
 
     def _settled(self, waiting: Waiting, job: Job | None = None) -> None:
         for place in job.owns if job is not None else ():
@@ -392,9 +397,3 @@ class Dispatcher:
             self._timer.cancel()
         while self._running:
             await asyncio.wait(self._running.values())
-
-
-def _told(job: Job, failure: Failure, what: str) -> None:
-    fields = {"job": job.id, "topic": job.topic, "attempt": job.attempts, "code": failure.code}
-    line = Line(job.queue, job.trace, fields)
-    tell(log, logging.WARNING, line, 'The event "%s" failed and %s: %s', job.topic, what, failure.message)

@@ -19,6 +19,7 @@ from headwater.config import WorkSettings
 from headwater.errors import InvalidInput, SchemaMismatch, TooLarge
 from headwater.logline import Line, tell
 from headwater.model import Origin
+from headwater.streams.commits import refused
 from headwater.work.consumer import Consumer, Consumers
 from headwater.work.dispatcher import Dispatcher
 from headwater.work.job import Job
@@ -72,7 +73,7 @@ class Events:
                 self._check_input(emission, consumer, value)
             jobs = [self._job(emission, consumer) for consumer in consumers]
         except (InvalidInput, SchemaMismatch, TooLarge) as error:
-            return self._dispatcher.refused(error)
+            return refused(error)
         key = None if emission.key is None else f"emit:{emission.topic}:{emission.key}"
         return self._dispatcher.accept(jobs, emission.data, key)
 
@@ -94,7 +95,9 @@ class Events:
         for name, text in (("messageGroupId", emission.group), ("key", emission.key)):
             limit = self._settings.max_name_bytes
             if text is not None and not 0 < len(text.encode(errors="replace")) <= limit:
-                raise InvalidInput(f"{name} is a text of 1 to {limit} bytes.", limit=limit)
+                raise InvalidInput(f"{name} is a text of 1 to {limit} bytes.", limit=limit).at(
+                    "work.max_name_bytes", limit
+                )
         limit = self._settings.max_payload_bytes
         if len(emission.data) > limit:
             raise TooLarge(
@@ -102,7 +105,7 @@ class Events:
                 hint="Keep it in a stream or the state and emit its id, or raise [work] max_payload_bytes.",
                 size=len(emission.data),
                 limit=limit,
-            )
+            ).at("work.max_payload_bytes", limit)
         try:
             return orjson.loads(emission.data)
         except orjson.JSONDecodeError as fault:

@@ -13,6 +13,7 @@ from typing import Any
 from headwater.config import WorkSettings
 from headwater.errors import HeadwaterError, InvalidInput, RunLost, RunUnknown, TooLarge, TooMany
 from headwater.model import GroupKey
+from headwater.streams.commits import refused
 from headwater.work.attempt import Attempt
 from headwater.work.dispatcher import Dispatcher
 from headwater.work.job import Place
@@ -51,11 +52,11 @@ class Runs:
                     hint="Keep it in a stream or the state and give its id, or raise [work] max_kept_bytes.",
                     size=len(value),
                     limit=limit,
-                )
+                ).at("work.max_kept_bytes", limit)
             if current.kept_count >= MOST_KEPT:
                 raise TooMany(f"A run keeps the results of at most {MOST_KEPT} steps.", limit=MOST_KEPT)
         except HeadwaterError as error:
-            return self._dispatcher.refused(error)
+            return refused(error)
         current.kept = True
         current.kept_count += 1
         return self._ledger.keep_value(current.job, name, value)
@@ -72,7 +73,7 @@ class Runs:
             if len(current.job.owns) >= MOST_OWNED:
                 raise TooMany(f"A run claims at most {MOST_OWNED} items.", limit=MOST_OWNED)
         except HeadwaterError as error:
-            return self._dispatcher.refused(error)
+            return refused(error)
         current.job = current.job._replace(owns=(*current.job.owns, place))
         self._dispatcher.owned[place] = run
         return self._ledger.rewrite(current.job)

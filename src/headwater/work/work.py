@@ -8,6 +8,7 @@ from typing import Protocol
 
 from headwater.clock import Clock
 from headwater.config import WorkSettings
+from headwater.observe import SILENT, Observer
 from headwater.storage.base import Store
 from headwater.streams.catalog import StreamRules
 from headwater.streams.commits import CommitQueue
@@ -23,6 +24,7 @@ from headwater.work.overview import Overview
 from headwater.work.pauses import PAUSED_STREAM, Pauses
 from headwater.work.reactions import Conditions, Reactions
 from headwater.work.runs import Runs
+from headwater.work.teller import Teller
 
 
 def hidden_streams(settings: WorkSettings) -> tuple[StreamRules, ...]:
@@ -38,11 +40,17 @@ class Work:
     """What outlives its request. `start` once the project is loaded, `close` before the commit queue ends."""
 
     def __init__(
-        self, store: Store, queue: CommitQueue, steps: Steps, settings: WorkSettings, clock: Clock
+        self,
+        store: Store,
+        queue: CommitQueue,
+        steps: Steps,
+        settings: WorkSettings,
+        clock: Clock,
+        observer: Observer = SILENT,
     ) -> None:
         """:raises ConfigError: the time zone of the settings is none."""
         ledger = Ledger(store, queue, settings, clock)
-        self.dispatcher = Dispatcher(ledger, steps, settings, clock)
+        self.dispatcher = Dispatcher(ledger, steps, settings, clock, Teller(observer))
         self.events = Events(self.dispatcher, settings, clock)
         self.runs = Runs(self.dispatcher, ledger, settings)
         self.reactions = Reactions(store, queue, self.dispatcher, ledger, steps, clock)

@@ -7,6 +7,8 @@ send.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from headwater.errors import HeadwaterError, InvalidInput, ProtocolFault, TooMany
 from headwater.protocol.clients.v1 import (
     Cancel,
@@ -19,6 +21,9 @@ from headwater.protocol.clients.v1 import (
     V1Wire,
     parse_request,
 )
+
+Refusing = Callable[[HeadwaterError], None]
+"""Hears of an error that is answered."""
 
 ToDo = Subscribe | Unsubscribe | More | SetState | Cancel
 """What the owner of the session carries out. All but a `Subscribe` name a subscription that is open."""
@@ -35,16 +40,17 @@ class SessionRules:
         self._max_id_bytes = max_id_bytes
         self._open: set[int] = set()
 
-    def receive(self, text: str) -> ToDo | bytes | None:
+    def receive(self, text: str, refusing: Refusing = lambda _error: None) -> ToDo | bytes | None:
         """What one message asks for: something to carry out, an answer to send, or nothing (it is
-        settled)."""
+        settled). `refusing` hears of the error that an answer tells."""
         try:
             request = parse_request(text, max_id_bytes=self._max_id_bytes)
             return self._judge(request)
         except HeadwaterError as error:
+            refusing(error)
             sub = error.details.get("sub")
             never_began = isinstance(error, ProtocolFault) and sub is not None and sub not in self._open
-            return self._wire.fault(error, ended=never_began)
+            return self._wire.fault(error, ended=never_began or isinstance(error, TooMany))
 
     def refused(self, sub: int, error: HeadwaterError) -> bytes:
         """A subscription was not admitted: it is over, and this is what the client is told."""
@@ -75,12 +81,12 @@ class SessionRules:
             raise InvalidInput(f"Subscription {request.sub} is open already.", hint="Use a new number.")
         limit = self._max_subscriptions
         if len(self._open) >= limit:
-            error = TooMany(
+            raise TooMany(
                 f"This socket holds {limit} subscriptions, which is the limit.",
                 hint="Subscribe to groups instead of single items, or raise [socket] max_subscriptions.",
                 limit=limit,
-            )
-            return self._wire.fault(error, request.sub, ended=True)
+                sub=request.sub,
+            ).at("socket.max_subscriptions", limit)
         self._open.add(request.sub)
         return request
 

@@ -67,7 +67,7 @@ def _name(data: dict[str, Any], field: str, max_bytes: int) -> str:
     if len(value.encode("utf-8", "surrogatepass")) > max_bytes:
         raise ProtocolFault(
             f'"data.{field}" is longer than {max_bytes} bytes.', field=f"data.{field}", limit=max_bytes
-        )
+        ).at("socket.max_id_bytes", max_bytes)
     return value
 
 

@@ -158,7 +158,9 @@ def _name(message: dict[str, Any], member: str, max_bytes: int) -> str:
     if not isinstance(value, str) or not value:
         raise ProtocolFault(f'"{member}" must be a non-empty text.', field=member)
     if len(value.encode()) > max_bytes:
-        raise ProtocolFault(f'"{member}" is longer than {max_bytes} bytes.', field=member, limit=max_bytes)
+        raise ProtocolFault(
+            f'"{member}" is longer than {max_bytes} bytes.', field=member, limit=max_bytes
+        ).at("socket.max_id_bytes", max_bytes)
     return value
 
 

@@ -166,7 +166,7 @@ def encode(message: Message, *, limit: int = DEFAULT_LIMIT) -> list[Section]:
             hint="Raise workers.max_frame_bytes, or send less at once.",
             limit=limit,
             size=size,
-        )
+        ).at("workers.max_frame_bytes", limit)
     prefix = _PREFIX.pack(size, len(head))
     if carried <= JOIN_BELOW:
         return [b"".join((prefix, head, *sections))]

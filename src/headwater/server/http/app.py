@@ -26,7 +26,7 @@ from headwater.errors import (
     ShuttingDown,
 )
 from headwater.logline import Line, tell, tell_fault
-from headwater.observe import SILENT, Answered, Observer
+from headwater.observe import SILENT, Answered, Observer, tell_limit
 from headwater.server.http.bodies import NOTHING, BodyReader, ClientGone, parse_body
 from headwater.server.http.cors import Cors
 from headwater.server.http.disconnect import while_connected
@@ -98,6 +98,7 @@ class HttpApp:
         except ClientGone:
             return CLIENT_GONE
         except HeadwaterError as error:
+            tell_limit(self._observer, error)
             response = problem(error, exchange.trace.id)
         except asyncio.CancelledError:
             await self._cut_off(exchange)

@@ -89,14 +89,14 @@ class BodyReader:
                 f"the requests under way hold more than {self._limit_together} bytes",
                 hint="try again; max_bodies_bytes in [server] of headwater.toml sets the limit",
                 limit=self._limit_together,
-            )
+            ).at("server.max_bodies_bytes", self._limit_together)
 
     def _too_large(self) -> TooLarge:
         return TooLarge(
             f"the body is larger than {self._limit} bytes",
             hint="max_body_bytes in [server] of headwater.toml sets the limit",
             limit=self._limit,
-        )
+        ).at("server.max_body_bytes", self._limit)
 
 
 def _add(pieces: list[bytes | bytearray], piece: bytes) -> None:

@@ -38,7 +38,7 @@ async def parse_form(raw: bytes, content_type: str, limit: int) -> dict[str, Any
             hint="max_form_bytes in [server] of headwater.toml sets the limit; raw bodies may be larger",
             limit=limit,
             size=len(raw),
-        )
+        ).at("server.max_form_bytes", limit)
     if content_type.lower().startswith("multipart/"):
         return await _multipart(raw, content_type, limit)
     if len(raw) <= PIECE_BYTES:

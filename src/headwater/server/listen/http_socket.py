@@ -20,18 +20,15 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from headwater.config import ServerSettings
-from headwater.errors import (
-    HeadersTooLarge,
-    HeadwaterError,
-    Overloaded,
-    RequestInvalid,
-    RequestTooSlow,
-)
+from headwater.errors import HeadersTooLarge, HeadwaterError, Overloaded, RequestInvalid, RequestTooSlow
+from headwater.observe import SILENT, Observer, tell_limit
+from headwater.peer import Peer
 from headwater.response_rules import TRACE_HEADER
 from headwater.server.http.cors import Header
 from headwater.server.http.disconnect import CONNECTION, PATIENCE
 from headwater.server.http.outgoing import encode_headers
 from headwater.server.http.problem import problem
+from headwater.server.listen.heads import without_upgrade
 from headwater.trace import new_trace
 
 _log = logging.getLogger("headwater.server.http")
@@ -60,6 +57,7 @@ class HttpConfig(uvicorn.Config):
     """uvicorn's configuration, with the limits of `HttpSocket`."""
 
     limits: ServerSettings
+    observer: Observer = SILENT
 
 
 class HttpSocket(HttpToolsProtocol):
@@ -78,6 +76,7 @@ class HttpSocket(HttpToolsProtocol):
         self.lost = False
         self.when_lost: Callable[[], None] | None = None
         self._limits = config.limits
+        self._observer = config.observer
         self._refusal: HeadwaterError | None = None
         self._parting = False
         self._unanswered: deque[RequestResponseCycle] = deque()
@@ -102,10 +101,12 @@ class HttpSocket(HttpToolsProtocol):
         super().connection_made(transport)
         most = self._limits.max_connections
         if len(self.connections) > most * CUT_ABOVE + 1:
+            self._observer.limited("server.max_connections", most)
             transport.abort()
             return
         if len(self.connections) > most:
-            self._refusal = Overloaded(f"the server holds {most} connections, its most", limit=most)
+            error = Overloaded(f"the server holds {most} connections, its most", limit=most)
+            self._refusal = error.at("server.max_connections", most)
             self.app = self._answer_refusal  # pyright: ignore[reportAttributeAccessIssue]
         self._watch_reading(self._limits.read_timeout)
 
@@ -168,7 +169,8 @@ class HttpSocket(HttpToolsProtocol):
         self._arrived = 0
         self._since = self.loop.time()
         if self.parser.should_upgrade() and not self._should_upgrade():
-            self._plain_head = self._head_without_upgrade()
+            method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+            self._plain_head = without_upgrade(b"%b %b HTTP/%b" % (method, self.url, version), self.headers)
             return
         before = self.cycle
         cast(dict[str, Any], self.scope)[CONNECTION] = self
@@ -289,25 +291,11 @@ class HttpSocket(HttpToolsProtocol):
     def _header_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
-    def _head_without_upgrade(self) -> bytes:
-        """The head of the request, without what asks for another protocol."""
-        lines = [
-            self.parser.get_method() + b" " + self.url + b" HTTP/" + self.parser.get_http_version().encode()
-        ]
-        for name, value in self.headers:
-            if name == b"connection":
-                kept = [
-                    token for token in value.lower().split(b",") if token.strip() in (b"close", b"keep-alive")
-                ]
-                lines.append(name + b": " + b",".join(kept))
-            elif name not in (b"upgrade", b"http2-settings"):
-                lines.append(name + b": " + value)
-        return b"\r\n".join([*lines, b"", b""])
-
     def _headers_too_large(self) -> HeadersTooLarge:
         limit = self._limits.max_header_bytes
         text = f"the request line and headers are above {limit} bytes or {MOST_HEADERS} lines"
-        return HeadersTooLarge(text, hint="max_header_bytes in [server] of headwater.toml", limit=limit)
+        error = HeadersTooLarge(text, hint="max_header_bytes in [server] of headwater.toml", limit=limit)
+        return error.at("server.max_header_bytes", limit)
 
     def _watch_reading(self, seconds: float) -> None:
         self._read_watch = self.loop.call_later(seconds, self._check_reading)
@@ -325,7 +313,8 @@ class HttpSocket(HttpToolsProtocol):
                 self._arrived, self._since, left = 0, self.loop.time(), limit
             self._watch_reading(left)
         elif self._in_message:
-            self._refuse(RequestTooSlow(f"the request was not whole in time ({limit:g} s)", seconds=limit))
+            error = RequestTooSlow(f"the request was not whole in time ({limit:g} s)", seconds=limit)
+            self._refuse(error.at("server.read_timeout", limit))
         else:
             self.transport.close()
 
@@ -337,6 +326,7 @@ class HttpSocket(HttpToolsProtocol):
     def _check_writing(self) -> None:
         self._write_watch = None
         if 0 < self._unsent <= self.transport.get_write_buffer_size():
+            self._observer.limited("server.write_timeout", self._limits.write_timeout)
             self.transport.abort()
         elif self.flow.write_paused or self.transport.is_closing():
             self._watch_writing()
@@ -369,6 +359,7 @@ class HttpSocket(HttpToolsProtocol):
         self._stop_answering()
         self._parting = True
         self._end_watches()
+        self._tell(error)
         if not is_turn:
             self.transport.abort()
             return
@@ -385,9 +376,16 @@ class HttpSocket(HttpToolsProtocol):
             self.transport.write_eof()
         self._read_watch = self.loop.call_later(PARTING_SECONDS, self.transport.abort)
 
+    def _tell(self, error: HeadwaterError) -> None:
+        if self._observer.listening:
+            host = self.client[0] if self.client else ""
+            self._observer.refused(Peer("http", address=host), error)
+            tell_limit(self._observer, error)
+
     async def _answer_refusal(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application of a connection that is one too many."""
         if self._refusal:
+            self._tell(self._refusal)
             response = problem(self._refusal, trace := new_trace())
             headers = encode_headers(response)
             headers += [(TRACE_HEADER.encode(), trace.encode()), (b"connection", b"close")]

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from headwater.config import ServerSettings
 from headwater.errors import CannotListen
+from headwater.observe import SILENT, Observer
 from headwater.server.listen.http_socket import HttpConfig, HttpSocket
 from headwater.server.listen.open_files import room_for_connections
 
@@ -63,10 +64,15 @@ class HttpServer:
     """A server in the running loop: `start` it, `stop` it, or use it in `async with`."""
 
     def __init__(
-        self, app: ASGIApp, settings: ServerSettings, ws_class: type[asyncio.Protocol] | None = None
+        self,
+        app: ASGIApp,
+        settings: ServerSettings,
+        ws_class: type[asyncio.Protocol] | None = None,
+        observer: Observer = SILENT,
     ) -> None:
         self._settings = settings
         self._config = uvicorn_config(app, settings, ws_class)
+        self._config.observer = observer
         self._server = _Server(self._config)
         self._serving: asyncio.Task[None] | None = None
         self.port = settings.port

@@ -43,9 +43,10 @@ class Cancels:
         """Stop the run that has claimed an item, and call `then` with None or with what stands against it."""
         if len(self._tasks or ()) >= self._limit:
             hint = "Try again once they are answered."
-            then(
-                TooMany(f"{self._limit} cancels of this client are under way.", hint=hint, limit=self._limit)
+            error = TooMany(
+                f"{self._limit} cancels of this client are under way.", hint=hint, limit=self._limit
             )
+            then(error.at("socket.max_subscriptions", self._limit))
             return
         task = asyncio.get_running_loop().create_task(self._carry_out(group, item, then))
         self._tasks = self._tasks or set()

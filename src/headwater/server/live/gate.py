@@ -11,9 +11,9 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal, NamedTuple, Protocol
 
-from headwater.errors import AccessDenied, HeadwaterError, TooMany
+from headwater.errors import AccessDenied, HeadwaterError, TooMany, UnknownStream
 from headwater.model import GroupKey
-from headwater.observe import SILENT, Observer
+from headwater.observe import SILENT, Observer, tell_limit
 from headwater.peer import Peer
 from headwater.streams.catalog import Catalog
 
@@ -69,7 +69,11 @@ class StreamGate:
 
     def admit(self, ask: Ask) -> Verdict | Awaitable[Verdict]:
         """See Gate. Who is there is for those who may subscribe to the whole group of the stream itself."""
-        rules = self._catalog.followed(ask.group.stream)
+        try:
+            rules = self._catalog.followed(ask.group.stream)
+        except UnknownStream as error:
+            self._observer.refused(ask.peer, error)
+            raise
         if not rules.access:
             return YES
         stream, item = (rules.sister_of, None) if rules.sister_of else (rules.name, ask.item)
@@ -97,10 +101,11 @@ async def admit(gate: Gate, ask: Ask) -> None:
 class Admissions:
     """The questions that one client has open at the gate."""
 
-    __slots__ = ("_gate", "_limit", "_peer", "_tasks")
+    __slots__ = ("_gate", "_limit", "_observer", "_peer", "_tasks")
 
-    def __init__(self, gate: Gate, peer: Peer, limit: int) -> None:
+    def __init__(self, gate: Gate, peer: Peer, limit: int, observer: Observer = SILENT) -> None:
         self._gate = gate
+        self._observer = observer
         self._peer = peer
         self._limit = limit
         self._tasks: set[asyncio.Task[None]] | None = None  # Most clients never need one.
@@ -111,6 +116,11 @@ class Admissions:
         ask = Ask(self._peer, group, item)
         try:
             self._check_open()
+        except TooMany as error:
+            self.refused(error)
+            then(error)
+            return
+        try:
             answer = self._gate.admit(ask)
         except HeadwaterError as error:
             then(error)
@@ -130,7 +140,12 @@ class Admissions:
                 f"{self._limit} requests of this client wait for the project's access rule.",
                 hint="Try again once they are answered.",
                 limit=self._limit,
-            )
+            ).at("socket.max_subscriptions", self._limit)
+
+    def refused(self, error: HeadwaterError) -> None:
+        """Tell that the client was refused something before the gate was asked, or after."""
+        self._observer.refused(self._peer, error)
+        tell_limit(self._observer, error)
 
     def close(self) -> None:
         """Take all open questions back; their `then` is not called."""

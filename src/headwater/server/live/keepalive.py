@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from headwater.config import SocketSettings
+from headwater.observe import SILENT, Observer
 
 log = logging.getLogger("headwater.socket")
 
@@ -40,27 +41,31 @@ class Kept(Protocol):
         ...
 
 
-def look(socket: Kept, now: float, settings: SocketSettings) -> None:
+def look(socket: Kept, now: float, settings: SocketSettings, observer: Observer = SILENT) -> None:
     """Do what is due for one socket at monotonic time `now`."""
     if socket.full_since is not None:
         if now - socket.full_since > settings.stall_timeout:
+            observer.limited("socket.stall_timeout", settings.stall_timeout)
             socket.abort()
     elif socket.pinged is not None:
         # Draining counts as a sign of life too: `heard` is then later than the ping.
         if now - max(socket.pinged, socket.heard) > settings.ping_timeout:
+            observer.limited("socket.ping_timeout", settings.ping_timeout)
             socket.abort()
     elif settings.ping_interval and now - socket.heard > settings.ping_interval:
         socket.ping(now)
 
 
-async def keep(sockets: Iterable[Kept], settings: SocketSettings, *, every: float = 1.0) -> None:
+async def keep(
+    sockets: Iterable[Kept], settings: SocketSettings, observer: Observer = SILENT, *, every: float = 1.0
+) -> None:
     """Sweep over all sockets, every `every` seconds, until cancelled."""
     loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(every)
         for index, socket in enumerate(list(sockets)):
             try:
-                look(socket, loop.time(), settings)
+                look(socket, loop.time(), settings, observer)
             except Exception:  # One socket's fault must not leave the others unwatched.
                 log.exception("Looking after a socket failed")
             if index % SLICE == SLICE - 1:

@@ -86,6 +86,10 @@ class SocketOpening:
         self._observer.accepted(peer)
         return self._make_session(socket, peer)
 
+    def too_big(self) -> None:
+        """A socket is closed for a message that is larger than one may be."""
+        self._observer.limited("socket.max_frame_bytes", self.settings.max_frame_bytes)
+
     def left(self, socket: WebSocket) -> None:
         """A socket is gone."""
         self.sockets.discard(socket)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from headwater.config import SocketSettings
 from headwater.errors import HeadwaterError, ProtocolFault, TooMany
 from headwater.model import GroupKey, Subscriber
+from headwater.observe import SILENT, Observer
 from headwater.peer import NOBODY, Peer
 from headwater.protocol.clients.v0 import Request, V0Wire, parse_request
 from headwater.protocol.clients.wire import Wish
@@ -56,12 +57,13 @@ class V0Session:
         gate: Gate,
         settings: SocketSettings,
         peer: Peer = NOBODY,
+        observer: Observer = SILENT,
     ) -> None:
         self._socket = socket
         self._wire = wire
         self._answers = Answers(socket)
         self._hub_of = hub_of
-        self._admissions = Admissions(gate, peer, settings.max_subscriptions)
+        self._admissions = Admissions(gate, peer, settings.max_subscriptions, observer)
         self._settings = settings
         self._entries: dict[Room, _Entry] = {}
         self._listeners = 0
@@ -72,6 +74,7 @@ class V0Session:
         try:
             request = parse_request(text, max_id_bytes=self._settings.max_id_bytes)
         except ProtocolFault as fault:
+            self._admissions.refused(fault)
             self._tell(GroupKey("", ""), None, fault)
             return
         room = Room(request.group, request.item)
@@ -81,6 +84,7 @@ class V0Session:
         try:
             self._join(room, request)
         except HeadwaterError as error:
+            self._admissions.refused(error)
             self._tell(room.group, room.item, error)
 
     def filled(self) -> None:
@@ -125,7 +129,7 @@ class V0Session:
                 f"This socket holds {limit} subscriptions, which is the limit.",
                 hint="Subscribe to groups instead of single items, or raise [socket] max_subscriptions.",
                 limit=limit,
-            )
+            ).at("socket.max_subscriptions", limit)
 
     def _answered(self, room: Room, entry: _Entry, error: HeadwaterError | None) -> None:
         if self._entries.get(room) is not entry:

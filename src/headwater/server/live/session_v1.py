@@ -10,6 +10,7 @@ from __future__ import annotations
 from headwater.config import SocketSettings
 from headwater.errors import HeadwaterError, InvalidInput
 from headwater.model import Subscriber
+from headwater.observe import SILENT, Observer
 from headwater.peer import NOBODY, Peer
 from headwater.protocol.clients.session import SessionRules, ToDo
 from headwater.protocol.clients.v1 import Cancel, More, SetState, Subscribe, Unsubscribe
@@ -47,11 +48,12 @@ class V1Session:
         settings: SocketSettings,
         peer: Peer = NOBODY,
         cancel: CancelItem = nothing_runs,
+        observer: Observer = SILENT,
     ) -> None:
         self._socket = socket
         self._streams = streams
         self._presence = presence
-        self._admissions = Admissions(gate, peer, settings.max_subscriptions)
+        self._admissions = Admissions(gate, peer, settings.max_subscriptions, observer)
         self._cancels = Cancels(cancel, settings.max_subscriptions)
         self._rules = SessionRules(
             streams.wire, max_subscriptions=settings.max_subscriptions, max_id_bytes=settings.max_id_bytes
@@ -66,7 +68,7 @@ class V1Session:
 
     def message(self, text: str) -> None:
         """Carry out one message; what is wrong with it goes back as an error."""
-        asked = self._rules.receive(text)
+        asked = self._rules.receive(text, self._admissions.refused)
         if isinstance(asked, bytes):
             self._answers.say(asked)
         elif asked is not None:
@@ -116,16 +118,17 @@ class V1Session:
         sub = asked.wish.label
         if self._subscriptions.get(sub) is not asked:
             return  # It was ended meanwhile.
-        try:
-            if error is not None:
-                raise error
-            if asked.state is not None:
+        if error is None and asked.state is not None:
+            try:
                 self._present[sub] = self._presence.enter(asked.wish.group, asked.state)
-        except HeadwaterError as refusal:
-            del self._subscriptions[sub]
-            self._answers.say(self._rules.refused(sub, refusal))
-        else:
+            except HeadwaterError as refusal:
+                self._admissions.refused(refusal)
+                error = refusal
+        if error is None:
             self._begin(asked)
+        else:
+            del self._subscriptions[sub]
+            self._answers.say(self._rules.refused(sub, error))
 
     def _begin(self, asked: _Asked) -> None:
         wish = asked.wish
@@ -169,11 +172,16 @@ class V1Session:
 
         def admitted(refusal: HeadwaterError | None) -> None:
             if refusal is None:
-                self._cancels.ask(wish.group, item, lambda error: self._answer(request, error))
+                self._cancels.ask(wish.group, item, lambda error: self._cancelled(request, error))
             else:
                 self._answer(request, refusal)
 
         self._admissions.ask(wish.group, wish.item, admitted)
+
+    def _cancelled(self, request: Cancel, error: HeadwaterError | None) -> None:
+        if error is not None:
+            self._admissions.refused(error)
+        self._answer(request, error)
 
     def _answer(self, request: Cancel, error: HeadwaterError | None) -> None:
         wire, (sub, _, ask) = self._streams.wire, request
@@ -190,6 +198,7 @@ class V1Session:
         self._speakers.remove(subscription)
 
     def _fault(self, error: HeadwaterError, sub: int) -> None:
+        self._admissions.refused(error)
         self._answers.say(self._streams.wire.fault(error, sub))
 
 

@@ -9,6 +9,7 @@ from websockets.typing import Subprotocol
 
 from headwater.clock import Stamps
 from headwater.config import SocketSettings
+from headwater.observe import SILENT, Observer
 from headwater.peer import SUBPROTOCOL as TOKEN_SUBPROTOCOL
 from headwater.peer import Peer
 from headwater.protocol.clients.v0 import V0Wire
@@ -38,12 +39,14 @@ class Sessions:
         settings: SocketSettings,
         stamps: Stamps,
         cancel: CancelItem,
+        observer: Observer = SILENT,
     ) -> None:
         self.realms = realms
         self.presence = presence
         self.gate = gate
         self.settings = settings
         self.cancel = cancel
+        self.observer = observer
         self.v0 = V0Wire(stamps)
         self.v1 = V1Streams(realms)
 
@@ -57,10 +60,10 @@ class Sessions:
 
 VERSIONS: Mapping[Subprotocol, Callable[[Sessions, WebSocket, Peer], Session]] = {
     Subprotocol(SUBPROTOCOL): lambda of, socket, peer: V1Session(
-        socket, of.v1, of.presence, of.gate, of.settings, peer, of.cancel
+        socket, of.v1, of.presence, of.gate, of.settings, peer, of.cancel, of.observer
     ),
     AUTHORIZATION: lambda of, socket, peer: V0Session(
-        socket, of.v0, of.realms.hub_of, of.gate, of.settings, peer
+        socket, of.v0, of.realms.hub_of, of.gate, of.settings, peer, of.observer
     ),
 }
 """The best first."""

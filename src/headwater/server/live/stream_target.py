@@ -55,7 +55,9 @@ def read_target(rest: str, query: Values, *, max_id_bytes: int) -> Target:
     target = _read_target(rest, query)
     for name in (*target.group, target.item or ""):
         if len(name.encode()) > max_id_bytes:
-            raise InvalidInput(f"a name is longer than {max_id_bytes} bytes", limit=max_id_bytes)
+            raise InvalidInput(f"a name is longer than {max_id_bytes} bytes", limit=max_id_bytes).at(
+                "socket.max_id_bytes", max_id_bytes
+            )
     return target
 
 

@@ -73,6 +73,10 @@ class Opening(Protocol):
         """A socket, open or not yet, is gone."""
         ...
 
+    def too_big(self) -> None:
+        """A socket is closed for a message that is larger than one may be."""
+        ...
+
 
 class WebSocket(asyncio.Protocol):
     """One socket. It is a Subscriber with an outlet: feeds offer frames to it, or write them."""
@@ -238,6 +242,8 @@ class WebSocket(asyncio.Protocol):
                     return
         except Violation as violation:
             self._inbound = None
+            if violation.code is CloseCode.MESSAGE_TOO_BIG:
+                self._opening.too_big()
             self.close(violation.code, violation.reason)
             self._finish_writing()
 

@@ -7,17 +7,23 @@ from __future__ import annotations
 from headwater.steps.workers.worker import Worker
 
 
-def examine(worker: Worker, now: float, *, excused: bool, patience: float) -> None:
-    """Look at a worker. `excused` tells that silence proves nothing now, for the server itself was late or
-    did not read. `patience` is for how many seconds what was cancelled may hold the loop."""
+def examine(worker: Worker, now: float, *, excused: bool, patience: float) -> bool:
+    """Look at a worker; answers whether it is found stalled just now.
+
+    `excused` tells that silence proves nothing, for the server itself was late or did not read. `patience` is
+    for how many seconds what was cancelled may hold the loop.
+    """
+    found = False
     if excused or worker.is_digesting(now):
         worker.pulse.excuse(now)
     elif worker.pulse.look(now):
+        found = True
         worker.withdraw_unstarted()
     elif worker.pulse.is_due(now):
         worker.ping()
     if worker.stalled:
         _end_if_stuck(worker, now, patience)
+    return found
 
 
 def _end_if_stuck(worker: Worker, now: float, patience: float) -> None:

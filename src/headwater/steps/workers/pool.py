@@ -13,11 +13,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from headwater.errors import HeadwaterError, Overloaded, WorkerLost
 from headwater.logline import Line, tell
+from headwater.observe import Run, tell_limit
 from headwater.protocol.workers.messages import Message
 from headwater.steps.workers.blocking import Verdicts
 from headwater.steps.workers.crew import Crew, Parts
@@ -28,6 +29,7 @@ from headwater.steps.workers.pulse import PING_EVERY, SOON
 from headwater.steps.workers.sizes import Apart, Usual, held
 from headwater.steps.workers.waiting import Waiting
 from headwater.steps.workers.worker import Worker
+from headwater.tasks import within
 
 log = logging.getLogger("headwater.steps")
 
@@ -105,12 +107,12 @@ class Pool:
                 worker.withdraw_unstarted()
         reason = f"it was still busy {timeout:g} s after the end of its generation"
         try:
-            if not await _within(timeout, self._quiet.wait()):
+            if not await within(timeout, self._quiet.wait()):
                 for worker in (*self.workers, *self.apart):
                     if worker.running:
                         worker.end(reason)
             left = deadline - self._clock.monotonic() if linger is None else linger + FAREWELL
-            await _within(max(left, 0.0), asyncio.gather(self._crew.ended(), self._apart.ended()))
+            await within(max(left, 0.0), asyncio.gather(self._crew.ended(), self._apart.ended()))
         finally:
             await asyncio.gather(self._crew.end(reason), self._apart.end(reason))
             await self.kill()
@@ -175,6 +177,7 @@ class Pool:
             return
         refusal = invocation.allowance.refusal() if invocation.allowance is not None else None
         if refusal is not None:
+            tell_limit(self._observer, refusal)
             invocation.fail(refusal)
             return
         self._waiting.add(invocation)
@@ -205,16 +208,21 @@ class Pool:
         worker = choose(self._crew.ready(), reserve=self._crew.size.reserve, risky=risky)
         if worker is None:
             return verdicts.may_go_apart(invocation) and self._place_apart(invocation)
-        worker.give(invocation, thread=invocation.file in verdicts.blocking)
+        self._give(worker, invocation, thread=invocation.file in verdicts.blocking)
         self._tick_later()
         return True
+
+    def _give(self, worker: Worker, invocation: Invocation, *, thread: bool) -> None:
+        worker.give(invocation, thread=thread)
+        if self._observer.listening:
+            self._observer.invoked(Run(invocation.file, invocation.step, invocation.trace))
 
     def _place_apart(self, invocation: Invocation) -> bool:
         """Give it a worker for itself. What may block is as welcome there as what is known to."""
         worker = next((one for one in self._apart.ready() if not one.running), None)
         if worker is None:
             return False
-        worker.give(invocation, thread=False)
+        self._give(worker, invocation, thread=False)
         self._apart.fill()
         return True
 
@@ -256,6 +264,7 @@ class Pool:
             self._crowded = False
         elif not self._crowded and all(one.running for one in workers) and not self._apart.has_room:
             self._crowded = True
+            self._observer.limited("workers.max_blocking", self._settings.max_blocking)
             line = Line(fields={"file": kept, "max_blocking": self._settings.max_blocking})
             tell(
                 log,
@@ -369,7 +378,9 @@ class Pool:
         # Whoever runs one thing alone is doubted only when that was cancelled and goes on.
         cancelled = [worker for worker in self._apart.workers if worker.longest_cancelled is not None]
         for worker in (*busy, *cancelled):
-            examine(worker, now, excused=late or self._intake.full, patience=self._settings.drain_timeout)
+            excused, patience = late or self._intake.full, self._settings.drain_timeout
+            if examine(worker, now, excused=excused, patience=patience):
+                self._observer.stalled(worker.pid)
         if self._waiting:
             self._verdicts.look()
             self._flush()
@@ -377,16 +388,6 @@ class Pool:
         self._crew.fill()
         if busy or cancelled or self._waiting:
             self._tick_later()
-
-
-async def _within(seconds: float, awaited: Awaitable[Any]) -> bool:
-    """Wait for something, at most so many seconds; whether it came about."""
-    try:
-        async with asyncio.timeout(seconds):
-            await awaited
-    except TimeoutError:
-        return False
-    return True
 
 
 def _refuse(invocation: Invocation) -> None:

@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterable
 from typing import Literal
 
 from headwater.model import Change, GroupKey, Item, Signal, Tombstone
+from headwater.observe import SILENT, Delivered, Observer
 from headwater.protocol.clients.wire import CatchUpEncoder, Stretch, Wire
 from headwater.storage.base import Page
 from headwater.streams.fanout.budgets import Budgets
+from headwater.streams.fanout.flush import Flush
 from headwater.streams.fanout.gap import Gap, changes_of
 from headwater.streams.fanout.lane import Lane
 from headwater.streams.fanout.pace import Pace
@@ -47,6 +49,7 @@ class Feed:
         "_urgent",
         "group",
         "number",
+        "observer",
         "recovery",
         "rollup",
         "snapshots",
@@ -63,11 +66,14 @@ class Feed:
         on_end: Callable[[Feed], None],
         *,
         rollup: float = 0.0,
+        observer: Observer = SILENT,
     ) -> None:
         self._pace = pace
         self.recovery = recovery
         """What brings those back who are behind."""
         self._on_end = on_end
+        self.observer = observer
+        """Who is told of its subscriptions."""
         self.rollup = rollup
         """Seconds that lie at least between two flushes; 0 flushes at the end of each turn."""
         self._flushed = float("-inf")
@@ -333,10 +339,17 @@ class Feed:
         """Whether anybody is live."""
         return any(not lane.empty for lane in self._lanes.values())
 
+    def _delivered(self, flush: Flush) -> None:
+        if self.observer.listening:
+            told = Delivered(self.group, len(flush.frames), flush.deliveries, len(flush.joined))
+            self.observer.delivered(told)
+
     def _lane(self, wire: Wire, head: int) -> Lane:
         lane = self._lanes.get(wire)
         if lane is None:
-            lane = self._lanes[wire] = Lane(self.number, wire, head, self._pace, merges=self.rollup > 0)
+            lane = self._lanes[wire] = Lane(
+                self.number, wire, head, self._pace, merges=self.rollup > 0, delivered=self._delivered
+            )
         return lane
 
 

@@ -42,19 +42,20 @@ class Portion(NamedTuple):
 
 
 class Flush:
-    """A flush under way. `remaining` are the deliveries that are still to be made."""
+    """A flush under way: `deliveries` are all that it makes, `remaining` those that are still to be made."""
 
     __slots__ = (
         "_audience",
         "_direct",
-        "_frames",
-        "_joined",
         "_left",
         "_next",
         "_number",
         "_oldest",
         "_others",
         "_refuse",
+        "deliveries",
+        "frames",
+        "joined",
         "remaining",
     )
 
@@ -65,17 +66,18 @@ class Flush:
         self._audience = audience
         self._number = number
         self._refuse = refuse
-        self._frames = frames
-        self._joined = _joined(frames)
+        self.frames = frames
+        self.joined = _joined(frames)
         self._direct = audience.direct()
         self._oldest = _oldest(frames)
         """The creating version of the oldest item that a frame is about."""
         self._next = 0
         """The first of the direct ones that has not been sent it."""
-        others = list(_portions(audience, frames, self._joined))
+        others = list(_portions(audience, frames, self.joined))
         self._others = chain.from_iterable(zip(one.subscriptions, repeat(one.frames)) for one in others)
         self._left: set[Subscription] = set()
-        self.remaining = len(self._direct.outlets) + sum(len(one.subscriptions) for one in others)
+        self.deliveries = len(self._direct.outlets) + sum(len(one.subscriptions) for one in others)
+        self.remaining = self.deliveries
 
     def leave(self, subscription: Subscription) -> None:
         """A subscription has left the lane."""
@@ -88,7 +90,7 @@ class Flush:
         if self._audience.full or self._left or self._oldest < self._direct.floor:
             self._write_with_care(first, self._next)
         else:
-            self._write(self._direct.outlets[first : self._next], self._joined)
+            self._write(self._direct.outlets[first : self._next], self.joined)
         for subscription, frames in islice(self._others, deliveries - (self._next - first)):
             self._deliver(subscription, frames)
 
@@ -113,7 +115,7 @@ class Flush:
                 self._refuse(subscription)
             elif subscription not in self._left:
                 whole = subscription.floor <= self._oldest
-                frames = self._joined if whole else _joined_above(self._frames, subscription.floor)
+                frames = self.joined if whole else _joined_above(self.frames, subscription.floor)
                 if frames:
                     self._write((self._direct.outlets[at],), frames)
 

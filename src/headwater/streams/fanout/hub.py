@@ -13,6 +13,7 @@ from itertools import count
 
 from headwater.errors import HeadwaterError
 from headwater.model import Change, GroupKey, Signal, Subscriber
+from headwater.observe import SILENT, Observer
 from headwater.protocol.clients.wire import Wire, Wish
 from headwater.storage.base import Store
 from headwater.streams.commits import Published
@@ -40,12 +41,14 @@ class Hub:
         max_window: int,
         rollup: Callable[[str], float] = lambda _stream: 0.0,
         numbers: Iterator[int] | None = None,
+        observer: Observer = SILENT,
     ) -> None:
         """`rollup` answers a stream's, in seconds, for feeds that begin from then on. `numbers` name the
         feeds; hubs whose subscribers share a socket must share them."""
         self._store = store
         self._recovery = Recovery(store, self._touch, page_bytes=page_bytes, max_window=max_window)
         self._budgets = budgets
+        self._observer = observer
         self._feeds: dict[GroupKey, Feed] = {}
         self._numbers = count(1) if numbers is None else numbers
         self._dirty: set[Feed] = set()
@@ -113,6 +116,8 @@ class Hub:
             feed = self._begin(wish.group)
         subscription = Subscription(subscriber, wire, self._bounded(wish, feed), feed)
         feed.subscriptions.add(subscription)
+        self._observer.subscribed(feed.group, wish.item)
+        self._observer.behind(feed.group, "join")
         subscription.resume()
         return subscription
 
@@ -136,6 +141,7 @@ class Hub:
             self._recovery,
             self._end,
             rollup=self._rollup(group.stream),
+            observer=self._observer,
         )
         self._store.follow([group])
         return feed

@@ -9,10 +9,12 @@ what `flush.py`.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from headwater.model import Signal
+from headwater.observe import Why
 from headwater.protocol.clients.wire import Advance, Wire
 from headwater.streams.fanout.audience import Audience
 from headwater.streams.fanout.flush import NEWEST, Flush, Frame
@@ -29,6 +31,7 @@ class Lane:
     sent."""
 
     __slots__ = (
+        "_delivered",
         "_feed",
         "_flush",
         "_flushes",
@@ -44,8 +47,19 @@ class Lane:
         "wire",
     )
 
-    def __init__(self, feed: int, wire: Wire, head: int, pace: Pace, *, merges: bool = False) -> None:
+    def __init__(
+        self,
+        feed: int,
+        wire: Wire,
+        head: int,
+        pace: Pace,
+        *,
+        merges: bool = False,
+        delivered: Callable[[Flush], None] = lambda _flush: None,
+    ) -> None:
+        """`delivered` is told of each flush once it has reached everyone it was for."""
         self._feed = feed
+        self._delivered = delivered
         self._pace = pace
         self.merges = merges
         """Whether several changes of one item, held back together, leave as one."""
@@ -114,10 +128,10 @@ class Lane:
         if self._flush is not None:
             self._flush.leave(subscription)
 
-    def fall(self, subscription: Subscription, cursor: int) -> None:
+    def fall(self, subscription: Subscription, cursor: int, why: Why) -> None:
         """Set a subscription behind: it needs what follows `cursor`."""
         self.leave(subscription)
-        subscription.fall_behind(cursor)
+        subscription.fall_behind(cursor, why)
 
     def set_behind(self, subscription: Subscription) -> None:
         """Set a subscription behind at what it has been sent.
@@ -126,7 +140,7 @@ class Lane:
         siblings fall behind too.
         """
         cursor = self._cursor
-        self.fall(subscription, cursor)
+        self.fall(subscription, cursor, "asked")
         if not subscription.shares:
             return
         if subscription.subscriber.offer(self.wire.behind(subscription)):
@@ -145,7 +159,7 @@ class Lane:
         self._flush = None
         everyone = self.audience.everyone()
         for subscription in everyone:
-            self.fall(subscription, cursor)
+            self.fall(subscription, cursor, "gap")
         self._wake()
         return everyone
 
@@ -156,7 +170,7 @@ class Lane:
 
     def _refuse(self, subscription: Subscription) -> None:
         if subscription.lane is not None:  # It may have stood for its siblings alone.
-            self.fall(subscription, self._started)
+            self.fall(subscription, self._started, "full")
         self._fall_together(subscription, self._started)
 
     def _fall_together(self, subscription: Subscription, cursor: int) -> None:
@@ -164,7 +178,7 @@ class Lane:
         none may be sent one as long as it does not know that another has missed something."""
         for one in subscription.siblings:
             if one.lane is not None:
-                self.fall(one, cursor)
+                self.fall(one, cursor, "sibling")
 
     # --- what leaves ----------------------------------------------------------------------------------------
 
@@ -195,6 +209,7 @@ class Lane:
             self._pace.later(partial(self._go_on, flush))
         else:
             self._flush = None
+            self._delivered(flush)
             self.flush()
 
     def _encode(self, one: Advance | Signal) -> Frame:

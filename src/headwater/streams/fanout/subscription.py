@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from headwater.model import Subscriber
+from headwater.observe import Why
 from headwater.protocol.clients.wire import Brought, Wire, Wish
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ class Subscription:
         """Its client wants all of it again. What a wire that cannot resume sends at the end of a catch-up is
         all of it, so one that is not live needs nothing but that."""
         if self.lane is not None:
-            self.lane.fall(self, 0)
+            self.lane.fall(self, 0, "asked")
             self.resume()
 
     def more(self, limit: int) -> None:
@@ -192,12 +193,14 @@ class Subscription:
         self.lane, self.lag = lane, None
         self.believed_live = True
         self.entered_at = flush
+        self.feed.observer.live(self.feed.group)
 
-    def fall_behind(self, cursor: int) -> None:
+    def fall_behind(self, cursor: int, why: Why) -> None:
         """It needs what follows `cursor`; a wire that cannot resume starts over."""
         self.move("miss")
         self.lane = None
         self.lag = Lag(cursor if self.wire.resumes else 0)
+        self.feed.observer.behind(self.feed.group, why)
 
     # --- what it is -----------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ header that names stream items. Knows no process and no HTTP library.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 from urllib.parse import quote
@@ -25,6 +26,9 @@ from headwater.steps.project.declare import ApiResponse
 
 ITEMS_HEADER = "x-headwater-items"
 """Names the stream items in the body: `stream/group/id@version`, percent-encoded parts, joined by ", "."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")
+"""What percent-encoding leaves as it is."""
 
 CONTENT_TYPES: Mapping[str, str] = {
     "json": "application/json",
@@ -55,8 +59,13 @@ def response_of(result: Message) -> ApiResponse:
 def items_header(items: Iterable[Any]) -> str:
     """The value that names these `[stream, group, id, version]`; "" for none."""
     return ", ".join(
-        "/".join(quote(str(part), safe="") for part in key) + f"@{int(version)}" for *key, version in items
+        "/".join([_quoted(str(part)) for part in key]) + f"@{int(version)}" for *key, version in items
     )
+
+
+def _quoted(part: str) -> str:
+    """A part of a name; most need no quoting, which is quicker to see than to do."""
+    return part if _PLAIN.fullmatch(part) else quote(part, safe="")
 
 
 def _expect(kind: type[Any], member: str, header: Mapping[str, Any]) -> Any:

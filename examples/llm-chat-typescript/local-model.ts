@@ -81,10 +81,15 @@ interface Request {
   stream_options?: { include_usage?: boolean }
 }
 
+/** The last question, in one line. Of a turn with several, which had no answer, it is the last paragraph. */
+function questionOf(messages: Message[]): string {
+  const asked = messages.filter(({ role }) => role === 'user').at(-1)?.content ?? ''
+  return asked.slice(asked.lastIndexOf('\n\n') + 1).split(/\s+/).join(' ')
+}
+
 /** What it says to the last question of a conversation; always the same to the same question. */
 function answerTo(messages: Message[]): string {
-  const asked = messages.filter(({ role }) => role === 'user')
-  const question = (asked.at(-1)?.content ?? '').split(/\s+/).join(' ')
+  const question = questionOf(messages)
   if (/\blong\b/i.test(question)) return FIRST + LONG + Array.from({ length: 40 }, (_, n) => `${n + 1}. ${LINES[n % LINES.length]}`).join('\n\n')
   if (/\bcode\b/i.test(question)) return FIRST + CODE
   if (/\b(answer|break off)\b/i.test(question)) return FIRST + LIFE
@@ -147,7 +152,7 @@ let answers = 0
 
 async function complete(request: Request, response: ServerResponse): Promise<void> {
   const { messages, model = MODEL } = request
-  const question = messages.at(-1)!.content
+  const question = questionOf(messages)
   if (/\bfail\b/i.test(question)) throw new Refused(429, 'Too many requests. (You asked for a failure.)', 'rate_limit_error')
   const text = restOf(messages)
   const head = { id: `chatcmpl-${++answers}`, created: Math.floor(Date.now() / 1000), model }
@@ -158,7 +163,7 @@ async function complete(request: Request, response: ServerResponse): Promise<voi
 
 async function stream(request: Request, text: string, head: object, response: ServerResponse): Promise<void> {
   const tokens = tokensOf(text)
-  const breaks = /\bbreak off\b/i.test(request.messages.at(-1)!.content) ? Math.floor(tokens.length / 2) : -1
+  const breaks = /\bbreak off\b/i.test(questionOf(request.messages)) ? Math.floor(tokens.length / 2) : -1
   const event = (data: object) => response.write(`data: ${JSON.stringify({ ...head, ...data })}\n\n`)
   const chunk = (delta: object, finish_reason: string | null = null) => event({ choices: [{ index: 0, delta, finish_reason }] })
   response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' })

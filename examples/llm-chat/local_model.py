@@ -82,10 +82,15 @@ Pace = Callable[[int], None]
 """Called before each token with its number, from 0; returns when that token is due."""
 
 
+def question_of(messages: list[Message]) -> str:
+    """The last question, in one line: of a turn with several, the last paragraph."""
+    asked = [message["content"] for message in messages if message["role"] == "user"]
+    return " ".join(asked[-1].rpartition("\n\n")[2].split()) if asked else ""
+
+
 def answer_to(messages: list[Message]) -> str:
     """What it says to the last question of a conversation; always the same to the same question."""
-    asked = [message["content"] for message in messages if message["role"] == "user"]
-    question = " ".join(asked[-1].split()) if asked else ""
+    question = question_of(messages)
     if re.search(r"\blong\b", question, re.IGNORECASE):
         return FIRST + LONG + "\n\n".join(f"{n + 1}. {LINES[n % len(LINES)]}" for n in range(40))
     if re.search(r"\bcode\b", question, re.IGNORECASE):
@@ -212,7 +217,7 @@ class _Conversation(BaseHTTPRequestHandler):
         request = self.model.last = _read(body)
         if unknown := self.model.refuses & request.keys():
             raise Refused(422, f"Unknown parameter: {min(unknown)}")
-        question = request["messages"][-1]["content"]
+        question = question_of(request["messages"])
         if re.search(r"\bfail\b", question, re.IGNORECASE):
             raise Refused(
                 429, "Too many requests. (You asked for a failure.)", "rate_limit_error", "rate_limit"

@@ -88,7 +88,8 @@ async def test_questions_without_an_answer_between_them_are_one_turn(chat: Chat)
         place.model.refuses = set()
     assert [one["role"] for one in place.model.last["messages"]] == ["system", "user"]
     assert place.model.last["messages"][1]["content"] == "fail at once\n\ntwo"
-    assert (answer["status"], "stream_options" in place.model.last) == ("error", False)
+    assert (answer["status"], "stream_options" in place.model.last) == ("done", False)
+    assert "tokens" not in answer
 
 
 async def test_rooms_are_answered_beside_each_other(chat: Chat) -> None:
@@ -158,6 +159,8 @@ async def test_without_an_endpoint_it_answers_by_itself_and_says_so(project: Pat
         assert (broken["status"], broken["note"]) == ("error", "The server broke off, as it was asked to.")
         refused = await until(server, "r", await ask(server, "r", "fail at once"), ended)
         assert "429" in refused["note"]
+        again = await until(server, "r", await ask(server, "r", "Break off in the middle"), ended)
+        assert again["note"] == broken["note"]
 
 
 async def test_an_endpoint_that_goes_away_is_told_of(project: Path) -> None:

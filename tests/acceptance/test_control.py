@@ -83,6 +83,8 @@ def test_the_queue_is_seen_and_steered_while_the_server_runs(project: Path, comm
         assert '"bad": true' in shown
         assert "steps/bill_step.py" in shown
         assert run(project, "queue", "pause", "Bill") == '"Bill" is paused.\n'
+        run(project, "emit", "bill", "{}")
+        assert run(project, "queue", "purge", "--waiting", "--yes") == "1 event thrown away.\n"
         assert run(project, "queue", "retry", letter["id"]) == "1 event tried again.\n"
         assert (bill(project)["waiting"], bill(project)["dead"]) == (1, 0)
         run(project, "queue", "resume", "Bill")

@@ -15,9 +15,12 @@ from headwater.storage.memory import MemoryStore
 from headwater.work.attempt import HandedOn
 from headwater.work.consumer import Consumer
 from headwater.work.cron import CronJob
+from headwater.work.job import PAYLOADS
 from headwater.work.work import Work
 from support.stream_store import HeldStore, turns
 from support.work_stage import BROKEN, WorkStage, consumer
+
+DAY = 86_400.0
 
 
 class Site(WorkStage):
@@ -53,6 +56,8 @@ class Site(WorkStage):
 
     async def close(self) -> None:
         self.work.cron.close()
+        self.work.lost.close()
+        self.work.removal.close()
         await super().close()
 
 
@@ -301,3 +306,105 @@ async def test_a_run_is_cancelled_wherever_it_is(site: Site) -> None:
     site.performer.end("1", HandedOn())
     await site.settle()
     assert await site.numbers() == (0, 0, 0, 0)
+
+
+async def test_what_waits_is_thrown_away_and_what_runs_is_left_alone(site: Site) -> None:
+    await site.start(consumer(concurrency=1, fifo=True), consumer("other", topics=("o",), concurrency=1))
+    large = "x" * 5000
+    for number in range(150):
+        await site.emit(number)
+    await site.emit(large, delay=60)
+    for number in (1, 2):
+        await site.emit(number, "o")
+    purged = await site.ask("queue.purge", what="waiting", step="step")
+    assert sum(entry["purged"] for entry in purged) == 150
+    assert await site.numbers() == (0, 1, 0, 0)
+    assert await site.numbers("other") == (1, 1, 0, 0)
+    assert await site.kept(PAYLOADS) == []
+    assert len(await site.jobs()) == 1
+    assert await site.done() == []
+    await site.end(0)
+    await site.emit("next")
+    assert '"next"' in site.performer.running
+    assert site.dispatcher.size == 3
+
+
+async def test_an_event_that_failed_can_be_thrown_away(site: Site) -> None:
+    await site.start()
+    await site.emit(1)
+    await site.end(1, BROKEN)
+    assert await site.numbers() == (0, 0, 1, 0)
+    assert await site.ask("queue.purge", what="waiting") == [{"purged": 1}]
+    assert await site.numbers() == (0, 0, 0, 0)
+    await site.pass_time(60)
+    assert len(site.performer.log) == 1
+
+
+async def test_events_of_a_step_that_is_gone_are_told_and_die_in_the_end(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    await site.start(consumer("Bill", concurrency=1))
+    for number in (1, 2):
+        await site.emit(number)
+    site.work.take([consumer("other")], [])
+    assert 'no step "Bill" any more, for which 2 events wait. They are given up after 7 days.' in caplog.text
+    assert (await site.ask("queue.list"))[0]["kind"] == "lost"
+    await site.pass_time(7 * DAY - 1)
+    site.work.lost.look()
+    await site.settle()
+    assert await site.numbers("Bill") == (1, 1, 0, 0)
+    await site.pass_time(1)
+    site.work.lost.look()
+    await site.settle()
+    assert await site.numbers("Bill") == (0, 1, 0, 1)
+    (letter,) = await site.dead("Bill")
+    assert (letter["error"]["code"], letter["data"]) == ("STEP_LOST", 2)
+
+
+async def test_a_step_that_comes_back_finds_its_events(site: Site) -> None:
+    await site.start(consumer("Bill", concurrency=1))
+    for number in (1, 2):
+        await site.emit(number)
+    site.work.take([], [])
+    await site.pass_time(6 * DAY)
+    site.work.take([consumer("Bill")], [])
+    await site.settle()
+    assert site.performer.running == ["1", "2"]
+    site.work.take([], [])
+    await site.pass_time(2 * DAY)
+    site.work.lost.look()
+    await site.settle()
+    assert await site.dead("Bill") == []
+
+
+async def test_how_long_a_step_is_gone_is_known_after_a_restart(store: MemoryStore) -> None:
+    first = Site(store)
+    await first.start(consumer("Bill"))
+    await first.emit(1, delay=1)
+    first.work.take([], [])
+    await first.pass_time(6 * DAY)
+    await first.close()
+    second = Site(store)
+    second.clock.time = first.clock.time + DAY + 1
+    await second.start(consumer("other"))
+    assert await second.numbers("Bill") == (0, 0, 0, 1)
+    await second.close()
+
+
+async def test_a_dead_event_tried_again_for_a_step_that_is_gone_waits_its_own_time(site: Site) -> None:
+    await site.start(consumer("Bill", retries=0))
+    await site.kill("x")
+    await site.emit("y", delay=1)
+    site.work.take([], [])
+    await site.pass_time(8 * DAY)
+    site.work.lost.look()
+    await site.settle()
+    first, _ = await site.dead("Bill")
+    await site.ask("queue.retry", id=first["id"])
+    site.work.lost.look()
+    await site.settle()
+    assert await site.numbers("Bill") == (1, 0, 0, 1)
+    await site.pass_time(7 * DAY)
+    site.work.lost.look()
+    await site.settle()
+    assert await site.numbers("Bill") == (0, 0, 0, 2)

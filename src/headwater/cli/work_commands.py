@@ -111,8 +111,9 @@ def retry(
 @queue_app.command()
 def purge(
     step: Step = None,
-    dead: Annotated[
-        bool, typer.Option("--dead", help="Those that were given up, which is what is meant anyway.")
+    dead: Annotated[bool, typer.Option("--dead", help="Those that were given up; unless said.")] = False,
+    waiting: Annotated[
+        bool, typer.Option("--waiting", help="Those that wait or are to be tried again.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     project: Project = None,
@@ -120,7 +121,9 @@ def purge(
     debug: Debug = False,
 ) -> None:
     """Throw events away for good. It asks first."""
-    what = "dead"
+    if dead and waiting:
+        raise InvalidInput("--dead and --waiting are two commands.")
+    what = "waiting" if waiting else "dead"
     if not yes:
         _confirm(project, step, what)
     count = _sum(_ask(project, "queue.purge", what=what, step=step), "purged")
@@ -194,7 +197,9 @@ def _confirm(project: Path | None, step: str | None, what: str) -> None:
     from headwater.control.client import ask
 
     root = find_project(project)
-    count = sum(queue[what] for queue in ask(root, "queue.list") if step in (None, queue["step"]))
+    names = ("waiting", "retrying") if what == "waiting" else ("dead",)
+    queues = [queue for queue in ask(root, "queue.list") if step in (None, queue["step"])]
+    count = sum(queue[name] for queue in queues for name in names)
     if not sys.stdin.isatty():
         raise InvalidInput(f"This throws {_events(count)} of {root} away.", hint="Say --yes to do it.")
     typer.confirm(f"Throw {_events(count)} of {root} away for good?", abort=True)

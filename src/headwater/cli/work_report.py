@@ -28,10 +28,7 @@ def show_queues(queues: Sequence[dict[str, Any]]) -> None:
         held = queue["waiting"] + queue["retrying"]
         if queue["kind"] == "lost" and held:
             say(f'{held} wait for "{queue["step"]}", which the project has no longer.', "yellow")
-            say(
-                "  They are given up in time ([work] lost_step_age); `headwater queue purge` does it now.",
-                "dim",
-            )
+            say("  They are given up in time; `headwater queue purge --waiting` throws them away now.", "dim")
 
 
 def _queue_row(queue: dict[str, Any], now: float) -> Sequence[str]:

@@ -78,10 +78,12 @@ class _WorkMethods:
             yield {"retried": count}
 
     async def purge(self, args: Args) -> Entries:
-        """`what` ("dead"), `step`?: `{"purged": n}`, more than once."""
-        if text_of(args, "what") != "dead":
-            raise InvalidInput('what is "dead".', field="what")
-        async for count in self._work.dead_letters.purge(self._step(args)):
+        """`what` ("dead" or "waiting"), `step`?: `{"purged": n}`, more than once."""
+        what, step = text_of(args, "what"), self._step(args)
+        if what not in ("dead", "waiting"):
+            raise InvalidInput('what is "dead" or "waiting".', field="what")
+        work = self._work
+        async for count in work.dead_letters.purge(step) if what == "dead" else work.removal.purge(step):
             yield {"purged": count}
 
     async def pause(self, args: Args) -> Entries:

@@ -38,13 +38,10 @@ from headwater.work.insistence import Insistence
 from headwater.work.job import Ending, Job, Place, with_payload
 from headwater.work.ledger import Ledger
 from headwater.work.queues import Queues, Waiting
-from headwater.work.retry import RetryPolicy
+from headwater.work.retry import HAND_ON_SECONDS, RetryPolicy
 from headwater.work.teller import QUIET, Teller
 
 log = logging.getLogger("headwater.work")
-
-HAND_ON_SECONDS = 0.05
-"""How long a job that was handed on waits at least: who had no room for it has none in the same moment."""
 
 
 class Dispatcher:
@@ -162,10 +159,8 @@ class Dispatcher:
         return done
 
     def revive(self, job: Job, payload: bytes, version: int) -> asyncio.Future[None]:
-        """Accept a dead job anew, whose item has that version; the future is done once that is committed.
-
-        The future raises Conflict where it is not dead any more, TooMany, StoreUnavailable.
-        """
+        """Accept a dead job anew, whose item has that version; the future is done once that is committed, or
+        raises Conflict where it is not dead any more, TooMany, StoreUnavailable."""
         if (full := self._full(1)) is not None:
             return refused(full)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -268,7 +263,7 @@ class Dispatcher:
         if job is None:
             job = await self._surely(lambda: self._ledger.read(waiting.queue, waiting.id))
         if job is None:  # Somebody took it out of the store.
-            self._settled(waiting)
+            self.settled(waiting)
             return
         if waiting.cancelled:
             await self._settle(waiting, job, Ending("cancelled", self._clock.now()), kept=job.begun)
@@ -322,7 +317,7 @@ class Dispatcher:
         names = await self._surely(lambda: self._ledger.kept(job)) if kept else []
         await self._surely(lambda: self._ledger.settle(job, ending, payload, names))
         self._teller.ended(job, ending)
-        self._settled(waiting, job)
+        self.settled(waiting, job)
 
     async def _payload(self, job: Job, known: bytes | None) -> bytes:
         return known if known is not None else await self._surely(lambda: self._ledger.payload(job))
@@ -352,7 +347,13 @@ class Dispatcher:
         await self._settle(waiting, job, ending, payload, kept=kept)
         self._teller.given_up(job, failure)
 
-    def _settled(self, waiting: Waiting, job: Job | None = None) -> None:
+    def take_out(self, waiting: Waiting) -> tuple[Job | None, bytes | None]:
+        """Let a job that waits start no more, to be ended. Answers it and its payload where in memory."""
+        self.queues.start(waiting)
+        return self._cache.take(waiting.id)
+
+    def settled(self, waiting: Waiting, job: Job | None = None) -> None:
+        """A job's end is written down."""
         for place in job.owns if job is not None else ():
             if self.owned.get(place) == waiting.id:
                 del self.owned[place]

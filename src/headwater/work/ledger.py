@@ -104,6 +104,12 @@ class Ledger:
             writes.append(_set(GroupKey(stream, job.queue), job.id, text, job, expires))
         return self._queue.add_unit(Unit(writes))
 
+    def drop(self, job: Job, kept: Sequence[str] = ()) -> asyncio.Future[Any]:
+        """Delete a job and its kept steps; nothing is left of it."""
+        writes = _leaving(job)
+        writes += [Write(GroupKey(KEPT, job.id), name, "delete", history=False) for name in kept]
+        return self._queue.add_unit(Unit(writes))
+
     def revive(self, job: Job, payload: bytes, version: int) -> asyncio.Future[bool]:
         """Let a dead job be tried again as if it were new; `version` is that of its item.
 

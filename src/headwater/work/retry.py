@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+HAND_ON_SECONDS = 0.05
+"""How long a job that was handed on waits at least: who had no room for it has none in the same moment."""
+
 MOST_DOUBLINGS = 60
 """Beyond them a delay is above every cap, and a float would overflow."""
 

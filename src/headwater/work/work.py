@@ -20,16 +20,18 @@ from headwater.work.dispatcher import Dispatcher
 from headwater.work.events import Events
 from headwater.work.job import streams_of_work
 from headwater.work.ledger import Ledger
+from headwater.work.lost import LOST_STREAM, LostSteps
 from headwater.work.overview import Overview
 from headwater.work.pauses import PAUSED_STREAM, Pauses
 from headwater.work.reactions import Conditions, Reactions
+from headwater.work.removal import Removal
 from headwater.work.runs import Runs
 from headwater.work.teller import Teller
 
 
 def hidden_streams(settings: WorkSettings) -> tuple[StreamRules, ...]:
     """The server's own streams that work is kept in."""
-    return (*streams_of_work(settings), CRON_STREAM, PAUSED_STREAM)
+    return (*streams_of_work(settings), CRON_STREAM, PAUSED_STREAM, LOST_STREAM)
 
 
 class Steps(Performer, Conditions, Protocol):
@@ -50,7 +52,8 @@ class Work:
     ) -> None:
         """:raises ConfigError: the time zone of the settings is none."""
         ledger = Ledger(store, queue, settings, clock)
-        self.dispatcher = Dispatcher(ledger, steps, settings, clock, Teller(observer))
+        teller = Teller(observer)
+        self.dispatcher = Dispatcher(ledger, steps, settings, clock, teller)
         self.events = Events(self.dispatcher, settings, clock)
         self.runs = Runs(self.dispatcher, ledger, settings)
         self.reactions = Reactions(store, queue, self.dispatcher, ledger, steps, clock)
@@ -58,6 +61,8 @@ class Work:
         self.overview = Overview(store, ledger, self.dispatcher, self.cron)
         self.pauses = Pauses(store, ledger, self.dispatcher)
         self.dead_letters = DeadLetters(store, queue, self.dispatcher, clock)
+        self.removal = Removal(self.dispatcher, ledger, teller, clock)
+        self.lost = LostSteps(store, self.dispatcher, self.removal, settings.lost_step_age, clock)
 
     def take(self, consumers: Iterable[Consumer], cron_jobs: Iterable[CronJob]) -> None:
         """A generation takes over."""
@@ -65,6 +70,7 @@ class Work:
         self.dispatcher.consume(taken)
         self.reactions.take(set(taken.topics))
         self.cron.take(cron_jobs)
+        self.lost.look()
 
     async def start(self) -> None:
         """Take up what the store holds, and begin.
@@ -73,9 +79,12 @@ class Work:
         """
         await self.dispatcher.start(await self.pauses.read())
         await self.cron.start()
+        await self.lost.start()
 
     def stop(self) -> asyncio.Task[None]:
         """Begin nothing more. The task is done when all that runs has ended or was handed on, which whoever
         performs must see to."""
         self.cron.close()
+        self.lost.close()
+        self.removal.close()
         return asyncio.get_running_loop().create_task(self.dispatcher.close())

@@ -28,6 +28,11 @@ def _headwater() -> Server:
 HEADWATER, HEADWATER_V0 = (
     Candidate(f"headwater {dialect.name}", _headwater, dialect) for dialect in (V1, V0)
 )
+HEARD = Candidate(
+    "headwater v1, heard",
+    lambda: Server("headwater", [PYTHON, "-m", "benchmarks.fanout.headwater_server", "--heard"]),
+    V1,
+)
 BUN = Candidate("bun publish", lambda: Server("bun", bun("bun_publish.js")))
 FLOOR = Candidate("uvloop floor", lambda: Server("floor", [PYTHON, PEERS / "uvloop_floor.py"]))
 ALONE = [
@@ -39,7 +44,7 @@ WS = Candidate("node ws", lambda: Server("ws", node("ws_broadcast.js")))
 def run(*, quick: bool) -> Result:
     """Measure and judge."""
     load = Load(subscribers=1000, changes=300 if quick else 1000)
-    rounds = interleaved([HEADWATER, HEADWATER_V0, *ALONE, BUN, FLOOR, WS], load, 3 if quick else 7)
+    rounds = interleaved([HEADWATER, HEADWATER_V0, HEARD, *ALONE, BUN, FLOOR, WS], load, 3 if quick else 7)
     rows = medians(rounds)
     for row in rows:
         row["CPU of bun"] = ratio(rounds, str(row["candidate"]), BUN.name, "CPU us")

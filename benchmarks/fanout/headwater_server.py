@@ -21,6 +21,7 @@ import uvloop
 from headwater.app import Running, running
 from headwater.config import ServerSettings, Settings, StorageSettings, WorkerSettings
 from headwater.model import Item, Origin
+from headwater.observe import Batch, Delivered, Observer
 
 PROJECT = Path(__file__).parent.parent / "project"
 STREAM, GROUP = "room", "g"
@@ -29,6 +30,21 @@ ORIGIN = Origin("benchmark", "")
 HIGH_WATER_BYTES = 256 * 1024
 LOOKED_AT = 3
 """Sockets whose buffers are looked at before going on; the peers look at one."""
+
+
+class Hearing(Observer):
+    """Listens to what is told of each batch and each flush."""
+
+    def __init__(self) -> None:
+        self.flushes = self.batches = 0
+
+    def delivered(self, flush: Delivered) -> None:
+        """Count it."""
+        self.flushes += 1
+
+    def committed(self, batch: Batch) -> None:
+        """Count it."""
+        self.batches += 1
 
 
 class Driver:
@@ -76,6 +92,7 @@ class Driver:
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--store", default="memory:", help="as in the settings: memory: or sqlite:PATH")
+    parser.add_argument("--heard", action="store_true", help="somebody listens to what the server tells")
     options = parser.parse_args()
     settings = Settings(
         project=PROJECT,
@@ -84,6 +101,8 @@ async def main() -> None:
         workers=WorkerSettings(size=1),
     )
     async with running(settings) as server:
+        if options.heard:
+            server.observers.add(Hearing())
         driver = Driver(server)
         await driver.set("item", -1)
         print("ready", server.server.port, flush=True)

@@ -3,7 +3,8 @@
 Owns the names of what happens and the way to several listeners. A listener derives from `Observer` and
 overrides what it wants to hear; whatever it raises is logged and harms nobody. The parts that tell know an
 `Observer` and never who listens. What happens often is told by the batch, never one by one; what nobody hears
-costs the call of an empty function (measured in `benchmarks/`).
+costs the call of an empty function, or a look at `listening` (`benchmarks/fanout` measures a server that is
+heard beside one that is not).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import orjson
 import pytest
 from websockets.asyncio.client import connect
 
-from headwater.app import Running, _serving
+from headwater.app import Running, _serving  # pyright: ignore[reportPrivateUsage]
 from headwater.config import (
     ServerSettings,
     Settings,

@@ -4,6 +4,7 @@ much Hypothesis tries."""
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable, Generator, Mapping
 
 import pytest
@@ -37,8 +38,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--no-skips"):
         config.option.continue_on_collection_errors = True
+    _let_interrupts_in()
     if not config.option.usepdb:
         config.pluginmanager.register(Watchdog(config), "watchdog")
+
+
+def _let_interrupts_in() -> None:
+    """A shell starts what runs in the background with SIGINT ignored, and whatever tests start would inherit
+    that: the commands that they press Ctrl-C on."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _refuse(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -146,7 +146,7 @@ def test_a_session_of_v0_takes_anything(request: pytest.FixtureRequest) -> None:
             assert isinstance(wire, V0Wire)
             await converse(
                 lambda socket: V0Session(
-                    socket, wire, stage.hub, OpenGate(), SocketSettings(max_subscriptions=3)
+                    socket, wire, lambda _stream: stage.hub, OpenGate(), SocketSettings(max_subscriptions=3)
                 ),
                 texts,
             )

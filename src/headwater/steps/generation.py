@@ -188,8 +188,12 @@ def _to_hold_back(
 ) -> frozenset[str]:
     """The files to put back as they were, so that what worked before works again; empty when all does.
 
-    First the changed files that the problem itself names; if that was not enough, every changed file that
-    declares nothing (a helper that is gone leaves no trace in the import that misses it).
+    - A first load, or one in which all that was declared before still is: none.
+    - What broke names changed files (itself, or those on its import path): these.
+    - It names none that are not held back already, and is broken by nothing but a name that two files claim,
+      or a lifespan of its own: none, the problem is shown.
+    - Else a helper that is gone leaves no trace in the import that misses it: every changed file that
+      declares nothing.
     """
     if before is None:
         return frozenset()

@@ -84,7 +84,12 @@ class Flush:
         self._left.add(subscription)
 
     def send(self, deliveries: int) -> None:
-        """Make so many of the remaining deliveries."""
+        """Make so many of the remaining deliveries: the direct ones first, then those who are asked.
+
+        - Nobody has left or is full, and all frames lie within everybody's window: straight to the outlets.
+        - Somebody has, or something lies below a window's floor: each direct one is looked at.
+        - The others are asked one by one, for they share frames, or want only some of them.
+        """
         self.remaining -= deliveries
         first, self._next = self._next, min(self._next + deliveries, len(self._direct.outlets))
         if self._audience.full or self._left or self._oldest < self._direct.floor:

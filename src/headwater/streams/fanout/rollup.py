@@ -23,7 +23,16 @@ def merge(pending: Sequence[Advance | Signal], *, versioned: bool = True) -> lis
 
     The kind is the net effect on who has been sent nothing of it: created and then updated is created,
     created and then deleted is nothing. Deleted and then created again stays two, since the item moves to the
-    end. Events keep their place and are not passed by a change.
+    end. Signals keep their place and are not passed by a change.
+
+    For each pending one:
+
+    - A signal: kept; what comes after it joins nothing from before it.
+    - The first change of an item since then: kept where it stands.
+    - One that cancels the earlier out (created, deleted): both go.
+    - One that joins the earlier: the earlier goes, the joined stands here; but a creation without versions
+      stays at the earlier's place.
+    - One that cannot join the earlier (deleted, then created): both stay.
     """
     kept: list[Advance | Signal | None] = []
     places: dict[str, int] = {}

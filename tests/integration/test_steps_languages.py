@@ -213,6 +213,11 @@ async def test_a_handler_that_blocks_lets_the_requests_of_others_pass(tmp_path: 
         for _ in range(40):
             assert await said(site, "/ts") == "node"
         assert not any(one.done() for one in blocking)
+        async with asyncio.timeout(60):
+            while (
+                not pool.blocking
+            ):  # Seen to block only after a tenth of a second, which forty requests may not take.
+                await asyncio.sleep(0.01)
         go_on.touch()
         await asyncio.gather(*blocking)
         assert pool.blocking == {"steps/block.step.ts"}

@@ -116,7 +116,18 @@ def test_a_header_of_any_json_passes_only_as_a_known_message(
 
 @given(FROM_SERVER, st.data())
 def test_a_message_without_one_of_its_members_is_refused(message: Message, data: st.DataObject) -> None:
-    optional = {"error", "versions", "value", "value_section", "request", "stream", "group", "item", "auth"}
+    optional = {
+        "error",
+        "versions",
+        "value",
+        "value_section",
+        "request",
+        "stream",
+        "group",
+        "item",
+        "auth",
+        "given",
+    }
     needed = sorted(message.header.keys() - optional)
     member = data.draw(st.sampled_from(needed))
     broken = Message(

@@ -58,7 +58,7 @@ def test_an_unknown_name_is_told_the_nearest(catalog: Catalog) -> None:
 def test_the_next_generation_replaces_the_projects_streams_and_not_the_servers(catalog: Catalog) -> None:
     catalog.declare([StreamRules(name="news", presence=True)])
     assert {rules.name for rules in catalog} == {"news", "news.presence", "headwater.jobs"}
-    assert catalog.own("headwater.jobs").rules is JOBS
+    assert catalog.get("headwater.jobs") is JOBS
 
 
 def test_a_stream_that_is_gone_still_is_where_it_was(catalog: Catalog) -> None:

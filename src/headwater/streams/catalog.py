@@ -125,13 +125,6 @@ class Catalog:
             raise self._unknown(name, hint="`headwater routes` lists the streams of the project.")
         return known.rules
 
-    def own(self, name: str) -> Catalogued:
-        """One of the server's hidden streams.
-
-        :raises KeyError: there is none, which is a fault of the server.
-        """
-        return self._own[name]
-
     def is_durable(self, name: str) -> bool:
         """Whether a stream outlives the process. One that a reload has taken away still is what it was."""
         known = self._streams.get(name)

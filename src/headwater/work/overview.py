@@ -109,7 +109,7 @@ class Overview:
 
     def running(self, step: str | None) -> list[RunState]:
         """The runs under way, of a step or of all, in the order in which these attempts began."""
-        jobs = [attempt.job for attempt in self._dispatcher.attempts.values()]
+        jobs = [attempt.job for attempt in self._dispatcher.attempts.under_way.values()]
         return [
             RunState(job.id, job.queue, job.topic, job.status, job.attempts, job.at, job.trace)
             for job in jobs

@@ -73,6 +73,8 @@ class Queues:
         self._later: list[tuple[float, int, Waiting]] = []
         self._active: deque[Queue] = deque()
         self._number = 0
+        self.size = 0
+        """Jobs that are not settled."""
 
     def __iter__(self) -> Iterator[Queue]:
         return iter(self._queues.values())
@@ -152,7 +154,8 @@ class Queues:
     def settle(self, job: Waiting, now: float) -> None:
         """A job has ended, or was taken back before it ran; the next of its lane has its turn."""
         queue = self[job.queue]
-        queue.held.pop(job.id, None)
+        if queue.held.pop(job.id, None) is not None:
+            self.size -= 1
         if job.running:
             self._end(queue, job)
         self._retry(queue, job, False)
@@ -178,6 +181,7 @@ class Queues:
         self._number += 1
         job.number = self._number
         queue.held[job.id] = job
+        self.size += 1
         queue.retrying += job.retrying
 
     @staticmethod

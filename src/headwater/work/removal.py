@@ -66,7 +66,7 @@ class Removal:
             found = job
             await self._surely(lambda: self._ledger.drop(found, kept))
             self._teller.ended(found, Ending("cancelled", self._clock.now()))
-        self._dispatcher.settled(waiting, job)
+        self._dispatcher.attempts.settled(waiting, job)
         return True
 
     async def _give_up(self, waiting: Waiting, failure: Failure) -> bool:
@@ -81,7 +81,7 @@ class Removal:
             await self._surely(lambda: self._ledger.settle(found, ending, data, kept))
             self._teller.ended(found, ending)
             self._teller.given_up(found, failure)
-        self._dispatcher.settled(waiting, job)
+        self._dispatcher.attempts.settled(waiting, job)
         return True
 
     async def _known(self, waiting: Waiting, job: Job | None) -> tuple[Job | None, list[str]]:

@@ -75,7 +75,7 @@ class Runs:
         except HeadwaterError as error:
             return refused(error)
         current.job = current.job._replace(owns=(*current.job.owns, place))
-        self._dispatcher.owned[place] = run
+        self._dispatcher.attempts.owned[place] = run
         return self._ledger.rewrite(current.job)
 
     async def cancel(self, run: str) -> None:
@@ -91,7 +91,7 @@ class Runs:
 
         :raises RunUnknown: none has, or it has ended.
         """
-        run = self._dispatcher.owned.get(Place(*group, item))
+        run = self._dispatcher.attempts.owned.get(Place(*group, item))
         if run is None or not await self._dispatcher.cancel(run):
             raise RunUnknown(
                 "No run that has not ended has claimed this item.",
@@ -105,7 +105,7 @@ class Runs:
             raise InvalidInput(
                 "Only event and cron steps have a run.", hint="Emit an event, and do the work in its step."
             )
-        current = self._dispatcher.attempts.get(run)
+        current = self._dispatcher.attempts.under_way.get(run)
         if current is None or current.job.attempts != attempt:
             raise RunLost("This attempt at the run is over; what it still does has no effect.", run=run)
         return current

@@ -23,7 +23,8 @@ from headwater.storage.memory import MemoryStore
 from headwater.work.attempt import HandedOn
 from headwater.work.consumer import Consumers
 from headwater.work.events import Emission
-from headwater.work.job import Place
+from headwater.work.job import KEPT, Place
+from headwater.work.ledger import MOST_KEPT
 from support.stream_store import HeldStore, turns
 from support.work_stage import BROKEN, WorkStage, consumer
 
@@ -350,6 +351,20 @@ class TestCancelling:
         assert [one for one, _ in stage.performer.log] == ["0", "2"]
         assert stage.dispatcher.size == 0
 
+    async def test_a_run_that_was_cancelled_ends_at_the_next_start_also_if_its_step_is_gone(
+        self, stage: WorkStage
+    ) -> None:
+        await stage.start(consumer("gone", concurrency=1, fifo=True))
+        await stage.emit(1)
+        await stage.emit(2)
+        (first, _) = await stage.jobs("gone")
+        await stage.dispatcher.cancel(first["id"])
+        again = WorkStage(stage.store)
+        await again.start(consumer("other"))
+        assert [one["data"] for one in await again.jobs("gone")] == [2]
+        assert [one["status"] for one in await again.done("gone")] == ["cancelled"]
+        assert again.dispatcher.size == 1
+
     async def test_one_that_waits_for_a_retry_is_not_tried_again(self, stage: WorkStage) -> None:
         await stage.start()
         await stage.emit(1)
@@ -399,6 +414,20 @@ class TestRuns:
         assert await stage.runs.kept(run, "a#1") == b'{"id":"a#1","value":{"n":1}}'
         await stage.end(1)
         assert await stage.runs.kept(run, "a#1") is None
+
+    async def test_what_a_run_keeps_in_all_its_attempts_is_bounded_and_goes_with_it(
+        self, stage: WorkStage
+    ) -> None:
+        run = await self.begun(stage)
+        await asyncio.gather(*(stage.runs.keep(run, 1, f"first#{n}", b"1") for n in range(MOST_KEPT - 1)))
+        await stage.end(1, BROKEN)
+        await stage.pass_time(2)
+        await stage.runs.keep(run, 2, "first#0", b"2")
+        await stage.runs.keep(run, 2, "second#1", b"1")
+        with pytest.raises(TooMany):
+            await stage.runs.keep(run, 2, "second#2", b"1")
+        await stage.end(1)
+        assert await stage.kept(KEPT, run) == []
 
     async def test_an_attempt_that_is_over_keeps_and_claims_nothing(self, stage: WorkStage) -> None:
         run = await self.begun(stage)

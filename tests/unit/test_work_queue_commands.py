@@ -172,6 +172,16 @@ async def test_a_dead_event_is_tried_again_as_if_it_were_new(site: Site) -> None
     assert site.dispatcher.size == 0
 
 
+async def test_a_dead_event_tried_again_is_as_deep_in_a_chain_as_before(site: Site) -> None:
+    await site.start(consumer(retries=0))
+    await site.emit("x", depth=7)
+    await site.end("x", BROKEN)
+    (letter,) = await site.dead()
+    await site.ask("queue.retry", id=letter["id"])
+    ((job, _, _),) = site.performer.held.values()
+    assert job.depth == 7
+
+
 async def test_a_dead_event_is_taken_up_once_by_two_who_try_it_at_the_same_time(store: MemoryStore) -> None:
     held = HeldStore(store)
     site = Site(held)

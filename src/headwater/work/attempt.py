@@ -22,15 +22,14 @@ class Failure(NamedTuple):
 
 
 class Attempt:
-    """An attempt under way. `kept` tells that its run has kept steps."""
+    """An attempt under way. `kept` are the names under which its run keeps results, in all attempts."""
 
-    __slots__ = ("job", "kept", "kept_count", "waiting")
+    __slots__ = ("job", "kept", "waiting")
 
-    def __init__(self, waiting: Waiting, job: Job, *, kept: bool) -> None:
+    def __init__(self, waiting: Waiting, job: Job, kept: set[str]) -> None:
         self.waiting = waiting
         self.job = job
         self.kept = kept
-        self.kept_count = 0
 
 
 class Performer(Protocol):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from headwater.clock import Clock
 from headwater.config import WorkSettings
@@ -68,28 +68,36 @@ class Attempts:
         if job is None:  # Somebody took it out of the store.
             self.settled(waiting)
             return
+        kept = await self._kept(job)
         if waiting.cancelled:
-            await self._settle(waiting, job, Ending("cancelled", self._clock.now()), kept=job.begun)
+            await self._settle(waiting, job, Ending("cancelled", self._clock.now()), kept)
             return
         if job.status == "running" and self._is_last(job):
             failure = Failure("SERVER_LOST", "The server ended while the job ran, in its last attempt.")
-            await self._failed(waiting, job, failure, payload)
+            await self._failed(waiting, job, failure, payload, kept)
             return
         begun = job._replace(status="running", attempts=job.attempts + 1, begun=True)
         await self.surely(lambda: self._ledger.rewrite(begun))
-        await self.make(waiting, begun, payload, resumed=job.begun)
+        await self.make(waiting, begun, payload, kept, resumed=job.begun)
 
     async def make(
-        self, waiting: Waiting, job: Job, payload: bytes | None, *, resumed: bool = False
+        self,
+        waiting: Waiting,
+        job: Job,
+        payload: bytes | None,
+        kept: Collection[str] = (),
+        *,
+        resumed: bool = False,
     ) -> None:
-        """Make one attempt that was counted, and write down what became of it.
+        """Make one attempt that was counted, and write down what became of it. `kept` are the names under
+        which earlier attempts of a run that is `resumed` have kept results.
 
         - Cancelled: that is its end, however it came to it.
         - Interrupted by a reload or the server's end: handed on.
         - Ended well: done. Else it is tried again, or given up.
         """
         data = await self._payload(job, payload)
-        attempt = self.under_way[job.id] = Attempt(waiting, job, kept=resumed)
+        attempt = self.under_way[job.id] = Attempt(waiting, job, set(kept))
         self._teller.begun(job)
         failure: Failure | None = None
         handed_on = False
@@ -105,22 +113,29 @@ class Attempts:
             del self.under_way[job.id]
         job = attempt.job
         if waiting.cancelled:
-            await self._settle(waiting, job, Ending("cancelled", self._clock.now()), kept=attempt.kept)
+            await self._settle(waiting, job, Ending("cancelled", self._clock.now()), attempt.kept)
         elif handed_on:
             await self._hand_on(waiting, job, data)
         elif failure is None:
-            await self._settle(waiting, job, Ending("done", self._clock.now()), kept=attempt.kept)
+            await self._settle(waiting, job, Ending("done", self._clock.now()), attempt.kept)
         else:
-            await self._failed(waiting, job, failure, data, kept=attempt.kept)
+            await self._failed(waiting, job, failure, data, attempt.kept)
 
     async def _settle(
-        self, waiting: Waiting, job: Job, ending: Ending, payload: bytes | None = None, *, kept: bool
+        self,
+        waiting: Waiting,
+        job: Job,
+        ending: Ending,
+        kept: Collection[str],
+        payload: bytes | None = None,
     ) -> None:
-        """Write down a job's end, and forget what its run kept, if it did."""
-        names = await self.surely(lambda: self._ledger.kept(job)) if kept else []
-        await self.surely(lambda: self._ledger.settle(job, ending, payload, names))
+        """Write down a job's end, and forget what its run kept."""
+        await self.surely(lambda: self._ledger.settle(job, ending, payload, kept))
         self._teller.ended(job, ending)
         self.settled(waiting, job)
+
+    async def _kept(self, job: Job) -> Collection[str]:
+        return await self.surely(lambda: self._ledger.kept(job)) if job.begun else ()
 
     async def _payload(self, job: Job, known: bytes | None) -> bytes:
         return known if known is not None else await self.surely(lambda: self._ledger.payload(job))
@@ -133,7 +148,12 @@ class Attempts:
         self._queues.again(waiting, now + HAND_ON_SECONDS, now)
 
     async def _failed(
-        self, waiting: Waiting, job: Job, failure: Failure, known: bytes | None, *, kept: bool = True
+        self,
+        waiting: Waiting,
+        job: Job,
+        failure: Failure,
+        known: bytes | None,
+        kept: Collection[str],
     ) -> None:
         """Try it again later, or give it up where that was its last attempt."""
         now = self._clock.now()
@@ -147,7 +167,7 @@ class Attempts:
             return
         payload = await self._payload(job, known)
         ending = Ending("dead", now, failure.code, failure.message, failure.traceback)
-        await self._settle(waiting, job, ending, payload, kept=kept)
+        await self._settle(waiting, job, ending, kept, payload)
         self._teller.given_up(job, failure)
 
     def settled(self, waiting: Waiting, job: Job | None = None) -> None:

@@ -86,6 +86,9 @@ class Dispatcher:
             self.attempts.owned.update(dict.fromkeys(job.owns, job.id))
         self._started = True
         self._configure()
+        for queue in self.queues:
+            for waiting in [one for one in queue.held.values() if one.cancelled and not one.running]:
+                self._end_now(waiting)
 
     def consume(self, consumers: Consumers) -> None:
         """A generation takes over: these steps consume from now on. What they have no step for waits."""
@@ -271,10 +274,14 @@ class Dispatcher:
             self._performer.cancel(run)
             await self._ledger.rewrite(attempt.job)
         elif not waiting.running:
-            self.queues.start(waiting)
-            self._spawn(waiting, self.attempts.begin(waiting))
+            self._end_now(waiting)
             await asyncio.wait([self._running[run]])
         return True
+
+    def _end_now(self, waiting: Waiting) -> None:
+        """Have a cancelled job settled ahead of its turn: it needs no step, and no leave of its queue."""
+        self.queues.start(waiting)
+        self._spawn(waiting, self.attempts.begin(waiting))
 
     # --- ending ---
 

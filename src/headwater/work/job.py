@@ -161,6 +161,8 @@ def ended(job: Job, ending: Ending, payload: bytes | None) -> bytes:
     }
     if job.lane is not None:
         members["group"] = job.lane
+    if job.depth:
+        members["depth"] = job.depth
     if ending.code:
         members["error"] = {
             "code": ending.code,

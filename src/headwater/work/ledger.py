@@ -8,7 +8,7 @@ and the storage contract; not what is due, and no step.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from typing import Any
 
 import orjson
@@ -34,6 +34,9 @@ from headwater.work.job import (
 
 MOST_KEPT = 500
 """Steps that one run may keep: they are deleted with it, in one unit."""
+
+KEPT_PAGE_BYTES = 4 * 1024 * 1024
+"""Of a look at the names of what a run has kept, whose values are read with them."""
 
 PAGE_BYTES = 1024 * 1024
 """Of a scan: some thousand jobs, so that a start with many needs little memory at once."""
@@ -88,7 +91,7 @@ class Ledger:
         return self._queue.add(write)
 
     def settle(
-        self, job: Job, ending: Ending, payload: bytes | None, kept: Sequence[str] = ()
+        self, job: Job, ending: Ending, payload: bytes | None, kept: Collection[str] = ()
     ) -> asyncio.Future[Any]:
         """End a job: it is deleted with its kept steps, and what is left of it is kept for its time.
 
@@ -104,7 +107,7 @@ class Ledger:
             writes.append(_set(GroupKey(stream, job.queue), job.id, text, job, expires))
         return self._queue.add_unit(Unit(writes))
 
-    def drop(self, job: Job, kept: Sequence[str] = ()) -> asyncio.Future[Any]:
+    def drop(self, job: Job, kept: Collection[str] = ()) -> asyncio.Future[Any]:
         """Delete a job and its kept steps; nothing is left of it."""
         writes = _leaving(job)
         writes += [Write(GroupKey(KEPT, job.id), name, "delete", history=False) for name in kept]
@@ -144,9 +147,16 @@ class Ledger:
 
         :raises StoreUnavailable: the store cannot be read.
         """
-        group = GroupKey(KEPT, job.id)
-        page = await self._store.window(group, before=None, limit=MOST_KEPT, limit_bytes=1 << 30)
-        return [item.id for item in page.items]
+        names: list[str] = []
+        before: int | None = None
+        while True:
+            page = await self._store.window(
+                GroupKey(KEPT, job.id), before=before, limit=MOST_KEPT, limit_bytes=KEPT_PAGE_BYTES
+            )
+            names += [item.id for item in page.items]
+            if page.complete or not page.items:
+                return names
+            before = page.items[0].created
 
     async def payload(self, job: Job) -> bytes:
         """A job's payload as JSON text.

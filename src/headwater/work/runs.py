@@ -53,12 +53,11 @@ class Runs:
                     size=len(value),
                     limit=limit,
                 ).at("work.max_kept_bytes", limit)
-            if current.kept_count >= MOST_KEPT:
+            if name not in current.kept and len(current.kept) >= MOST_KEPT:
                 raise TooMany(f"A run keeps the results of at most {MOST_KEPT} steps.", limit=MOST_KEPT)
         except HeadwaterError as error:
             return refused(error)
-        current.kept = True
-        current.kept_count += 1
+        current.kept.add(name)
         return self._ledger.keep_value(current.job, name, value)
 
     def own(self, run: str, attempt: int, place: Place) -> Future[Any]:

@@ -237,7 +237,7 @@ async def test_a_worker_is_not_read_while_its_writes_pile_up(tmp_path: Path) -> 
     async with serving(tmp_path, files, settings=settings, size=1, max_size=1) as site:
         site.streams.hold()
         running = asyncio.create_task(site.json("/a", {"count": 200}))
-        await until(lambda: site.pool._intake.full)
+        await until(lambda: site.pool._tick._intake.full)
         for _ in range(100):
             await asyncio.sleep(0)
         assert len(site.streams.texts("p")) < 100, "the server went on reading"
@@ -250,7 +250,7 @@ async def test_pings_stop_when_nothing_runs(tmp_path: Path) -> None:
     async with serving(tmp_path, BLOCKERS) as site:
         await full(site)
         await asyncio.gather(*(site.post("/quick", {}) for _ in range(5)))
-        await until(lambda: site.pool._ticking is None)
+        await until(lambda: not site.pool._tick.is_due)
 
 
 async def test_closing_lets_running_invocations_end_and_leaves_no_process(tmp_path: Path) -> None:

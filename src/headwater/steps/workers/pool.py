@@ -1,7 +1,7 @@
 """The pool of one generation: which worker gets which invocation, and what happens when a loop is blocked.
 
-Owns dispatch, what waits, and the tick that doubts workers; the tick runs only while something else does. How
-many workers there are is `crew.py`'s and `sizes.py`'s; sockets and processes are not seen here.
+Owns dispatch and what waits. How many workers there are is `crew.py`'s and `sizes.py`'s, which of them are
+doubted `tick.py`'s; sockets and processes are not seen here.
 
 There are two crews. The main one takes everything until it is seen to block; what blocks then goes to the
 workers apart, each of which runs one invocation at a time, so that it holds up nobody. A language whose
@@ -23,10 +23,9 @@ from headwater.protocol.workers.messages import Message
 from headwater.steps.workers.blocking import Verdicts
 from headwater.steps.workers.crew import Crew, Parts
 from headwater.steps.workers.dispatch import choose
-from headwater.steps.workers.doubt import examine
 from headwater.steps.workers.invocation import Invocation
-from headwater.steps.workers.pulse import PING_EVERY, SOON
 from headwater.steps.workers.sizes import Apart, Usual, held
+from headwater.steps.workers.tick import Tick
 from headwater.steps.workers.waiting import Waiting
 from headwater.steps.workers.worker import Worker
 from headwater.tasks import within
@@ -49,7 +48,6 @@ class Pool:
     def __init__(self, parts: Parts, load: Message) -> None:
         self._settings = parts.settings
         self._observer = parts.observer
-        self._intake = parts.intake
         self._clock = parts.clock
         main, apart = list[Worker](), list[Worker]()
         self._verdicts = Verdicts(parts.settings, parts.clock, main, apart)
@@ -60,9 +58,7 @@ class Pool:
         self._flushing = False
         self._crowded = False
         self._numbers = itertools.count(1)
-        self._ticking: asyncio.TimerHandle | None = None
-        self._tick_due = 0.0
-        self._tick_soon = False
+        self._tick = Tick(parts, main, apart, self._waiting, self._verdicts, self._look_after)
         self._closed = False
         self._quiet = asyncio.Event()
         self._forward: Callable[[Invocation], None] = _refuse
@@ -121,8 +117,7 @@ class Pool:
         """End all workers now; what runs on them fails."""
         self._close(None)
         await asyncio.gather(self._crew.kill(reason), self._apart.kill(reason))
-        if self._ticking is not None:
-            self._ticking.cancel()
+        self._tick.end()
 
     def _close(self, forward: Callable[[Invocation], None] | None) -> None:
         self._forward = forward or self._forward
@@ -183,14 +178,14 @@ class Pool:
         self._waiting.add(invocation)
         self._apart.fill()
         self._look_if_crowded()
-        self._tick_later()
+        self._tick.later()
 
     def cancel(self, invocation: Invocation) -> None:
         """Nobody waits for it any more: stop it, wherever it is."""
         for worker in (*self._crew.workers, *self._apart.workers):
             if worker.running.get(invocation.id) is invocation:
                 worker.cancel(invocation, self._settings.drain_timeout)
-                self._tick_later()
+                self._tick.later()
                 return
         self._waiting.discard(invocation)
 
@@ -209,7 +204,7 @@ class Pool:
         if worker is None:
             return verdicts.may_go_apart(invocation) and self._place_apart(invocation)
         self._give(worker, invocation, thread=invocation.file in verdicts.blocking)
-        self._tick_later()
+        self._tick.later()
         return True
 
     def _give(self, worker: Worker, invocation: Invocation, *, thread: bool) -> None:
@@ -250,6 +245,14 @@ class Pool:
     def _flush_on(self) -> None:
         self._flushing = False
         self._flush()
+
+    def _look_after(self) -> None:
+        """Time has passed, and workers were looked at: place what may be placed now, mend what is short."""
+        if self._waiting:
+            self._verdicts.look()
+            self._flush()
+            self._apart.fill()
+        self._crew.fill()
 
     # --- workers apart ---
 
@@ -342,52 +345,6 @@ class Pool:
             while (first := self._waiting.first(reason)) is not None:
                 self._waiting.discard(first)
                 first.fail(WorkerLost(f"No worker could be started: {fault.message}"))
-
-    # --- the tick, while something runs or waits ---
-
-    def _tick_later(self) -> None:
-        """See to it that a tick comes soon while an answer is due, else when the next ping is."""
-        # Most calls end here: a tick is due that is as soon as it would be anew, and the clock is not asked.
-        if self._ticking is not None and (self._tick_soon or not self._is_urgent()):
-            return
-        urgent = self._is_urgent()
-        delay = self._settings.stall_after * (SOON if urgent else PING_EVERY)
-        due = self._clock.monotonic() + delay
-        self._tick_soon = urgent
-        if self._ticking is not None:
-            if self._tick_due <= due:
-                return
-            self._ticking.cancel()
-        self._tick_due = due
-        self._ticking = asyncio.get_running_loop().call_later(delay, self._tick)
-
-    def _is_urgent(self) -> bool:
-        """Whether a worker's answer is due or a ping owed, or something waits for a main worker."""
-        for worker in self._crew.workers:
-            if worker.pulse.asked or worker.pulse.owed:
-                return True
-        return bool(self._waiting) and any(
-            not self._verdicts.is_apart(reason.file) for reason in self._waiting.reasons()
-        )
-
-    def _tick(self) -> None:
-        self._ticking = None
-        now = self._clock.monotonic()
-        late = now - self._tick_due > self._settings.stall_after
-        busy = [worker for worker in self._crew.workers if worker.running]
-        # Whoever runs one thing alone is doubted only when that was cancelled and goes on.
-        cancelled = [worker for worker in self._apart.workers if worker.longest_cancelled is not None]
-        for worker in (*busy, *cancelled):
-            excused, patience = late or self._intake.full, self._settings.drain_timeout
-            if examine(worker, now, excused=excused, patience=patience):
-                self._observer.stalled(worker.pid)
-        if self._waiting:
-            self._verdicts.look()
-            self._flush()
-            self._apart.fill()
-        self._crew.fill()
-        if busy or cancelled or self._waiting:
-            self._tick_later()
 
 
 def _refuse(invocation: Invocation) -> None:

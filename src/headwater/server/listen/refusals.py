@@ -1,0 +1,51 @@
+"""What a connection answers by itself to requests that the application does not see. Owns the errors and how
+they are written; when a connection refuses is its own business."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from headwater.errors import HeadersTooLarge, HeadwaterError, Overloaded, RequestTooSlow
+from headwater.response_rules import TRACE_HEADER
+from headwater.server.http.cors import Header
+from headwater.server.http.outgoing import encode_headers
+from headwater.server.http.problem import problem
+from headwater.trace import new_trace
+
+MOST_HEADERS = 500
+"""Header lines of one request."""
+
+
+def too_many_connections(most: int) -> HeadwaterError:
+    """The server holds `max_connections`."""
+    error = Overloaded(f"the server holds {most} connections, its most", limit=most)
+    return error.at("server.max_connections", most)
+
+
+def headers_too_large(limit: int) -> HeadwaterError:
+    """A request's head is above `max_header_bytes`, or has too many lines."""
+    text = f"the request line and headers are above {limit} bytes or {MOST_HEADERS} lines"
+    error = HeadersTooLarge(text, hint="max_header_bytes in [server] of headwater.toml", limit=limit)
+    return error.at("server.max_header_bytes", limit)
+
+
+def too_slow(limit: float) -> HeadwaterError:
+    """A request did not arrive within `read_timeout`."""
+    error = RequestTooSlow(f"the request was not whole in time ({limit:g} s)", seconds=limit)
+    return error.at("server.read_timeout", limit)
+
+
+def refusal_parts(error: HeadwaterError) -> tuple[int, list[Header], bytes]:
+    """Status, header lines and body of the answer, after which the connection ends."""
+    response = problem(error, trace := new_trace())
+    lines = [*encode_headers(response), (TRACE_HEADER.encode(), trace.encode()), (b"connection", b"close")]
+    return response.status, lines, response.body
+
+
+def refusal_bytes(error: HeadwaterError, default_headers: Iterable[Header]) -> bytes:
+    """The whole answer as it is written."""
+    status, lines, body = refusal_parts(error)
+    head = b"".join(name + b": " + value + b"\r\n" for name, value in (*default_headers, *lines))
+    return STATUS_LINE[status] + head + b"\r\n" + body

@@ -82,3 +82,12 @@ def test_those_of_one_group_know_each_other_as_long_as_they_live(speakers: Speak
 
 def test_to_forget_what_was_never_added_does_nothing(speakers: Speakers) -> None:
     speakers.remove(catching_up(SOCKET, WIRE))
+
+
+def test_a_socket_that_ends_ends_all_of_them_and_forgets_them(speakers: Speakers) -> None:
+    ended = [add(speakers), add(speakers, "a"), add(speakers, limit=5, group=OTHER)]
+
+    speakers.end()
+
+    assert [one.state for one in ended] == ["closed"] * 3
+    assert add(speakers, "a").speaker is None

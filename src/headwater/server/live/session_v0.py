@@ -89,24 +89,18 @@ class V0Session:
 
     def filled(self) -> None:
         """Nothing can be taken now."""
-        for subscription in self._begun():
-            subscription.filled()
+        self._speakers.filled()
 
     def drained(self) -> None:
         """Say what could not be said, then let everything that fell behind catch up."""
         self._answers.drained()
-        for subscription in self._begun():
-            subscription.resume()
+        self._speakers.drained()
 
     def closed(self) -> None:
         """End all subscriptions."""
-        begun, self._entries = self._begun(), {}
-        for subscription in begun:
-            subscription.end()
+        self._entries = {}
+        self._speakers.end()
         self._admissions.close()
-
-    def _begun(self) -> list[Subscription]:
-        return [entry.subscription for entry in self._entries.values() if entry.subscription is not None]
 
     def _join(self, room: Room, request: Request) -> None:
         entry = self._entries.get(room)

@@ -76,24 +76,22 @@ class V1Session:
 
     def filled(self) -> None:
         """Nothing can be taken now."""
-        for subscription in self._begun():
-            subscription.filled()
+        self._speakers.filled()
 
     def drained(self) -> None:
         """Say what could not be said, then let everything that fell behind catch up."""
         self._answers.drained()
-        for subscription in self._begun():
-            subscription.resume()
+        self._speakers.drained()
 
     def closed(self) -> None:
         """End all subscriptions, and what is present with them."""
         self._admissions.close()
         self._cancels.close()
-        for sub in list(self._subscriptions):
-            self._end(sub)
-
-    def _begun(self) -> list[Subscription]:
-        return [one for one in self._subscriptions.values() if isinstance(one, Subscription)]
+        subscriptions, self._subscriptions = self._subscriptions, {}
+        self._speakers.end()
+        for sub, presence in self._present.items():
+            self._presence.leave(subscriptions[sub].wish.group, presence)
+        self._present = {}
 
     def _do(self, asked: ToDo) -> None:
         match asked:

@@ -1,4 +1,5 @@
-"""Which of a socket's subscriptions speaks for which, so that each live frame is sent once. Pure, no I/O.
+"""A socket's subscriptions, once they have begun: they learn here that it is full, has drained or has ended,
+and which of them speaks for which, so that each live frame is sent once. Pure, no I/O.
 
 Of the subscriptions to one group on one socket:
 
@@ -46,6 +47,27 @@ class Speakers:
             heir = next((one for one in among if _is_whole(one)), None)
             for one in among:
                 one.speaker = None if one is heir else heir
+
+    def filled(self) -> None:
+        """The socket takes nothing now."""
+        for subscription in self._all():
+            subscription.filled()
+
+    def drained(self) -> None:
+        """The socket takes frames again: let everything that fell behind catch up."""
+        for subscription in self._all():
+            subscription.resume()
+
+    def end(self) -> None:
+        """The socket is ending, and with it all of them."""
+        ending = self._all()
+        self._among = {}
+        for subscription in ending:
+            subscription.end()
+
+    def _all(self) -> list[Subscription]:
+        """A list of its own, for what they are told may end some of them."""
+        return [one for among in self._among.values() for one in among]
 
 
 def _is_speaker(subscription: Subscription) -> bool:

@@ -40,6 +40,25 @@ async def test_it_begins_with_the_state_and_goes_on_with_changes(site: V1Site) -
     assert (event.data["e"]["type"], event.id) == ("typing", None)
 
 
+async def test_nothing_on_the_way_may_transform_it(site: V1Site) -> None:
+    stream = await site.listen(PATH)
+    assert stream.head.headers["cache-control"] == "no-store, no-transform"
+
+
+async def test_a_client_of_http_1_0_gets_no_chunk_sizes(site: V1Site) -> None:
+    await site.set("a", n=1)
+    reader, _, head = await site.request(PATH, {"Accept": "text/event-stream"}, version="1.0")
+    async with asyncio.timeout(60):
+        text = await reader.readuntil(b'"t":"complete"')
+        site.events.close()
+        text += await reader.read()
+
+    assert head.headers["connection"] == "close"
+    assert "transfer-encoding" not in head.headers
+    assert text.startswith(b"data: {")
+    assert {line.split(b":")[0] for line in text.split(b"\n")} == {b"data", b"id", b""}
+
+
 @pytest.mark.parametrize("way", ["header", "query"])
 async def test_a_cursor_resumes(site: V1Site, way: str) -> None:
     await site.set("a", n=1)

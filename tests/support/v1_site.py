@@ -121,12 +121,12 @@ class V1Site(V1Stage):
         return V1Session(socket, *parts, self.runs.cancel_item)
 
     async def request(
-        self, path: str, headers: dict[str, str] | None = None, method: str = "GET"
+        self, path: str, headers: dict[str, str] | None = None, method: str = "GET", version: str = "1.1"
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, Answer]:
         """Send a request as it is and read the answer's head."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port, limit=2**24)
         self._writers.append(writer)
-        lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1"]
+        lines = [f"{method} {path} HTTP/{version}", "Host: 127.0.0.1"]
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
         writer.write("\r\n".join([*lines, "", ""]).encode())
         async with asyncio.timeout(SECONDS):

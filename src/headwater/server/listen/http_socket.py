@@ -49,6 +49,7 @@ from headwater.server.listen.refusals import (
     too_many_connections,
     too_slow,
 )
+from headwater.server.listen.unframed import UnframedCycle
 from headwater.server.listen.watches import IdleWatch, WriteWatch
 
 _log = logging.getLogger("headwater.server.http")
@@ -172,6 +173,8 @@ class HttpSocket(OfferedProtocol):
         cast(dict[str, Any], self.scope)[CONNECTION] = self
         super().on_headers_complete()
         if self.cycle is not before:
+            if self.parser.get_http_version() == "1.0":
+                self.cycle.__class__ = UnframedCycle
             self._unanswered.append(self.cycle)
             if len(self._unanswered) == 2:
                 self.loop.call_later(PATIENCE, self._read_on)

@@ -272,11 +272,13 @@ class LogSettings:
 class Settings:
     """All settings of one server.
 
-    `project` is the project's folder, `dev` turns on reload and response checks.
+    `project` is the project's folder, `dev` turns on reload and response checks. `new_epoch` says that what
+    is stored is a copy, so its history begins anew.
     """
 
     project: Path = field(default_factory=Path)
     dev: bool = False
+    new_epoch: bool = False
     server: ServerSettings = field(default_factory=ServerSettings)
     socket: SocketSettings = field(default_factory=SocketSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)

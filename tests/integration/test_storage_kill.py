@@ -94,9 +94,9 @@ async def test_every_acknowledged_write_survives_ten_kills(tmp_path: Path) -> No
 
 
 async def check(file: Path, lives: list[Life]) -> None:
-    """Look at a copy, so that the next life finds what the killed one left, with its write-ahead log."""
+    """Look at a copy of all there is, so that the next life finds what the killed one left."""
     copy = file.parent / "copy.db"
-    for suffix in ("", "-wal"):
+    for suffix in ("", "-wal", ".marker"):
         if (left := Path(f"{file}{suffix}")).exists():
             shutil.copyfile(left, f"{copy}{suffix}")
     store = await SqliteStore.open(copy)

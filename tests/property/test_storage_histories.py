@@ -234,7 +234,7 @@ class Histories(RuleBasedStateMachine):
     def kill(self) -> None:
         """The files as they are, taken elsewhere, are what a killed process leaves behind."""
         left, self.lives = self.file, self.lives + 1
-        for suffix in ("", "-wal"):
+        for suffix in ("", "-wal", ".marker"):
             # Another process copies: closing a file here would drop SQLite's own locks on it.
             subprocess.run(["cp", f"{left}{suffix}", f"{self.file}{suffix}"], check=True)
         self.do(self.sqlite.close())

@@ -7,6 +7,7 @@ errors are told; that is `main.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,6 +45,13 @@ Set = Annotated[
 Debug = Annotated[
     bool, typer.Option("--debug", help="Show tracebacks of internal errors (or HEADWATER_DEBUG=1).")
 ]
+NewEpoch = Annotated[
+    bool,
+    typer.Option(
+        "--new-epoch",
+        help="Begin a new history: the folder was restored from a snapshot. Clients load all anew.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for tools.")]
 
 
@@ -62,13 +70,14 @@ def dev(
     port: Port = None,
     log_level: LogLevel = None,
     set_: Set = None,
+    new_epoch: NewEpoch = False,
     debug: Debug = False,
 ) -> None:
     """Serve the project and reload it when its files change."""
     loaded = _load(project, host=host, port=port, log_level=log_level, settings=set_, dev=True)
     from headwater.cli.serving import run_server
 
-    run_server(loaded.settings)
+    run_server(replace(loaded.settings, new_epoch=new_epoch))
 
 
 @app.command()
@@ -78,13 +87,14 @@ def start(
     port: Port = None,
     log_level: LogLevel = None,
     set_: Set = None,
+    new_epoch: NewEpoch = False,
     debug: Debug = False,
 ) -> None:
     """Serve the project, without reload."""
     loaded = _load(project, host=host, port=port, log_level=log_level, settings=set_)
     from headwater.cli.serving import run_server
 
-    run_server(loaded.settings)
+    run_server(replace(loaded.settings, new_epoch=new_epoch))
 
 
 @app.command()

@@ -32,7 +32,8 @@ async def open_store(settings: Settings) -> Store:
 async def _sqlite(place: str, settings: Settings) -> Store:
     if not place:
         raise ConfigError('[storage] url "sqlite:" lacks the path of a file.', setting="storage.url")
-    return await SqliteStore.open(settings.project / place, synchronous=settings.storage.synchronous)
+    file, synchronous = settings.project / place, settings.storage.synchronous
+    return await SqliteStore.open(file, synchronous=synchronous, new_epoch=settings.new_epoch)
 
 
 async def _memory(place: str, settings: Settings) -> Store:

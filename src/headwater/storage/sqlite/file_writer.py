@@ -24,8 +24,10 @@ from headwater.storage.sqlite.checkpoint import Checkpoints
 from headwater.storage.sqlite.database import Database, connect, roll_back, transaction
 from headwater.storage.sqlite.errors import translate
 from headwater.storage.sqlite.groups import COLUMNS, GroupState, KnownGroups, write_bases
+from headwater.storage.sqlite.marker import Marker
 from headwater.storage.sqlite.reader import Reader
-from headwater.storage.sqlite.schema import begin_run, end_run, keep_stamp, meta, prepare, set_meta
+from headwater.storage.sqlite.runs import begin_run, end_run
+from headwater.storage.sqlite.schema import meta, prepare, put_meta
 
 LOG_ROWS = 1_000_000
 """Log rows kept, at about 35 bytes. A reader further behind than them is served by a scan of its group."""
@@ -53,22 +55,25 @@ class FileWriter:
         self._fence = fence
         self._db: Database | None = None
         self._seq = 0
+        self._unlogged = 0
         self._log_start = 0
         self._identity: tuple[int, int] | None = None
         self.known: KnownGroups
+        self.marker = Marker(file)
         self.checkpoints = Checkpoints(file)
 
-    def open(self) -> Opened:
-        """Open or make the file.
+    def open(self, *, new_epoch: bool = False) -> Opened:
+        """Open or make the file; `new_epoch` begins one in any case.
 
         :raises StoreUnavailable: (or a subclass) it cannot be used.
         """
         with self._translated():
             db = self._db = connect(self._file, create=True)
             prepare(db, self._file)
-            epoch = begin_run(db, self._synchronous)
+            epoch = begin_run(db, self._file, self.marker, self._synchronous, new_epoch=new_epoch)
             self.known = KnownGroups(db)
             self._seq, stamp = db.execute(_LAST).get or (0, 0.0)
+            self._unlogged = meta(db, "unlogged") or 0
             self._log_start = db.execute("SELECT ifnull(min(seq), 1) FROM log").get
             self.checkpoints.watch(db)
             self._identity = self._identify()
@@ -87,7 +92,8 @@ class FileWriter:
             db = self._connection()
             if not units:
                 with transaction(db):
-                    keep_stamp(db, stamp)
+                    put_meta(db, stamp=stamp, unlogged=self._unlogged + 1)
+                self._came_to(self._seq, self._unlogged + 1)
                 return []
             db.execute("BEGIN IMMEDIATE")
             batch = Batch(db, self.known, self._seq, stamp)
@@ -120,27 +126,37 @@ class FileWriter:
 
         :raises StoreUnavailable: (or a subclass) the mark could not be made; the data is as safe as ever.
         """
-        with self._translated():
-            db = self._connection()
-            with transaction(db):
-                self.known.settle_all(db)
-            end_run(db)
-            db.close()
+        try:
+            with self._translated():
+                db = self._connection()
+                with transaction(db):
+                    self.known.settle_all(db)
+                end_run(db, self.marker)
+                db.close()
+        finally:
+            self.marker.close()
 
     def _conclude(self, db: Database, batch: Batch, stamp: float) -> None:
         """Write the log, do what housekeeping is due, commit, and publish."""
         batch.finish()
-        if batch.seq == self._seq:
-            keep_stamp(db, stamp)  # No row of the log carries it.
+        unlogged = self._unlogged + (batch.seq == self._seq)
+        if unlogged != self._unlogged:
+            put_meta(db, stamp=stamp, unlogged=unlogged)  # No row of the log carries it.
         due = self.known.due(batch.seq)
         if due:
             self.known.settle(db, due, batch.changed)
-            set_meta(db, "settled", self.known.settled_through(due, self._seq))
+            put_meta(db, settled=self.known.settled_through(due, self._seq))
         log_start = self._prune(db, batch.seq)
         with self._fence:
             db.execute("COMMIT")
             self.known.publish(batch.changed, set(due), self._seq, batch.bases)
-        self._seq, self._log_start = batch.seq, log_start
+        self._log_start = log_start
+        self._came_to(batch.seq, unlogged)
+
+    def _came_to(self, seq: int, unlogged: int) -> None:
+        """A commit is done."""
+        self._seq, self._unlogged = seq, unlogged
+        self.marker.keep(seq + unlogged)
 
     def _prune(self, db: Database, seq: int) -> int:
         """Drop the oldest rows of a log that is too long; answers where it starts then."""
@@ -175,12 +191,13 @@ class FileWriter:
                 db.execute("UPDATE groups SET floor = ? WHERE gid = ?", (floor, gid))
                 changed[key] = state
         db.execute("DELETE FROM deletes WHERE seq <= ?", (last,))
-        set_meta(db, "base", base)
+        put_meta(db, base=base, unlogged=self._unlogged + 1)
         if bases != self.known.bases:
             write_bases(db, bases)
         with self._fence:
             db.execute("COMMIT")
             self.known.replace(changed, forgotten, base, bases)
+        self._came_to(self._seq, self._unlogged + 1)
 
     @staticmethod
     def _group(db: Database, gid: int) -> tuple[Any, ...]:

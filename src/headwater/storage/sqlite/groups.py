@@ -16,7 +16,7 @@ from typing import Any
 from headwater.model import GroupKey
 from headwater.storage.decide import is_text
 from headwater.storage.sqlite.database import Database, transaction
-from headwater.storage.sqlite.schema import meta, set_meta
+from headwater.storage.sqlite.schema import meta, put_meta
 
 CREATE, UPDATE, DELETE = 1, 0, 2
 """`log.kind`. SQLite stores 0 and 1 without a byte of their own."""
@@ -178,7 +178,7 @@ class KnownGroups:
         """Bring every row up to date, inside a transaction."""
         self.settle(db, list(self._lagging), {})
         last: int = db.execute("SELECT ifnull(max(seq), 0) FROM log").get
-        set_meta(db, "settled", last)
+        put_meta(db, settled=last)
 
     def _evict(self) -> None:
         """Let go of the states that were not written for longest; one that lags must stay."""
@@ -211,4 +211,4 @@ def replay(db: Database) -> None:
             state.last_delete = seq if kind == DELETE else state.last_delete
     if last > settled:
         db.executemany(_UPDATE, [state.row() for state in states.values()])
-        set_meta(db, "settled", last)
+        put_meta(db, settled=last)

@@ -15,12 +15,12 @@
 - `bases`: the base of each stream that ever had a group without history. Such a group (`groups.history` 0)
   has no rows in `log` and `deletes`, and its row is always current.
 - `meta`: `epoch`, `base`, `settled` (the log is in `groups` up to here), `running` (how the process that has
-  the file open syncs it; null after a clean end).
+  the file open syncs it; null after a clean end), `run` (its mark, see `runs.py`), `unlogged` (the commits
+  that left no row in `log`), `stamp` (that of the last of them).
 """
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -137,38 +137,17 @@ def meta(db: Database, name: str) -> Any:
     return db.execute("SELECT value FROM meta WHERE name = ?", (name,)).get
 
 
-def set_meta(db: Database, name: str, value: Any) -> None:
-    """Change one value of the table `meta`."""
-    db.execute("UPDATE meta SET value = ? WHERE name = ?", (value, name))
-
-
-def keep_stamp(db: Database, stamp: float) -> None:
-    """Keep a stamp that no write carries."""
+def put_meta(db: Database, **values: Any) -> None:
+    """Give values of the table `meta`, in one statement."""
+    rows = ", ".join(["(?, ?)"] * len(values))
     db.execute(
-        "INSERT INTO meta VALUES ('stamp', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        (stamp,),
+        f"INSERT INTO meta VALUES {rows} ON CONFLICT (name) DO UPDATE SET value = excluded.value",  # noqa: S608
+        [part for pair in values.items() for part in pair],
     )
 
 
-def begin_run(db: Database, synchronous: str) -> str:
-    """Mark the file as in use and answer its epoch: a new one for a new file, and when the last process to
-    write it ended without a clean close under `normal`, for then its last commits may be lost."""
-    epoch = meta(db, "epoch")
-    if not epoch or meta(db, "running") == "normal":
-        epoch = secrets.token_hex(8)
-    _mark(db, epoch, synchronous)
-    db.execute(f"PRAGMA synchronous={synchronous}")
-    return epoch
-
-
-def end_run(db: Database) -> None:
-    """Mark the file as cleanly closed, once all before it is on the disk."""
-    _mark(db, meta(db, "epoch"), None)
-
-
-def _mark(db: Database, epoch: str, running: str | None) -> None:
-    """Marks must not be lost, nor overtake what they speak of, so they are always synced."""
-    db.execute("PRAGMA synchronous=full")
-    with transaction(db):
-        set_meta(db, "epoch", epoch)
-        set_meta(db, "running", running)
+def position_of(db: Database) -> int:
+    """How many commits the file holds, counted so that each commit of this run counts one or more: the rows
+    of the log that there ever were, and the commits that left none."""
+    logged: int = db.execute("SELECT ifnull(max(seq), 0) FROM log").get
+    return logged + (meta(db, "unlogged") or 0)

@@ -18,6 +18,7 @@ from headwater.storage.base import BEGINNING, Due, GroupInfo, OnChanges, Page, S
 from headwater.storage.sqlite.file_writer import FileWriter, Opened
 from headwater.storage.sqlite.ownership import Ownership
 from headwater.storage.sqlite.threads import StoreThread
+from headwater.storage.sqlite.watch import Watch
 
 
 class SqliteStore:
@@ -36,10 +37,15 @@ class SqliteStore:
         self._pages = writer.reader()
         self._closed = False
         writer.checkpoints.start(partial(writing.post, writer.restart_log))
+        self._watch = Watch(writer.marker.sync)
+        self._watch.start()
 
     @classmethod
-    async def open(cls, file: Path, *, synchronous: Literal["full", "normal"] = "full") -> SqliteStore:
-        """Open the file, or make it and its folder.
+    async def open(
+        cls, file: Path, *, synchronous: Literal["full", "normal"] = "full", new_epoch: bool = False
+    ) -> SqliteStore:
+        """Open the file, or make it and its folder. `new_epoch` begins one in any case: what lies there is a
+        copy that came with all that lies beside it.
 
         :raises StoreUnavailable: it is in use, locked, or was written by a newer version.
         :raises StoreReadOnly: it or its folder cannot be written.
@@ -50,7 +56,7 @@ class SqliteStore:
         writing = StoreThread("headwater-writer")
         writer = FileWriter(file, synchronous, Lock())
         try:
-            opened = await writing.run(writer.open)
+            opened = await writing.run(partial(writer.open, new_epoch=new_epoch))
         except BaseException:
             writing.end()
             ownership.release()
@@ -128,6 +134,7 @@ class SqliteStore:
         if self._closed:
             return
         self._closed = True
+        self._watch.stop()
         try:
             await self._looking.run(self._lookups.close)
             await self._paging.run(self._pages.close)

@@ -8,7 +8,8 @@
  *     LLM_MODEL=...                   optional: else the first that the endpoint lists
  *     LLM_AFTER_RESTART=continue      the endpoint goes on with a begun answer; else it is begun anew
  *
- * Without LLM_BASE_URL, a small server of this folder's own answers (`local-model.ts`).
+ * Without LLM_BASE_URL, a small server of this folder's own answers (`local-model.ts`),
+ * LLM_LOCAL_SPEED tokens a second (30).
  */
 
 import { serveLocalModel } from './local-model'

@@ -11,7 +11,7 @@ import { text as textOf } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export const MODEL = 'local-stand-in'
-const TOKENS_PER_SECOND = 30
+const TOKENS_PER_SECOND = Number(process.env.LLM_LOCAL_SPEED) || 30
 const TOKEN = /\s*\S{1,6}|\s+/g
 
 /** Questions that this server has an answer to; the page offers them. */

@@ -7,7 +7,8 @@ Any endpoint that speaks the OpenAI-compatible format of `POST /chat/completions
     LLM_MODEL=...                   optional: else the first that the endpoint lists
     LLM_AFTER_RESTART=continue      the endpoint goes on with a begun answer; else it is begun anew
 
-Without LLM_BASE_URL, a small server of this folder's own answers (`local_model.py`).
+Without LLM_BASE_URL, a small server of this folder's own answers (`local_model.py`),
+LLM_LOCAL_SPEED tokens a second (30).
 """
 
 import json
@@ -22,7 +23,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from local_model import LocalModel
+from local_model import TOKENS_PER_SECOND, LocalModel, steadily
 
 client = httpx.AsyncClient(timeout=httpx.Timeout(10, read=120))
 """Shared by all answers of this process. 120 s is the longest pause between two tokens."""
@@ -74,7 +75,7 @@ class Endpoint:
 @cache
 def local_model() -> LocalModel:
     """This process's own server; started when first needed, gone with the process."""
-    return LocalModel()
+    return LocalModel(pace=steadily(float(os.environ.get("LLM_LOCAL_SPEED") or TOKENS_PER_SECOND)))
 
 
 @cache

@@ -144,7 +144,7 @@ async def test_what_is_no_question_is_refused(chat: Chat) -> None:
 
 
 async def test_without_an_endpoint_it_answers_by_itself_and_says_so(project: Path) -> None:
-    with chatting(project) as server:
+    with chatting(project, LLM_LOCAL_SPEED="1000") as server:
         assert "Problems" not in server.out.text
         who = httpx.get(f"{server.url}/model", timeout=30).json()
         assert (who["local"], who["model"]) == (True, "local-stand-in")

@@ -7,7 +7,7 @@ A scenario is a YAML file: `name` (a sentence), and `steps`, each a mapping with
   each with `stream`, `group`, and for items `if_version`, `ttl`, `key` where given; `fails: CODE` where the
   write must be refused. A list of them is written in order; `times: N` repeats with `{n}` in texts counting
   from 1. `{work: ID}` begins a run that claims the item, keeps its `status` in it ("running 1" in its first
-  attempt) and ends when it is cancelled.
+  attempt) and ends when it is cancelled, or once its group has an item `end`.
 - `subscribe: {as, client?, stream?, group?, id?, limit?, state?}`, `unsubscribe: {as}`, `more: {as, limit}`,
   `state: {as, state}`, `cancel: {as, id?}` (whoever follows a group names one of its items).
 - `connect`, `cut`, `stall`, `unstall`: a client's name. Who subscribes is connected first.
@@ -102,7 +102,8 @@ async def handler(input, ctx):
     try:
         # Whoever sees this may cancel before its answer is here.
         await stream.set(*where, {"status": f"running {ctx.attempt}"})
-        await asyncio.sleep(3600)
+        while await stream.get(input["group"], "end") is None:
+            await asyncio.sleep(0.1)
     except asyncio.CancelledError:
         await stream.set(*where, {"status": "cancelled"})
         raise

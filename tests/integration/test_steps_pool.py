@@ -177,7 +177,9 @@ async def test_a_step_that_takes_too_long_times_out(tmp_path: Path) -> None:
         await until(lambda: not any(worker.running for worker in site.pool.workers))
 
 
-async def test_a_timed_out_handler_that_goes_on_blocking_costs_its_worker(tmp_path: Path) -> None:
+async def test_a_timed_out_handler_that_goes_on_blocking_costs_its_worker_and_its_place_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     settings = _with(Settings(project=tmp_path), "server", request_timeout=0.2)
     files = {**QUICK, "steps/a_step.py": api("/a", "time.sleep(60)", top="import time")}
     async with serving(tmp_path, files, settings=settings, drain_timeout=0.3) as site:
@@ -187,6 +189,8 @@ async def test_a_timed_out_handler_that_goes_on_blocking_costs_its_worker(tmp_pa
             await site.post("/a", {})
         await until(lambda: len(before - {worker.pid for worker in site.pool.workers}) == 1)
         assert (await site.post("/quick", {})).status == 200
+    said = {line.message for line in caplog.records}
+    assert "An invocation was ended with its worker, at steps/a_step.py:5" in said
 
 
 async def test_a_cancelled_request_that_another_one_holds_up_does_not_cost_the_worker(tmp_path: Path) -> None:

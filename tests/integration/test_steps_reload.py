@@ -266,16 +266,29 @@ async def test_an_invocation_ends_in_the_generation_it_began_in(tmp_path: Path) 
                 await asyncio.sleep(0.01)
 
 
-async def test_an_invocation_that_outlives_the_drain_timeout_is_ended(tmp_path: Path) -> None:
-    body = "await ctx.streams.chat.set('g', 'x', {'text': 1})\nawait asyncio.sleep(60)"
-    files = {"steps/a_step.py": api("/a", body, top="import asyncio"), "steps/chat_stream.py": stream("chat")}
+async def test_an_invocation_that_outlives_the_drain_timeout_is_ended_and_told_with_its_place(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun = "ctx.streams.chat.set('g', %r, {'text': 1})%s; "
+    plain = api("/b", begun % ("b", ".result()") + "time.sleep(60)", top="import time").replace(
+        "async def", "def"
+    )
+    files = {
+        "steps/a_step.py": api("/a", begun % ("a", "") + "await asyncio.sleep(60)", top="import asyncio"),
+        "steps/b_step.py": plain,
+        "steps/chat_stream.py": stream("chat"),
+    }
     async with serving(tmp_path, files, drain_timeout=0.2) as site:
-        old = asyncio.create_task(said(site))
-        await site.streams.until(lambda: site.streams.texts("g"))
+        old = [asyncio.create_task(site.post(path, {})) for path in ("/a", "/b")]
+        await site.streams.until(lambda: len(site.streams.texts("g")) == 2)
         site.write({"steps/a_step.py": says("new")})
         await site.runtime.reload()
-        with pytest.raises(WorkerLost, match=r"still busy 0.2 s after the end of its generation"):
-            await old
+        for one in old:
+            with pytest.raises(WorkerLost, match=r"still busy 0.2 s after the end of its generation"):
+                await one
+    told = {line.message for line in caplog.records if line.message.startswith("An invocation")}
+    said_of = "An invocation was ended with its worker, at steps/%s_step.py:5"
+    assert told == {said_of % "a", said_of % "b"}
 
 
 async def test_while_files_go_on_changing_the_latest_wins_and_no_processes_pile_up(

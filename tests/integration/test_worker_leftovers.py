@@ -3,6 +3,7 @@ it ends."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,39 @@ def test_what_a_library_keeps_going_does_not_count(tmp_path: Path) -> None:
         worker.send(protocol.drain(linger=60.0))
         assert worker.process.wait(PATIENCE) == 0
         assert told(worker) == []
+
+
+PLAIN = "def pause(req, ctx, following):\n    open('here', 'w').close(); time.sleep(60)"
+ASYNC = "async def pause(req, ctx, following):\n    open('here', 'w').close(); await asyncio.sleep(60)"
+PASS = "async def passing(req, ctx, following):\n    return await following()"
+WAIT = "def waiting(req, ctx, following):\n    return following()"
+STANDING = {
+    "a plain handler": ("", True),
+    "a plain handler behind async middleware": (PASS, True),
+    "an async handler behind plain middleware": (WAIT, False),
+    "plain middleware": (PLAIN, False),
+    "async middleware": (ASYNC, True),
+}
+
+
+@pytest.mark.parametrize("what", STANDING)
+def test_of_an_invocation_that_is_ended_it_says_where_it_stands(tmp_path: Path, what: str) -> None:
+    middleware, plain = STANDING[what]
+    name = middleware.partition("(")[0].split()[-1:]
+    body = f"open('here', 'w').close(); {'time' if plain else 'await asyncio'}.sleep(60)"
+    source = step("X", body, top=f"{TOP}\n{middleware}", plain=plain)
+    source += f"\nconfig['middleware'] = [{', '.join(name)}]\n"
+    stands = next(n for n, text in enumerate(source.splitlines(), 1) if "sleep(60)" in text)
+    with working(tmp_path, {"steps/x_step.py": source}) as worker:
+        worker.wait_for("started", worker.call_step("X"))
+        while not (tmp_path / "here").exists():
+            time.sleep(0.01)
+        worker.send(protocol.end())
+        worker.process.wait(PATIENCE)
+        while worker.read() is not None:
+            pass
+        said = [text for _, text in told(worker) if text.startswith("An invocation ")]
+        assert said == [f"An invocation was ended with its worker, at steps/x_step.py:{stands}"]
 
 
 def test_told_to_end_it_says_what_it_ends_and_does_so_at_once(tmp_path: Path) -> None:

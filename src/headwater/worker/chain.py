@@ -1,7 +1,9 @@
 """Middleware around a handler. Owns the order and the bridges between async and plain functions.
 
 Async functions run on the loop that runs the chain, plain ones in a thread. `next()` in an async middleware
-is awaited; in a plain one it simply returns the inner response. Knows no message.
+is awaited; in a plain one it simply returns the inner response. So a chain that mixes them runs in a task, in
+a thread for which that task waits, in another task for which that thread waits, and so on; the invocation
+knows them all (`within`). Knows no message.
 """
 
 from __future__ import annotations
@@ -9,11 +11,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextvars import copy_context
 from typing import Any, NamedTuple, cast
 
+from headwater.worker.invocation import Invocation
+from headwater.worker.loop import INVOCATION
 from headwater.worker.threads import Threads
 
 Function = Callable[..., Any]
@@ -65,8 +70,11 @@ def run_plain(chain: Sequence[Link], arguments: tuple[Any, ...], at: int = 0) ->
 class AsyncChain:
     """One run of a chain on the running loop."""
 
-    def __init__(self, threads: Threads, chain: Sequence[Link], arguments: tuple[Any, ...]) -> None:
+    def __init__(
+        self, threads: Threads, invocation: Invocation, chain: Sequence[Link], arguments: tuple[Any, ...]
+    ) -> None:
         self._threads = threads
+        self._within = invocation.within
         self._chain = chain
         self._arguments = arguments
         self._loop = asyncio.get_running_loop()
@@ -91,19 +99,31 @@ class AsyncChain:
         """The rest of the chain, for a plain middleware that waits in its thread."""
         if is_plain(self._chain[at:]):
             return run_plain(self._chain, self._arguments, at)
-        inner = asyncio.run_coroutine_threadsafe(self.run(at), self._loop)
+        inner = asyncio.run_coroutine_threadsafe(self._run_inner_task(at), self._loop)
         self._inner.append(inner)
         return inner.result()
+
+    async def _run_inner_task(self, at: int) -> Any:
+        task = cast(asyncio.Task[Any], asyncio.current_task())
+        task.set_name(INVOCATION)
+        self._within.append(task)
+        try:
+            return await self.run(at)
+        finally:
+            self._within.remove(task)
 
     async def _in_thread(self, at: int, work: Callable[[], Any]) -> Any:
         done: asyncio.Future[Any] = self._loop.create_future()
         context = copy_context()
 
         def job() -> None:
+            thread = threading.get_ident()
+            self._within.append(thread)
             try:
                 settle = functools.partial(_succeed, done, context.run(work))
             except BaseException as error:
                 settle = functools.partial(_fail, done, error)
+            self._within.remove(thread)
             self._loop.call_soon_threadsafe(settle)
 
         inner = not all(link.is_async for link in self._chain[:at])

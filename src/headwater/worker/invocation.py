@@ -23,6 +23,7 @@ class Invocation:
     `run` is the id of the run that it is an attempt of, empty for a request; `attempt` counts from 1.
     `resumed`: an attempt at its run has begun before. `plain`: it runs plain functions, which nothing stops.
     `cancelled` tells that the server asked for its end; `stop`, once set, asks the running code to end.
+    `within` is what runs its code, tasks and threads (by their identifiers), each waiting for the next.
     """
 
     __slots__ = (
@@ -47,6 +48,7 @@ class Invocation:
         "step",
         "stop",
         "trace",
+        "within",
     )
 
     def __init__(self, message: Message) -> None:
@@ -67,6 +69,7 @@ class Invocation:
         self.blocked = False
         self.cancelled = False
         self.stop: Callable[[], object] | None = None
+        self.within: list[asyncio.Task[Any] | int] = []
         self.failures: list[Call] = []
         self.more_failures = 0
         self._lock = threading.Lock()

@@ -1,4 +1,5 @@
-"""User code that outlives its invocation: tasks and threads. Owns finding it, and saying where it stands.
+"""What goes on when a worker is to end: invocations, and tasks and threads that outlive theirs. Owns finding
+it, and saying where it stands.
 
 A task knows the invocation that began it, directly or through other tasks; a thread is known by who started
 it. What a library keeps going in the background does not count: of daemon threads only those count that run
@@ -12,7 +13,7 @@ import concurrent.futures.thread
 import functools
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 from typing import Any, NamedTuple, cast
 from weakref import WeakKeyDictionary
@@ -38,10 +39,12 @@ class Leftover(NamedTuple):
 
 
 class Leftovers:
-    """What invocations have begun in this process. `relative` gives the path of a project file, else None."""
+    """What invocations have begun in this process. `relative` gives the path of a project file, else None;
+    `running` the invocations themselves."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.relative: Callable[[str], str | None] = lambda _: None
+        self.running: Callable[[], Iterable[Invocation]] = tuple
         self._loop = loop
         self._begun: WeakKeyDictionary[threading.Thread, Invocation] = WeakKeyDictionary()
 
@@ -60,30 +63,36 @@ class Leftovers:
 
     def find(self) -> list[Leftover]:
         """What runs now; from any thread."""
-        return [*self._tasks(), *self._threads()]
+        return [*self._invocations(), *self._tasks(), *self._threads()]
+
+    def _invocations(self) -> Iterator[Leftover]:
+        """Each where its innermost code stands."""
+        for invocation in self.running():
+            within = invocation.within[-1:]
+            if invocation.has_ended or not within:
+                continue
+            at = within[0]
+            frames = _frames_of(at, self._loop) if isinstance(at, asyncio.Task) else _frames_in(at)
+            yield self._standing("An invocation", invocation, list(frames))
 
     def _tasks(self) -> Iterator[Leftover]:
         for task in asyncio.all_tasks(self._loop):
             if not isinstance(task, UserTask) or task.invocation is None or task.done():
                 continue
-            what = "A task that went on after its invocation"
-            if task.get_name() == INVOCATION:
-                if task.invocation.has_ended:
-                    continue
-                what = "An invocation"
-            yield self._standing(what, task.invocation, list(_frames_of(task, self._loop)))
+            if task.get_name() != INVOCATION:
+                what = f"A task {_whose(task.invocation)}"
+                yield self._standing(what, task.invocation, list(_frames_of(task, self._loop)))
 
     def _threads(self) -> Iterator[Leftover]:
-        frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]
         for thread in threading.enumerate():
             invocation = self._begun.get(thread)
             if invocation is None or thread.name.startswith(OWN_THREADS):
                 continue
-            stack = list(_callers(frames.get(thread.ident or 0)))
+            stack = list(_frames_in(thread.ident))
             if not stack or stack[-1].f_code is _EXECUTOR:
                 continue
             if not thread.daemon or any(map(self._is_own, stack)):
-                yield self._standing("A thread that went on after its invocation", invocation, stack)
+                yield self._standing(f"A thread {_whose(invocation)}", invocation, stack)
 
     def _standing(self, what: str, invocation: Invocation, frames: list[FrameType]) -> Leftover:
         own = [frame for frame in frames if self._is_own(frame)] or frames
@@ -97,6 +106,15 @@ class Leftovers:
         return self.relative(frame.f_code.co_filename) is not None
 
 
+def _whose(invocation: Invocation) -> str:
+    return "that went on after its invocation" if invocation.has_ended else "of an invocation"
+
+
+def _frames_in(thread: int | None) -> Iterator[FrameType]:
+    """The frames of a thread, outermost first."""
+    return _callers(sys._current_frames().get(thread or 0))  # pyright: ignore[reportPrivateUsage]
+
+
 def _callers(frame: FrameType | None) -> Iterator[FrameType]:
     """A thread's frames, outermost first."""
     found: list[FrameType] = []
@@ -106,11 +124,10 @@ def _callers(frame: FrameType | None) -> Iterator[FrameType]:
     return reversed(found)
 
 
-def _frames_of(task: UserTask, loop: asyncio.AbstractEventLoop) -> Iterator[FrameType]:
+def _frames_of(task: asyncio.Task[Any], loop: asyncio.AbstractEventLoop) -> Iterator[FrameType]:
     """The frames of a task, outermost first: of what it awaits, or of the thread if it is at work now."""
     if asyncio.current_task(loop) is task:
-        running = sys._current_frames().get(threading.main_thread().ident or 0)  # pyright: ignore[reportPrivateUsage]
-        yield from _callers(running)
+        yield from _frames_in(threading.main_thread().ident)
         return
     awaited: Any = task.get_coro()
     while awaited is not None:

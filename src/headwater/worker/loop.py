@@ -20,7 +20,7 @@ TICKS = 5
 
 
 INVOCATION = "headwater-invocation"
-"""The name of tasks that run an invocation, from its beginning to its end."""
+"""The name of tasks that run an invocation or, where plain middleware waits for it, the rest of one."""
 
 
 class UserTask(asyncio.Task[Any]):

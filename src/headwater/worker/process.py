@@ -153,6 +153,7 @@ class Process:
         os.chdir(header["root"])
         asyncio.set_event_loop(self._loop)
         files = Sources(header["root"], header["folders"], sources)
+        self._leftovers.running = self._runner.running
         self._leftovers.relative = self._runner.lifespan.relative = files.relative
         importer = Importer(files)
         importer.install()

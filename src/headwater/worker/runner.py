@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import Context as Variables
 from typing import Any, NamedTuple
 
@@ -123,6 +124,10 @@ class Runner:
         """Whether something runs or is to."""
         return bool(self._running or self._waiting)
 
+    def running(self) -> Iterable[Invocation]:
+        """What runs now; from any thread."""
+        return list(self._running.values())
+
     def drain(self) -> None:
         """No more invocations come; `on_idle` is called, perhaps often, when the last one has ended."""
         self._draining = True
@@ -165,6 +170,7 @@ class Runner:
         variables = Variables()
         variables.run(current.set, invocation)
         task = self._loop.create_task(self._run_on_loop(invocation), name=INVOCATION, context=variables)
+        invocation.within.append(task)
         invocation.stop = lambda: self._loop.call_soon_threadsafe(task.cancel)
 
     async def _run_on_loop(self, invocation: Invocation) -> None:
@@ -188,7 +194,7 @@ class Runner:
         if not chain:
             return _refused(invocation)
         try:
-            run = AsyncChain(self._threads, chain, self._arguments(invocation))
+            run = AsyncChain(self._threads, invocation, chain, self._arguments(invocation))
             returned = await run.run()
         except BaseException as error:
             return _failed(invocation, error)
@@ -196,6 +202,7 @@ class Runner:
 
     def _run_plain(self, invocation: Invocation, chain: Sequence[Link]) -> None:
         invocation.plain = True
+        invocation.within.append(threading.get_ident())
         if not self._start(invocation):
             return
         variables = Variables()
@@ -221,6 +228,7 @@ class Runner:
         return KINDS[invocation.kind].arguments(invocation.take_message(), context)
 
     def _end(self, invocation: Invocation, message: Message) -> None:
+        invocation.within.clear()  # Its task holds it, and would wait for the collector with it.
         for call in invocation.failures:
             if not call.observed:
                 send_log(self._send, call_failed(invocation, call))

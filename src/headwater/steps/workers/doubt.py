@@ -1,5 +1,5 @@
 """What is done about a worker that gives no sign of life: it is asked, doubted, relieved of what has not
-begun, in the end killed. Owns one look at one worker; when it is looked at is the pool's.
+begun, in the end told to end. Owns one look at one worker; when it is looked at is the pool's.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def examine(worker: Worker, now: float, *, excused: bool, patience: float) -> bo
 
 
 def _end_if_stuck(worker: Worker, now: float, patience: float) -> None:
-    """A cancelled invocation that goes on holding the loop costs the worker.
+    """A cancelled invocation that goes on holding the loop costs the worker, which tells where it stands.
 
     It holds it only if the worker is stalled all that time; where it is known who does, the others are held
     up themselves.
@@ -36,4 +36,4 @@ def _end_if_stuck(worker: Worker, now: float, patience: float) -> None:
         return
     invocation = worker.longest_cancelled
     if invocation is not None and now - (invocation.cancelled_at or now) > patience:
-        worker.kill(f"{invocation.file} did not stop {patience:g} s after it was cancelled")
+        worker.end(f"{invocation.file} did not stop {patience:g} s after it was cancelled")

@@ -76,6 +76,7 @@ class WorkerProcess:
         self._socket_open = True
         self._exit_code: int | None = None
         self._reason = ""
+        self._ending = False
         self._fatal = ""
         self._speaks = True
 
@@ -196,7 +197,11 @@ class WorkerProcess:
         self.resume()
 
     def end_soon(self, reason: str) -> None:
-        """Ask the process to end and to tell what it ends; it is killed if it takes its time."""
+        """Ask the process to end and to tell what it ends; it is killed if it takes its time. Asked again, it
+        has been asked."""
+        if self._ending:
+            return
+        self._ending = True
         self._reason = self._reason or reason
         self.resume()
         self.send(protocol.end())

@@ -39,6 +39,16 @@ async def test_a_changed_step_runs_its_new_code(tmp_path: Path) -> None:
         assert site.runtime.project.generation == 2
 
 
+async def test_a_load_whose_worker_is_killed_is_tried_again(tmp_path: Path) -> None:
+    killed = "import os, pathlib, signal\nif not (mark := pathlib.Path(__file__).parent / 'mark').exists():\n"
+    killed += "    mark.touch()\n    os.kill(os.getpid(), signal.SIGKILL)"
+    async with serving(tmp_path, {"steps/a_step.py": says("one", top=killed)}) as site:
+        async with asyncio.timeout(60):
+            while not site.runtime.project.routes:
+                await asyncio.sleep(0.01)
+        assert await said(site) == "one"
+
+
 async def test_in_dev_each_save_is_served_by_itself(tmp_path: Path) -> None:
     async with serving(tmp_path, {"steps/a_step.py": says("one")}, dev=True) as site:
         for text in ("two", "three"):

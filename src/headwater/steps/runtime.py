@@ -15,7 +15,7 @@ from typing import Any
 from headwater.clock import Clock, SystemClock
 from headwater.config import Settings
 from headwater.envfile import ENV_FILE
-from headwater.errors import UnknownStep
+from headwater.errors import UnknownStep, WorkerLost
 from headwater.logline import Line, tell
 from headwater.observe import SILENT, Observer
 from headwater.protocol.workers import messages as protocol
@@ -44,6 +44,10 @@ MOST_ENDING = 4
 MOST_LEFT = 16
 """Workers of further ones that may go on, for what invocations left running; above it the oldest generation
 is ended at once."""
+
+LOADS_AGAIN = (0.5, 2.0, 8.0, 30.0)
+"""Seconds after which a load whose worker was killed is tried again, one after the other: that says nothing
+about the files. A file that kills its worker each time is then left alone until it changes."""
 
 OnProject = Callable[[Project], None]
 
@@ -75,6 +79,8 @@ class StepRuntime:
         self._loading: asyncio.Task[None] | None = None
         self._ending: dict[Generation, asyncio.Task[None]] = {}
         self._reloads: set[asyncio.Task[None]] = set()
+        self._lost_loads = 0
+        self._again: asyncio.TimerHandle | None = None
         self._closed = False
 
     @property
@@ -164,6 +170,8 @@ class StepRuntime:
     async def close(self) -> None:
         """Let running invocations end, within the shutdown timeout, then end every worker."""
         self._closed = True
+        if self._again is not None:
+            self._again.cancel()
         for reload in self._reloads:
             reload.cancel()
         async with self._looking:
@@ -177,10 +185,13 @@ class StepRuntime:
     async def _load(self, sources: Sources) -> None:
         before = self._current if self._current.number else None
         number = self._number + 1
+        if self._again is not None:
+            self._again.cancel()
         try:
             generation = await make(self._workshop, number, sources, before)
         except NotLoaded as fault:
             self._stay(fault.problems)
+            self._load_lost(fault.problems)
             return
         except Exception:
             log.exception("The project could not be loaded")
@@ -188,6 +199,20 @@ class StepRuntime:
             return
         self._number = number
         self._take_over(generation)
+        self._load_lost(generation.project.problems)
+
+    def _load_lost(self, problems: Iterable[Problem]) -> None:
+        """Try a load again whose worker was killed."""
+        if not any(problem.code == WorkerLost.code for problem in problems):
+            self._lost_loads = 0
+        elif self._lost_loads < len(LOADS_AGAIN):
+            wait = LOADS_AGAIN[self._lost_loads]
+            self._lost_loads += 1
+            self._again = asyncio.get_running_loop().call_later(wait, self._load_again)
+
+    def _load_again(self) -> None:
+        self._attempted = None
+        self._changed()
 
     async def _stop_loading(self) -> None:
         if self._loading is not None and not self._loading.done():

@@ -22,7 +22,7 @@ SOAK_FLAGS ?=
 NODES := 20.18.0 22.20.0 24.19.0
 OLDEST_NODE := $(firstword $(NODES))
 
-.PHONY: help setup demo test test-all check format docs bench soak npm nodes browser lock build clean
+.PHONY: help setup demo test test-all check format docs bench soak soak-clients soak-work npm nodes browser lock build clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 12
@@ -85,8 +85,13 @@ docs: setup ## Write the generated pages under docs/ anew.
 bench: setup ## Run the benchmarks. BENCH_FLAGS= is passed on.
 	$(BIN)/python -m benchmarks $(BENCH_FLAGS)
 
-soak: setup ## Kill and burden a server under thousands of clients. SOAK_FLAGS="--seconds 120 --clients 2000".
+soak: soak-clients soak-work ## Kill and burden servers under thousands of clients, and with events under way.
+
+soak-clients: setup ## Of these the clients. SOAK_FLAGS="--seconds 120 --clients 2000".
 	PYTHONPATH=src:tests $(BIN)/python -m soak $(SOAK_FLAGS)
+
+soak-work: setup ## Of these the events. WORK_FLAGS="--seconds 120".
+	PYTHONPATH=src:tests $(BIN)/python -m soak.work $(WORK_FLAGS)
 
 # The packages of the npm registry: those of the TypeScript workspace, and those that the tests drive.
 NPM_LOCKS := $(wildcard package-lock.json tests/npm/package-lock.json)

@@ -11,10 +11,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-import re
 import resource
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,7 +23,7 @@ from typing import Any
 import httpx
 import psutil
 
-from headwater.testing.scenarios import Server
+from soak.dev_server import DevServer
 from soak.pages import PRESENT, EventStreamPage, Page, Stored, V0Page, V1Page
 
 SETTLE_SECONDS = 120.0
@@ -36,35 +34,6 @@ GROUPS = [
     for number in range(count)
 ]
 ITEMS = [str(number) for number in range(40)]
-
-
-class DevServer(Server):
-    """The server of the scenarios, as `headwater dev` runs it: it reloads."""
-
-    def start(self) -> None:
-        port = self.url.rpartition(":")[2] or "0"
-        self.log = (self._folder / "server.log").open("ab")
-        self._process = process = subprocess.Popen(
-            [*self._command, "dev", str(self._folder), "--port", port, "--log-level", "warning"],
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            text=True,
-        )
-        assert process.stdout is not None
-        for line in process.stdout:
-            if found := re.search(r"Ready at (http://\S+)", line):
-                self.url = found[1]
-                return
-        raise AssertionError("the server did not start:\n" + (self._folder / "server.log").read_text())
-
-    def reload(self) -> None:
-        """Change a file, so that another generation takes over."""
-        step = self._folder / "steps" / "write_step.py"
-        step.write_text(step.read_text() + f"\n# {time.monotonic()}\n")
-
-    def rss(self) -> int:
-        """Bytes that the server process holds now, without its workers."""
-        return 0 if self._process is None else psutil.Process(self._process.pid).memory_info().rss
 
 
 class Soak:

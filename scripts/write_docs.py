@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from headwater import errors
@@ -70,8 +69,15 @@ Every error has a code that never changes its meaning, a message that says what 
 that says what to do. Over HTTP it is `application/problem+json` with `code`, `detail` and `hint`; on a
 socket, in a log and in a terminal it is the same code. Match codes, never messages.
 
-| code | HTTP status | meaning |
-|---|---|---|
+In Python each error is a class of the package: `from headwater import Conflict`. A handler may raise one,
+`raise Conflict("that name is taken")`, and need not catch what its calls raise: an error of this page that a
+handler lets through is the answer to its request, with the status below and all that it says. What has
+status 500 here, and every other exception, is answered as `HANDLER_FAILED`, which tells the caller nothing of
+the cause. In TypeScript each is a `HeadwaterError` with that `code`:
+`throw new HeadwaterError({ code: 'CONFLICT', message: 'that name is taken' })`.
+
+| code | HTTP status | meaning | in Python |
+|---|---|---|---|
 """
 
 
@@ -94,18 +100,11 @@ def _row(field: Field) -> str:
 
 def errors_page() -> str:
     """The page of all error codes."""
-    rows = (f"| `{kind.code}` | {kind.status} | {_first_sentence(kind)} |\n" for kind in every_error())
-    return ERRORS + "".join(rows)
+    return ERRORS + "".join(map(_error_row, errors.every_error()))
 
 
-def every_error(
-    root: type[errors.HeadwaterError] = errors.HeadwaterError,
-) -> Iterator[type[errors.HeadwaterError]]:
-    """The error tree from the root down, each class once."""
-    yield root
-    for kind in root.__subclasses__():
-        if kind.__module__ == errors.__name__:
-            yield from every_error(kind)
+def _error_row(kind: type[errors.HeadwaterError]) -> str:
+    return f"| `{kind.code}` | {kind.status} | {_first_sentence(kind)} | `{kind.__name__}` |\n"
 
 
 def _first_sentence(kind: type[errors.HeadwaterError]) -> str:

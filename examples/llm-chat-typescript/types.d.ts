@@ -247,10 +247,12 @@ declare module 'headwater' {
     [more: string]: any
   }
 
-  /** Text and bytes go out as they are, any other body as JSON. */
+  type HeaderValue = string | number | boolean
+
+  /** Text and bytes go out as they are, any other body as JSON. Text that begins with `<` is HTML, unless the headers say otherwise. */
   export type ApiResponse<TStatus extends number = number, TBody = any> = {
     status: TStatus
-    headers?: Record<string, string | string[]>
+    headers?: Record<string, HeaderValue | HeaderValue[]>
   } & (unknown extends TBody ? { body?: TBody } : { body: TBody | Uint8Array })
 
   type Awaitable<T> = T | Promise<T>
@@ -382,6 +384,8 @@ declare module 'headwater' {
 
   /** What a call on a stream rejects with; the `code` is stable. */
   export class HeadwaterError extends Error {
+    /** Thrown by a handler, it is the answer to the request, with the status that belongs to its code. */
+    constructor(error: { code: string; message: string; hint?: string; [detail: string]: unknown })
     readonly code: string
     readonly hint: string
     /** Each field that broke the schema (`SCHEMA_MISMATCH`). */

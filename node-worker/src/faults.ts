@@ -1,6 +1,7 @@
 /** Errors of user code -> errors of the protocol. Owns how they look in the log and where a fault is. */
 
 import { HeadwaterError, type ErrorMembers } from './errors.ts'
+import { toJson } from './values.ts'
 
 /** Longest traceback, in characters; the middle of a longer one is left out. */
 const MAX_TRACEBACK = 64 * 1024
@@ -97,8 +98,14 @@ export function failureOf(error: unknown, step: string, root: string): ErrorMemb
 }
 
 function causeOf(error: HeadwaterError): ErrorMembers {
-  const { code, message, hint = '' } = HeadwaterError.membersOf(error)
-  return { code, message, hint }
+  const members = HeadwaterError.membersOf(error)
+  const { code, message, hint = '' } = members
+  try {
+    return { ...(JSON.parse(toJson(members)) as object), code, message, hint }
+  } catch {
+    // User code may put what it likes into the details.
+    return { code, message, hint }
+  }
 }
 
 export function cancelled(step: string): ErrorMembers {

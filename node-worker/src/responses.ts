@@ -14,6 +14,7 @@ const MAX_SCAN_VALUES = 2000
 const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 const VALUE_HINT = 'Only Latin-1 text without line breaks; percent-encode the rest.'
+const HEADER_HINT = 'Write text, a number, a truth value or a list of those; leave out a header that has no value.'
 const SHAPE = 'A handler returns { status: 200, body: ... } and may add headers.'
 
 type Item = [stream: string, group: string, id: string, version: number]
@@ -40,10 +41,12 @@ export function answerOf(response: unknown): Answer {
   return { members: { status: statusOf(status), headers: headersOf(headers), body_kind: kind, items }, body: bytes }
 }
 
-function statusOf(status: unknown): number {
-  if (status === undefined) throw handlerFailed("The handler's response has no \"status\".", SHAPE)
+function statusOf(given: unknown): number {
+  if (given === undefined) throw handlerFailed("The handler's response has no \"status\".", SHAPE)
+  // Old steps may write it as text.
+  const status = typeof given === 'string' && /^[0-9]{3}$/.test(given) ? Number(given) : given
   if (typeof status === 'number' && Number.isInteger(status) && status >= 200 && status <= 599) return status
-  const said = typeof status === 'number' ? String(status) : `a ${nameOf(status)}`
+  const said = ['number', 'string'].includes(typeof given) ? JSON.stringify(given).slice(0, 80) : `a ${nameOf(given)}`
   throw handlerFailed(`The response's "status" is ${said}; it must be a whole number from 200 to 599.`)
 }
 
@@ -73,9 +76,9 @@ function valuesFrom(name: string, value: unknown): string | string[] {
 }
 
 function valueFrom(name: string, value: unknown): string {
-  const text = typeof value === 'number' ? String(value) : value
+  const text = typeof value === 'number' || typeof value === 'boolean' ? String(value) : value
   if (typeof text !== 'string') {
-    throw handlerFailed(`The response's header "${name}" is a ${nameOf(value)}; it must be text.`)
+    throw handlerFailed(`The response's header "${name}" is a ${nameOf(value)}; it must be text.`, HEADER_HINT)
   }
   const whole = text.toWellFormed()
   if (HEADER_VALUE.test(whole)) return whole

@@ -128,6 +128,7 @@ function isOpaque(value: object): boolean {
 
 function hintFor(value: object): string {
   if (value instanceof Promise) return 'An `await` is missing.'
+  if (value instanceof Error) return 'Write what of it is meant: `{ message: error.message }`, or `String(error)`.'
   return value instanceof Blob || value instanceof Response ? 'Take its `await arrayBuffer()` or `await text()`.' : ''
 }
 

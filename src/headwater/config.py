@@ -214,6 +214,11 @@ class StepSettings:
         'tolerate: a dict that ctx.state.get gives in Python, without a key "data", answers value["data"] '
         "with itself, as old steps expect; plain: it is a dict like any other.",
     )
+    text_bodies: Literal["auto", "html", "plain"] = _setting(
+        "auto",
+        "What a text that a step answers is where its headers do not say: auto takes text that begins with "
+        "`<` for HTML, as old steps expect, and other text for plain; html and plain take all text for that.",
+    )
     public: str = _setting("public", "Folder of static files, served at /.")
     max_files: int = _setting(5000, "Most source files of a project; those beyond it are left out.")
     max_source_bytes: int = _setting(32 * MIB, "Most source text of a project, in bytes.")

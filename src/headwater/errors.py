@@ -6,6 +6,7 @@ its meaning. The message says what is wrong and the hint says what to do next; n
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -89,7 +90,11 @@ class SchemaMismatch(HeadwaterError):
     def __init__(self, message: str, faults: list[FieldFault], *, hint: str = "", **details: Any) -> None:
         listed = [{"field": fault.field, "message": fault.message} for fault in faults]
         super().__init__(message, hint=hint, faults=listed, **details)
-        self.faults = faults
+
+    @property
+    def faults(self) -> list[FieldFault]:
+        """Each field at fault."""
+        return [FieldFault(**one) for one in self.details.get("faults", ())]
 
 
 class UnknownStream(HeadwaterError):
@@ -310,3 +315,24 @@ class NoServer(HeadwaterError):
 
     code = "NO_SERVER"
     status = 503
+
+
+def every_error(root: type[HeadwaterError] = HeadwaterError) -> Iterator[type[HeadwaterError]]:
+    """The errors of this page, from the root down, each once."""
+    yield root
+    for kind in root.__subclasses__():
+        if kind.__module__ == __name__:
+            yield from every_error(kind)
+
+
+def error_of(members: Mapping[str, Any]) -> HeadwaterError | None:
+    """The error that `to_dict` told, of the class that has its code; None where no class here has it."""
+    kind = next((kind for kind in every_error() if kind.code == members.get("code")), None)
+    if kind is None:
+        return None
+    # Some classes take more than a message; what was told is all in the details.
+    error = kind.__new__(kind)
+    details = {name: value for name, value in members.items() if name not in {"code", "message", "hint"}}
+    message = str(members.get("message") or kind.code)
+    HeadwaterError.__init__(error, message, hint=str(members.get("hint") or ""), **details)
+    return error

@@ -94,7 +94,7 @@ async def test_text_and_bytes_go_out_raw_with_a_content_type_of_their_own(tmp_pa
     )
     assert (raw.headers, raw.body) == ([("content-type", "application/octet-stream")], b"\x00\xff")
     assert (none.status, none.headers, none.body) == (204, [], b"")
-    assert own.headers == [("content-type", "text/html")]
+    assert own.headers == [("content-type", "text/html; charset=utf-8")]
 
 
 async def test_stream_items_in_the_body_are_named_in_a_header_and_the_body_stays_clean(

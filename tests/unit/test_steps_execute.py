@@ -25,7 +25,7 @@ STEP = EventStep("steps/a_step.py", "python", "Charge", flows=("orders",))
 SCHEMA = {"type": "object", "required": ["id"]}
 
 
-def answered(result: Message) -> str:
+def answered(_settings: Settings, result: Message) -> str:
     if "text" not in result.header:
         raise HandlerFailed("It answered no text", hint="Answer one.")
     return str(result.header["text"])

@@ -55,6 +55,33 @@ def test_folders_of_steps_are_searched_for_shared_folders() -> None:
         assert importer.load("steps/a/b/x_step.py").value == 5
 
 
+@pytest.mark.parametrize(
+    ("path", "dots"), [("steps/x_step.py", ".."), ("steps/a/x.step.py", "..."), ("src/a-b/2_step.py", "...")]
+)
+@pytest.mark.parametrize("init", [{}, {"services/__init__.py": "", "steps/__init__.py": ""}])
+def test_relative_imports_reach_the_projects_root(path: str, dots: str, init: dict[str, str]) -> None:
+    lines = [
+        f"from {dots}services.s import v",
+        f"from {dots}services import s",
+        f"from {dots} import services, top",
+        f"from {dots}top import t",
+    ]
+    files = {path: "\n".join(lines), "services/s.py": "v = 1\nclass A: pass", "top.py": "t = 2", **init}
+    with imported(ROOT, files) as importer:
+        module = importer.load(path)
+        assert (module.v, module.s.v, module.services.s.v, module.t, module.top.t) == (1, 1, 1, 2, 2)
+        assert module.s is importer.load("services/s.py")
+
+
+@pytest.mark.parametrize(
+    "line", ["from ...services.s import v", "from .services.s import v", "from .. import no"]
+)
+def test_a_relative_import_that_leads_nowhere_fails_as_in_python(line: str) -> None:
+    files = {"steps/x_step.py": line, "services/s.py": "v = 1"}
+    with imported(ROOT, files) as importer, pytest.raises(ImportError):
+        importer.load("steps/x_step.py")
+
+
 def test_relative_imports_work() -> None:
     files = {
         "steps/a/x_step.py": "from .near import near\nfrom ..far import far\nfrom . import near as module",

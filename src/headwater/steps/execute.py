@@ -19,17 +19,11 @@ from headwater.errors import (
     HandlerFailed,
     HeadwaterError,
     InvalidInput,
-    NotSupportedYet,
     Overloaded,
     RunLost,
     SchemaMismatch,
-    StoreCorrupt,
-    StoreFull,
-    StoreReadOnly,
-    StoreUnavailable,
     TimedOut,
-    TooLarge,
-    TooMany,
+    error_of,
 )
 from headwater.logline import Line, tell
 from headwater.model import Origin
@@ -46,20 +40,6 @@ log = logging.getLogger("headwater.steps")
 Subject = TypeVar("Subject", bound=Runnable)
 Given = TypeVar("Given")
 Answer = TypeVar("Answer")
-
-_OWN_ERRORS: dict[str, type[HeadwaterError]] = {
-    error.code: error
-    for error in (
-        NotSupportedYet,
-        StoreCorrupt,
-        StoreFull,
-        StoreReadOnly,
-        StoreUnavailable,
-        TooLarge,
-        TooMany,
-    )
-}
-"""Errors of the server that went through user code uncaught and still mean what they say to its caller."""
 
 
 class _Compiled(NamedTuple):
@@ -107,8 +87,7 @@ class Executor:
 
         :raises SchemaMismatch: the input breaks its schema; names every field at fault.
         :raises HandlerFailed: user code raised, or answered what is no answer of this kind.
-        :raises NotSupportedYet: user code used something that this version does not run.
-        :raises StoreUnavailable: (or a subclass, TooLarge, TooMany) user code met it and let it through.
+        :raises HeadwaterError: one of `errors.py`, as user code raised it or let it through.
         :raises TimedOut: it took longer than the kind allows.
         :raises WorkerLost: its worker died.
         :raises Overloaded: no worker is free, and too many wait already or the kind does not wait.
@@ -156,6 +135,7 @@ class Executor:
             watch(invocation)
         answer = _read(
             kind,
+            self._settings,
             await self._ended(invocation, kind.seconds(self._settings, subject), fenced=watch is not None),
         )
         if checks.answers and self._settings.dev:
@@ -200,10 +180,9 @@ class Executor:
 
     def _error_of(self, failure: Failure, subject: Runnable, trace: str) -> HeadwaterError:
         """What the caller may know of a failure of user code."""
-        own = _OWN_ERRORS.get(str(failure.cause.get("code")))
-        if own is not None:
-            hint = str(failure.cause.get("hint", ""))
-            return own(str(failure.cause.get("message")), hint=hint, trace=trace)
+        own = error_of({**failure.cause, "trace": trace})
+        if own is not None and own.status != HandlerFailed.status:
+            return own
         shown = {"error": failure.reason} if self._settings.dev else {}
         return HandlerFailed(
             f'The step "{subject.name}" failed.',
@@ -251,11 +230,11 @@ def _expire(seconds: float, fenced: bool, invocation: Invocation) -> None:
         invocation.holder.cancel(invocation)
 
 
-def _read(kind: RunKind[Subject, Given, Answer], result: Message) -> Answer:
+def _read(kind: RunKind[Subject, Given, Answer], settings: Settings, result: Message) -> Answer:
     if not result.header["ok"]:
         raise Failure.of(result)
     try:
-        return kind.answer(result)
+        return kind.answer(settings, result)
     except HandlerFailed as fault:
         raise Failure(f"{fault.message}. {fault.hint}") from None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any, Literal, cast
 from urllib.parse import quote
 
 from headwater.errors import HandlerFailed
@@ -27,18 +27,21 @@ from headwater.steps.project.declare import ApiResponse
 ITEMS_HEADER = "x-headwater-items"
 """Names the stream items in the body: `stream/group/id@version`, percent-encoded parts, joined by ", "."""
 
+_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<")
+_TEXTUAL = re.compile(
+    r"\s*(?:text/|application/(?:[\w.-]+\+)?(?:xml|javascript|ecmascript)\b)", re.IGNORECASE
+)
+
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")
 """What percent-encoding leaves as it is."""
 
-CONTENT_TYPES: Mapping[str, str] = {
-    "json": "application/json",
-    "text": "text/plain; charset=utf-8",
-    "bytes": "application/octet-stream",
-}
-"""The content type by body kind, unless the step says another."""
+_HTML, _PLAIN_TEXT = "text/html; charset=utf-8", "text/plain; charset=utf-8"
+
+TextBodies = Literal["auto", "html", "plain"]
+"""What text without a content type is; "auto": HTML where it begins like a page, with `<`."""
 
 
-def response_of(result: Message) -> ApiResponse:
+def response_of(result: Message, text_bodies: TextBodies = "auto") -> ApiResponse:
     """The response that a successful `result` message describes.
 
     :raises HandlerFailed: it describes none; the message says what is wrong with it.
@@ -48,12 +51,35 @@ def response_of(result: Message) -> ApiResponse:
     body = bytes(result.sections[0]) if result.sections and status not in BODILESS else b""
     given, items = _expect(dict, "headers", header), _expect(list, "items", header)
     headers = list(_user_headers(given)) if given else []
-    kind = CONTENT_TYPES.get(str(header.get("body_kind")))
-    if kind and status not in BODILESS and not (given and any(name == "content-type" for name, _ in headers)):
-        headers.insert(0, ("content-type", kind))
+    kind = str(header.get("body_kind"))
+    if kind in ("text", "json"):
+        headers = [
+            (name, _with_charset(value) if name == "content-type" else value) for name, value in headers
+        ]
+    if status not in BODILESS and kind != "none" and all(name != "content-type" for name, _ in headers):
+        headers.insert(0, ("content-type", _content_type(kind, body, text_bodies)))
     if items:
         headers.append((ITEMS_HEADER, items_header(items)))
     return ApiResponse(status, headers, body)
+
+
+def _content_type(kind: str, body: bytes, text_bodies: TextBodies) -> str:
+    """The content type by body kind, where the step says none."""
+    match kind:
+        case "json":
+            return "application/json"
+        case "text" if text_bodies == "html" or (text_bodies == "auto" and _PAGE.match(body)):
+            return _HTML
+        case "text":
+            return _PLAIN_TEXT
+        case _:
+            return "application/octet-stream"
+
+
+def _with_charset(content_type: str) -> str:
+    """A content type of text as workers send it, which is UTF-8: without a word about it browsers guess."""
+    silent = _TEXTUAL.match(content_type) and "charset" not in content_type.lower()
+    return f"{content_type.rstrip('; ')}; charset=utf-8" if silent else content_type
 
 
 def items_header(items: Iterable[Any]) -> str:

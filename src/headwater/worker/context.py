@@ -86,9 +86,10 @@ MEMBERS: Mapping[str, Callable[[ContextParts, Invocation], Any]] = {
 
 
 class Context:
-    """What a handler gets beside its input: all of `MEMBERS`."""
+    """What a handler gets beside its input: all of `MEMBERS`, and what middleware has put there
+    (`ctx.user`)."""
 
-    __slots__ = (*MEMBERS, "_invocation", "_parts")
+    __slots__ = (*MEMBERS, "__dict__", "_invocation", "_parts")
 
     def __init__(self, parts: ContextParts, invocation: Invocation) -> None:
         self._parts = parts
@@ -108,4 +109,4 @@ class Context:
         return self._invocation.cancelled
 
     def __dir__(self) -> list[str]:
-        return sorted([*MEMBERS, "cancelled"])
+        return sorted([*MEMBERS, "cancelled", *self.__dict__])

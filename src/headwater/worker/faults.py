@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, cast
 
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, error_of
+from headwater.worker.values import plain
 
 OWN_FOLDER = __file__.removesuffix("worker/faults.py")
 """Where Headwater's own code lies; its frames are nobody's business in a traceback of user code."""
@@ -19,22 +20,12 @@ MAX_TRACEBACK = 64 * 1024
 _PLUMBING = ("<frozen importlib", "/concurrent/futures/", "/importlib/__init__.py")
 
 
-def _classes(root: type[HeadwaterError]) -> Iterator[type[HeadwaterError]]:
-    for child in root.__subclasses__():
-        yield child
-        yield from _classes(child)
-
-
 def error_from(members: Mapping[str, Any]) -> HeadwaterError:
     """The exception that an `error` of the server stands for, of the class that has its code."""
-    code = str(members.get("code", HeadwaterError.code))
-    kind = next((kind for kind in _classes(HeadwaterError) if kind.code == code), HeadwaterError)
-    # Some classes take more than a message; what travelled is all in the details.
-    error = kind.__new__(kind)
-    details = {name: value for name, value in members.items() if name not in {"code", "message", "hint"}}
-    hint = str(members.get("hint", ""))
-    HeadwaterError.__init__(error, str(members.get("message", code)), hint=hint, **details)
-    if kind is HeadwaterError and code != kind.code:
+    error = error_of(members)
+    if error is None:
+        code = str(members.get("code", HeadwaterError.code))
+        error = error_of({**members, "code": HeadwaterError.code}) or HeadwaterError(code)
         error.__dict__["code"] = code
     for note in _notes(error):
         error.add_note(note)
@@ -120,5 +111,14 @@ def handler_failed(error: BaseException, step: str, *, cancelled: bool = False) 
     if cancelled:
         members |= {"message": f'The step "{step}" was cancelled.', "cancelled": True}
     if isinstance(error, HeadwaterError):
-        members["cause"] = {"code": error.code, "message": error.message, "hint": error.hint}
+        members["cause"] = _cause(error)
     return {**members, "traceback": traceback_text(error)}
+
+
+def _cause(error: HeadwaterError) -> dict[str, Any]:
+    """What an error says, for whoever answers it. User code may put what it likes into the details."""
+    told = {"code": error.code, "message": error.message, "hint": error.hint}
+    try:
+        return {**plain(error.details, "details"), **told}
+    except HeadwaterError:
+        return told

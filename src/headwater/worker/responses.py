@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, cast
 
@@ -20,6 +21,7 @@ MAX_SCAN_DEPTH = 8
 MAX_SCAN_VALUES = 2000
 """How many values of a body are looked at for stream items: answers can be large."""
 
+_HEADER_HINT = "Write text, a number, a truth value or a list of those; leave out a header that has no value."
 _SHAPE = 'A handler returns {"status": 200, "body": ...} and may add "headers".'
 
 
@@ -70,11 +72,21 @@ def answer_of(response: Any) -> Answer:
 def _status(fields: Mapping[str, Any]) -> int:
     if "status" not in fields:
         raise HandlerFailed('The handler\'s response has no "status".', hint=_SHAPE)
-    status = fields["status"]
+    given = fields["status"]
+    status = _whole(given)
     if not is_status(status):
-        said = str(status) if isinstance(status, int) else f"a value of type {type(status).__name__}"
-        raise HandlerFailed(f'The response\'s "status" is {said}; it must be {STATUS_RULE}.')
+        said = (
+            repr(given) if isinstance(given, int | float | str) else f"a value of type {type(given).__name__}"
+        )
+        raise HandlerFailed(f'The response\'s "status" is {said:.80}; it must be {STATUS_RULE}.')
     return int(status)
+
+
+def _whole(status: Any) -> Any:
+    """A status that is written as text or with a fraction of zero, as old steps may have it, as a number."""
+    if isinstance(status, str) and re.fullmatch(r"[0-9]{3}", status):
+        return int(status)
+    return int(status) if isinstance(status, float) and status.is_integer() else status
 
 
 def _headers(headers: Any) -> dict[str, str | list[str]]:
@@ -100,10 +112,15 @@ def _values(name: str, value: Any) -> str | list[str]:
 
 
 def _value(name: str, value: Any) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, bool):
+        value = "true" if value else "false"
+    elif isinstance(value, int | float):
         value = str(value)
     if not isinstance(value, str):
-        raise HandlerFailed(f'The response\'s header "{name}" is a {type(value).__name__}; it must be text.')
+        raise HandlerFailed(
+            f'The response\'s header "{name}" is a {type(value).__name__}; it must be text.',
+            hint=_HEADER_HINT,
+        )
     text = clean(value)
     if not is_value(text):
         raise HandlerFailed(

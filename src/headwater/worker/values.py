@@ -12,6 +12,8 @@ import decimal
 import enum
 import json
 import math
+import sys
+import types
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
@@ -71,6 +73,24 @@ def as_dict(value: Any) -> dict[str, Any] | None:
     return None
 
 
+def _plain_object(value: Any) -> dict[str, Any] | None:
+    """The attributes of an object whose class the project itself wrote for no more than to hold them: one
+    that is an error, can be called, awaited or gone through is more than its attributes."""
+    kind = cast(type[Any], type(value))
+    if issubclass(kind, _MORE) or not _is_of_project(kind):
+        return None
+    attributes: dict[str, Any] = getattr(value, "__dict__", {})
+    return {name: member for name, member in attributes.items() if name[0] != "_"}
+
+
+_MORE = (BaseException, Awaitable, Iterable)
+
+
+def _is_of_project(kind: type[Any]) -> bool:
+    loader: Any = getattr(sys.modules.get(kind.__module__), "__loader__", None)
+    return kind is types.SimpleNamespace or getattr(loader, "of_project", False) is True
+
+
 def _simpler(value: Any) -> Any:
     """What the fast pass does not know, in a form that it does; TypeError sends it to the slow one."""
     if (model := as_dict(value)) is not None:
@@ -85,6 +105,8 @@ def _simpler(value: Any) -> Any:
         return float(value)
     if isinstance(value, Mapping):
         return dict(cast(Mapping[Any, Any], value))
+    if (attributes := _plain_object(value)) is not None:
+        return attributes
     raise TypeError
 
 
@@ -142,6 +164,8 @@ def _model(value: Any, path: str, depth: int) -> Any:
     tolist: Callable[[], Any] | None = getattr(value, "tolist", None)
     if tolist is not None and type(value).__module__.partition(".")[0] == "numpy":
         return plain(tolist(), path, depth + 1)
+    if (attributes := _plain_object(value)) is not None:
+        return plain(attributes, path, depth + 1)
     raise InvalidInput(f"{_short(path)} is a {_type_name(value)}, which has no JSON form.", hint=_hint(value))
 
 
@@ -150,7 +174,9 @@ def _hint(value: Any) -> str:
         return "An `await` is missing."
     if isinstance(value, bytes | bytearray | memoryview):
         return "Decode it to text, or encode it as base64."
-    return ""
+    if isinstance(value, BaseException):
+        return 'Write what of it is meant: {"message": str(error)}, or repr(error).'
+    return "Write a dict, a dataclass or a Pydantic model."
 
 
 def _whole(value: int, path: str) -> Any:

@@ -32,6 +32,7 @@ from headwater.server.http.cors import Cors
 from headwater.server.http.disconnect import while_connected
 from headwater.server.http.exchange import Exchange
 from headwater.server.http.incoming import read_query
+from headwater.server.http.nested import QUERY_DEPTH, nest
 from headwater.server.http.problem import problem
 from headwater.server.http.routing import Match, Router, decode_path
 from headwater.server.http.static import PublicFolder, file_response
@@ -150,7 +151,7 @@ class HttpApp:
             method=exchange.method,
             path=exchange.path,
             path_params=match.params,
-            query=read_query(exchange.scope["query_string"]),
+            query=nest(read_query(exchange.scope["query_string"]), QUERY_DEPTH),
             headers=exchange.headers,
             raw_body=raw,
             body_kind=parsed.kind,

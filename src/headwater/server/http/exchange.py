@@ -1,6 +1,7 @@
 """One request and its answer: what was asked, and the one way to answer it.
 
-Owns what every answer carries (trace id, CORS) and what becomes of a body that nobody read.
+Owns what every answer carries (trace id, CORS, the word that its content type is meant) and what becomes of a
+body that nobody read.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ _SMALL = 64 * 1024
 """Unread bytes with which a connection is worth keeping."""
 
 _TRACE = TRACE_HEADER.encode()
+_NO_SNIFF: Header = (b"x-content-type-options", b"nosniff")
 _CLOSE: Header = (b"connection", b"close")
 
 
@@ -109,6 +111,8 @@ class Exchange:
 
     def _add_ours(self, headers: list[Header], cors: Cors) -> None:
         headers.append((_TRACE, self.trace.id.encode()))
+        if all(name != _NO_SNIFF[0] for name, _ in headers):
+            headers.append(_NO_SNIFF)
         if cors.enabled and all(name != b"access-control-allow-origin" for name, _ in headers):
             headers.extend(cors.headers(self.headers.get("origin")))
 

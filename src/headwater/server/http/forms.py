@@ -1,7 +1,8 @@
 """Forms as JSON values, urlencoded and multipart. Owns what a file in a form becomes.
 
-A field is text, or a list where its name repeats. A file is `{filename, contentType, size, data}`, `data`
-being its bytes in base64: a form travels to the worker as JSON. Parsing takes turns with the event loop.
+A field is text, or a list where its name repeats; names with brackets are nested (`nested.py`). A file is
+`{filename, contentType, size, data}`, `data` being its bytes in base64: a form travels to the worker as JSON.
+Parsing takes turns with the event loop.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from headwater.errors import BodyInvalid, TooLarge
 from headwater.peer import MOST_PARAMETERS, collect
+from headwater.server.http.nested import FORM_DEPTH, nest
 
 # What is malformed goes to whoever sent it; in the log it would let strangers write there at will.
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
@@ -55,7 +57,7 @@ def _urlencoded(raw: bytes) -> dict[str, Any]:
         raise BodyInvalid("the form is not UTF-8") from None
     except ValueError:
         raise BodyInvalid(f"the form has more than {MOST_PARAMETERS} fields") from None
-    return dict(collect(pairs))
+    return nest(collect(pairs), FORM_DEPTH)
 
 
 class _Parser(MultiPartParser):
@@ -87,7 +89,7 @@ async def _multipart(raw: bytes, content_type: str, limit: int) -> dict[str, Any
                 _file(value) if isinstance(value, UploadFile) else value for value in form.getlist(name)
             ]
             fields[name] = values[0] if len(values) == 1 else values
-        return fields
+        return nest(fields, FORM_DEPTH)
     finally:
         await form.close()
 

@@ -125,7 +125,8 @@ class Project:
 class ApiRequest:
     """One HTTP request on its way to an API step.
 
-    `headers` have lower-case names. `query` values are text, or a list where a name repeats. `body` is what
+    `headers` have lower-case names. `query` values are text, a list where a name repeats, or what names with
+    brackets nest. `body` is what
     was parsed for `body_kind` "json" and "inline" (forms), for validation; `raw_body` is what came in.
     `trace` is the trace id, `parent` the caller's span in it, if there is one.
     """
@@ -133,7 +134,7 @@ class ApiRequest:
     method: str
     path: str
     path_params: dict[str, str]
-    query: dict[str, str | list[str]]
+    query: dict[str, Any]
     headers: dict[str, str]
     raw_body: bytes
     body_kind: BodyKind

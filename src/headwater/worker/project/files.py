@@ -116,6 +116,14 @@ class Sources:
             self._meanings[key] = self._find(importer, folder, name.split("."))
         return self._meanings[key]
 
+    def at_root(self, importer: Unit, name: str, level: int) -> Meaning | None:
+        """What a relative import of `level` dots means that climbs to the project's root, which is no package
+        to Python; None for one that stays below or leaves the project, or where there is nothing."""
+        folder = importer.path.rpartition("/")[0] if importer.folder is None else importer.folder
+        unit = self._nodes.get(name.replace(".", "/"))
+        climbs = level == (folder.count("/") + 2 if folder else 1)
+        return Meaning(unit.name, unit.name, sure=True) if climbs and unit is not None else None
+
     def _find(self, importer: Unit, folder: str, parts: list[str]) -> Meaning | None:
         top = parts[0]
         for base in self._bases(folder):

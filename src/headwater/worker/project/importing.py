@@ -13,7 +13,7 @@ import linecache
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec, SourceFileLoader
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 
 from headwater.worker.project.files import INIT, Meaning, Sources, Unit
@@ -21,6 +21,9 @@ from headwater.worker.project.files import INIT, Meaning, Sources, Unit
 
 class Loader(SourceFileLoader):
     """Loads one project file from the bytes in hand. Bytecode is neither read nor written."""
+
+    of_project = True
+    """Tells the project's own modules from others (`values.py`)."""
 
     def __init__(self, importer: Importer, unit: Unit) -> None:
         super().__init__(unit.name, importer.sources.absolute(unit.path))
@@ -156,8 +159,10 @@ class Importer:
         level: int = 0,
     ) -> ModuleType:
         # A list of names comes from C code that happens to be called by a project file: no statement of it.
-        if level or globals is None or isinstance(fromlist, list):
+        if globals is None or isinstance(fromlist, list):
             return self._import(name, globals, locals, fromlist or (), level)
+        if level:
+            return self._import_relative(name, globals, locals, fromlist or (), level)
         meaning = self._meaning(globals, name)
         if meaning is None:
             return self._import(name, globals, locals, fromlist or (), level)
@@ -168,6 +173,27 @@ class Importer:
                 if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
                     raise
         return self._import_meant(meaning, globals, locals, fromlist or ())
+
+    def _import_relative(
+        self,
+        name: str,
+        globals: Mapping[str, Any],  # noqa: A002
+        locals: Mapping[str, Any] | None,  # noqa: A002
+        fromlist: Sequence[str],
+        level: int,
+    ) -> ModuleType:
+        """`from ..services.s import v`. Python knows what it means, but where it climbs to the root."""
+        importer = self.sources.by_name.get(globals.get("__name__", ""))
+        if importer is not None and name:
+            meaning = self.sources.at_root(importer, name, level)
+            if meaning is not None:
+                return self._import_meant(meaning, globals, locals, fromlist)
+        elif importer is not None:
+            meant = {one: self.sources.at_root(importer, one, level) for one in fromlist}
+            if all(meant.values()):
+                found = {one: self._import_module(meaning.name) for one, meaning in meant.items() if meaning}
+                return cast(ModuleType, SimpleNamespace(**found))
+        return self._import(name, globals, locals, fromlist, level)
 
     def _import_meant(
         self,

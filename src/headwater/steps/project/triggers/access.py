@@ -25,7 +25,7 @@ def _frame(task: Task, stream: StreamDeclaration, asked: AccessQuestion) -> Mess
 ACCESS: RunKind[StreamDeclaration, AccessQuestion, bool] = RunKind(
     name="access",
     frame=_frame,
-    answer=lambda result: result.header.get("allowed") is True,
+    answer=lambda _settings, result: result.header.get("allowed") is True,
     seconds=lambda settings, _stream: settings.workers.access_timeout,
     waits=True,
     told=lambda failure: f"The access function failed, so the answer is no: {failure.reason}",

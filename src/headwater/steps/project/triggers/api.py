@@ -167,7 +167,7 @@ def _json_body(status: int, response: ApiResponse) -> Any:
 API: RunKind[ApiStep, ApiRequest, ApiResponse] = RunKind(
     name="api",
     frame=_frame,
-    answer=response_of,
+    answer=lambda settings, result: response_of(result, settings.steps.text_bodies),
     seconds=lambda settings, _step: settings.server.request_timeout,
     inputs=_inputs,
     answers=_answers,

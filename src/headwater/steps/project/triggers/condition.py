@@ -15,7 +15,7 @@ def _frame(task: Task, _step: EventStep, reaction: bytes) -> Message:
 CONDITION: RunKind[EventStep, bytes, bool] = RunKind(
     name="condition",
     frame=_frame,
-    answer=lambda result: result.header.get("wanted") is True,
+    answer=lambda _settings, result: result.header.get("wanted") is True,
     seconds=lambda settings, _step: settings.workers.access_timeout,
     waits=True,
     told=lambda failure: f"The condition failed, so the step does not run: {failure.reason}",

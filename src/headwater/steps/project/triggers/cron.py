@@ -113,5 +113,9 @@ def _frame(task: Task, _step: CronStep, attempt: Attempt) -> Message:
 
 
 CRON: RunKind[CronStep, Attempt, None] = RunKind(
-    name="cron", frame=_frame, answer=lambda _result: None, seconds=lambda _settings, _step: None, waits=True
+    name="cron",
+    frame=_frame,
+    answer=lambda _settings, _result: None,
+    seconds=lambda _settings, _step: None,
+    waits=True,
 )

@@ -88,8 +88,12 @@ class Failure(Exception):
     def of(cls, result: Message) -> Failure:
         """What a failed `result` says."""
         error = _object(result.header.get("error"))
-        message = str(error.get("message") or "No reason was given.")
-        return cls(message, str(error.get("traceback") or ""), _object(error.get("cause")))
+        said = (error.get("message") or "No reason was given.", error.get("hint"))
+        return cls(
+            " ".join(str(one) for one in said if one),
+            str(error.get("traceback") or ""),
+            _object(error.get("cause")),
+        )
 
     @property
     def reason(self) -> str:
@@ -131,7 +135,7 @@ class RunKind(Generic[Subject, Given, Answer]):
 
     name: str
     frame: Callable[[Task, Subject, Given], Message]
-    answer: Callable[[Message], Answer]
+    answer: Callable[[Settings, Message], Answer]
     seconds: Callable[[Settings, Subject], float | None]
     inputs: Callable[[Subject], Sequence[Check[Given]]] = _no_checks
     answers: Callable[[Subject], Sequence[Check[Answer]]] = _no_checks

@@ -23,6 +23,8 @@ import orjson
 
 from headwater.errors import InvalidInput
 
+_MORE = (BaseException, Awaitable, Iterable)
+
 MAX_DEPTH = 250
 """Deepest nesting of a value. orjson refuses 255 levels; a value that holds itself ends here too."""
 
@@ -74,16 +76,13 @@ def as_dict(value: Any) -> dict[str, Any] | None:
 
 
 def _plain_object(value: Any) -> dict[str, Any] | None:
-    """The attributes of an object whose class the project itself wrote for no more than to hold them: one
-    that is an error, can be called, awaited or gone through is more than its attributes."""
+    """The attributes of an object of a class of the project. What is an error, can be awaited or gone through
+    is more than its attributes."""
     kind = cast(type[Any], type(value))
     if issubclass(kind, _MORE) or not _is_of_project(kind):
         return None
     attributes: dict[str, Any] = getattr(value, "__dict__", {})
     return {name: member for name, member in attributes.items() if name[0] != "_"}
-
-
-_MORE = (BaseException, Awaitable, Iterable)
 
 
 def _is_of_project(kind: type[Any]) -> bool:

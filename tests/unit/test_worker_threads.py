@@ -75,3 +75,40 @@ def test_no_more_jobs_than_the_limit_run_at_once(limit: int) -> None:
     for _ in range(10):
         assert ended.acquire(timeout=PATIENCE)
     assert most == limit
+
+
+def test_an_owner_whose_jobs_never_return_leaves_threads_to_others() -> None:
+    threads = Threads(limit=3, most_of_one=2)
+    gate, begun, others = threading.Event(), threading.Semaphore(0), threading.Semaphore(0)
+
+    def stuck() -> None:
+        begun.release()
+        gate.wait(PATIENCE)
+
+    for _ in range(10):
+        threads.submit(stuck, "a")
+    for _ in range(2):
+        assert begun.acquire(timeout=PATIENCE)
+    for _ in range(3):
+        threads.submit(others.release, "b")
+    for _ in range(3):
+        assert others.acquire(timeout=PATIENCE)
+    assert not begun.acquire(blocking=False)
+
+    gate.set()
+    for _ in range(8):
+        assert begun.acquire(timeout=PATIENCE)
+
+
+def test_owners_take_turns() -> None:
+    threads = pool(limit=1)
+    gate, order, done = threading.Event(), list[str](), threading.Event()
+    threads.submit(lambda: gate.wait(PATIENCE) and None)
+    for _ in range(3):
+        threads.submit(lambda: order.append("a"), "a")
+    threads.submit(lambda: order.append("b"), "b")
+    threads.submit(lambda: order.append("b"), "b")
+    threads.submit(done.set, "b")
+    gate.set()
+    assert done.wait(PATIENCE)
+    assert order == ["a", "b", "a", "b", "a"]

@@ -75,6 +75,7 @@ class AsyncChain:
     ) -> None:
         self._threads = threads
         self._within = invocation.within
+        self._owner = invocation.file
         self._chain = chain
         self._arguments = arguments
         self._loop = asyncio.get_running_loop()
@@ -127,7 +128,7 @@ class AsyncChain:
             self._loop.call_soon_threadsafe(settle)
 
         inner = not all(link.is_async for link in self._chain[:at])
-        self._threads.submit(job, inner=inner)
+        self._threads.submit(job, self._owner, inner=inner)
         try:
             return await done
         except asyncio.CancelledError:

@@ -94,7 +94,7 @@ class Runner:
     def _dispatch(self, invocation: Invocation) -> None:
         chain = self._chain(invocation)
         if chain and is_plain(chain):
-            self._threads.submit(functools.partial(self._run_plain, invocation, chain))
+            self._threads.submit(functools.partial(self._run_plain, invocation, chain), invocation.file)
         else:
             self._loop.call_soon_threadsafe(self._begin, invocation)
 

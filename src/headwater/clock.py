@@ -33,6 +33,27 @@ class SystemClock:
         return time.monotonic()
 
 
+class ForwardClock:
+    """A clock whose wall time never goes back: where the one below is set back, it goes on at the monotonic
+    pace, so that what waits for a time waits no longer. It follows that one forward."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last = clock.now()
+        self._ran = clock.monotonic()
+
+    def now(self) -> float:
+        """Wall time in seconds since 1970-01-01 UTC, or ahead of it."""
+        ran = self._clock.monotonic()
+        self._last = max(self._clock.now(), self._last + ran - self._ran)
+        self._ran = ran
+        return self._last
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start."""
+        return self._clock.monotonic()
+
+
 STAMP_STEP_MS = 0.001
 """The least distance of two stamps. Whole milliseconds would run ahead of the clock above 1000 writes/s."""
 

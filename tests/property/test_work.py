@@ -1,7 +1,7 @@
 """Any schedule of emits, ends, failures, times and kills: what was accepted is done or given up, a fifo group
 in its order, and nothing runs twice at the same time. The server is killed at every stage of a job: before
 and after the commit of its enqueue, of its claim, while its handler runs, before and after the commit of its
-end.
+end. The wall clock is set forward and back meanwhile.
 """
 
 from __future__ import annotations
@@ -96,6 +96,13 @@ class Jobs(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.5, 2.0, 10.0]))
     def pass_time(self, seconds: float) -> None:
+        self.stage.clock.ran += seconds
+        self.set_clock(seconds)
+
+    @rule(seconds=st.sampled_from([-86_400.0, -3.0, 3.0, 86_400.0]))
+    def set_clock(self, seconds: float) -> None:
+        """The wall clock is set, on or back; no time passes."""
+
         async def on() -> None:
             self.stage.clock.time += seconds
             self.stage.dispatcher.look()
@@ -186,6 +193,7 @@ class Jobs(RuleBasedStateMachine):
                     self.ended[job.queue].append(int(payload))
                     done.set_result(None)
             self.stage.clock.time += 5
+            self.stage.clock.ran += 5
             self.stage.dispatcher.look()
             await self.stage.settle()
             if not self.stage.dispatcher.size:

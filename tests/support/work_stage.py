@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from headwater.clock import Stamps
+from headwater.clock import ForwardClock, Stamps
 from headwater.config import WorkSettings
 from headwater.model import GroupKey, Item, Origin
 from headwater.storage.base import Store
@@ -83,9 +83,10 @@ class WorkStage:
         self.performer = HandPerformer()
         self.queue = CommitQueue(store, Stamps(self.clock, store.stamp), _nobody, max_pending_bytes=1 << 28)
         ledger = self.ledger = Ledger(store, self.queue, self.settings, self.clock)
-        self.dispatcher = Dispatcher(ledger, self.performer, self.settings, self.clock)
+        steady = ForwardClock(self.clock)
+        self.dispatcher = Dispatcher(ledger, self.performer, self.settings, steady)
         self.runs = Runs(self.dispatcher, ledger, self.settings)
-        self.events = Events(self.dispatcher, self.settings, self.clock)
+        self.events = Events(self.dispatcher, self.settings, steady)
 
     async def start(self, *consumers: Consumer) -> None:
         """Begin as a server does, with these steps."""
@@ -101,6 +102,13 @@ class WorkStage:
 
     async def pass_time(self, seconds: float) -> None:
         """Let time pass, and have it noticed."""
+        self.clock.time += seconds
+        self.clock.ran += seconds
+        self.dispatcher.look()
+        await self.settle()
+
+    async def set_clock(self, seconds: float) -> None:
+        """Set the wall clock on by so many seconds, or back, and have it noticed."""
         self.clock.time += seconds
         self.dispatcher.look()
         await self.settle()

@@ -123,6 +123,59 @@ async def test_delays_of_step_and_event_add_up(stage: WorkStage) -> None:
     assert stage.performer.running == ["1"]
 
 
+async def test_a_clock_that_is_set_back_keeps_nobody_waiting_longer(stage: WorkStage) -> None:
+    await stage.start()
+    await stage.emit("later", delay=5)
+    await stage.emit("failed")
+    await stage.end("failed", BROKEN)
+    await stage.set_clock(-86_400)
+    assert stage.performer.running == []
+    await stage.pass_time(1)
+    assert stage.performer.running == ['"failed"']
+    await stage.emit("soon", delay=1)
+    await stage.pass_time(4)
+    assert stage.performer.running == ['"failed"', '"soon"', '"later"']
+
+
+async def test_nor_does_one_that_is_set_back_before_the_next_start(stage: WorkStage) -> None:
+    await stage.start()
+    await stage.emit("later", delay=5)
+    await stage.emit("failed")
+    await stage.end("failed", BROKEN)
+    again = WorkStage(stage.store, WorkSettings(retry_most=2))
+    again.clock.time -= 86_400
+    await again.start()
+    assert again.performer.running == []
+    await again.pass_time(2)
+    assert again.performer.running == ['"failed"']
+    await again.pass_time(3)
+    assert again.performer.running == ['"failed"', '"later"']
+
+
+async def test_a_clock_that_is_set_on_starts_what_is_due_by_it_once(stage: WorkStage) -> None:
+    await stage.start()
+    await stage.emit(1, delay=3600)
+    await stage.set_clock(7200)
+    assert stage.performer.running == ["1"]
+    await stage.set_clock(-7200)
+    await stage.end(1)
+    await stage.pass_time(86_400)
+    assert stage.performer.log == [("1", 1)]
+
+
+async def test_a_key_holds_and_a_dead_letter_is_kept_whatever_the_clock_does(stage: WorkStage) -> None:
+    await stage.start(consumer(retries=0))
+    await stage.emit(1, key="k")
+    await stage.set_clock(-86_400)
+    await stage.emit(1, key="k")
+    await stage.end(1, BROKEN)
+    assert len(stage.performer.log) == 1
+    assert [one["data"] for one in await stage.dead()] == [1]
+    await stage.set_clock(+3600)
+    await stage.emit(1, key="k")
+    assert len(stage.performer.log) == 1
+
+
 async def test_a_key_that_was_used_makes_no_second_job(stage: WorkStage) -> None:
     await stage.start()
     await stage.emit(1, key="k")

@@ -31,6 +31,7 @@ from headwater.work.consumer import Consumer, Consumers
 from headwater.work.job import Job, with_payload
 from headwater.work.ledger import Ledger
 from headwater.work.queues import Queues, Waiting
+from headwater.work.retry import due_at_start
 from headwater.work.teller import QUIET, Teller
 
 log = logging.getLogger("headwater.work")
@@ -79,7 +80,8 @@ class Dispatcher:
             if job.status == "running":
                 self._cache.put(job)  # As running: `begin` finds that it counts.
             begun = job.status in ("running", "cancelling")
-            waiting = Waiting(job.queue, job.id, 0.0 if begun else job.due, job.lane)
+            due = 0.0 if begun else due_at_start(job, now, self._settings.retry_most)
+            waiting = Waiting(job.queue, job.id, due, job.lane)
             waiting.cancelled = job.status == "cancelling"
             waiting.retrying = job.status == "retrying"
             self.queues.add(waiting, now)

@@ -54,7 +54,8 @@ class LostSteps:
         :raises StoreUnavailable: the store cannot be read.
         """
         page = await self._store.window(_STEPS, before=None, limit=MOST_STEPS, limit_bytes=MOST_STEPS * 1024)
-        self._since = {item.id: orjson.loads(item.data)["since"] for item in page.items}
+        now = self._clock.now()  # Earlier than some of them, where the clock was set back.
+        self._since = {item.id: min(orjson.loads(item.data)["since"], now) for item in page.items}
         self._started = True
         self.look()
 

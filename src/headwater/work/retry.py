@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from headwater.work.job import Job
+
 HAND_ON_SECONDS = 0.05
 """How long a job that was handed on waits at least: who had no room for it has none in the same moment."""
 
 MOST_DOUBLINGS = 60
 """Beyond them a delay is above every cap, and a float would overflow."""
+
+
+def due_at_start(job: Job, now: float, most: float) -> float:
+    """When a job that the store kept comes due, for a process that begins `now`. The clock may have been set
+    back since: it waits no longer than it would have waited then, which after a failure is `most` seconds."""
+    wait = most if job.status == "retrying" else max(job.due - job.at, 0.0)
+    return min(job.due, now + wait)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Protocol
 
-from headwater.clock import Clock
+from headwater.clock import Clock, ForwardClock
 from headwater.config import WorkSettings
 from headwater.observe import SILENT, Observer
 from headwater.storage.base import Store
@@ -50,19 +50,23 @@ class Work:
         clock: Clock,
         observer: Observer = SILENT,
     ) -> None:
-        """:raises ConfigError: the time zone of the settings is none."""
+        """What waits does so by a clock that never goes back; what is kept, and cron, by that of the wall.
+
+        :raises ConfigError: the time zone of the settings is none.
+        """
+        steady = ForwardClock(clock)
         ledger = Ledger(store, queue, settings, clock)
         teller = Teller(observer)
-        self.dispatcher = Dispatcher(ledger, steps, settings, clock, teller)
-        self.events = Events(self.dispatcher, settings, clock)
+        self.dispatcher = Dispatcher(ledger, steps, settings, steady, teller)
+        self.events = Events(self.dispatcher, settings, steady)
         self.runs = Runs(self.dispatcher, ledger, settings)
-        self.reactions = Reactions(store, queue, self.dispatcher, ledger, steps, clock)
+        self.reactions = Reactions(store, queue, self.dispatcher, ledger, steps, steady)
         self.cron = Cron(self.dispatcher, store, settings, clock)
         self.overview = Overview(store, ledger, self.dispatcher, self.cron)
         self.pauses = Pauses(store, ledger, self.dispatcher)
-        self.dead_letters = DeadLetters(store, queue, self.dispatcher, clock)
-        self.removal = Removal(self.dispatcher, ledger, teller, clock)
-        self.lost = LostSteps(store, self.dispatcher, self.removal, settings.lost_step_age, clock)
+        self.dead_letters = DeadLetters(store, queue, self.dispatcher, steady)
+        self.removal = Removal(self.dispatcher, ledger, teller, steady)
+        self.lost = LostSteps(store, self.dispatcher, self.removal, settings.lost_step_age, steady)
 
     def take(self, consumers: Iterable[Consumer], cron_jobs: Iterable[CronJob]) -> None:
         """A generation takes over."""

@@ -1,4 +1,4 @@
-"""Calls to the server: begun at once, settled from the reading thread, awaited from anywhere.
+"""Calls to the server: begun at once, settled from whichever thread reads, awaited from anywhere.
 
 Owns the numbering of calls and what a method of a service returns. Knows the messages, not what they mean:
 that is the service's (`streams.py`).
@@ -115,6 +115,9 @@ class Call:
             waiter = loop.create_future()
 
             def wake() -> None:
+                if loop is user_loop and threading.get_ident() == user_thread:
+                    _release(waiter)
+                    return
                 try:
                     loop.call_soon_threadsafe(_release, waiter)
                 except RuntimeError:
@@ -210,6 +213,9 @@ def _release(waiter: asyncio.Future[None]) -> None:
 
 user_loop: asyncio.AbstractEventLoop | None = None
 """The loop of the async handlers; set once, when the process starts."""
+
+user_thread = 0
+"""The thread that it runs in."""
 
 
 def _refuse_on_user_loop(call: Call) -> None:

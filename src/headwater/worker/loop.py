@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
-from typing import Any
+from typing import Any, Protocol
 
 from headwater.worker.invocation import Invocation, current
 
@@ -17,6 +17,9 @@ EXECUTOR_THREADS = 64
 
 TICKS = 5
 """How often the watchdog looks within the time that an invocation may hold the loop."""
+
+LONGEST_TICK = 0.02
+"""Seconds between two looks at most: twice that an answer may lie here while something holds the loop."""
 
 
 INVOCATION = "headwater-invocation"
@@ -53,6 +56,19 @@ def new_user_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
+class Unsent(Protocol):
+    """What is to be sent when the loop has done what it has ready."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is any."""
+        ...
+
+    def send_if_late(self) -> None:
+        """Have what was there at the last look already be sent without the loop."""
+        ...
+
+
 class Watchdog:
     """Notices, from a thread of its own, when one invocation holds the loop for `limit` seconds.
 
@@ -60,6 +76,8 @@ class Watchdog:
     which task is at work; only when it finds one does it ask the loop for a sign of life. `on_blocked` is
     told the invocation and the seconds so far, once per invocation. `excused` tells whether what holds the
     loop's thread now is the server, which does not read: no fault of user code.
+
+    It also sees to what the loop was to send at the end of its turn (`unsent`) and has not come to.
     """
 
     def __init__(
@@ -68,11 +86,13 @@ class Watchdog:
         limit: float,
         on_blocked: Callable[[Invocation, float], None],
         excused: Callable[[], bool],
+        unsent: Unsent,
     ) -> None:
         self._loop = loop
         self._limit = limit
         self._on_blocked = on_blocked
         self._excused = excused
+        self._unsent = unsent
         self._running = 0
         self._sleeping = False
         self._busy = threading.Event()
@@ -94,9 +114,10 @@ class Watchdog:
 
     def _watch(self) -> None:
         while True:
+            self._unsent.send_if_late()
             if self._running == 0:
                 self._sleep()
-            time.sleep(self._limit / TICKS)
+            time.sleep(min(self._limit / TICKS, LONGEST_TICK))
             task = asyncio.current_task(self._loop)
             if isinstance(task, UserTask) and task.invocation is not None and not task.invocation.blocked:
                 self._suspect(task, task.invocation)
@@ -105,7 +126,8 @@ class Watchdog:
         """Wait until an invocation begins. Whoever enters wakes a thread that sleeps and else only counts."""
         self._busy.clear()
         self._sleeping = True
-        if self._running == 0:  # Else one has entered before it could know of a sleeper.
+        # Else one has entered before it could know of a sleeper, or has ended and its answer is not sent.
+        if self._running == 0 and not self._unsent.waits:
             self._busy.wait()
         self._sleeping = False
 

@@ -11,6 +11,7 @@ import queue
 import signal
 import socket
 import sys
+import threading
 import traceback
 from types import FrameType
 from typing import Any
@@ -40,7 +41,7 @@ LEAST_BLOCK_AFTER = 0.005
 
 SWITCH_SECONDS = 0.001
 """How long one thread may compute while another waits. Python's own 5 ms would be added to every hop between
-the reading thread, the loop and a thread that computes."""
+the loop and a thread that computes."""
 
 YOUNG_OBJECTS = 10_000
 """New objects after which garbage is looked for among them, as in the server."""
@@ -97,9 +98,12 @@ class Process:
     def __init__(self, channel: Channel, block_after: float, *, tolerant: bool) -> None:
         self._channel = channel
         self._loop = calls.user_loop = new_user_loop()
-        self._watchdog = Watchdog(self._loop, block_after, self._say_blocked, channel.holds_main_thread)
+        calls.user_thread = threading.get_ident()
+        self._watchdog = Watchdog(
+            self._loop, block_after, self._say_blocked, channel.holds_main_thread, channel
+        )
         self._loads: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        outlets = Outlets(channel.send, channel.reply)
+        outlets = Outlets(channel.send, channel.send_soon, channel.reply)
         self._leftovers = Leftovers(self._loop)
         self._farewell = Farewell(self._leftovers, channel.send, self._stop, self._is_busy)
         self._runner = Runner(
@@ -112,7 +116,7 @@ class Process:
         logs.forward(self._channel.send)
         self._leftovers.watch_threads()
         self._loop.set_exception_handler(self._say_unhandled)
-        self._channel.start(self._take)
+        self._channel.start(self._loop, self._take)
         self._watchdog.start()
         self._load(self._loads.get())
         asyncio.set_event_loop(self._loop)
@@ -124,7 +128,7 @@ class Process:
         self._end()
 
     def _take(self, message: Message) -> None:
-        """One message of the server; on the reading thread, which must not block."""
+        """One message of the server; on whichever thread reads, which must not block."""
         header = message.header
         match message.type:
             case "result":

@@ -1,8 +1,8 @@
 """Runs invocations: where, in which order of messages, and what becomes of their outcome.
 
-The reading thread hands in what the server says; user code runs on the loop or in threads. Owns the state of
-every invocation from `invoke` to `result`; knows no socket, and of a kind of invocation only its entry in
-`kinds.py`.
+Whoever reads hands in what the server says, nearly always the loop; user code runs on it or in threads. Owns
+the state of every invocation from `invoke` to `result`; knows no socket, and of a kind of invocation only its
+entry in `kinds.py`.
 """
 
 from __future__ import annotations
@@ -32,9 +32,11 @@ from headwater.worker.threads import Threads
 
 
 class Outlets(NamedTuple):
-    """Where messages go: `send` blocks while the server does not read, `reply` never does."""
+    """Where messages go: `send` blocks while the server does not read, `reply` never does. `send_soon` is for
+    the loop alone, which sends it with the next message or at the end of its turn."""
 
     send: Callable[[Message], None]
+    send_soon: Callable[[Message], None]
     reply: Callable[[Message], None]
 
 
@@ -53,8 +55,10 @@ class Runner:
         tolerant: bool = True,
     ) -> None:
         self._send = outlets.send
+        self._send_soon = outlets.send_soon
         self._reply = outlets.reply
         self._loop = loop
+        self._loop_thread = threading.get_ident()
         self._threads = threads
         self._watchdog = watchdog
         self._on_idle = on_idle
@@ -80,7 +84,7 @@ class Runner:
         """Take the names of the project's streams."""
         self._names = frozenset(names)
 
-    # --- what the server says; on the reading thread ---
+    # --- what the server says; on the thread that reads ---
 
     def invoke(self, message: Message) -> None:
         """Run something, soon."""
@@ -95,6 +99,8 @@ class Runner:
         chain = self._chain(invocation)
         if chain and is_plain(chain):
             self._threads.submit(functools.partial(self._run_plain, invocation, chain), invocation.file)
+        elif threading.get_ident() == self._loop_thread:
+            self._begin(invocation)
         else:
             self._loop.call_soon_threadsafe(self._begin, invocation)
 
@@ -164,7 +170,7 @@ class Runner:
         if failed is None:
             self._dispatch(invocation)
         elif self._start(invocation):
-            self._end(invocation, protocol.failure(invocation.id, failed))
+            self._end(invocation, protocol.failure(invocation.id, failed), self._send_soon)
 
     def _begin(self, invocation: Invocation) -> None:
         variables = Variables()
@@ -187,7 +193,7 @@ class Runner:
         invocation.stop = None
         if not invocation.end_at_once():
             await invocation.end_on_loop()
-        self._end(invocation, message)
+        self._end(invocation, message, self._send_soon)
 
     async def _outcome(self, invocation: Invocation) -> Message:
         chain = self._chain(invocation)
@@ -209,7 +215,7 @@ class Runner:
         variables.run(current.set, invocation)
         message = variables.run(self._plain_outcome, invocation, chain)
         invocation.end()
-        self._end(invocation, message)
+        self._end(invocation, message, self._send)
 
     def _plain_outcome(self, invocation: Invocation, chain: Sequence[Link]) -> Message:
         try:
@@ -227,7 +233,7 @@ class Runner:
 
         return KINDS[invocation.kind].arguments(invocation.take_message(), context)
 
-    def _end(self, invocation: Invocation, message: Message) -> None:
+    def _end(self, invocation: Invocation, message: Message, send: Callable[[Message], None]) -> None:
         invocation.within.clear()  # Its task holds it, and would wait for the collector with it.
         for call in invocation.failures:
             if not call.observed:
@@ -236,15 +242,15 @@ class Runner:
             said = f"{invocation.more_failures} more calls of this invocation failed."
             send_log(self._send, log_line("error", said, {}, invocation))
         try:
-            self._send(message)
+            send(message)
         except HeadwaterError as error:
             failed = {"code": "HANDLER_FAILED", "message": f"The response cannot be sent: {error.message}"}
-            self._send(protocol.failure(invocation.id, failed))
+            send(protocol.failure(invocation.id, failed))
         self._running.pop(invocation.id, None)
         self._look_idle()
 
     def _lost(self, invocation: Invocation, call: Call) -> None:
-        # This may be the reading thread.
+        # This may be whoever reads.
         self._reply(call_failed(invocation, call))
 
 

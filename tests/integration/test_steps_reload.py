@@ -240,15 +240,25 @@ async def test_a_deleted_file_disappears(tmp_path: Path) -> None:
             await site.runtime.run_api(step, request(step, {}))
 
 
-async def test_the_later_of_two_routes_is_left_out_and_comes_back_when_the_first_goes(tmp_path: Path) -> None:
-    async with serving(tmp_path, {"steps/b_step.py": says("b")}) as site:
-        site.write({"steps/a_step.py": says("a")})
+async def test_of_two_equal_routes_one_is_left_out_and_comes_back_when_the_other_goes(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"steps/a_step.py": says("a")}) as site:
+        site.write({"steps/b_step.py": says("b")})
         await site.runtime.reload()
-        assert await said(site) == "a"
-        assert codes(site) == [("DUPLICATE_ROUTE", "steps/b_step.py")]
-        (tmp_path / "steps/a_step.py").unlink()
+        assert await said(site) == "b"
+        assert codes(site) == [("DUPLICATE_ROUTE", "steps/a_step.py")]
+        (tmp_path / "steps/b_step.py").unlink()
+        await site.runtime.reload()
+        assert (await said(site), site.runtime.project.problems) == ("a", ())
+
+
+async def test_a_second_file_of_a_stream_comes_and_goes_without_a_word(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"steps/b_stream.py": stream("chat"), "steps/a_step.py": says("a")}) as site:
+        site.write({"steps/a_stream.py": stream("chat"), "steps/a_step.py": says("b")})
         await site.runtime.reload()
         assert (await said(site), site.runtime.project.problems) == ("b", ())
+        (tmp_path / "steps/b_stream.py").unlink()
+        await site.runtime.reload()
+        assert [one.file for one in site.runtime.project.streams] == ["steps/a_stream.py"]
 
 
 async def test_an_invocation_ends_in_the_generation_it_began_in(tmp_path: Path) -> None:

@@ -229,11 +229,123 @@ def test_two_routes_of_the_same_shape_keep_the_first_file_and_name_both() -> Non
     assert "POST /chat/:other/ is declared in steps/a_step.py:9 already" in problem.message
 
 
-def test_two_streams_of_one_name_keep_the_first_file_and_name_both() -> None:
-    found = project(streams=[stream("src/b_stream.py", STREAM), stream("src/a_stream.py", STREAM)])
+@pytest.mark.parametrize("change", [{"schema": {"type": "array"}}, {"ttl": 3}, {"schema": None}])
+def test_two_streams_of_one_name_keep_the_first_file_and_name_both(change: dict[str, Any]) -> None:
+    found = project(streams=[stream("src/b_stream.py", STREAM | change), stream("src/a_stream.py", STREAM)])
 
     assert [one.file for one in found.streams] == ["src/a_stream.py"]
-    assert one_problem(found)[1] == "DUPLICATE_STREAM"
+    assert one_problem(found)[:2] == ("error", "DUPLICATE_STREAM")
+
+
+def test_two_streams_that_say_the_same_are_one() -> None:
+    pydantic = {
+        "title": "Chat",
+        "type": "object",
+        "properties": {"title": {"title": "Title", "type": "string"}, "n": {"type": "number"}},
+        "required": ["title", "n"],
+    }
+    zod = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "properties": {"n": {"type": "number"}, "title": {"type": "string"}},
+        "required": ["n", "title"],
+        "additionalProperties": {},
+    }
+    found = project(
+        streams=[
+            stream("src/a_stream.py", STREAM | {"schema": pydantic}),
+            stream("src/a.stream.ts", STREAM | {"schema": zod, "description": "the chat"}),
+            stream("src/b_stream.py", STREAM | {"schema": pydantic}),
+        ]
+    )
+    assert found.problems == ()
+    assert [(one.file, one.twins) for one in found.streams] == [
+        ("src/a.stream.ts", ("src/a_stream.py", "src/b_stream.py"))
+    ]
+
+
+@pytest.mark.parametrize("closed", [(False, True), (True, False), (True, True)])
+def test_of_equal_streams_one_that_is_closed_stays_closed_and_says_so(closed: tuple[bool, bool]) -> None:
+    found = project(
+        streams=[
+            stream("src/a_stream.py", STREAM, access=closed[0]),
+            stream("src/b_stream.py", STREAM, access=closed[1]),
+        ]
+    )
+    (chat,) = found.streams
+    assert chat.access
+    assert chat.file == ("src/a_stream.py" if closed[0] else "src/b_stream.py")
+    assert one_problem(found)[:2] == ("warning", "DUPLICATE_STREAM")
+
+
+@pytest.mark.parametrize(
+    ("files", "winner"),
+    [
+        (["steps/a_step.py", "steps/b_step.py"], "steps/b_step.py"),
+        (["steps/a.step.ts", "steps/b.step.ts", "steps/ab.step.ts"], "steps/b.step.ts"),
+        (["steps/a/x_step.py", "steps/b/x_step.py"], "steps/b/x_step.py"),
+        (["steps/a_step.py", "steps/b/x_step.py"], "steps/a_step.py"),
+        (["steps/a_step.py", "src/b_step.py"], "steps/a_step.py"),
+        (["steps/a.step.ts", "steps/b_step.py"], "steps/a.step.ts"),
+        (["steps/a_step.py", "steps/a.step.py"], "steps/a_step.py"),
+        (["steps/z.step.py", "steps/a_step.py"], "steps/a_step.py"),
+    ],
+)
+def test_of_routes_written_alike_the_one_counts_that_the_old_framework_ran(
+    files: list[str], winner: str
+) -> None:
+    found = project(steps=[step(file, API) for file in files])
+
+    assert [one.file for one in found.steps] == [winner]
+    assert {(one.level, one.file) for one in found.problems} == {
+        ("warning", file) for file in files if file != winner
+    }
+    assert all(one.code in ("DUPLICATE_ROUTE", "DUPLICATE_STEP") for one in found.problems)
+    assert all(winner in one.message for one in found.problems)
+
+
+def test_a_dotted_file_beside_one_with_an_underline_gives_way_where_it_declares_the_same() -> None:
+    found = project(
+        steps=[
+            step("steps/mail_step.py", EVENT),
+            step("steps/mail.step.py", EVENT | {"subscribes": ["other"]}),
+            step("steps/other.step.py", CRON),
+            step("steps/other_step.py", CRON | {"name": "Another"}),
+        ],
+        streams=[
+            stream("steps/chat_stream.py", STREAM),
+            stream("steps/chat.stream.py", STREAM | {"schema": {}}),
+        ],
+    )
+    assert [one.file for one in found.steps] == [
+        "steps/mail_step.py", "steps/other.step.py", "steps/other_step.py"
+    ]  # fmt: skip
+    assert [one.file for one in found.streams] == ["steps/chat_stream.py"]
+    assert [(one.level, one.code, one.file) for one in found.problems] == [
+        ("warning", "DUPLICATE_STREAM", "steps/chat.stream.py"),
+        ("warning", "DUPLICATE_STEP", "steps/mail.step.py"),
+    ]
+
+
+@pytest.mark.parametrize("blank", ["", "  ", {"topic": ""}])
+def test_an_empty_topic_warns_and_is_left_out(blank: Any) -> None:
+    found = project(
+        steps=[
+            step("steps/a_step.py", API | {"emits": [blank, "real"]}),
+            step("steps/b_step.py", CRON | {"emits": [blank], "virtualEmits": ["x"]}),
+        ]
+    )
+    assert [one.emits for one in found.steps] == [("real",), ()]
+    assert [(one.level, one.code) for one in found.problems] == [("warning", "TOPIC_EMPTY")] * 2
+    assert all('"emits" holds an empty topic' in one.message for one in found.problems)
+
+
+def test_an_event_step_may_list_an_empty_topic_beside_its_own() -> None:
+    found = project(steps=[step("steps/a_step.py", EVENT | {"subscribes": ["", "user.created"]})])
+    (mail,) = found.steps
+    assert isinstance(mail, EventStep)
+    assert mail.subscribes == ("user.created",)
+    assert one_problem(found)[:2] == ("warning", "TOPIC_EMPTY")
 
 
 def test_two_event_steps_of_one_topic_do_not_clash() -> None:

@@ -121,6 +121,19 @@ def test_folders_of_tools_are_never_entered(tmp_path: Path) -> None:
     assert snapshot(tmp_path, StepSettings()) == Sources()
 
 
+def test_files_that_are_named_like_steps_and_that_nothing_runs_are_told(tmp_path: Path) -> None:
+    write(tmp_path, "steps/a.step.rb", "src/b_step.rb", "steps/c.step.tsx", "steps/d.stream.rb")
+    write(tmp_path, "steps/help.rb", "web/page.step.tsx", "steps/node_modules/e.step.rb", "steps/f.step.md")
+
+    taken = snapshot(tmp_path, StepSettings())
+
+    assert taken.declaring == ()
+    assert [(one.level, one.code, one.file) for one in taken.problems] == [
+        ("warning", "FILE_NOT_RUN", file)
+        for file in ("src/b_step.rb", "steps/a.step.rb", "steps/c.step.tsx", "steps/d.stream.rb")
+    ]
+
+
 def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     write(tmp_path, "steps/a_step.py")
     (tmp_path / "steps/again").symlink_to(tmp_path, target_is_directory=True)

@@ -176,7 +176,8 @@ def _as_entry(fault: HeadwaterError, file: str) -> dict[str, Any]:
 
 
 def _declared(project: Project) -> set[str]:
-    return {one.file for one in (*project.steps, *project.streams)}
+    twins = {twin for stream in project.streams for twin in stream.twins}
+    return twins | {one.file for one in (*project.steps, *project.streams)}
 
 
 def _broken_lifespans(project: Project) -> set[str]:

@@ -1,26 +1,25 @@
 """What workers report about a project, made into a `Project`: every config checked, every clash named.
 
-Owns the rules between files (names and routes that clash, files left out and why). What a config of one type
-may hold is in `triggers/` and, for streams, here. Reads no disk and runs nothing.
+Owns the way from entries to declarations. What a config of one type may hold is in `triggers/` and, for
+streams, here; which of two files counts that declare the same is `clashes.py`'s. Reads no disk and runs
+nothing.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
-from headwater.steps.project.declare import ApiStep, Problem, Project, Step, StreamDeclaration
-from headwater.steps.project.paths import path_shape
-from headwater.steps.project.shape import Fault, check, schema_fault, suggestion
+from headwater.steps.project.clashes import steps_apart, streams_apart
+from headwater.steps.project.declare import Problem, Project, Step, StreamDeclaration
+from headwater.steps.project.shape import Fault, check, schema_fault, suggestion, topic_faults
 from headwater.steps.project.sources import Sources
 from headwater.steps.project.stream_config import STREAM_KEYS, declare_stream
 from headwater.steps.project.triggers import TRIGGERS
 from headwater.steps.project.triggers.base import Entry
 from headwater.streams.catalog import reserved
-
-Declared = TypeVar("Declared", Step, StreamDeclaration)
 
 _RUNTIME_KEYS = frozenset({"middleware", "canAccess", "can_access", "handler", "factory", "condition"})
 """Keys that hold functions: workers keep those, what is left of them in the JSON says nothing."""
@@ -32,12 +31,11 @@ def project_of(generation: int, manifest: Mapping[str, Any], sources: Sources) -
     steps = [step for raw in _listed(manifest, "steps") if (step := found.step(_entry(raw)))]
     streams = [stream for raw in _listed(manifest, "streams") if (stream := found.stream(_entry(raw), raw))]
     found.reported(_listed(manifest, "problems"))
-    return Project(
-        generation,
-        tuple(found.apart(_by_file(steps), _route, "DUPLICATE_ROUTE")),
-        tuple(found.apart(_by_file(streams), _stream_name, "DUPLICATE_STREAM")),
-        tuple(sorted([*sources.problems, *found.problems], key=lambda one: (one.file, one.line))),
-    )
+    steps, clashes = steps_apart(steps)
+    streams, more = streams_apart(streams)
+    problems = [*sources.problems, *found.problems, *clashes, *more]
+    problems.sort(key=lambda one: (one.file, one.line))
+    return Project(generation, tuple(steps), tuple(streams), tuple(problems))
 
 
 def merged(manifests: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -68,20 +66,6 @@ def _entry(raw: Mapping[str, Any]) -> Entry:
     )
 
 
-def _by_file(declared: Iterable[Declared]) -> list[Declared]:
-    return sorted(declared, key=lambda one: one.file)
-
-
-def _route(step: Step) -> tuple[Hashable, str] | None:
-    if not isinstance(step, ApiStep):
-        return None
-    return (step.method, path_shape(step.path)), f"the route {step.method} {step.path}"
-
-
-def _stream_name(stream: StreamDeclaration) -> tuple[Hashable, str]:
-    return stream.name, f'the stream "{stream.name}"'
-
-
 class _Findings:
     """Collects problems while the entries of one manifest are looked at."""
 
@@ -98,7 +82,7 @@ class _Findings:
         config = _without_functions(entry.config)
         of = f"{'An' if trigger.type[0] in 'ae' else 'A'} {trigger.type} step"
         faults = check(config, trigger.keys, of=of, elsewhere=_homes(trigger.type))
-        wrong = self._note(entry, [*faults, *trigger.faults(config)])
+        wrong = self._note(entry, [*faults, *topic_faults(config), *trigger.faults(config)])
         return None if wrong else trigger.declare(entry)
 
     def stream(self, entry: Entry, raw: Mapping[str, Any]) -> StreamDeclaration | None:
@@ -136,28 +120,13 @@ class _Findings:
                 )
             )
 
-    def apart(
-        self, declared: list[Declared], identity: Callable[[Declared], tuple[Hashable, str] | None], code: str
-    ) -> list[Declared]:
-        """Leave out what clashes with an earlier file, and say so."""
-        first: dict[Hashable, Declared] = {}
-        kept: list[Declared] = []
-        for one in declared:
-            known = identity(one)
-            holder = first.setdefault(known[0], one) if known else one
-            if known and holder is not one:
-                self.problems.append(_clash(one, holder, known[1], code))
-            else:
-                kept.append(one)
-        return kept
-
     def _note(self, entry: Entry, faults: list[Fault]) -> bool:
         """Make problems of faults; True when one of them is an error."""
         for fault in faults:
             self.problems.append(
                 Problem(
                     fault.level,
-                    "CONFIG_INVALID" if fault.level == "error" else "CONFIG_UNKNOWN_KEY",
+                    fault.code or ("CONFIG_INVALID" if fault.level == "error" else "CONFIG_UNKNOWN_KEY"),
                     fault.message,
                     file=entry.file,
                     line=self._line(entry, fault.key),
@@ -175,19 +144,6 @@ class _Findings:
         written = re.compile(rf"""["']{name}["']\s*:|\b{name}\s*[:=]|\[["']{name}["']\]\s*=|^\s*{name}\s*:""")
         found = next((number for number, line in enumerate(lines) if written.search(line)), 0)
         return max(entry.line, 1) + found if lines else entry.line
-
-
-def _clash(one: Step | StreamDeclaration, holder: Step | StreamDeclaration, what: str, code: str) -> Problem:
-    place = f"{holder.file}:{holder.line}" if holder.line else holder.file
-    return Problem(
-        "error",
-        code,
-        f"{what[0].upper()}{what[1:]} is declared in {place} already; this file is left out",
-        file=one.file,
-        line=one.line,
-        hint="Rename one of the two.",
-        involved=(one.file,),
-    )
 
 
 def _type_fault(given: Any) -> Fault:

@@ -22,6 +22,8 @@ class Fault(NamedTuple):
     key: str
     message: str
     hint: str = ""
+    code: str = ""
+    """The problem's code, where it is not the one that the level has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,13 @@ def is_object(value: Any) -> bool:
 
 
 def is_topic(value: Any) -> bool:
-    """A topic as text, or an object that names it: `{topic, label?, conditional?}`."""
+    """A topic as text, or an object that names it: `{topic, label?, conditional?}`. One that is blank is a
+    slip of the pen that harms nobody: see `topic_faults`."""
     if not isinstance(value, dict):
-        return is_text(value)
+        return isinstance(value, str)
     entry = cast("dict[str, Any]", value)
     return (
-        is_text(entry.get("topic"))
+        isinstance(entry.get("topic"), str)
         and isinstance(entry.get("label", ""), str | None)
         and isinstance(entry.get("conditional", False), bool | None)
     )
@@ -119,9 +122,28 @@ def suggestion(name: str, allowed: Iterable[str]) -> str:
 
 
 def topics(value: Any) -> tuple[str, ...]:
-    """The topics of a checked list, without labels."""
+    """The topics of a checked list, without labels and without those that are blank."""
     listed = cast("list[str | dict[str, Any]]", value or [])
-    return tuple(one if isinstance(one, str) else str(one["topic"]) for one in listed)
+    named = (one if isinstance(one, str) else str(one["topic"]) for one in listed)
+    return tuple(topic for topic in named if topic.strip())
+
+
+TOPIC_KEYS = {
+    "emits": "An empty list lets the step emit any topic.",
+    "subscribes": "A step without a topic never runs.",
+    "virtualEmits": "",
+    "virtualSubscribes": "",
+}
+"""The keys that list topics, and what to know about each without one."""
+
+
+def topic_faults(config: Mapping[str, Any]) -> list[Fault]:
+    """A warning for each list of topics that holds a blank one, which is left out."""
+    return [
+        Fault("warning", name, f'"{name}" holds an empty topic; it is ignored', hint, "TOPIC_EMPTY")
+        for name, hint in TOPIC_KEYS.items()
+        if is_topics(config.get(name)) and len(topics(config[name])) < len(config[name])
+    ]
 
 
 def _near_miss(name: str, config: Mapping[str, Any], keys: Keys) -> str:

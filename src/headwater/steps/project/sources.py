@@ -100,9 +100,12 @@ def _reader_of(path: str) -> str:
 
 def declares(path: str, folders: Iterable[str]) -> bool:
     """Whether a file, by folder and name, declares a step or a stream."""
+    return _is_named(path) and bool(language_of(path)) and any(_inside(path, folder) for folder in folders)
+
+
+def _is_named(path: str) -> bool:
     stem = PurePosixPath(path).stem
-    named = any(len(stem) > len(kind) + 1 and stem.endswith((f".{kind}", f"_{kind}")) for kind in _KINDS)
-    return named and bool(language_of(path)) and any(_inside(path, folder) for folder in folders)
+    return any(len(stem) > len(kind) + 1 and stem.endswith((f".{kind}", f"_{kind}")) for kind in _KINDS)
 
 
 def _inside(path: str, folder: str) -> bool:
@@ -114,6 +117,34 @@ def _clean(folder: str) -> str:
     """A folder without dots and slashes around it; "" for the project itself."""
     clean = PurePosixPath(folder).as_posix().strip("/")
     return "" if clean == "." else clean
+
+
+_NOT_RUN: Mapping[str, str] = {
+    ".rb": "Steps are written in Python, TypeScript or JavaScript.",
+    ".go": "Steps are written in Python, TypeScript or JavaScript.",
+    ".php": "Steps are written in Python, TypeScript or JavaScript.",
+    ".java": "Steps are written in Python, TypeScript or JavaScript.",
+    ".rs": "Steps are written in Python, TypeScript or JavaScript.",
+    ".cs": "Steps are written in Python, TypeScript or JavaScript.",
+    ".tsx": "It draws a step in the old Workbench; where it is a step, name it .step.ts.",
+    ".jsx": "It draws a step in the old Workbench; where it is a step, name it .step.js.",
+}
+"""Suffixes of files that are named like steps and that no worker runs, and what to do about each."""
+
+
+def _is_not_run(path: str, folders: Iterable[str]) -> bool:
+    return (
+        PurePosixPath(path).suffix in _NOT_RUN
+        and _is_named(path)
+        and any(_inside(path, folder) for folder in folders)
+    )
+
+
+def _not_run(path: str) -> Problem:
+    suffix = PurePosixPath(path).suffix
+    kind = "step" if PurePosixPath(path).stem.endswith("step") else "stream"
+    message = f"The file is named like a {kind}, but {suffix} files are not run"
+    return Problem("warning", "FILE_NOT_RUN", message, file=path, hint=_NOT_RUN[suffix])
 
 
 def is_lifespan(path: str) -> bool:
@@ -136,7 +167,8 @@ def snapshot(root: Path, settings: StepSettings) -> Sources:
     declaring = tuple(path for path in paths if declares(path, settings.folders))
     found = _Reading(root, settings).read(_by_need(paths, declaring, settings), declaring)
     env = read_env(root)
-    return replace(found, problems=(*found.problems, *map(_env_problem, env.faults)), env=env)
+    not_run = [_not_run(path) for path in paths if _is_not_run(path, settings.folders)]
+    return replace(found, problems=(*found.problems, *map(_env_problem, env.faults), *not_run), env=env)
 
 
 def _env_problem(fault: EnvFault) -> Problem:
@@ -245,7 +277,7 @@ def _walk(root: Path) -> Iterator[str]:
             if _is_folder(entry):
                 if not is_ignored(entry.name):
                     waiting.append(path)
-            elif is_source(entry.name) and not entry.name.startswith("."):
+            elif (is_source(entry.name) or _is_named(entry.name)) and not entry.name.startswith("."):
                 yield path
 
 

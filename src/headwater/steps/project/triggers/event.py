@@ -21,6 +21,7 @@ from headwater.steps.project.shape import (
     is_object,
     required,
     schema_fault,
+    topics,
 )
 from headwater.steps.project.triggers.base import COMMON, Entry, Trigger, shared
 from headwater.steps.project.triggers.kind import Attempt, RunKind
@@ -69,7 +70,7 @@ def _inside(place: str, faults: list[Fault]) -> list[Fault]:
 def _declare(entry: Entry) -> EventStep:
     return EventStep(
         **shared(entry),
-        subscribes=tuple(entry.config["subscribes"]),
+        subscribes=topics(entry.config["subscribes"]),
         input_schema=entry.config.get("input") or None,
         infrastructure=entry.config.get("infrastructure") or {},
         conditional=entry.conditional,

@@ -84,7 +84,7 @@ class Running:
         clock = SystemClock()
         stamps = Stamps(clock, store.stamp)
         self.catalog = Catalog([STATE_STREAM, *hidden_streams(settings.work)])
-        budgets = Budgets.of(settings.streams)
+        budgets = Budgets.of(settings.streams, self.observers)
         durable = Realm(self.catalog, store, stamps, settings, clock, self.observers, budgets=budgets)
         fleeting = Realm(
             self.catalog, MemoryStore(), stamps, settings, clock, self.observers, budgets=budgets

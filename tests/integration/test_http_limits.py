@@ -163,6 +163,7 @@ async def test_headers_above_the_limit_are_refused_in_one_piece_or_many() -> Non
         assert status(await site.raw(request("GET /well", "x: " + "a" * 3 * KIB, "connection: close"))) == 200
         whole = await site.raw(request("GET /well", "x: " + "a" * 4 * KIB))
         assert (status(whole), code(whole)) == (431, "HEADERS_TOO_LARGE")
+        assert site.ear.limits() == ["server.max_header_bytes"]
         assert status(await site.raw(request("GET /" + "a" * 5 * KIB))) == 431
         reader, writer = await site.connect()
         writer.write(b"GET / HTTP/1.1\r\n")
@@ -187,6 +188,7 @@ async def test_a_request_whose_headers_never_end_is_refused() -> None:
     async with serving(read_timeout=0.2) as site:
         answer = await site.raw(b"GET / HTTP/1.1\r\nhost: x\r\n")
     assert (status(answer), code(answer)) == (408, "REQUEST_TOO_SLOW")
+    assert site.ear.limits() == ["server.read_timeout"]
 
 
 async def test_headers_that_trickle_in_are_refused_too() -> None:
@@ -264,6 +266,7 @@ async def test_a_client_that_does_not_read_its_answer_is_cut_off() -> None:
             while not await is_well(site) or len(connections(site)) > 1 or not site.executor.requests:
                 await asyncio.sleep(0.05)
         deaf.close()
+    assert site.ear.limits() == ["server.write_timeout"]
 
 
 async def test_a_client_that_reads_slowly_gets_all_of_its_answer() -> None:
@@ -294,6 +297,7 @@ async def test_connections_above_the_limit_are_told_so() -> None:
         held = [await site.connect() for _ in range(20)]
         answer = await site.raw(request("GET /well"))
         assert (status(answer), code(answer)) == (503, "OVERLOADED")
+        assert site.ear.limits() == ["server.max_connections"]
         assert b"retry-after: 1" in answer
         for reader, writer in held:
             writer.write(request("GET /well", "connection: close"))
@@ -314,6 +318,7 @@ async def test_far_above_the_limit_connections_are_cut() -> None:
             while connections(site):
                 await asyncio.sleep(0.01)
         assert await is_well(site)
+    assert set(site.ear.limits()) == {"server.max_connections"}
 
 
 async def test_a_request_to_speak_another_protocol_is_answered_in_this_one() -> None:

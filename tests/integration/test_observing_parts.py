@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import httpx
 import orjson
@@ -22,8 +20,8 @@ from headwater.config import (
     WorkerSettings,
     WorkSettings,
 )
-from headwater.observe import EVENTS, Observer
 from headwater.storage.memory import MemoryStore
+from support.ear import Ear
 
 STREAM = "config = {'name': 'chat', 'schema': {'type': 'object'}}\n"
 API = """config = {"type": "api", "name": "Say", "method": "POST", "path": "/say", "flows": [],
@@ -45,43 +43,15 @@ async def handler(data, ctx):
 """
 
 
-class Ear(Observer):
-    """Notes everything that is told."""
-
-    listening = True
-
-
-def _noting(event: str) -> Callable[..., None]:
-    def note(self: Any, *what: Any) -> None:
-        self.heard.append((event, *what))
-        self.news.set()
-
-    return note
-
-
-for _event in EVENTS:
-    setattr(Ear, _event, _noting(_event))
-
-
 class Site:
     def __init__(self, server: Running) -> None:
         self.server = server
-        self.ear: Any = Ear()
-        self.ear.heard, self.ear.news = [], asyncio.Event()
+        self.ear = Ear()
+        self.of, self.until = self.ear.of, self.ear.until
         server.observers.add(self.ear)
 
-    def of(self, event: str) -> list[Any]:
-        return [one[1:] for one in self.ear.heard if one[0] == event]
-
-    async def until(self, event: str, count: int = 1) -> list[Any]:
-        async with asyncio.timeout(30):
-            while len(self.of(event)) < count:
-                self.ear.news.clear()
-                await self.ear.news.wait()
-        return self.of(event)
-
     def limits(self) -> set[str]:
-        return {setting for setting, _ in self.of("limited")}
+        return set(self.ear.limits())
 
 
 @pytest.fixture

@@ -149,6 +149,8 @@ async def test_more_blockers_than_the_limit_wait_and_nothing_else_does(
         await holder.forty()
 
         assert len(holder.held()) == 3
+        assert holder.site.ear.of("limited") == [("workers.max_blocking", 3)]
+        assert [file for file, _ in holder.site.ear.of("blocked")] == ["steps/hold_step.py"]
         assert len(holder.site.pool.apart) == 2, "the first one counts as well, where it stands"
         lines = [line.message for line in caplog.records if "waits for one" in line.message]
         assert lines == [

@@ -104,6 +104,7 @@ async def test_the_pool_grows_while_workers_are_stalled(tmp_path: Path) -> None:
         os.kill(stalled.pid, signal.SIGSTOP)
         try:
             await until(lambda: len(site.pool.workers) == 3)
+            assert (stalled.pid,) in site.ear.of("stalled")
         finally:
             os.kill(stalled.pid, signal.SIGCONT)
         waiting.cancel()
@@ -127,6 +128,7 @@ async def test_a_killed_worker_fails_its_own_invocations_alone_and_is_replaced(t
         await site.post("/quick", {})
         await full(site)
         assert victim not in {worker.pid for worker in site.pool.workers}
+        assert site.ear.of("lost") == [(victim, "signal SIGKILL")]
         assert not psutil.pid_exists(victim)
         (other_wait,) = going_on
         assert not other_wait.done()
@@ -223,6 +225,7 @@ async def test_more_waiting_requests_than_allowed_are_refused_at_once(tmp_path: 
             await asyncio.sleep(0)
             with pytest.raises(Overloaded, match="2 requests wait"):
                 await site.post("/quick", {})
+            assert site.ear.of("limited") == [("workers.max_waiting", 2)]
         finally:
             os.kill(stalled.pid, signal.SIGCONT)
         await asyncio.gather(*waiting)
@@ -280,6 +283,7 @@ async def test_closing_ends_what_does_not_end_by_itself(tmp_path: Path) -> None:
         await site.runtime.close()
         with pytest.raises(WorkerLost):
             await running
+        assert site.ear.of("limited") == [("server.shutdown_timeout", 0.2)]
     assert children() <= before
 
 

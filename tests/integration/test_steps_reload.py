@@ -306,6 +306,7 @@ async def test_an_invocation_that_outlives_the_drain_timeout_is_ended_and_told_w
         for one in old:
             with pytest.raises(WorkerLost, match=r"still busy 0.2 s after the end of its generation"):
                 await one
+        assert site.ear.of("limited") == [("workers.drain_timeout", 0.2)]
     told = {line.message for line in caplog.records if line.message.startswith("An invocation")}
     said_of = "An invocation was ended with its worker, at steps/%s_step.py:5"
     assert told == {said_of % "a", said_of % "b"}
@@ -334,6 +335,7 @@ async def test_a_file_that_hangs_at_import_is_told_and_a_fix_does_not_wait_for_i
         await site.runtime.reload()
         assert await said(site) == "one"
         assert site.problem("TIMED_OUT").message == "The project did not load within 1 s."
+        assert ("workers.start_timeout", 1.0) in site.ear.of("limited")
 
         site.write({"steps/a_step.py": hang + "\n"})
         hanging = asyncio.create_task(site.runtime.reload())

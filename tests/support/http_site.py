@@ -17,6 +17,7 @@ from headwater.config import ServerSettings, Settings
 from headwater.server.http.app import HttpApp, build_http_app
 from headwater.server.listen.serve import HttpServer
 from headwater.steps.project.declare import ApiRequest, ApiResponse, ApiStep, Project
+from support.ear import Ear
 
 Handler = Callable[[ApiRequest], Awaitable[ApiResponse]]
 
@@ -76,6 +77,7 @@ class Site:
     server: HttpServer
     client: httpx.AsyncClient
     executor: InProcess
+    ear: Ear
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     def serve(self, routes: dict[str, Handler], generation: int = 2) -> None:
@@ -116,9 +118,10 @@ async def serving(
     limits = replace(ServerSettings(port=0), **server)
     executor = InProcess({})
     app = build_http_app(Settings(project=project, dev=dev, server=limits), executor, internal)
-    http = HttpServer(app, limits, ws_class)
+    ear = Ear()
+    http = HttpServer(app, limits, ws_class, ear)
     async with http, httpx.AsyncClient(base_url=http.url, timeout=30) as client:
-        site = Site(app, http, client, executor)
+        site = Site(app, http, client, executor, ear)
         site.serve(routes or {}, 1)
         try:
             yield site

@@ -16,6 +16,7 @@ from headwater.config import Settings, WorkerSettings
 from headwater.steps.project.declare import ApiRequest, ApiResponse, ApiStep, Problem
 from headwater.steps.runtime import StepRuntime
 from headwater.tasks import Supervisor
+from support.ear import Ear
 from support.steps_streams import DiaryStreams
 
 _TRACES = itertools.count(1)
@@ -41,7 +42,8 @@ class Site:
     def __init__(self, root: Path, settings: Settings) -> None:
         self.root = root
         self.streams = DiaryStreams()
-        self.runtime = StepRuntime(settings, self.streams)
+        self.ear = Ear()
+        self.runtime = StepRuntime(settings, self.streams, observer=self.ear)
 
     def write(self, files: dict[str, str]) -> None:
         write(self.root, files)

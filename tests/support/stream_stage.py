@@ -7,7 +7,9 @@ from typing import Any
 import orjson
 
 from headwater.clock import Clock, Stamps
+from headwater.config import StreamSettings
 from headwater.model import GroupKey, Item, Origin
+from headwater.observe import SILENT, Observer
 from headwater.protocol.clients.v0 import V0Wire
 from headwater.protocol.clients.wire import Wire, Wish
 from headwater.storage.memory import MemoryStore
@@ -15,8 +17,6 @@ from headwater.streams.catalog import Catalog, StreamRules
 from headwater.streams.commits import CommitQueue
 from headwater.streams.fanout.budgets import Budgets
 from headwater.streams.fanout.hub import Hub
-from headwater.streams.fanout.ring import RingBudget
-from headwater.streams.fanout.snapshots import Snapshots
 from headwater.streams.fanout.subscription import Subscription
 from headwater.streams.writer import Writer
 from support.stream_changes import ROOM
@@ -38,21 +38,34 @@ class StreamStage:
         page_bytes: int = 100_000,
         max_item_bytes: int = 1_000_000,
         max_pending_bytes: int = 10_000_000,
+        rings_bytes: int = 2**30,
+        max_window: int = 1000,
+        observer: Observer = SILENT,
     ) -> None:
         self.store = store or HeldStore(MemoryStore())
         self.stamps = Stamps(clock or HandClock(), self.store.stamp)
         self.catalog = Catalog()
         self.catalog.declare([StreamRules(name="chat"), StreamRules(name="news")])
-        self.snapshots = Snapshots(snapshots_bytes)
+        given = StreamSettings(
+            ring_bytes=ring_bytes, rings_bytes=rings_bytes, snapshots_bytes=snapshots_bytes
+        )
+        budgets = Budgets.of(given, observer)
+        self.snapshots = budgets.snapshots
+        self.observer = observer
         self.hub = Hub(
             self.store,
-            budgets=Budgets(RingBudget(2**30, ring_bytes), self.snapshots),
+            budgets=budgets,
             page_bytes=page_bytes,
-            max_window=1000,
+            max_window=max_window,
             rollup=self.catalog.rollup,
+            observer=observer,
         )
         self.queue = CommitQueue(
-            self.store, self.stamps, self.hub.publish, max_pending_bytes=max_pending_bytes
+            self.store,
+            self.stamps,
+            self.hub.publish,
+            max_pending_bytes=max_pending_bytes,
+            observer=observer,
         )
         self.writer = Writer(
             self.catalog, self.store, self.queue, max_item_bytes=max_item_bytes, max_id_bytes=100

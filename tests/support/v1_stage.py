@@ -13,6 +13,7 @@ from headwater.clock import Stamps
 from headwater.config import Settings, SocketSettings, StorageSettings, StreamSettings
 from headwater.errors import RunUnknown
 from headwater.model import GroupKey, Item, Origin, Terms
+from headwater.observe import SILENT, Observer
 from headwater.server.live.gate import Ask, Gate
 from headwater.server.live.session_v1 import V1Session
 from headwater.server.live.v1_streams import V1Streams
@@ -73,6 +74,7 @@ class V1Stage:
         socket: SocketSettings | None = None,
         streams: StreamSettings | None = None,
         storage: StorageSettings | None = None,
+        observer: Observer = SILENT,
     ) -> None:
         self.clock = HandClock()
         self.settings = Settings(
@@ -85,8 +87,9 @@ class V1Stage:
         stamps = Stamps(self.clock)
         self.catalog = Catalog()
         self.declare()
-        self.durable = Realm(self.catalog, self.store, stamps, self.settings, self.clock)
-        self.fleeting = Realm(self.catalog, MemoryStore(), stamps, self.settings, self.clock)
+        self.observer = observer
+        self.durable = Realm(self.catalog, self.store, stamps, self.settings, self.clock, observer)
+        self.fleeting = Realm(self.catalog, MemoryStore(), stamps, self.settings, self.clock, observer)
         self.realms = Realms(self.catalog, self.durable, self.fleeting)
         self.streams = V1Streams(self.realms)
         self.runs = HandRuns()
@@ -106,7 +109,9 @@ class V1Stage:
 
     def open(self, socket: HandSocket) -> Session:
         """The session of a new socket."""
-        return V1Session(socket, self.streams, self.presence, self.gate, self.settings.socket)
+        return V1Session(
+            socket, self.streams, self.presence, self.gate, self.settings.socket, observer=self.observer
+        )
 
     def connect(self, high_water: int = 1_000_000) -> JudgedClient:
         """A client that is connected."""

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
+from dataclasses import fields, is_dataclass
+from pathlib import Path
 
 import pytest
 
+import headwater
+from headwater.config import Settings
 from headwater.model import GroupKey
 from headwater.observe import EVENTS, SILENT, Observer, Observers
 
@@ -68,6 +73,32 @@ def test_a_listener_that_fails_is_logged_and_the_others_still_hear(caplog: pytes
         observers.live(ROOM)
     assert ear.heard == [("live", ROOM)]
     assert "An observer failed at 'live'" in caplog.text
+
+
+EXEMPT = {
+    "workers.max_size": "what finds no worker waits, and that has a limit of its own",
+    "workers.node_max_size": "as above",
+    "work.max_retries": "the end of a job tells it",
+}
+"""Settings that bound something and are never told as limits, and why."""
+
+
+def test_every_setting_that_is_a_most_is_told_when_it_is_met_and_nothing_else_is() -> None:
+    sources = Path(headwater.__file__).parent.rglob("*.py")
+    told = {
+        setting
+        for path in sources
+        for setting in re.findall(r'(?:\.at\(|limited\(|Limit\()\s*"([a-z_.]+)"', path.read_text())
+    }
+    known = {
+        f"{section.name}.{setting.name}"
+        for section in fields(Settings())
+        if is_dataclass(getattr(Settings(), section.name))
+        for setting in fields(getattr(Settings(), section.name))
+    }
+    assert told <= known
+    mosts = {name for name in known if name.partition(".")[2].startswith(("max_", "node_max_"))}
+    assert mosts - told == set(EXEMPT)
 
 
 def test_every_event_says_what_it_is_and_takes_few_arguments() -> None:

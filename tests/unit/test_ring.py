@@ -92,6 +92,20 @@ class TestABudgetOverAllRings:
         assert [ring.head for ring in rings] == [2, 2, 1]
         assert budget.used == 4 * self.SIZE
 
+    def test_that_it_is_full_is_told_once_until_half_of_it_was_free(self) -> None:
+        told: list[int] = []
+        budget = RingBudget(4 * self.SIZE, BIG, lambda: told.append(budget.used))
+        ring, other = Ring(1, budget, 0), Ring(2, budget, 0)
+        history, small = History(), History()
+        for _ in range(9):
+            ring.append(history.set("a"))
+        other.append(small.set("a"))
+        assert len(told) == 1
+        ring.close()
+        for _ in range(9):
+            other.append(small.set("a"))
+        assert len(told) == 2
+
     def test_what_is_larger_than_all_of_it_is_not_kept(self) -> None:
         budget, (ring, other), (history, small) = self.rings(2, 2)
         other.append(small.set("a"))

@@ -9,6 +9,7 @@ import pytest
 from headwater.model import GroupKey
 from headwater.streams.fanout import snapshots
 from headwater.streams.fanout.subscription import Subscription
+from support.ear import Ear
 from support.stream_changes import ROOM
 from support.stream_stage import StreamStage, kinds, recorder
 from support.stream_store import turns
@@ -20,7 +21,7 @@ GROUPS = [GroupKey("chat", f"group {number}") for number in range(6)]
 @pytest.fixture
 async def stage() -> AsyncGenerator[StreamStage]:
     """Room for two groups and a half."""
-    stage = StreamStage(snapshots_bytes=2500, page_bytes=400)
+    stage = StreamStage(snapshots_bytes=2500, page_bytes=400, observer=Ear())
     for group in [*GROUPS, ROOM]:
         for number in range(2):
             await stage.set(f"i{number}", group, text="x" * (ITEM_BYTES // 2))
@@ -77,6 +78,8 @@ async def test_others_wait_while_as_much_is_unread_as_may_be(
     served = [one for one in crowd if one.recorder.offers]
     assert 0 < len(served) < len(crowd)
     assert stage.snapshots.used <= 2500 + 2 * ITEM_BYTES
+    assert isinstance(stage.observer, Ear)
+    assert set(stage.observer.limits()) == {"streams.snapshots_bytes"}
     for _ in crowd:
         for one in crowd:
             one.read()

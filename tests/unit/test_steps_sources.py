@@ -150,6 +150,7 @@ def test_too_many_files_leave_out_helpers_before_steps(tmp_path: Path) -> None:
     (problem,) = taken.problems
     assert (problem.code, problem.file) == ("TOO_MANY_SOURCES", "b.py")
     assert "1 source files are left out" in problem.message
+    assert problem.limit == ("steps.max_files", 2)
 
 
 def test_too_much_source_is_a_problem_and_small_files_still_fit(tmp_path: Path) -> None:
@@ -159,7 +160,8 @@ def test_too_much_source_is_a_problem_and_small_files_still_fit(tmp_path: Path) 
     taken = snapshot(tmp_path, StepSettings(max_source_bytes=500))
 
     assert list(taken.files) == ["steps/b_step.py"]
-    assert [problem.file for problem in taken.problems] == ["steps/a_step.py"]
+    (problem,) = taken.problems
+    assert (problem.file, problem.limit) == ("steps/a_step.py", ("steps.max_source_bytes", 500))
 
 
 def test_a_file_that_cannot_be_read_is_a_problem_of_its_own(tmp_path: Path) -> None:

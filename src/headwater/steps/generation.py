@@ -14,6 +14,7 @@ from typing import Any
 
 from headwater.config import Settings
 from headwater.errors import HeadwaterError
+from headwater.observe import tell_limit
 from headwater.protocol.workers import messages as protocol
 from headwater.protocol.workers.messages import Message, Source
 from headwater.steps.execute import Executor
@@ -131,6 +132,7 @@ class _Load:
             self.pool = pool
         except HeadwaterError as fault:
             self.fault = fault
+            tell_limit(self._workshop.parts.observer, fault)
             files = self._sources.declaring_in(self._language)
             self.manifest = {"problems": [_as_entry(fault, file) for file in files]}
 

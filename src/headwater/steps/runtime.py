@@ -247,6 +247,8 @@ class StepRuntime:
             if problem not in known:
                 _log_problem(problem)
                 self._observer.problem(problem.code, problem.message, problem.file)
+                if problem.limit is not None:
+                    self._observer.limited(*problem.limit)
         for listener in self._listeners:
             try:
                 listener(project)

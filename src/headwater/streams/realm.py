@@ -43,7 +43,7 @@ class Realm:
         streams = settings.streams
         self.hub = Hub(
             store,
-            budgets=budgets or Budgets.of(streams),
+            budgets=budgets or Budgets.of(streams, observer),
             page_bytes=streams.page_bytes,
             max_window=streams.max_window,
             rollup=catalog.rollup,

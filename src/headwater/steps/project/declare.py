@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from headwater.errors import Limit
 from headwater.schema import JsonSchema
 from headwater.streams.catalog import StreamRules
 
@@ -101,6 +102,8 @@ class Problem:
     traceback: str = ""
     involved: tuple[str, ...] = ()
     """The project files on the import path to the fault, the declaring file first; for a reload."""
+    limit: Limit | None = None
+    """The limit that was met, if it is one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from headwater.config import StepSettings
 from headwater.envfile import ENV_FILE, EnvFault, EnvFile, read_env
+from headwater.errors import Limit
 from headwater.steps.project.declare import Problem
 
 IGNORED = frozenset({"node_modules", "venv", "__pycache__", "site-packages"})
@@ -212,6 +213,7 @@ class _Reading:
         self._files: dict[str, bytes] = {}
         self._problems: list[Problem] = []
         self._left_out: list[str] = []
+        self._limit: Limit | None = None
 
     def read(self, paths: list[str], declaring: tuple[str, ...]) -> Sources:
         """Read all that fits, in the order given."""
@@ -221,7 +223,7 @@ class _Reading:
             except OSError as fault:
                 self._problems.append(_unreadable(path, fault))
         if self._left_out:
-            self._problems.append(_too_much(self._left_out, self._settings))
+            self._problems.append(_too_much(self._left_out, self._settings, self._limit))
         return Sources(dict(sorted(self._files.items())), declaring, tuple(self._problems))
 
     def _read(self, path: str) -> None:
@@ -236,6 +238,12 @@ class _Reading:
             self._files[path] = data
         elif _is_required(path, self._settings):
             self._left_out.append(path)
+            settings = self._settings
+            self._limit = (
+                Limit("steps.max_files", settings.max_files)
+                if full
+                else Limit("steps.max_source_bytes", settings.max_source_bytes)
+            )
 
 
 def _unreadable(path: str, fault: OSError) -> Problem:
@@ -243,7 +251,7 @@ def _unreadable(path: str, fault: OSError) -> Problem:
     return Problem("error", "FILE_UNREADABLE", f"The file cannot be read: {reason}", file=path)
 
 
-def _too_much(paths: list[str], settings: StepSettings) -> Problem:
+def _too_much(paths: list[str], settings: StepSettings, limit: Limit | None) -> Problem:
     mib = settings.max_source_bytes / (1024 * 1024)
     return Problem(
         "error",
@@ -253,6 +261,7 @@ def _too_much(paths: list[str], settings: StepSettings) -> Problem:
         file=paths[0],
         hint="Move what is no source of this project elsewhere or into a hidden folder, or raise "
         "steps.max_files and steps.max_source_bytes.",
+        limit=limit,
     )
 
 

@@ -16,7 +16,7 @@ from headwater.clock import Clock
 from headwater.config import WorkerSettings
 from headwater.errors import HeadwaterError
 from headwater.logline import Line, tell
-from headwater.observe import SILENT, Observer
+from headwater.observe import SILENT, Observer, tell_limit
 from headwater.protocol.workers.messages import Message
 from headwater.steps.workers.intake import Intake
 from headwater.steps.workers.invocation import Calls
@@ -191,6 +191,7 @@ class Crew:
             self._join(worker)
         except HeadwaterError as fault:
             self._failures += 1
+            tell_limit(self._parts.observer, fault)
             tell(log, logging.ERROR, Line(fields=fault.details), "%s", fault.message)
             if not self.workers:
                 self._owner.deserted(self, fault)

@@ -92,7 +92,8 @@ class Pool:
         """Take nothing more, let what runs end within `timeout` seconds, then end it.
 
         What has not started goes to `forward`; without one it fails. What invocations left running may go on
-        for `linger` seconds after the last of their worker; without it until the same `timeout`.
+        for `linger` seconds after the last of their worker; without it the server ends, and all of it within
+        the same `timeout`.
         """
         self._close(forward)
         deadline = self._clock.monotonic() + timeout
@@ -101,9 +102,11 @@ class Pool:
         for worker in self._crew.workers:
             if worker.stalled:
                 worker.withdraw_unstarted()
+        setting = "server.shutdown_timeout" if linger is None else "workers.drain_timeout"
         reason = f"it was still busy {timeout:g} s after the end of its generation"
         try:
             if not await within(timeout, self._quiet.wait()):
+                self._observer.limited(setting, timeout)
                 for worker in (*self.workers, *self.apart):
                     if worker.running:
                         worker.end(reason)

@@ -117,7 +117,7 @@ class Worker:
             f"The project did not load within {timeout:g} s.",
             hint="Something at the top of a file waits or computes; move it into the handler.",
             seconds=timeout,
-        )
+        ).at("workers.start_timeout", timeout)
 
     @property
     def ended(self) -> asyncio.Future[str]:

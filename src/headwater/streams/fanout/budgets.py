@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from headwater.config import StreamSettings
+from headwater.observe import SILENT, Observer
 from headwater.streams.fanout.ring import RingBudget
 from headwater.streams.fanout.snapshots import Snapshots
 
@@ -16,7 +17,16 @@ class Budgets(NamedTuple):
     snapshots: Snapshots
 
     @classmethod
-    def of(cls, settings: StreamSettings) -> Budgets:
-        """As the settings say."""
-        rings = RingBudget(settings.rings_bytes, settings.ring_bytes)
-        return cls(rings, Snapshots(settings.snapshots_bytes))
+    def of(cls, settings: StreamSettings, observer: Observer = SILENT) -> Budgets:
+        """As the settings say; who meets them is told."""
+
+        def rings_full() -> None:
+            observer.limited("streams.rings_bytes", settings.rings_bytes)
+
+        def snapshots_full() -> None:
+            observer.limited("streams.snapshots_bytes", settings.snapshots_bytes)
+
+        return cls(
+            RingBudget(settings.rings_bytes, settings.ring_bytes, rings_full),
+            Snapshots(settings.snapshots_bytes, snapshots_full),
+        )

@@ -126,6 +126,8 @@ class Hub:
         group."""
         most = self._recovery.max_window
         brought = wish.brought
+        if (wish.limit or 0) > most or (brought is not None and brought.more > most):
+            self._observer.limited("streams.max_window", most)
         return wish._replace(
             group=feed.group,
             limit=wish.limit and min(wish.limit, most),

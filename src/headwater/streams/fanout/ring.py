@@ -4,7 +4,7 @@ together. Pure, no I/O."""
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from headwater.model import Change
 from headwater.protocol.clients.wire import Advance
@@ -17,11 +17,14 @@ class RingBudget:
     """How many bytes all rings hold together. The changes of the group that has had none for longest leave
     first; what each keeps or drops costs the same however many there are."""
 
-    def __init__(self, limit_bytes: int, each_bytes: int) -> None:
-        """`each_bytes` is the most that one ring holds."""
+    def __init__(self, limit_bytes: int, each_bytes: int, on_full: Callable[[], None] = lambda: None) -> None:
+        """`each_bytes` is the most that one ring holds. `on_full` is called when the limit is met, and again
+        only once less than half of it was held meanwhile: from then on every change would."""
         self.each_bytes = each_bytes
         self.used = 0
         self._limit = limit_bytes
+        self._on_full = on_full
+        self._was_full = False
         self._holders: OrderedDict[Ring, None] = OrderedDict()
         """Those that hold something, the least recently grown first."""
 
@@ -30,12 +33,17 @@ class RingBudget:
         self.used += size
         self._holders[ring] = None
         self._holders.move_to_end(ring)
+        if self.used > self._limit and not self._was_full:
+            self._was_full = True
+            self._on_full()
         while self.used > self._limit:
             next(iter(self._holders)).forget_oldest()
 
     def shrank(self, ring: Ring, size: int, *, empty: bool) -> None:
         """A ring keeps so many bytes less."""
         self.used -= size
+        if self._was_full and self.used < self._limit / 2:
+            self._was_full = False
         if empty:
             self._holders.pop(ring, None)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from headwater.streams.fanout.subscription import Subscription
@@ -40,10 +41,12 @@ class Whole:
 class Snapshots:
     """All whole groups that are gathered or unread."""
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int, on_full: Callable[[], None] = lambda: None) -> None:
+        """`on_full` is called whenever one has to wait, or to give up what it has."""
         self.used = 0
         """Bytes."""
         self._limit = limit_bytes
+        self._on_full = on_full
         self._gathering: dict[Subscription, int] = {}
         """Bytes that each has; the first came first."""
         self._unread: dict[Subscription, Whole] = {}
@@ -51,6 +54,8 @@ class Snapshots:
 
     async def begin(self, subscription: Subscription) -> None:
         """Wait until a subscription may gather its group. `end` must follow."""
+        if self.used >= self._limit:
+            self._on_full()
         while self.used >= self._limit:
             room: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(room)
@@ -64,6 +69,7 @@ class Snapshots:
         is_first = next(iter(self._gathering)) is subscription
         if self.used <= self._limit or (is_first and not self._unread):
             return True
+        self._on_full()
         self.end(subscription)
         return False
 

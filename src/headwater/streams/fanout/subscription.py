@@ -170,7 +170,10 @@ class Subscription:
         if self.lane is not None:
             self.lane.set_behind(self)
         if self.lag is not None:
-            self.lag.older = min(self.lag.older + limit, self.feed.recovery.max_window)
+            most = self.feed.recovery.max_window
+            if self.lag.older + limit > most:
+                self.feed.observer.limited("streams.max_window", most)
+            self.lag.older = min(self.lag.older + limit, most)
         if was_live:
             self.resume()
 

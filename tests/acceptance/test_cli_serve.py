@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,11 @@ import httpx
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from support.command import HEADWATER, headwater, serving
+from support import command
+from support.command import HEADWATER
+
+headwater = partial(command.headwater, installed=True)
+serving = partial(command.serving, installed=True)
 
 MESSAGE = {"channel_id": "general", "message": "hello", "user_id": "ada"}
 

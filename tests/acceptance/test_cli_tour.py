@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 from websockets.sync.client import connect
 
-from support.command import serving
+from support import command
 from support.node_worker import node_worker
 from support.tree import text
+
+serving = partial(command.serving, installed=True)
 
 BLOCK = re.compile(r"^```\w+\n(?:# |// |<!-- )([\w./-]+)(?: -->)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

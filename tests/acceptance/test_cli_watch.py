@@ -11,13 +11,17 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from headwater.testing.scenarios import Server
-from support.command import DEADLINE, HEADWATER, Output, environment, headwater
+from support import command
+from support.command import DEADLINE, HEADWATER, Output, environment
+from support.scenario_server import Server
+
+headwater = partial(command.headwater, installed=True)
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import pytest
 
-from headwater.testing.scenarios import Server
 from support.published_client import INSTALLED, PublishedClient
+from support.scenario_server import Server
 
 PACKAGES = ["node-0.8", "node-0.17", "browser-0.8", "browser-0.17"]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser
 
-from headwater.testing.scenarios import Server
 from support.browser_page import Received, opened, said, shows, site, status, write
+from support.scenario_server import Server
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser]
 
@@ -99,7 +99,7 @@ async def test_a_page_notices_a_server_that_has_gone_silent(tmp_path: Path, brow
         await page.evaluate(
             "void client.onStatus((_, reason) => (window.reasons = [...(window.reasons ?? []), reason]))"
         )
-        process = server._process  # pyright: ignore[reportPrivateUsage]
+        process = server.process
         assert process is not None
         process.send_signal(signal.SIGSTOP)
         try:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from headwater.testing.scenarios import Driver, Scenario, Server
+from headwater.testing.scenarios import Driver, Scenario
 from support import node
+from support.scenario_server import Server
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = sorted((ROOT / "spec" / "scenarios").glob("*.yaml"))

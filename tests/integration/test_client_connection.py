@@ -19,8 +19,8 @@ from headwater.client.backoff import Backoff
 from headwater.client.connection import EVENTS_KEPT
 from headwater.errors import InvalidInput
 from headwater.model import GroupKey, Origin
-from headwater.testing.scenarios import Server
 from support.relay import Relay
+from support.scenario_server import Server
 from support.v1_site import V1Site, v1_site
 from support.v1_stage import ROOM
 

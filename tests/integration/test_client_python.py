@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 
 from headwater.client import Changed, Client, Event, connect
-from headwater.testing.scenarios import Server
+from support.scenario_server import Server
 
 T = TypeVar("T")
 

@@ -7,8 +7,6 @@ import base64
 import os
 import socket
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from pathlib import Path
@@ -19,7 +17,7 @@ import psutil
 import pytest
 
 from headwater.client.store import ClientStore
-from headwater.testing.scenarios import Server
+from support.scenario_server import Server
 from support.socket_client import text
 
 CLIENTS, STALLED = 500, 50
@@ -85,7 +83,7 @@ class RawClient(asyncio.Protocol):
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncGenerator[Server]:
-    server = Server(tmp_path / "project", (sys.executable, "-m", "headwater"))
+    server = Server(tmp_path / "project")
     await asyncio.to_thread(server.start)
     yield server
     await asyncio.to_thread(server.stop)
@@ -113,7 +111,8 @@ def clients() -> Generator[list[RawClient]]:
 async def test_fifty_of_five_hundred_stall_under_load(
     server: Server, clients: list[RawClient], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    process: subprocess.Popen[str] = server._process  # type: ignore[assignment]  # pyright: ignore
+    process = server.process
+    assert process is not None
     loop = asyncio.get_running_loop()
     port = int(server.url.rpartition(":")[2])
     for _ in range(CLIENTS):

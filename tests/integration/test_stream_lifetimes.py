@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from headwater.client import connect
-from headwater.testing.scenarios import STREAM, Driver, Server
+from headwater.testing.scenarios import STREAM, Driver
 from support.relay import Relay
+from support.scenario_server import Server
 
 SECONDS = 60.0
 TTL = 0.3

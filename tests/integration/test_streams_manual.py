@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from headwater.testing.scenarios import Server
+from support.scenario_server import Server
 
 MANUAL = (Path(__file__).parents[2] / "docs" / "streams.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", MANUAL, re.S)
@@ -25,7 +25,7 @@ def block(language: str, holding: str) -> str:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("manual") / "project"
-    server = Server(folder, (sys.executable, "-m", "headwater"))
+    server = Server(folder)
     for written in (folder / "steps").iterdir():
         written.unlink()
     for kind, text in BLOCKS:

@@ -18,7 +18,7 @@ class DevServer(Server):
     def start(self) -> None:
         port = self.url.rpartition(":")[2] or "0"
         self.log = (self._folder / "server.log").open("ab")
-        self._process = process = subprocess.Popen(
+        self.process = process = subprocess.Popen(
             [*self._command, "dev", str(self._folder), "--port", port, "--log-level", "warning"],
             stdout=subprocess.PIPE,
             stderr=self.log,
@@ -38,13 +38,13 @@ class DevServer(Server):
 
     def rss(self) -> int:
         """Bytes that the server process holds now, without its workers."""
-        return 0 if self._process is None else psutil.Process(self._process.pid).memory_info().rss
+        return 0 if self.process is None else psutil.Process(self.process.pid).memory_info().rss
 
     def workers(self) -> list[psutil.Process]:
         """The processes that it has begun, and those have."""
-        if self._process is None:
+        if self.process is None:
             return []
         try:
-            return psutil.Process(self._process.pid).children(recursive=True)
+            return psutil.Process(self.process.pid).children(recursive=True)
         except psutil.NoSuchProcess:
             return []

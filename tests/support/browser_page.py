@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.async_api import BrowserContext, Page, WebSocket, expect
 
-from headwater.testing.scenarios import Server
+from support.scenario_server import Server
 
 PAGES = Path(__file__).parents[1] / "browser" / "pages"
 

@@ -1,4 +1,8 @@
-"""The installed `headwater` command, run as people run it: in a process of its own, without a terminal."""
+"""The `headwater` command, run as people run it: in a process of its own, without a terminal.
+
+Unless a test asks for the installed one, the process is forked from one that has imported it
+(`support.warm`).
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,17 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO
 
-HEADWATER = Path(sys.executable).with_name("headwater")
+from support.warm import COMMAND, WarmProcess, can_be_forked, pipe
+
+HEADWATER = Path(COMMAND)
 DEADLINE = 60.0
 
 
@@ -23,24 +29,48 @@ def environment(**more: str) -> dict[str, str]:
     return {name: text for name, text in os.environ.items() if not name.startswith("HEADWATER_")} | more
 
 
-def headwater(*arguments: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    return subprocess.run(
-        [HEADWATER, *arguments],
-        cwd=cwd,
-        env=environment(**environ),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE * 2,
-        check=False,
+Process = subprocess.Popen[str] | WarmProcess
+
+
+def start(
+    arguments: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    out: IO[str],
+    err: IO[str],
+    installed: bool = False,
+) -> Process:
+    """Start a command that writes to these; the installed one, or one that is forked."""
+    if not installed and can_be_forked(env):
+        return WarmProcess(arguments, cwd=cwd, env=env, out=out, err=err)
+    return subprocess.Popen(
+        [COMMAND, *arguments], cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err, text=True
     )
+
+
+def headwater(
+    *arguments: str, cwd: Path, installed: bool = False, **environ: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
+        process = start(arguments, cwd=cwd, env=environment(**environ), out=out, err=err, installed=installed)
+        try:
+            code = process.wait(DEADLINE * 2)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess([COMMAND, *arguments], code, out.read(), err.read())
 
 
 class Output:
     """What a process has written so far, by line; reading never stops, so the process never waits."""
 
     def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
         self.lines: list[str] = []
         self._changed = threading.Condition()
         self._ended = False
@@ -73,24 +103,23 @@ class Output:
     def text(self) -> str:
         return "\n".join(self.lines)
 
+    def close(self) -> None:
+        """Read no more."""
+        self._stream.close()
+
 
 class Server:
     """A running `headwater dev` or `start`."""
 
-    def __init__(self, arguments: Sequence[str], cwd: Path, environ: dict[str, str]) -> None:
-        self.process = subprocess.Popen(
-            [HEADWATER, *arguments],
-            cwd=cwd,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout
-        assert self.process.stderr
-        self.out = Output(self.process.stdout)
-        self.err = Output(self.process.stderr)
+    def __init__(
+        self, arguments: Sequence[str], cwd: Path, environ: Mapping[str, str], *, installed: bool = False
+    ) -> None:
+        (out, out_there), (err, err_there) = pipe(), pipe()
+        with out_there, err_there:
+            self.process = start(
+                arguments, cwd=cwd, env=environ, out=out_there, err=err_there, installed=installed
+            )
+        self.out, self.err = Output(out), Output(err)
 
     @property
     def url(self) -> str:
@@ -108,13 +137,12 @@ class Server:
 
 
 @contextmanager
-def serving(*arguments: str, cwd: Path, **environ: str) -> Iterator[Server]:
+def serving(*arguments: str, cwd: Path, installed: bool = False, **environ: str) -> Iterator[Server]:
     """`headwater ARGUMENTS` while the context lasts."""
-    server = Server(arguments, cwd, environment(**environ))
+    server = Server(arguments, cwd, environment(**environ), installed=installed)
     try:
         yield server
     finally:
         server.stop()
-        for stream in (server.process.stdout, server.process.stderr):
-            assert stream
-            stream.close()
+        server.out.close()
+        server.err.close()

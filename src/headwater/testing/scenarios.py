@@ -116,7 +116,7 @@ class Server:
     def __init__(self, folder: Path, command: Sequence[str] = (sys.executable, "-m", "headwater")) -> None:
         self._folder = folder
         self._command = command
-        self._process: subprocess.Popen[str] | None = None
+        self.process: subprocess.Popen[str] | None = None
         self.url = ""
         steps = folder / "steps"
         steps.mkdir(parents=True)
@@ -130,30 +130,34 @@ class Server:
         """Start it, on the port it had before if it had one."""
         port = self.url.rpartition(":")[2] or "0"
         environ = {key: value for key, value in os.environ.items() if not key.startswith("HEADWATER_")}
-        self._process = subprocess.Popen(
-            [*self._command, "start", str(self._folder), "--port", port],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=environ,
-        )
+        self.process = self.launch(["start", str(self._folder), "--port", port], environ)
         said: list[str] = []
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
             said.append(line)
             if found := re.search(r"Ready at (http://\S+)", line):
                 self.url = found[1]
                 return
         raise AssertionError("the server did not start:\n" + "".join(said))
 
+    def launch(self, arguments: Sequence[str], environ: Mapping[str, str]) -> subprocess.Popen[str]:
+        """Start the program with its output in a pipe. Another way to start it overrides this."""
+        return subprocess.Popen(
+            [*self._command, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=dict(environ),
+        )
+
     def stop(self, number: int = signal.SIGTERM) -> None:
         """End it, with a signal."""
-        if self._process is not None:
-            self._process.send_signal(number)
-            self._process.wait(DEADLINE)
-            assert self._process.stdout is not None
-            self._process.stdout.close()
-            self._process = None
+        if self.process is not None:
+            self.process.send_signal(number)
+            self.process.wait(DEADLINE)
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+            self.process = None
 
     def write(self, writes: list[dict[str, Any]]) -> str:
         """Write in order. Answers the code of the error that refused one, empty when none was."""

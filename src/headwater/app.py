@@ -18,6 +18,7 @@ from typing import Any, cast
 
 from starlette.types import ASGIApp
 
+from headwater.aside.runner import Aside
 from headwater.clock import Stamps, SystemClock
 from headwater.config import Settings
 from headwater.control.methods import work_methods
@@ -81,6 +82,8 @@ class Running:
         """Who is told what happens; see observe.py."""
         self.tasks = Supervisor(self.observers)
         """The work in the background."""
+        self.aside = Aside()
+        """Where what is too large for the loop is read."""
         clock = SystemClock()
         stamps = Stamps(clock, store.stamp)
         self.catalog = Catalog([STATE_STREAM, *hidden_streams(settings.work)])
@@ -132,7 +135,7 @@ class Running:
         pages = StreamHttp(self.realms, self.gate, self.events, settings, cancel)
         internal: list[tuple[str, ASGIApp]] = [(client_script.PATH, client_script.ClientScript())]
         internal += [(pages.prefix, pages)] if pages.prefix else []
-        self.http = build_http_app(settings, self.runtime, internal, self.observers)
+        self.http = build_http_app(settings, self.runtime, internal, self.observers, aside=self.aside)
         self.server = HttpServer(self.http, settings.server, cast(Any, self.opening.protocol), self.observers)
         self.runtime.on_project(self._take)
 
@@ -205,6 +208,7 @@ async def _serving(server: Running) -> AsyncGenerator[None]:
         ended = server.work.stop()
         await server.runtime.close()
         await ended
+        await server.aside.close()
         await server.realms.close()
 
 

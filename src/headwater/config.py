@@ -44,6 +44,17 @@ class ServerSettings:
     max_bodies_bytes: int = _setting(
         512 * MIB, "Request bodies held at once, in bytes; above it the answer is 503.", least=1
     )
+    max_body_values: int = _setting(
+        1_000_000,
+        "Most JSON values in a request body, members and elements together; above it the answer is 413.",
+        least=1,
+    )
+    max_body_depth: int = _setting(
+        128,
+        "How deep lists and objects of a JSON body may nest; above it the answer is 413.",
+        least=1,
+        most=250,
+    )
     max_connections: int = _setting(20_000, "Most open sockets, HTTP and WebSocket together.", least=1)
     request_timeout: float = _setting(
         300.0, "Seconds an API handler may take; above it the answer is 504.", least=MOMENT

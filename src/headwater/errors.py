@@ -125,6 +125,12 @@ class TooLarge(HeadwaterError):
     status = 413
 
 
+class TooComplex(TooLarge):
+    """JSON that holds more values than it may, or nests deeper; `details` carry `limit` or `depth`."""
+
+    code = "TOO_COMPLEX"
+
+
 class TooMany(HeadwaterError):
     """More of something than its limit allows; `details["limit"]` is the limit."""
 

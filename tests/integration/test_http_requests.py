@@ -313,7 +313,7 @@ async def test_an_internal_application_that_fails_halfway_loses_only_its_connect
 
 async def test_a_body_of_20_mb_passes_whole() -> None:
     async def measure(request: ApiRequest) -> ApiResponse:
-        return as_json([len(request.raw_body), len(request.body["text"])])
+        return as_json([len(request.raw_body), len(orjson.loads(request.raw_body)["text"])])
 
     raw = b'{"text": "' + b"x" * 20_000_000 + b'"}'
 

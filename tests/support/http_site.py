@@ -13,6 +13,7 @@ import httpx
 import orjson
 from starlette.types import ASGIApp
 
+from headwater.aside.runner import Aside
 from headwater.config import ServerSettings, Settings
 from headwater.server.http.app import HttpApp, build_http_app
 from headwater.server.listen.serve import HttpServer
@@ -117,7 +118,9 @@ async def serving(
     """A server of these routes ("METHOD /path": handler); further names are settings of `[server]`."""
     limits = replace(ServerSettings(port=0), **server)
     executor = InProcess({})
-    app = build_http_app(Settings(project=project, dev=dev, server=limits), executor, internal)
+    aside = Aside()
+    settings = Settings(project=project, dev=dev, server=limits)
+    app = build_http_app(settings, executor, internal, aside=aside)
     ear = Ear()
     http = HttpServer(app, limits, ws_class, ear)
     async with http, httpx.AsyncClient(base_url=http.url, timeout=30) as client:
@@ -127,3 +130,4 @@ async def serving(
             yield site
         finally:
             await site.hang_up()
+            await aside.close()

@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 
-from headwater.errors import BodyInvalid, BodyUnsupported, TooLarge
-from headwater.server.http.bodies import BodyReader, parse_body
+from headwater.aside.runner import Aside
+from headwater.config import ServerSettings
+from headwater.errors import BodyInvalid, BodyUnsupported, Limit, TooComplex, TooLarge
+from headwater.heavyjson import HeavyJson
+from headwater.server.http.bodies import BodyParser, BodyReader
 
 LIMIT = 1024 * 1024
+SETTINGS = ServerSettings(max_form_bytes=LIMIT, max_body_values=100_000, max_body_depth=50)
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=line"
 
@@ -20,7 +24,11 @@ async def parsed(raw: bytes, content_type: str | None = None, **headers: str) ->
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     if content_type is not None:
         given["content-type"] = content_type
-    return tuple(await parse_body(raw, given, LIMIT))
+    aside = Aside()
+    try:
+        return tuple(await BodyParser(SETTINGS, aside).parse(raw, given))
+    finally:
+        await aside.close()
 
 
 def multipart(*parts: tuple[str, bytes]) -> bytes:
@@ -80,7 +88,6 @@ async def test_broken_json_is_refused_with_the_place() -> None:
         b'["\\ud800", NaN]',
         b'"\\ud800',
         b'"\\ud800"' + b" " * (1024 * 1024),
-        b"[" * 100_000,
         b"\x00",
         b'{"a":1}{}',
     ],
@@ -99,6 +106,32 @@ async def test_a_lone_surrogate_becomes_the_replacement_character() -> None:
 async def test_a_byte_order_mark_is_named() -> None:
     with pytest.raises(BodyInvalid, match="byte order mark"):
         await parsed(b"\xef\xbb\xbf{}", "application/json")
+
+
+@pytest.mark.parametrize(
+    ("raw", "details"),
+    [
+        (b"[" * 51 + b"]" * 51, {"depth": 50}),
+        (b"[" * 100_000, {"depth": 50}),
+        (b"[" + b"[]," * 100_000 + b"[]]", {"limit": 100_000}),
+        (b"[" + b'"' * 2_000_000 + b",[]" * 100_000 + b"]", {"limit": 100_000}),
+    ],
+)
+async def test_json_that_holds_or_nests_too_much_is_refused(raw: bytes, details: dict[str, int]) -> None:
+    with pytest.raises(TooComplex) as caught:
+        await parsed(raw, "application/json")
+    assert caught.value.details == details
+    assert "max_body_values" in caught.value.hint
+    assert ("limit" in details) == (caught.value.limit == Limit("server.max_body_values", 100_000))
+
+
+async def test_large_json_is_read_beside_the_loop_and_stays_a_text() -> None:
+    raw = b"[" + b"{}," * 30_000 + b"{}]"
+    kind, value = await parsed(raw, "application/json")
+    assert (kind, type(value), value.text) == ("json", HeavyJson, raw)
+    with pytest.raises(BodyInvalid) as caught:
+        await parsed(raw[:-1], "application/json")
+    assert caught.value.details == {"line": 1, "column": len(raw), "offset": len(raw) - 1}
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from headwater.errors import (
     TimedOut,
     error_of,
 )
+from headwater.heavyjson import HeavyJson
 from headwater.logline import Line, tell
 from headwater.model import Origin
 from headwater.observe import SILENT, Observer, Run
@@ -118,7 +119,7 @@ class Executor:
     ) -> Answer:
         checks = self._checks_of(kind, subject)
         if checks.inputs:
-            self._check_input(checks, subject, given, origin.trace)
+            await self._check_input(checks, subject, given, origin.trace)
 
         def frame(task: Task) -> Message:
             return kind.frame(task, subject, given)
@@ -201,12 +202,15 @@ class Executor:
             known = self._checks[key] = _Checks(_compile(inputs), _compile(answers))
         return known
 
-    def _check_input(self, checks: _Checks, subject: Runnable, given: Any, trace: str) -> None:
+    async def _check_input(self, checks: _Checks, subject: Runnable, given: Any, trace: str) -> None:
         mode = self._settings.steps.validation
         if mode == "off":
             return
         for compiled in checks.inputs:
-            message, faults = _faults(compiled, subject, given)
+            value = compiled.check.value(given)
+            heavy = isinstance(value, HeavyJson)
+            faults = await value.faults(compiled.check.schema) if heavy else _faults(compiled, value)
+            message = _sentence(compiled, subject, faults)
             if faults and mode == "strict":
                 raise SchemaMismatch(message, faults, trace=trace)
             if faults:
@@ -242,17 +246,19 @@ def _read(kind: RunKind[Subject, Given, Answer], settings: Settings, result: Mes
 def _check_answer(checks: _Checks, subject: Runnable, answer: Any, trace: str) -> None:
     """Warn in the log about an answer that is not what was promised; never changes it."""
     for compiled in checks.answers:
-        message, faults = _faults(compiled, subject, answer)
+        faults = _faults(compiled, compiled.check.value(answer))
         if faults:
-            _warn(subject, trace, message, faults)
+            _warn(subject, trace, _sentence(compiled, subject, faults), faults)
 
 
-def _faults(compiled: _Compiled, subject: Runnable, whole: Any) -> tuple[str, list[FieldFault]]:
-    """What breaks the schema, and the sentence that says so."""
-    check, schema = compiled
-    value = check.value(whole)
-    faults = [] if value is UNCHECKED else schema.faults(value)
-    return (f'{check.broken} of "{subject.name}": {_first(faults)}' if faults else ""), faults
+def _faults(compiled: _Compiled, value: Any) -> list[FieldFault]:
+    """What breaks the schema."""
+    return [] if value is UNCHECKED else compiled.schema.faults(value)
+
+
+def _sentence(compiled: _Compiled, subject: Runnable, faults: list[FieldFault]) -> str:
+    """The sentence that says so."""
+    return f'{compiled.check.broken} of "{subject.name}": {_first(faults)}' if faults else ""
 
 
 def _compile(checks: Sequence[Check[Any]]) -> list[_Compiled]:

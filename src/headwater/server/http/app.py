@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from headwater.aside.runner import Aside
 from headwater.config import Settings
 from headwater.errors import (
     HeadwaterError,
@@ -27,7 +28,7 @@ from headwater.errors import (
 )
 from headwater.logline import Line, tell, tell_fault
 from headwater.observe import SILENT, Answered, Observer, tell_limit
-from headwater.server.http.bodies import NOTHING, BodyReader, ClientGone, parse_body
+from headwater.server.http.bodies import NOTHING, BodyParser, BodyReader, ClientGone
 from headwater.server.http.cors import Cors
 from headwater.server.http.disconnect import while_connected
 from headwater.server.http.exchange import Exchange
@@ -60,6 +61,7 @@ class HttpApp:
         settings: Settings,
         executor: ApiExecutor,
         internal: Sequence[tuple[str, ASGIApp]],
+        aside: Aside,
         observer: Observer = SILENT,
     ) -> None:
         self._observer = observer
@@ -70,6 +72,7 @@ class HttpApp:
         self._router = Router()
         self._cors = Cors(settings.server.cors_origins)
         self._bodies = BodyReader(settings.server.max_body_bytes, settings.server.max_bodies_bytes)
+        self._parser = BodyParser(settings.server, aside)
         self._public = PublicFolder(settings.project / settings.steps.public)
         self._log_level = logging.INFO if settings.dev else logging.DEBUG
 
@@ -146,7 +149,7 @@ class HttpApp:
     async def _run_with(self, exchange: Exchange, match: Match, raw: bytes) -> ApiResponse:
         parsed = NOTHING
         if raw:
-            parsed = await parse_body(raw, exchange.headers, self._settings.server.max_form_bytes)
+            parsed = await self._parser.parse(raw, exchange.headers)
         request = ApiRequest(
             method=exchange.method,
             path=exchange.path,
@@ -210,10 +213,13 @@ def build_http_app(
     executor: ApiExecutor,
     internal: Sequence[tuple[str, ASGIApp]] = (),
     observer: Observer = SILENT,
+    *,
+    aside: Aside | None = None,
 ) -> HttpApp:
     """The HTTP side of the server, without routes until `set_project` is called.
 
-    `internal` lists applications by path prefix ("/streams"); they are asked where no step has the path,
-    see it as it came in, and may raise HeadwaterError before they answer.
+    `internal` lists applications by path prefix ("/streams"); they are asked where no step has the path, see
+    it as it came in, and may raise HeadwaterError before they answer. `aside` is where large JSON is read;
+    its owner closes it.
     """
-    return HttpApp(settings, executor, tuple(internal), observer)
+    return HttpApp(settings, executor, tuple(internal), aside or Aside(), observer)

@@ -1,19 +1,21 @@
 """The body of a request: read within its limit, then parsed by its content type.
 
-Owns the limit and the JSON; forms are `forms.py`. A body is held in memory, once: its pieces are joined when
-the last has come.
+Owns the limits; forms are `forms.py`, JSON is `heavyjson.py`. A body is held in memory, once: its pieces are
+joined when the last has come.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import orjson
 from starlette.types import Receive
 
-from headwater.errors import BodyInvalid, BodyUnsupported, Overloaded, TooLarge
+from headwater.aside.runner import Aside
+from headwater.config import ServerSettings
+from headwater.errors import BodyUnsupported, Overloaded, TooLarge
+from headwater.heavyjson import HeavyJson, is_heavy, parse_json
+from headwater.jsonshape import Shape, check_shape
 from headwater.server.http.forms import parse_form
 from headwater.steps.project.declare import BodyKind
 
@@ -24,8 +26,8 @@ _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 SMALL_PIECE = 4096
 """Bytes of a piece below which it is not kept on its own."""
 
-MOST_ODD_BYTES = 1024 * 1024
-"""Bytes of JSON up to which lone surrogates are put up with: it takes a parser ten times slower."""
+VALUES = "server.max_body_values"
+HINT = "max_body_values and max_body_depth in [server] of headwater.toml set the limits"
 
 
 class ClientGone(Exception):
@@ -33,7 +35,8 @@ class ClientGone(Exception):
 
 
 class Parsed(NamedTuple):
-    """A body as steps see it, and how a worker is to read it."""
+    """A body as steps see it, and how a worker is to read it. `value` is a HeavyJson where it is too much to
+    be decoded here."""
 
     kind: BodyKind
     value: Any
@@ -111,59 +114,44 @@ def _add(pieces: list[bytes | bytearray], piece: bytes) -> None:
         pieces.append(bytearray(piece))
 
 
-async def parse_body(raw: bytes, headers: Mapping[str, str], form_limit: int) -> Parsed:
-    """The body as its content type says; without one, and for any other type, it is text.
+class BodyParser:
+    """Parses bodies, each within the limits of its kind."""
 
-    Raises BodyInvalid, BodyUnsupported or, for a form, TooLarge.
-    """
-    if not raw:
-        return NOTHING
-    content_type = headers.get("content-type", "")
-    if content_type == "application/json" and "content-encoding" not in headers:
-        return Parsed("json", parse_json(raw))
-    _check_encoding(headers.get("content-encoding", ""))
-    media_type, _, parameters = content_type.partition(";")
-    media_type = media_type.strip().lower()
-    if media_type == "application/json" or media_type.endswith("+json"):
-        _check_charset(parameters)
-        return Parsed("json", parse_json(raw))
-    if media_type in _FORMS:
-        _check_charset(parameters)
-        return Parsed("inline", await parse_form(raw, content_type, form_limit))
-    return Parsed("text", None)
+    def __init__(self, settings: ServerSettings, aside: Aside) -> None:
+        self._form_limit = settings.max_form_bytes
+        self._most = Shape(settings.max_body_values, settings.max_body_depth)
+        self._aside = aside
 
+    async def parse(self, raw: bytes, headers: Mapping[str, str]) -> Parsed:
+        """The body as its content type says; without one, and for any other type, it is text.
 
-def parse_json(raw: bytes) -> Any:
-    """A JSON value; lone surrogates become U+FFFD. Raises BodyInvalid that tells where the text breaks."""
-    try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        if "surrogate" in error.msg and len(raw) <= MOST_ODD_BYTES:
-            return _parse_odd_json(raw)
-        where: dict[str, Any] = {"line": error.lineno, "column": error.colno, "offset": error.pos}
-        if raw.startswith(b"\xef\xbb\xbf"):
-            raise BodyInvalid(
-                "the body is not valid JSON: it begins with a byte order mark",
-                hint="send UTF-8 without a byte order mark",
-                **where,
-            ) from None
-        raise BodyInvalid(
-            f"the body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})", **where
-        ) from None
+        :raises BodyInvalid: it is not what its type says.
+        :raises BodyUnsupported: it is in a charset or an encoding that is not read.
+        :raises TooLarge: it is a form above its limit, or JSON that holds too much.
+        :raises Overloaded: it is large JSON, which cannot be read now.
+        """
+        if not raw:
+            return NOTHING
+        content_type = headers.get("content-type", "")
+        if content_type == "application/json" and "content-encoding" not in headers:
+            return Parsed("json", await self._json(raw))
+        _check_encoding(headers.get("content-encoding", ""))
+        media_type, _, parameters = content_type.partition(";")
+        media_type = media_type.strip().lower()
+        if media_type == "application/json" or media_type.endswith("+json"):
+            _check_charset(parameters)
+            return Parsed("json", await self._json(raw))
+        if media_type in _FORMS:
+            _check_charset(parameters)
+            return Parsed("inline", await parse_form(raw, content_type, self._form_limit))
+        return Parsed("text", None)
 
-
-def _parse_odd_json(raw: bytes) -> Any:
-    """JSON with lone surrogates, which JavaScript writes and UTF-8 cannot hold."""
-    try:
-        value = json.loads(raw, parse_constant=_refuse_constant)
-        text = json.dumps(value, ensure_ascii=False)
-    except (ValueError, RecursionError) as error:
-        raise BodyInvalid(f"the body is not valid JSON: {error}") from None
-    return orjson.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+    async def _json(self, raw: bytes) -> Any:
+        """The value, or what stands for one that is not decoded here."""
+        if is_heavy(raw):
+            return await HeavyJson.read(raw, self._most, VALUES, HINT, self._aside)
+        check_shape(raw, self._most, "body", VALUES, HINT)
+        return parse_json(raw)
 
 
 def _check_encoding(encoding: str) -> None:

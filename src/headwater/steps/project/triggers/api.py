@@ -8,6 +8,7 @@ from typing import Any, cast, get_args
 
 import orjson
 
+from headwater.heavyjson import is_heavy
 from headwater.protocol.workers import messages as protocol
 from headwater.protocol.workers.messages import Message, Task
 from headwater.steps.project.declare import ApiRequest, ApiResponse, ApiStep, JsonSchema, Method
@@ -156,7 +157,7 @@ def _answers(step: ApiStep) -> list[Check[ApiResponse]]:
 
 def _json_body(status: int, response: ApiResponse) -> Any:
     kind = dict(response.headers).get("content-type", "")
-    if response.status != status or not kind.startswith("application/json"):
+    if response.status != status or not kind.startswith("application/json") or is_heavy(response.body):
         return UNCHECKED
     try:
         return orjson.loads(response.body)

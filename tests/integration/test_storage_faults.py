@@ -295,7 +295,7 @@ async def test_a_removed_file_refuses_writes(tmp_path: Path) -> None:
             path.unlink()
         with pytest.raises(StoreUnavailable) as caught:
             await pen.write("b")
-        says(caught.value, str(file), "removed", "Restart")
+        says(caught.value, str(file), "removed", "stop the server, put the copy there, start the server")
         with pytest.raises(StoreUnavailable):
             await store.close()
 

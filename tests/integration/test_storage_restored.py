@@ -299,3 +299,141 @@ def test_a_kill_at_any_call_loses_nothing_and_begins_no_epoch(tmp_path: Path) ->
         held = {item_id for (item_id,) in database.execute("SELECT id FROM items")}
     database.close()
     assert held >= set(kept)
+
+
+def copied(backup: Path, file: Path) -> None:
+    shutil.copyfile(backup, file)
+
+
+def moved(backup: Path, file: Path) -> None:
+    backup.rename(file)
+
+
+def removed_and_copied(backup: Path, file: Path) -> None:
+    file.unlink()
+    shutil.copyfile(backup, file)
+
+
+WAYS = [copied, moved, removed_and_copied]
+"""To put a backup in the place of a file whose log was left behind by a kill."""
+
+
+def online(file: Path, backup: Path) -> None:
+    live_backup(file, backup)
+
+
+def vacuumed(file: Path, backup: Path) -> None:
+    source = sqlite3.connect(file)
+    source.execute("VACUUM INTO ?", (str(backup),))
+    source.close()
+
+
+@pytest.mark.parametrize("put", WAYS)
+async def test_a_log_is_not_replayed_into_the_copy_of_an_earlier_run(
+    tmp_path: Path, put: Callable[[Path, Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "data.db"
+    await run(file, "a")
+    backup = copy(file, tmp_path / "backup", only=is_database)
+    server = Running(file)
+    server.write("b", "c")
+    server.kill()
+    put(backup, file)
+    assert await run(file) != server.epoch
+    assert await ids(file) == {"a"}
+    aside = [path for path in tmp_path.iterdir() if path.name.startswith("data.db-wal.")]
+    assert len(aside) == 1, "nothing is thrown away"
+    assert aside[0].name in caplog.text
+
+
+@pytest.mark.parametrize("put", WAYS)
+@pytest.mark.parametrize("backed_up", [online, vacuumed])
+async def test_a_log_is_not_replayed_into_a_copy_made_while_it_was_written(
+    tmp_path: Path, put: Callable[[Path, Path], None], backed_up: Callable[[Path, Path], None]
+) -> None:
+    file = tmp_path / "data.db"
+    server = Running(file)
+    server.write("a")
+    backed_up(file, tmp_path / "backup.db")
+    server.write("b", "c")
+    server.kill()
+    put(tmp_path / "backup.db", file)
+    assert await run(file) != server.epoch
+    assert await ids(file) == {"a"}
+
+
+async def test_a_log_is_not_replayed_into_a_copy_from_before_it_began_anew(tmp_path: Path) -> None:
+    file = tmp_path / "data.db"
+    server = Running(file)
+    server.write("a")
+    live_backup(file, tmp_path / "backup.db")
+    for pair in ("bc", "de"):
+        begin_log_anew(file)
+        server.write(*pair)
+    server.kill()
+    copied(tmp_path / "backup.db", file)
+    assert await run(file) != server.epoch
+    assert await ids(file) == {"a"}
+
+
+def begin_log_anew(file: Path) -> None:
+    other = sqlite3.connect(file)
+    other.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+    other.close()
+
+
+def copy_log_back(file: Path) -> None:
+    other = sqlite3.connect(file)
+    other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    other.close()
+
+
+@pytest.mark.parametrize("anew", [begin_log_anew, copy_log_back])
+@pytest.mark.parametrize("after", [(), ("b",), ("b", "c")], ids=len)
+async def test_a_log_that_began_anew_is_still_the_files_own(
+    tmp_path: Path, anew: Callable[[Path], None], after: tuple[str, ...]
+) -> None:
+    file = tmp_path / "data.db"
+    server = Running(file)
+    server.write("a")
+    anew(file)
+    server.write(*after)
+    server.kill()
+    assert await run(file) == server.epoch
+    assert await ids(file) == {"a", *after}
+
+
+async def test_a_copy_of_file_and_log_together_is_whole(tmp_path: Path) -> None:
+    """From a run before, and put where another log lay: the two belong to each other."""
+    file = tmp_path / "data.db"
+    first = Running(file)
+    first.write("a")
+    first.kill()
+    backup = copy(file, tmp_path / "backup", only=lambda part: part.suffix != ".marker")
+    second = Running(file)
+    second.write("b")
+    second.kill()
+    copied(backup, file)
+    copied(Path(f"{backup}-wal"), Path(f"{file}-wal"))
+    assert await run(file) not in {first.epoch, second.epoch}
+    assert await ids(file) == {"a"}
+
+
+async def test_a_log_of_a_version_before_links_is_replayed(tmp_path: Path) -> None:
+    file = tmp_path / "data.db"
+    server = Running(file)
+    server.write("a")
+    server.kill()
+    with sqlite3.connect(file) as database:
+        database.execute("DELETE FROM meta WHERE name IN ('run', 'unlogged', 'links')")
+    Path(f"{file}.marker").unlink()
+    old = "import sqlite3, sys, os; db = sqlite3.connect(sys.argv[1])\n"
+    old += "db.execute('UPDATE items SET data = ?', (b'new',)); db.commit(); os.kill(os.getpid(), 9)"
+    database.close()
+    subprocess.run([sys.executable, "-c", old, str(file)], check=False)
+    assert Path(f"{file}-wal").stat().st_size > 0
+    async with opened(file) as store:
+        item = await store.get(G, "a")
+        assert item is not None
+        assert item.data == b"new"
+        assert store.epoch == server.epoch

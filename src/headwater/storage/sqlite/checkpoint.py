@@ -31,11 +31,23 @@ RETRY_SECONDS = 1.0
 """When to try again if they did not, or the disk failed."""
 
 
+def copy_back(db: Database) -> bool:
+    """Copy the whole log into the file and empty it; whether that was done, or another program was in the
+    way."""
+    try:
+        db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    except (apsw.BusyError, apsw.LockedError):
+        return False
+    return True
+
+
 class Checkpoints:
     """Watches how long the log is and checkpoints beside the writer."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, began_anew: Callable[[], None]) -> None:
+        """`began_anew` is called within the commit with which the log begins anew."""
         self._file = file
+        self._began_anew = began_anew
         self._pages = 0
         self._copied = 0
         self._due = Event()
@@ -60,6 +72,11 @@ class Checkpoints:
         if self._thread is not None:
             self._thread.join()
 
+    @property
+    def all_copied(self) -> bool:
+        """Whether nothing of the log is left to copy, as far as is known here: then it may begin anew."""
+        return self._copied >= self._pages > 0
+
     def watch(self, db: Database) -> None:
         """Learn the log's length from each commit of the writer's connection."""
         db.set_wal_hook(self._committed)
@@ -80,6 +97,7 @@ class Checkpoints:
     def _committed(self, _db: Database, _name: str, pages: int) -> int:
         if pages < self._pages:
             self._copied = 0
+            self._began_anew()
         self._pages = pages
         if pages - self._copied >= PASSIVE_PAGES and not self._due.is_set():
             self._due.set()

@@ -70,6 +70,10 @@ class Database(Protocol):
         """Read or set a pragma; answers its value."""
         ...
 
+    def config(self, op: int, *args: int) -> int:
+        """Set an option of the connection."""
+        ...
+
     def set_busy_timeout(self, milliseconds: int) -> None:
         """How long to wait for locks."""
         ...
@@ -92,8 +96,7 @@ def connect(file: Path, *, create: bool = False) -> Database:
 
     :raises apsw.Error: the file cannot be opened.
     """
-    flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
-    db = cast(Database, apsw.Connection(str(file), flags=flags, statementcachesize=STATEMENTS))
+    db = connect_bare(str(file), apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0))
     try:
         db.set_busy_timeout(BUSY_MS)
         for pragma in (f"cache_size=-{CACHE_KIB}", "temp_store=memory", "wal_autocheckpoint=0"):
@@ -102,6 +105,14 @@ def connect(file: Path, *, create: bool = False) -> Database:
         db.close()
         raise
     return db
+
+
+def connect_bare(address: str, flags: int) -> Database:
+    """A connection with SQLite's own options.
+
+    :raises apsw.Error: the file cannot be opened.
+    """
+    return cast(Database, apsw.Connection(address, flags=flags, statementcachesize=STATEMENTS))
 
 
 @contextmanager

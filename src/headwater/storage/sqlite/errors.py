@@ -25,7 +25,7 @@ def translate(error: Exception, file: Path) -> StoreUnavailable:
     if isinstance(error, (apsw.CorruptError, apsw.NotADBError)):
         return StoreCorrupt(
             f"{file} is damaged or is no SQLite database: {told}.",
-            hint="Move the file away and restore a backup, or start with an empty store.",
+            hint="Stop the server. Then put a backup in the file's place, or move it away and start empty.",
             file=str(file),
         )
     if isinstance(error, (apsw.ReadOnlyError, apsw.PermissionsError, PermissionError)) or _is_read_only(file):

@@ -6,7 +6,6 @@ store goes on by itself once the cause is gone; what is in memory changes only a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,10 +23,11 @@ from headwater.storage.sqlite.checkpoint import Checkpoints
 from headwater.storage.sqlite.database import Database, connect, roll_back, transaction
 from headwater.storage.sqlite.errors import translate
 from headwater.storage.sqlite.groups import COLUMNS, GroupState, KnownGroups, write_bases
-from headwater.storage.sqlite.marker import Marker
+from headwater.storage.sqlite.marker import Marker, Place, place_of
 from headwater.storage.sqlite.reader import Reader
 from headwater.storage.sqlite.runs import begin_run, end_run
 from headwater.storage.sqlite.schema import meta, prepare, put_meta
+from headwater.storage.sqlite.write_ahead import Chain, check_log
 
 LOG_ROWS = 1_000_000
 """Log rows kept, at about 35 bytes. A reader further behind than them is served by a scan of its group."""
@@ -57,10 +57,11 @@ class FileWriter:
         self._seq = 0
         self._unlogged = 0
         self._log_start = 0
-        self._identity: tuple[int, int] | None = None
+        self._identity: Place | None = None
         self.known: KnownGroups
         self.marker = Marker(file)
-        self.checkpoints = Checkpoints(file)
+        self._chain = Chain(file)
+        self.checkpoints = Checkpoints(file, self._chain.began_anew)
 
     def open(self, *, new_epoch: bool = False) -> Opened:
         """Open or make the file; `new_epoch` begins one in any case.
@@ -68,15 +69,18 @@ class FileWriter:
         :raises StoreUnavailable: (or a subclass) it cannot be used.
         """
         with self._translated():
+            check_log(self._file, self.marker)
             db = self._db = connect(self._file, create=True)
             prepare(db, self._file)
-            epoch = begin_run(db, self._file, self.marker, self._synchronous, new_epoch=new_epoch)
+            epoch = begin_run(
+                db, self._file, self.marker, self._chain, self._synchronous, new_epoch=new_epoch
+            )
             self.known = KnownGroups(db)
             self._seq, stamp = db.execute(_LAST).get or (0, 0.0)
             self._unlogged = meta(db, "unlogged") or 0
             self._log_start = db.execute("SELECT ifnull(min(seq), 1) FROM log").get
             self.checkpoints.watch(db)
-            self._identity = self._identify()
+            self._identity = place_of(self._file)
             return Opened(epoch, max(stamp, meta(db, "stamp") or 0.0))
 
     def reader(self) -> Reader:
@@ -93,6 +97,7 @@ class FileWriter:
             if not units:
                 with transaction(db):
                     put_meta(db, stamp=stamp, unlogged=self._unlogged + 1)
+                    self._link(db)
                 self._came_to(self._seq, self._unlogged + 1)
                 return []
             db.execute("BEGIN IMMEDIATE")
@@ -139,6 +144,7 @@ class FileWriter:
     def _conclude(self, db: Database, batch: Batch, stamp: float) -> None:
         """Write the log, do what housekeeping is due, commit, and publish."""
         batch.finish()
+        self._link(db)
         unlogged = self._unlogged + (batch.seq == self._seq)
         if unlogged != self._unlogged:
             put_meta(db, stamp=stamp, unlogged=unlogged)  # No row of the log carries it.
@@ -153,10 +159,19 @@ class FileWriter:
         self._log_start = log_start
         self._came_to(batch.seq, unlogged)
 
+    def _link(self, db: Database) -> None:
+        """In a transaction: give the link that is due, or one in advance where the log may begin anew with
+        it."""
+        if self.checkpoints.all_copied:
+            self._chain.give(db)
+        else:
+            self._chain.give_due(db)
+
     def _came_to(self, seq: int, unlogged: int) -> None:
         """A commit is done."""
         self._seq, self._unlogged = seq, unlogged
         self.marker.keep(seq + unlogged)
+        self._chain.committed()
 
     def _prune(self, db: Database, seq: int) -> int:
         """Drop the oldest rows of a log that is too long; answers where it starts then."""
@@ -205,10 +220,10 @@ class FileWriter:
         return row
 
     def _connection(self) -> Database:
-        if self._identify() != self._identity:
+        if place_of(self._file) != self._identity:  # SQLite would write on, for nobody to find.
             raise StoreUnavailable(
                 f"{self._file} was removed or replaced while the server used it.",
-                hint="Restart the server; it then goes on with what is at that path.",
+                hint="To restore a backup: stop the server, put the copy there, start the server.",
                 file=str(self._file),
             )
         if self._db is None:
@@ -217,14 +232,6 @@ class FileWriter:
             self.checkpoints.watch(db)
             self._db = db
         return self._db
-
-    def _identify(self) -> tuple[int, int] | None:
-        """Which file is at the path. SQLite would go on writing one that was removed, for nobody to find."""
-        try:
-            found = os.stat(self._file)  # noqa: PTH116 (on the path of every commit)
-        except FileNotFoundError:
-            return None
-        return found.st_dev, found.st_ino
 
     @contextmanager
     def _translated(self) -> Generator[None]:

@@ -31,10 +31,38 @@ class Record(NamedTuple):
     position: int
 
 
+Place = tuple[int, int]
+"""Device and inode of a file."""
+
+
+class Places(NamedTuple):
+    """Which files a run uses, and since which start of the machine. They tell what was replaced, never what
+    is the same: an inode is given again, and a copy has another."""
+
+    file: Place | None
+    log: Place | None
+    boot: str
+
+
+def places_of(file: Path) -> Places:
+    """Where a file and its write-ahead log are now."""
+    return Places(place_of(file), place_of(f"{file}-wal"), _boot())
+
+
+def place_of(path: Path | str) -> Place | None:
+    """Where a file is; None: there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 (on the path of every commit)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 class Marker:
     """The record beside one file. `keep` and `sync` may be called from two threads, the rest from one."""
 
     def __init__(self, file: Path) -> None:
+        self._file = file
         self.path = Path(f"{file}.marker")
         self._descriptor: int | None = None
         self._unsynced = False
@@ -46,25 +74,45 @@ class Marker:
         :raises ValueError: it cannot be understood.
         :raises OSError: it cannot be read.
         """
+        told = self._read()
+        if told is None:
+            return None
+        runs = told[1].get("runs")
+        if not isinstance(runs, list):
+            raise ValueError("it is no marker")
+        return Record(tuple(map(str, cast("list[Any]", runs))), told[0])
+
+    def places(self) -> Places | None:
+        """The files that the last run used, where it is told and can be understood.
+
+        :raises OSError: it cannot be read.
+        """
+        try:
+            told = self._read()
+            file, log, boot = cast("list[Any]", told[1].get("places")) if told else (None, None, "")
+            return Places(_place(file), _place(log), str(boot)) if file else None
+        except (TypeError, ValueError):
+            return None
+
+    def _read(self) -> tuple[int, dict[str, Any]] | None:
         try:
             position, _, rest = self.path.read_text("ascii").partition("\n")
         except FileNotFoundError:
             return None
         told: Any = json.loads(rest)
-        runs = cast("dict[str, Any]", told)["runs"] if isinstance(told, dict) and "runs" in told else None
-        if len(position) != POSITION_DIGITS or not position.isdigit() or not isinstance(runs, list):
+        if len(position) != POSITION_DIGITS or not position.isdigit() or not isinstance(told, dict):
             raise ValueError("it is no marker")
-        return Record(tuple(map(str, cast("list[Any]", runs))), int(position))
+        return int(position), cast("dict[str, Any]", told)
 
     def write(self, record: Record) -> None:
-        """Replace the record; it is on the disk when this returns.
+        """Replace the record, and note which files are used; it is on the disk when this returns.
 
         :raises OSError: it cannot be written.
         """
         fresh = Path(f"{self.path}.new")
         descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            os.write(descriptor, b"%s\n%s\n" % (_digits(record.position), _json(record)))
+            os.write(descriptor, b"%b\n%b\n" % (_digits(record.position), self._rest(record)))
             os.fsync(descriptor)
             fresh.replace(self.path)
             _sync_folder(self.path.parent)
@@ -100,6 +148,9 @@ class Marker:
             os.close(self._descriptor)
             self._descriptor = None
 
+    def _rest(self, record: Record) -> bytes:
+        return json.dumps({"runs": record.runs, "places": places_of(self._file)}).encode("ascii")
+
     def _tell(self, error: OSError) -> None:
         if not self._failed:
             self._failed = True
@@ -110,8 +161,16 @@ def _digits(position: int) -> bytes:
     return b"%0*d" % (POSITION_DIGITS, position)
 
 
-def _json(record: Record) -> bytes:
-    return json.dumps({"runs": record.runs}).encode("ascii")
+def _place(told: Any) -> Place | None:
+    return None if told is None else (int(told[0]), int(told[1]))
+
+
+def _boot() -> str:
+    """Which start of the machine this is; empty where the system does not tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return ""
 
 
 def _sync_folder(folder: Path) -> None:

@@ -13,12 +13,16 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from headwater.storage.sqlite.checkpoint import copy_back
 from headwater.storage.sqlite.database import Database, transaction
 from headwater.storage.sqlite.marker import Marker, Record
 from headwater.storage.sqlite.schema import meta, position_of, put_meta
+from headwater.storage.sqlite.write_ahead import Chain
 
 log = logging.getLogger("headwater.storage")
 
@@ -36,11 +40,14 @@ class _Found(NamedTuple):
     """How the process synced it that did not end cleanly; None after a clean end."""
 
 
-def begin_run(db: Database, file: Path, marker: Marker, synchronous: str, *, new_epoch: bool) -> str:
+def begin_run(
+    db: Database, file: Path, marker: Marker, chain: Chain, synchronous: str, *, new_epoch: bool
+) -> str:
     """Mark the file as in use, and answer its epoch: the one it has if it is proven that history goes on.
 
     :raises OSError: the marker cannot be read or written.
     """
+    emptied = copy_back(db)
     found = _look(db)
     doubt = "it was asked for (--new-epoch)" if new_epoch else _doubt(found, marker)
     epoch, run = found.epoch, secrets.token_hex(8)
@@ -50,10 +57,22 @@ def begin_run(db: Database, file: Path, marker: Marker, synchronous: str, *, new
         if epoch:
             _tell(file, doubt)
         epoch = secrets.token_hex(8)
-    _mark(db, epoch, run, synchronous)
-    marker.write(Record((run,), found.position))
+    _mark(db, epoch, run, synchronous, partial(chain.begin, db, emptied=emptied))
+    chain.committed()
     db.execute(f"PRAGMA synchronous={synchronous}")
+    if copy_back(db):
+        _begin_log(db, chain)
+    marker.write(Record((run,), found.position))
     return epoch
+
+
+def _begin_log(db: Database, chain: Chain) -> None:
+    """Write into an empty log, which gives it its salt, and then the link that names it."""
+    chain.began_anew()
+    for give in (chain.give, chain.give_due):
+        with transaction(db):
+            give(db)
+        chain.committed()
 
 
 def end_run(db: Database, marker: Marker) -> None:
@@ -96,8 +115,11 @@ def _tell(file: Path, doubt: str | None) -> None:
     log.warning(text, file, doubt)
 
 
-def _mark(db: Database, epoch: str, run: str, running: str | None) -> None:
+def _mark(
+    db: Database, epoch: str, run: str, running: str | None, link: Callable[[], None] = lambda: None
+) -> None:
     """Marks must not be lost, nor overtake what they speak of, so they are always synced."""
     db.execute("PRAGMA synchronous=full")
     with transaction(db):
         put_meta(db, epoch=epoch, run=run, running=running)
+        link()

@@ -191,7 +191,7 @@ function without(config: object, names: readonly string[]): JsonObject {
 }
 
 function hintOf(error: unknown): JsonObject {
-  const name = /Cannot find (?:package|module) '([^'./][^']*)'/.exec(String(error))?.[1]
+  const name = /Cannot find (?:package|module) '((?:@[^'/]+\/)?[^'./][^'/]*)'/.exec(String(error))?.[1]
   if (name !== undefined) return { hint: `If "${name}" is a package, install it in the project: npm install ${name}` }
   return error instanceof ProcessExit ? { hint: 'Nothing may end the process while a file is imported.' } : {}
 }

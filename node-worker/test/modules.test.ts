@@ -343,6 +343,72 @@ test('a package of the same workspace may be TypeScript', async (t) => {
   assert.deepEqual({ ...(await load('steps/a.ts')) }, { a: 3 })
 })
 
+const LINKED: Record<string, Files> = {
+  'a file without its extension': { 'answer.ts': 'export const x: number = 1' },
+  'a file of JavaScript': { 'answer.js': "import { x } from './deep/x'\nexport { x }", 'deep/x.js': 'export const x = 1' },
+  'a file of CommonJS': { 'answer.js': 'exports.x = 1' },
+  'a folder with an index': { 'answer/index.ts': 'export const x = 1' },
+  'a file by what it becomes': { 'answer.ts': 'export const x = 1' },
+  'a file by its exports': { 'src/answer.ts': 'export const x = 1', 'package.json': '{"exports":{"./*":"./src/*"}}' },
+  'a file by its exports, built': { 'src/answer.ts': 'export const x = 1', 'package.json': '{"exports":{"./*":"./src/*.js"}}' },
+  'JSON': { 'answer.json': '{"x":1}' },
+  'itself': { 'index.ts': 'export const x = 1' },
+  'itself, by a main without extension': { 'lib/main.ts': 'export const x = 1', 'package.json': '{"main":"./lib/main"}' },
+  'itself, in src': { 'src/index.ts': 'export const x = 1' },
+}
+
+for (const [what, files] of Object.entries(LINKED)) {
+  test(`a linked package gives ${what}, however it is imported`, async (t) => {
+    const path = what.startsWith('itself') ? '' : what.includes('becomes') ? '/answer.js' : what === 'JSON' ? '/answer.json' : '/answer'
+    const specifier = `@acme/shared${path}`
+    const steps = {
+      'steps/a.ts': `import { x } from '${specifier}'; export const a = x`,
+      'steps/b.ts': `const { x } = require('${specifier}'); exports.a = x`,
+      'steps/c.ts': `const { x } = await import('${specifier}'); export const a = x`,
+    }
+    const disk = Object.fromEntries(Object.entries(files).map(([name, text]) => [`packages/shared/${name}`, text]))
+    const { root, load } = place(t, steps, { 'packages/shared/package.json': '{}', ...disk })
+    mkdirSync(join(root, 'node_modules/@acme'), { recursive: true })
+    symlinkSync('../../packages/shared', join(root, 'node_modules/@acme/shared'))
+    for (const step of Object.keys(steps)) assert.equal((await load(step))['a'], 1, step)
+  })
+}
+
+test('the error about what a package lacks is about the file that imports it', async (t) => {
+  const lost = ['@acme/shared/nope', '@acme/shared/lib', '@acme/shared', 'hidden/nope', 'pack/nope']
+  const steps = lost.map((specifier, index) => [`steps/${index}.ts`, `\nimport { x } from '${specifier}'; export const a = x`])
+  const disk = {
+    'packages/shared/package.json': '{}',
+    'packages/shared/lib/notes.md': '',
+    'node_modules/hidden/package.json': '{"exports":{".":"./main.js"}}',
+    ...npmPackage('pack', ''),
+  }
+  const { root, load } = place(t, Object.fromEntries(steps) as Files, disk)
+  mkdirSync(join(root, 'node_modules/@acme'), { recursive: true })
+  symlinkSync('../../packages/shared', join(root, 'node_modules/@acme/shared'))
+  for (const path of steps.map(([name]) => name as string)) {
+    const error = await load(path).then(() => assert.fail(), (error: Error) => error)
+    assert.ok(error.message.includes(` imported from ${join(root, path)}`), error.message)
+    assert.doesNotMatch(String(error.stack), /node-worker|headwater/)
+    assert.deepEqual(locationsOf(error, (file) => file === join(root, path)), [{ file: join(root, path), line: 2 }])
+  }
+})
+
+test('a linked package is one module, by whatever path it is imported', async (t) => {
+  const files = {
+    'steps/a.ts': "import { counter } from '@acme/shared'; import { counter as same } from '@acme/shared/counter'; import { counter as near } from '../packages/shared/counter'; export const a = [counter === same, same === near]",
+  }
+  const disk = {
+    'packages/shared/package.json': '{"main":"index.js","type":"module"}',
+    'packages/shared/index.js': "export { counter } from './counter.js'",
+    'packages/shared/counter.js': 'export const counter = {}',
+  }
+  const { root, load } = place(t, files, disk)
+  mkdirSync(join(root, 'node_modules/@acme'), { recursive: true })
+  symlinkSync('../../packages/shared', join(root, 'node_modules/@acme/shared'))
+  assert.deepEqual((await load('steps/a.ts'))['a'], [true, true])
+})
+
 test('zod comes with the worker, unless the project has its own', async (t) => {
   const files = { 'steps/a.ts': "import { z } from 'zod'; export const a = z.string().parse('x'); export const own = (z as any).own" }
   assert.deepEqual(await exported(t, files), { a: 'x', own: undefined })

@@ -51,14 +51,27 @@ function isMissing(url: string): boolean {
   return url.startsWith('file:') && statSync(fileURLToPath(url), { throwIfNoEntry: false })?.isFile() !== true
 }
 
-/** The file that a package name means, where it is TypeScript: that of a package of the same workspace. */
-export function typescriptOf(specifier: string, from: string): string | undefined {
+/** Where Node says that a package name leads, whether or not there is a file; undefined where it leads nowhere. */
+export function placeOf(specifier: string, from: string): string | undefined {
   try {
     const url = urlOf(specifier, pathToFileURL(from).href)
-    return /^file:.*(?<!\.d)\.[cm]?tsx?$/.test(url) ? fileURLToPath(url) : undefined
+    return url.startsWith('file:') ? fileURLToPath(url) : undefined
   } catch {
     return undefined
   }
+}
+
+/** The file that a package name means, where it is TypeScript. */
+export function typescriptOf(specifier: string, from: string): string | undefined {
+  const place = placeOf(specifier, from)
+  return place !== undefined && /(?<!\.d)\.[cm]?tsx?$/.test(place) ? place : undefined
+}
+
+const OWN_FILE = fileURLToPath(import.meta.url)
+
+/** What Node says of an import, about the file that it is written in and not about the one that asked Node. */
+export function sayOf(message: string, from: string): string {
+  return message.replace(` imported from ${OWN_FILE}`, ` imported from ${from}`)
 }
 
 /** Where CommonJS finds it: without extension, by folder, by what a package has for `require` alone. */

@@ -9,7 +9,7 @@ import { compileFunction } from 'node:vm'
 import { dirname } from 'node:path'
 
 import type { SourceMaps } from '../sourcemaps.ts'
-import { importExternal, namespaceOfExports, OWN, requireExternal, requireFrom, type Namespace } from './externals.ts'
+import { importExternal, namespaceOfExports, OWN, requireExternal, requireFrom, sayOf, type Namespace } from './externals.ts'
 import { hasExports, Module, type Dependency, type Register, type Setter } from './module.ts'
 import type { Meaning, Resolver } from './resolve.ts'
 import type { Sources } from './sources.ts'
@@ -131,6 +131,7 @@ export class Modules {
     if (!(error instanceof Error) || error.stack?.includes(`${from}:`)) return error
     const line = lineOf(this.#parts.sources.read(from), specifier)
     const stack = error.stack ?? String(error)
+    error.message = sayOf(error.message, from)
     error.stack = `${String(error)}\n    at import (${from}:${line}:1)${framesOf(stack)}`
     return error
   }

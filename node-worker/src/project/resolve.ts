@@ -7,9 +7,10 @@ import { isBuiltin } from 'node:module'
 import { dirname, isAbsolute, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import { typescriptOf } from './externals.ts'
-import { EXTENSIONS, type Sources } from './sources.ts'
+import { placeOf, typescriptOf } from './externals.ts'
+import { EXTENSIONS, isSource, type Sources } from './sources.ts'
 import { readTsConfig, type TsConfig } from './tsconfig.ts'
+import { linkedPackage, placesIn } from './workspace.ts'
 
 /** Modules that the worker brings itself. */
 export const OWN_MODULES: ReadonlySet<string> = new Set(['headwater', 'motia'])
@@ -45,7 +46,7 @@ export class Resolver {
     const path = pathOf(specifier, from)
     if (path !== undefined) return this.#fileMeaning(path, specifier)
     const mapped = specifier.startsWith('#') ? this.#subpathImport(specifier) : this.#mapped(specifier)
-    const file = mapped ?? typescriptOf(specifier, from)
+    const file = mapped ?? this.#inWorkspace(specifier, from) ?? typescriptOf(specifier, from)
     return file === undefined ? { kind: 'external', specifier } : { kind: 'file', file }
   }
 
@@ -71,6 +72,17 @@ export class Resolver {
       if (file !== undefined && !file.endsWith('.d.ts')) return file
     }
     return bare ? this.#find(join(base, specifier)) : undefined
+  }
+
+  /** The file of a package of the same workspace. */
+  #inWorkspace(specifier: string, from: string): string | undefined {
+    const linked = linkedPackage(specifier, from)
+    if (linked === undefined) return undefined
+    for (const place of placesIn(linked, placeOf(specifier, from))) {
+      const file = this.#find(place)
+      if (file !== undefined && isSource(file) && !file.includes('/node_modules/')) return file
+    }
+    return undefined
   }
 
   /** `#name`, from the `imports` of the project's `package.json`, where it names a file of the project. */

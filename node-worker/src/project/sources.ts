@@ -56,6 +56,7 @@ export class Sources {
   }
 }
 
-function isSource(file: string): boolean {
-  return /\.[cm]?[jt]sx?$/.test(file)
+/** Whether a file is program text that is not types alone. */
+export function isSource(file: string): boolean {
+  return /(?<!\.d)\.[cm]?[jt]sx?$/.test(file)
 }

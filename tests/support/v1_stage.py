@@ -70,6 +70,7 @@ class V1Stage:
         self,
         inner: Store | None = None,
         *,
+        fleeting: Store | None = None,
         gate: Gate | None = None,
         socket: SocketSettings | None = None,
         streams: StreamSettings | None = None,
@@ -89,7 +90,9 @@ class V1Stage:
         self.declare()
         self.observer = observer
         self.durable = Realm(self.catalog, self.store, stamps, self.settings, self.clock, observer)
-        self.fleeting = Realm(self.catalog, MemoryStore(), stamps, self.settings, self.clock, observer)
+        self.fleeting = Realm(
+            self.catalog, fleeting or MemoryStore(), stamps, self.settings, self.clock, observer
+        )
         self.realms = Realms(self.catalog, self.durable, self.fleeting)
         self.streams = V1Streams(self.realms)
         self.runs = HandRuns()
@@ -137,12 +140,19 @@ class V1Stage:
     async def exchange(self, *clients: JudgedClient) -> None:
         """Let the clients and the server say all that they have to say."""
         for _ in range(10):
+            await self.commit_presences()
             await turns()
             for client in clients:
                 client.read()
+
+    async def commit_presences(self) -> None:
+        """Wait until whoever has come or gone is committed, in whatever store that is."""
+        while self.fleeting.queue.pending_bytes:
+            await asyncio.sleep(0)
 
     async def close(self) -> None:
         """End it as the server does."""
         await self.store.release()
         await self.realms.close()
         await self.store.close()
+        await self.fleeting.store.close()

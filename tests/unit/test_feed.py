@@ -13,6 +13,7 @@ from headwater.protocol.clients.v1 import V1Wire
 from headwater.protocol.clients.wire import Stretch
 from headwater.storage.base import Page
 from headwater.streams.fanout.feed import FRUITLESS_READS
+from headwater.streams.fanout.gap import MAX_EARLY, Gap
 from headwater.streams.fanout.subscription import Subscription
 from support.stream_changes import ROOM, History
 from support.stream_clock import HandClock
@@ -341,6 +342,19 @@ class TestAGap:
         stage.feed.flush()
         assert self.sent(recorder) == [("set", 2), ("set", 3), ("set", 4)]
 
+    async def test_is_read_on_for_as_long_as_each_page_brings_something(self) -> None:
+        stage, recorder = self.stage()
+        stage.history.set("lost")
+        for name in "bcdef"[: FRUITLESS_READS + 2]:
+            page = self.page(stage)
+            stage.feed.compare(stage.history.set(name).version, certain=True)
+            stage.feed.mend(page)
+            assert stage.feed.lags
+        stage.feed.mend(self.page(stage))
+        stage.feed.flush()
+        assert not stage.feed.lags
+        assert self.sent(recorder) == [("set", version) for version in range(2, stage.history.version + 1)]
+
     async def test_of_one_item_written_often_leaves_out_what_was_between(self) -> None:
         stage, recorder = self.stage()
         for n in range(5):
@@ -349,6 +363,53 @@ class TestAGap:
         stage.feed.mend(self.page(stage))
         stage.feed.flush()
         assert recorder.messages[0]["v"] == 6
+
+    async def test_of_an_item_written_often_after_another_is_closed_by_a_page_too(self) -> None:
+        stage, recorder = self.stage()
+        stage.history.set("b")
+        for n in range(3):
+            change = stage.history.set("a", n=n)
+        stage.feed.change(change)
+        stage.feed.mend(self.page(stage))
+        stage.feed.flush()
+        assert self.sent(recorder) == [("set", 2), ("set", 5)]
+
+    @pytest.mark.parametrize("late", ["set", "delete"])
+    async def test_sends_what_the_notices_would_have_told_and_nothing_twice(self, late: str) -> None:
+        told, recorder = self.stage()
+        mended, other = self.stage()
+        changes = []
+        for stage in (told, mended):
+            if late == "delete":
+                changes = [stage.history.delete("a"), stage.history.set("b")]
+            else:
+                changes = [stage.history.set("b"), stage.history.delete("a")]
+            changes.append(stage.history.set("c", n=1))
+        for change in changes:
+            told.feed.change(change)
+        mended.feed.change(changes[2])
+        page = self.page(mended)
+        mended.feed.change(changes[0])  # It was only late; the page has it as well.
+        mended.feed.mend(page)
+        for stage in (told, mended):
+            stage.feed.flush()
+        assert other.messages == recorder.messages
+
+    async def test_is_not_closed_before_the_newest_of_notices_that_were_out_of_order(self) -> None:
+        stage, _ = self.stage()
+        changes = [stage.history.set(name) for name in "bc"]
+        page = self.page(stage)
+        changes += [stage.history.set(name) for name in "de"]
+        stage.feed.change(changes[3])
+        stage.feed.change(changes[1])
+        stage.feed.mend(page)
+        assert stage.feed.lags
+
+    async def test_keeps_no_more_of_what_came_early_than_a_bound(self) -> None:
+        gap, history = Gap(0), History()
+        for _ in range(MAX_EARLY + 5):
+            gap.note(history.set("a"))
+        assert (len(gap.early), gap.known) == (MAX_EARLY, history.version)
 
     async def test_whose_states_a_page_cannot_tell_sets_everyone_behind(self) -> None:
         stage, recorder = self.stage()
@@ -361,6 +422,19 @@ class TestAGap:
         stage.feed.flush()
         assert (stage.feed.lags, recorder.offers) == (False, [])
         assert [one.state for one in asked_of(stage.feed)][-1:] == ["waiting"]
+
+    async def test_that_set_everyone_behind_waits_for_a_read_as_new_as_the_notices(self) -> None:
+        stage, _ = self.stage()
+        stage.history.set("a", n=1)
+        stage.history.set("b")
+        stage.history.set("a", n=2)
+        page, stale = self.page(stage), stage.read()
+        stage.feed.change(stage.history.set("b", n=2))
+        stage.feed.mend(page._replace(complete=False))
+        behind = asked_of(stage.feed)[-1]
+        again(behind)
+        assert stage.join(behind, stale) == "uncovered"
+        assert stage.join(behind, stage.read()) == "live"
 
     @pytest.mark.parametrize(
         "different", [{"complete": False}, {"head": Head(9, 5)}], ids=["too much", "deletes forgotten"]
@@ -375,13 +449,16 @@ class TestAGap:
 
     async def test_of_which_the_store_knows_nothing_is_given_up(self) -> None:
         stage, _ = self.stage()
-        page = self.page(stage)
+        page, read = self.page(stage), stage.read()
         stage.history.set("lost")
         stage.feed.change(stage.history.set("b"))
         for _ in range(FRUITLESS_READS):
             assert stage.feed.lags
             stage.feed.mend(page)
         assert not stage.feed.lags
+        behind = asked_of(stage.feed)[-1]
+        again(behind)
+        assert stage.join(behind, read) == "live", "it goes on from what the store does hold"
 
     async def test_holds_signals_until_the_writes_before_them_are_out(self) -> None:
         stage, recorder = self.stage()
@@ -419,7 +496,28 @@ class TestAGap:
         assert (stage.feed.head, stage.feed.covers(1), stage.feed.covers(3)) == (3, False, True)
 
 
+async def test_a_change_that_comes_twice_asks_the_store_nothing() -> None:
+    stage = Stage()
+    stage.live()
+    change = stage.history.set("a")
+    for _ in range(2):
+        stage.feed.change(change)
+    assert lagging_of(stage.feed) == []
+
+
 class TestComparing:
+    async def test_never_takes_back_what_is_known_to_be_missing(self) -> None:
+        stage = Stage()
+        stage.wire = V1Wire("e")
+        stage.live()
+        stage.feed.change(stage.history.set("a"))
+        stage.history.set("b")
+        page = TestAGap().page(stage)
+        stage.feed.compare(3, certain=True)
+        stage.feed.compare(2, certain=True)
+        stage.feed.mend(page)
+        assert stage.feed.lags
+
     async def test_finds_a_last_change_that_no_notice_told_of_at_the_second_time(self) -> None:
         stage = Stage()
         stage.live()

@@ -1,8 +1,10 @@
-"""Who is in a group now: presences come with a subscription, change, and go with it."""
+"""Who is in a group now: presences come with a subscription, change, and go with it, in whatever store they
+live."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -10,15 +12,18 @@ import pytest
 
 from headwater.config import SocketSettings
 from headwater.model import GroupKey
+from headwater.storage.memory import MemoryStore
+from headwater.storage.sqlite import SqliteStore
 from support.v1_client import JudgedClient
 from support.v1_stage import ROOM, V1Stage
 
 SISTER = GroupKey("chat.presence", "room")
 
 
-@pytest.fixture
-async def stage() -> AsyncGenerator[V1Stage]:
-    stage = V1Stage(socket=SocketSettings(max_state_bytes=100))
+@pytest.fixture(params=["memory", "sqlite"])
+async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[V1Stage]:
+    store = await SqliteStore.open(tmp_path / "data.db") if request.param == "sqlite" else MemoryStore()
+    stage = V1Stage(socket=SocketSettings(max_state_bytes=100), fleeting=store)
     yield stage
     await stage.close()
 

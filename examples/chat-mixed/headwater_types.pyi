@@ -166,6 +166,14 @@ class State:
     def clear(self, group: str) -> Call[None]: ...
 
 
+class Emitted(TypedDict):
+    """What became of an emit: the ids of the runs by the names of their steps. `repeated`: the key was used
+    before, so nothing happened, and these are the runs of the first."""
+
+    runs: dict[str, str]
+    repeated: bool
+
+
 class _EmitOptions(TypedDict):
     messageGroupId: NotRequired[str]
     delay: NotRequired[float]
@@ -247,7 +255,7 @@ class Context:
     attempt: int
     run: str
     app: Any
-    def emit(self, event: Mapping[str, Any]) -> Call[None]: ...
+    def emit(self, event: Mapping[str, Any]) -> Call[Emitted]: ...
     def step(self, name: str, function: Callable[..., Any], *arguments: Any) -> KeptStep: ...
     def owns(self, item: Any) -> Call[None]: ...
     @overload

@@ -121,7 +121,15 @@ declare module 'headwater' {
     key?: string
   }
 
-  export type Emitter<TEmit> = (event: TEmit & EmitOptions) => Promise<void>
+  /** What became of an emit. */
+  export interface Emitted {
+    /** The ids of the runs, by the names of their steps. */
+    runs: Record<string, string>
+    /** The key was used before: nothing happened, and these are the runs of the first. */
+    repeated: boolean
+  }
+
+  export type Emitter<TEmit> = (event: TEmit & EmitOptions) => Promise<Emitted>
 
   export interface Logger {
     debug(message: string, fields?: unknown): void

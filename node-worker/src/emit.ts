@@ -11,13 +11,14 @@ export interface EmittedEvent {
   readonly data?: unknown
   readonly messageGroupId?: string
   readonly delay?: number
-  /** A repeated one does nothing. */
+  /** A repeated one does nothing, and gives the runs of the first. */
   readonly key?: string
 }
 
 export type Emit = (event: EmittedEvent) => Call
 
-/** `ctx.emit` of one invocation. It has begun when it returns, and is committed when its promise resolves. */
+/** `ctx.emit` of one invocation. It has begun when it returns, and is committed when its promise resolves, with `runs`, the
+ * ids of the runs by the names of their steps, and `repeated`, whether the key was used before. */
 export function makeEmit(calls: Calls, invocation: Invocation): Emit {
   const emit: Emit = (event) => {
     const { topic, data, messageGroupId, delay, key } = event ?? ({} as EmittedEvent)
@@ -38,5 +39,5 @@ const SERVICE: Service = {
   name: 'events',
   about: ({ topic }) => ({ topic }),
   check,
-  read: () => undefined,
+  read: (_about, value) => value,
 }

@@ -40,8 +40,9 @@ async def test_a_changed_step_runs_its_new_code(tmp_path: Path) -> None:
 
 
 async def test_a_load_whose_worker_is_killed_is_tried_again(tmp_path: Path) -> None:
-    killed = "import os, pathlib, signal\nif not (mark := pathlib.Path(__file__).parent / 'mark').exists():\n"
-    killed += "    mark.touch()\n    os.kill(os.getpid(), signal.SIGKILL)"
+    killed = "import os, pathlib, signal\nmark = pathlib.Path(__file__).with_name('mark')\n"
+    killed += "with mark.open('a') as file:\n    file.write('x')\nif mark.stat().st_size < 3:\n"
+    killed += "    os.kill(os.getpid(), signal.SIGKILL)"
     async with serving(tmp_path, {"steps/a_step.py": says("one", top=killed)}) as site:
         async with asyncio.timeout(60):
             while not site.runtime.project.routes:

@@ -30,7 +30,8 @@ from soak.dev_server import DevServer
 from soak.record import Asked, Record
 
 PROJECT = Path(__file__).with_name("work_project")
-SETTLE_SECONDS = 180.0
+STUCK_SECONDS = 90.0
+"""What is left after so long without any attempt that says something will never end."""
 EMITTERS = 12
 STANDARD = ("Async", "Plain", "Node")
 FIFO = ("Lane", "LaneNode")
@@ -80,7 +81,7 @@ class Soak:
                 "label": label,
                 "beats": random.choice([0, 1, 5, 30]),
                 "fails": random.choice([0, 0, 0, 1, 2, 9]),
-                "dies": random.choice([0] * 9 + [1]),
+                "dies": random.choice([0] * 49 + [1]),
                 "more": "x" * random.choice([0, 3000]),
             }
             event = {"topic": "std" if lane is None else "lane", "data": data, "key": label}
@@ -88,7 +89,7 @@ class Soak:
             begun = time.time()
             await self.post("/ask", event | more)
             self.asked[label] = Asked(STANDARD if lane is None else FIFO, lane, begun + delay)
-            await asyncio.sleep(random.choice([0, 0.1, 0.5]))
+            await asyncio.sleep(random.choice([0.1, 0.5, 1]))
 
     async def mark(self) -> None:
         """Write items that a step reacts to. One whose answer is lost is written again as another version."""
@@ -144,9 +145,11 @@ class Soak:
 
     async def settle(self) -> list[str]:
         """Wait until nothing waits and nothing runs; answers what is left."""
-        deadline = time.monotonic() + SETTLE_SECONDS
+        said, deadline = 0, 0.0
         while True:
             await asyncio.sleep(0.5)
+            if (size := self.record.stat().st_size) != said:
+                said, deadline = size, time.monotonic() + STUCK_SECONDS
             try:
                 queues = await asyncio.to_thread(lambda: list(ask(self.folder, "queue.list")))
             except HeadwaterError as error:

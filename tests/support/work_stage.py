@@ -17,7 +17,7 @@ from headwater.work.attempt import Failure, HandedOn
 from headwater.work.consumer import Consumer, Consumers
 from headwater.work.dispatcher import Dispatcher
 from headwater.work.events import Emission, Events
-from headwater.work.job import DEAD, DONE, JOBS, Job
+from headwater.work.job import DEAD, DONE, JOBS, Accepted, Job
 from headwater.work.ledger import Ledger
 from headwater.work.runs import Runs
 from support.stream_clock import HandClock
@@ -94,11 +94,12 @@ class WorkStage:
         await self.dispatcher.start()
         await self.settle()
 
-    async def emit(self, data: Any, topic: str = "t", **more: Any) -> None:
+    async def emit(self, data: Any, topic: str = "t", **more: Any) -> Accepted:
         """Emit, and let what begins begin."""
         emission = Emission(topic, orjson.dumps(data), origin=Origin("emitter", "trace"), **more)
-        await self.events.emit(emission)
+        accepted = await self.events.emit(emission)
         await self.settle()
+        return accepted
 
     async def pass_time(self, seconds: float) -> None:
         """Let time pass, and have it noticed."""

@@ -178,10 +178,13 @@ async def test_a_key_holds_and_a_dead_letter_is_kept_whatever_the_clock_does(sta
 
 async def test_a_key_that_was_used_makes_no_second_job(stage: WorkStage) -> None:
     await stage.start()
-    await stage.emit(1, key="k")
-    await stage.emit(2, key="k")
+    first = await stage.emit(1, key="k")
+    again = await stage.emit(2, key="k")
     await stage.emit(3, key="other")
     assert stage.performer.running == ["1", "3"]
+    assert (first.repeated, again.repeated) == (False, True)
+    (job, _) = await stage.jobs()
+    assert first.runs == again.runs == {"step": job["id"]}
 
 
 async def test_a_large_payload_lies_beside_its_job_and_goes_with_it(stage: WorkStage) -> None:

@@ -279,11 +279,11 @@ async def test_a_step_that_there_is_not_cannot_be_paused(site: Site) -> None:
 async def test_an_emit_tells_who_takes_it(site: Site) -> None:
     await site.start(consumer("one"), consumer("two"))
     (done,) = await site.ask("emit", topic="t", data='{"n": 1}')
-    assert done["steps"] == ["one", "two"]
+    assert list(done["runs"]) == ["one", "two"]
     assert site.performer.running == ['{"n": 1}'] * 2
     (job,) = await site.jobs("one")
-    assert job["trace"] == done["trace"]
-    assert (await site.ask("emit", topic="nobody", data="1"))[0]["steps"] == []
+    assert (job["id"], job["trace"]) == (done["runs"]["one"], done["trace"])
+    assert (await site.ask("emit", topic="nobody", data="1"))[0]["runs"] == {}
 
 
 async def test_an_emit_is_refused_as_one_of_a_step_is(site: Site) -> None:

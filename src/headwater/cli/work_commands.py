@@ -163,15 +163,16 @@ def emit(
     """Emit an event. Once this ends, it is kept."""
     text = sys.stdin.read() if data == "-" else data
     (done,) = _ask(project, "emit", topic=topic, data=text, key=key, delay=delay, group=group)
-    steps: list[str] = done["steps"]
-    if steps:
-        _tell(
-            done,
-            f"Accepted for {len(steps)} step{'s' if len(steps) > 1 else ''}: {', '.join(steps)}.",
-            json=json,
-        )
-    else:
+    runs: dict[str, str] = done["runs"]
+    if not runs:
         _tell(done, f'Nobody subscribes to "{topic}"; the event is dropped.', json=json, style="yellow")
+        return
+    if done["repeated"]:
+        told = "The key was used before; nothing happened. These are the runs of the first:"
+    else:
+        told = f"Accepted for {len(runs)} step{'s' if len(runs) > 1 else ''}, in these runs:"
+    shown = "\n".join([told, *(f"  {run}  {step}" for step, run in runs.items())])
+    _tell(done, shown, json=json)
 
 
 def cancel(

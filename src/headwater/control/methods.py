@@ -95,8 +95,8 @@ class _WorkMethods:
         yield {"changed": await self._work.pauses.resume(text_of(args, "step"))}
 
     async def emit(self, args: Args) -> Entries:
-        """`topic`, `data` (JSON text), `key`?, `group`?, `delay`?: `{"steps": [names], "trace"}`, once it is
-        committed."""
+        """`topic`, `data` (JSON text), `key`?, `group`?, `delay`?: `{"runs", "repeated", "trace"}` once it is
+        committed, the ids of the runs by step."""
         delay = args.get("delay", 0)
         if not isinstance(delay, int | float):
             raise InvalidInput("delay is a number of seconds.", field="delay")
@@ -109,9 +109,9 @@ class _WorkMethods:
             key=maybe_text_of(args, "key"),
             origin=Origin("", new_trace()),
         )
-        steps = [consumer.name for consumer in self._work.dispatcher.consumers.of(topic)]
-        await self._work.events.emit(emission)
-        yield {"steps": steps, "trace": emission.origin.trace}
+        accepted = await self._work.events.emit(emission)
+        runs = dict(accepted.runs)
+        yield {"runs": runs, "repeated": accepted.repeated, "trace": emission.origin.trace}
 
     async def cancel(self, args: Args) -> Entries:
         """`run`: `{"cancelled": true}`, once that is certain; a handler may still be returning."""

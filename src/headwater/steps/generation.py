@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from headwater.config import Settings
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, WorkerLost
 from headwater.observe import tell_limit
 from headwater.protocol.workers import messages as protocol
 from headwater.protocol.workers.messages import Message, Source
@@ -124,17 +124,24 @@ class _Load:
         self._language = language
 
     async def run(self) -> None:
-        """Start the first worker. Raises nothing but its own cancellation."""
+        """Start the first worker, and another if it is killed meanwhile: without it, events would pass these
+        steps by. Raises nothing but its own cancellation."""
         try:
-            parts = await asyncio.to_thread(parts_for, self._language, self._parts())
-            pool = Pool(parts, self._message())
-            self.manifest = await pool.start()
-            self.pool = pool
+            try:
+                await self._start()
+            except WorkerLost:
+                await self._start()
         except HeadwaterError as fault:
             self.fault = fault
             tell_limit(self._workshop.parts.observer, fault)
             files = self._sources.declaring_in(self._language)
             self.manifest = {"problems": [_as_entry(fault, file) for file in files]}
+
+    async def _start(self) -> None:
+        parts = await asyncio.to_thread(parts_for, self._language, self._parts())
+        pool = Pool(parts, self._message())
+        self.manifest = await pool.start()
+        self.pool = pool
 
     async def give_up(self) -> None:
         """End what was started."""

@@ -289,6 +289,13 @@ def refused(error: HeadwaterError) -> Future[Any]:
     return future
 
 
+def answered(value: Any) -> Future[Any]:
+    """The future of what needs nothing done."""
+    future: Future[Any] = asyncio.get_running_loop().create_future()
+    future.set_result(value)
+    return future
+
+
 def _answer(future: Future[Any], result: UnitOutcome | Signal, answer: Answer | None) -> None:
     """Settle a future. Most results are changes, so those are asked for first."""
     value: Any = result

@@ -167,7 +167,8 @@ def _context(worker: WorkerDriver) -> None:
 @scenario("emits events, and keeps to itself what makes no sense")
 def _emits(worker: WorkerDriver) -> None:
     answer = body_of(worker.run_step("Emit", {}))
-    assert answer == {"given": None, "codes": ["INVALID_INPUT"] * 5}
+    given = {"runs": {"Taker": "run-2"}, "repeated": True}
+    assert answer == {"given": given, "codes": ["INVALID_INPUT"] * 5}
     assert worker.events.emitted == [
         {"topic": "unawaited", "data": {"n": 1}},
         {"topic": "t", "data": [1], "group": "g", "delay": 1.5, "key": "k"},

@@ -74,7 +74,7 @@ class StandInStreams:
 
 
 class StandInEvents:
-    """Takes what is emitted, and says that it was accepted."""
+    """Takes what is emitted, and says that it was accepted, each by one step."""
 
     def __init__(self) -> None:
         self.emitted: list[dict[str, Any]] = []
@@ -84,7 +84,8 @@ class StandInEvents:
         members = {name: message.header.get(name) for name in ("topic", "group", "delay", "key")}
         given = {name: value for name, value in members.items() if value is not None}
         self.emitted.append({**given, "data": orjson.loads(message.sections[0])})
-        return protocol.call_result(message.header["id"], None)
+        accepted = {"runs": {"Taker": f"run-{len(self.emitted)}"}, "repeated": "key" in given}
+        return protocol.call_result(message.header["id"], orjson.dumps(accepted))
 
 
 def _updated(current: tuple[dict[str, Any], int] | None, operations: Any) -> dict[str, Any]:

@@ -23,12 +23,12 @@ from headwater.clock import Clock
 from headwater.config import WorkSettings
 from headwater.errors import TooMany
 from headwater.model import Write
-from headwater.streams.commits import refused
+from headwater.streams.commits import answered, refused
 from headwater.work.attempt import Performer
 from headwater.work.attempts import Attempts
 from headwater.work.cache import JobCache
 from headwater.work.consumer import Consumer, Consumers
-from headwater.work.job import Job, with_payload
+from headwater.work.job import Accepted, Job, with_payload
 from headwater.work.ledger import Ledger
 from headwater.work.queues import Queues, Waiting
 from headwater.work.retry import due_at_start
@@ -121,12 +121,6 @@ class Dispatcher:
 
     # --- accepting ---
 
-    def accepted(self) -> asyncio.Future[None]:
-        """The answer to what needs nothing done."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        done.set_result(None)
-        return done
-
     def accept(
         self,
         jobs: Sequence[Job],
@@ -135,7 +129,7 @@ class Dispatcher:
         *,
         beside: Sequence[Write] = (),
         settles: Sequence[int] = (),
-    ) -> asyncio.Future[None]:
+    ) -> asyncio.Future[Accepted]:
         """Accept jobs that share a payload, all or none; the future is done once they are committed, and the
         writes `beside` with them. A `key` that was used in the last day makes no new jobs.
 
@@ -144,8 +138,8 @@ class Dispatcher:
         if (full := self._full(len(jobs))) is not None:
             return refused(full)
         if not jobs and not settles:
-            return self.accepted()
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            return answered(Accepted())
+        done: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
         now = self._clock.now()
         entered = [self._enter(with_payload(job, payload), now, claim=key is None) for job in jobs]
         begun = [job for job, _ in entered]
@@ -153,12 +147,12 @@ class Dispatcher:
         committing.add_done_callback(lambda ended: self._accepted(entered, payload, ended, done))
         return done
 
-    def revive(self, job: Job, payload: bytes, version: int) -> asyncio.Future[None]:
+    def revive(self, job: Job, payload: bytes, version: int) -> asyncio.Future[Accepted]:
         """Accept a dead job anew, whose item has that version; the future is done once that is committed, or
         raises Conflict where it is not dead any more, TooMany, StoreUnavailable."""
         if (full := self._full(1)) is not None:
             return refused(full)
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
         entered = [self._enter(with_payload(job, payload), self._clock.now(), claim=False)]
         committing = self._ledger.revive(entered[0][0], payload, version)
         committing.add_done_callback(lambda ended: self._accepted(entered, payload, ended, done))
@@ -191,11 +185,11 @@ class Dispatcher:
         self,
         entered: list[tuple[Job, Waiting]],
         payload: bytes,
-        committed: asyncio.Future[bool],
-        done: asyncio.Future[None],
+        committed: asyncio.Future[Accepted],
+        done: asyncio.Future[Accepted],
     ) -> None:
         error = committed.exception()
-        new = error is None and committed.result()
+        new = error is None and not committed.result().repeated
         now = self._clock.now()
         for job, waiting in entered:
             began = waiting.running
@@ -215,7 +209,7 @@ class Dispatcher:
             if error is not None:
                 done.set_exception(error)
             else:
-                done.set_result(None)
+                done.set_result(committed.result())
         self._pump()
 
     # --- running ---

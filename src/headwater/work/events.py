@@ -22,7 +22,7 @@ from headwater.model import Origin
 from headwater.streams.commits import refused
 from headwater.work.consumer import Consumer, Consumers
 from headwater.work.dispatcher import Dispatcher
-from headwater.work.job import Job
+from headwater.work.job import Accepted, Job
 from headwater.work.topics import reserved
 
 log = logging.getLogger("headwater.work")
@@ -58,8 +58,8 @@ class Events:
         self._clock = clock
         self._told: set[tuple[str, str]] = set()
 
-    def emit(self, emission: Emission, declared: tuple[str, ...] = ()) -> Future[None]:
-        """Accept an event: once the future is done its jobs are committed.
+    def emit(self, emission: Emission, declared: tuple[str, ...] = ()) -> Future[Accepted]:
+        """Accept an event: once the future is done its jobs are committed, which are runs of those ids.
 
         `declared` are the topics that the emitting step says it emits; none of them allows all. Nothing
         raises here; the future carries InvalidInput, SchemaMismatch (only where inputs are checked strictly),

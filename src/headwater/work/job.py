@@ -11,6 +11,8 @@ Owns the shapes and the names of the streams. Knows no queue and no store.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import orjson
@@ -134,6 +136,14 @@ def decode(queue: str, text: bytes) -> Job:
 def with_payload(job: Job, payload: bytes) -> Job:
     """The job of that payload: with it inside where it is small."""
     return job._replace(data=payload if len(payload) <= INLINE_BYTES else None)
+
+
+class Accepted(NamedTuple):
+    """What became of jobs that were to be accepted: their ids by queue. `repeated`: their key was used
+    before, and these are the jobs of the first; nothing happened."""
+
+    runs: Mapping[str, str] = MappingProxyType({})
+    repeated: bool = False
 
 
 class Ending(NamedTuple):

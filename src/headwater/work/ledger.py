@@ -16,7 +16,7 @@ import orjson
 from headwater.clock import Clock
 from headwater.config import WorkSettings
 from headwater.errors import StoreUnavailable
-from headwater.model import GroupKey, Origin, Unit, Write
+from headwater.model import Change, GroupKey, Origin, Unit, Write
 from headwater.storage.base import BEGINNING, Store
 from headwater.streams.commits import CommitQueue
 from headwater.work.job import (
@@ -25,6 +25,7 @@ from headwater.work.job import (
     JOBS,
     KEPT,
     PAYLOADS,
+    Accepted,
     Ending,
     Job,
     decode,
@@ -57,21 +58,23 @@ class Ledger:
         key: str | None = None,
         beside: Sequence[Write] = (),
         settles: Sequence[int] = (),
-    ) -> asyncio.Future[bool]:
-        """Accept jobs (see `with_payload`) with their payloads, all or none; answers whether they are new.
+    ) -> asyncio.Future[Accepted]:
+        """Accept jobs (see `with_payload`) with their payloads, all or none.
 
-        A `key` that was used before accepts none of them again, and answers False. The writes `beside` are
-        committed and the outbox entries settled with them.
+        A `key` that was used before accepts none of them again. The writes `beside` are committed and the
+        outbox entries settled with them.
 
         :raises StoreUnavailable: (in the future, or a subclass, Conflict or TooMany) none was accepted.
         """
         writes = [*beside, *(write for job, payload in jobs for write in _entering(job, payload))]
         newest = jobs[-1][0].id if jobs else None
-        # Of a repeated unit the first one's changes are told, which are about other jobs.
-        return self._queue.add_unit(
-            Unit(writes, key=key, settles=settles),
-            answer=lambda changes: newest is None or changes[-1].id == newest,
-        )
+
+        def answer(changes: Sequence[Change]) -> Accepted:
+            # Of a repeated unit the first one's changes are told, which are about other jobs.
+            runs = {change.group.group: change.id for change in changes if change.group.stream == JOBS}
+            return Accepted(runs, newest is not None and changes[-1].id != newest)
+
+        return self._queue.add_unit(Unit(writes, key=key, settles=settles), answer=answer)
 
     def bury(self, jobs: Sequence[Job], ending: Ending, payload: bytes, settles: int) -> asyncio.Future[Any]:
         """Keep jobs as dead letters that were never accepted, and settle the outbox entry that made them."""
@@ -113,13 +116,14 @@ class Ledger:
         writes += [Write(GroupKey(KEPT, job.id), name, "delete", history=False) for name in kept]
         return self._queue.add_unit(Unit(writes))
 
-    def revive(self, job: Job, payload: bytes, version: int) -> asyncio.Future[bool]:
+    def revive(self, job: Job, payload: bytes, version: int) -> asyncio.Future[Accepted]:
         """Let a dead job be tried again as if it were new; `version` is that of its item.
 
         The future raises Conflict where it is not dead any more.
         """
         gone = Write(GroupKey(DEAD, job.queue), job.id, "delete", if_version=version, history=False)
-        return self._queue.add_unit(Unit([gone, *_entering(job, payload)]), answer=lambda _changes: True)
+        revived = Accepted({job.queue: job.id})
+        return self._queue.add_unit(Unit([gone, *_entering(job, payload)]), answer=lambda _changes: revived)
 
     async def read(self, queue: str, job: str) -> Job | None:
         """A job that is not settled, or None.

@@ -13,7 +13,7 @@ from typing import Any
 from headwater.config import WorkSettings
 from headwater.errors import HeadwaterError, InvalidInput, RunLost, RunUnknown, TooLarge, TooMany
 from headwater.model import GroupKey
-from headwater.streams.commits import refused
+from headwater.streams.commits import answered, refused
 from headwater.work.attempt import Attempt
 from headwater.work.dispatcher import Dispatcher
 from headwater.work.job import Place
@@ -68,7 +68,7 @@ class Runs:
         try:
             current = self._current(run, attempt)
             if place in current.job.owns:
-                return self._dispatcher.accepted()
+                return answered(None)
             if len(current.job.owns) >= MOST_OWNED:
                 raise TooMany(f"A run claims at most {MOST_OWNED} items.", limit=MOST_OWNED)
         except HeadwaterError as error:

@@ -8,7 +8,7 @@ from typing import Any, cast
 from headwater.errors import InvalidInput
 from headwater.worker.calls import Call, Calls, Service
 from headwater.worker.invocation import Invocation
-from headwater.worker.values import as_dict, to_json
+from headwater.worker.values import as_dict, from_json, to_json
 
 _SHAPE = 'For example ctx.emit({"topic": "order.created", "data": {"id": 1}}).'
 
@@ -23,11 +23,12 @@ class Emit:
         self._invocation = invocation
 
     def __call__(self, event: Any) -> Call:
-        """Emit `{"topic", "data", "messageGroupId"?, "delay"?, "key"?}`; gives None once it is committed.
+        """Emit `{"topic", "data", "messageGroupId"?, "delay"?, "key"?}`; gives `{"runs", "repeated"}` once it
+        is committed: the ids of the runs by the names of their steps, and whether the key was used before.
 
         Steps that subscribe to the topic run with the data: each once, and again if it fails. Steps with a
         fifo queue keep the order of each `messageGroupId`. `delay` is in seconds. A repeated `key` does
-        nothing.
+        nothing, and gives the runs of the first.
         """
         fields = cast("Mapping[str, Any]", event) if isinstance(event, Mapping) else as_dict(event) or {}
         members = {
@@ -54,8 +55,8 @@ def _check(_method: str, members: Mapping[str, Any]) -> None:
         raise InvalidInput(f"delay is a number of seconds, not {type(delay).__name__}.", hint=_SHAPE)
 
 
-def _read(_members: Mapping[str, Any], _text: bytes | None, _versions: list[int]) -> None:
-    return None
+def _read(_members: Mapping[str, Any], text: bytes | None, _versions: list[int]) -> Any:
+    return None if text is None else from_json(text)
 
 
 SERVICE = Service("events", ("topic",), _check, _read)

@@ -84,7 +84,7 @@ def _contexts(steps: Iterable[Step], inputs: Mapping[str, list[str]], writer: _W
         if step.emits:
             events = " | ".join(dict.fromkeys(written[topic] for topic in step.emits))
             lines += ["", f"class {writer.name(step.name, 'Context')}(Context):"]
-            lines += [f"    def emit(self, event: {events}) -> Call[None]: ...", ""]
+            lines += [f"    def emit(self, event: {events}) -> Call[Emitted]: ...", ""]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -103,7 +103,7 @@ class Context:
     attempt: int
     run: str
     app: Any
-    def emit(self, event: Mapping[str, Any]) -> Call[None]: ...
+    def emit(self, event: Mapping[str, Any]) -> Call[Emitted]: ...
     def step(self, name: str, function: Callable[..., Any], *arguments: Any) -> KeptStep: ...
     def owns(self, item: Any) -> Call[None]: ...
     @overload

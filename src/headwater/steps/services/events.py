@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import orjson
+
 from headwater.model import Origin
 from headwater.protocol.workers.messages import Message
-from headwater.steps.services.service import Method, Running, Service, data_of
+from headwater.steps.services.service import Method, Running, Service, Value, data_of
 from headwater.work.events import Emission, Events
+from headwater.work.job import Accepted
 
 
 def event_service(events: Events, emits_of: Callable[[str], tuple[str, ...]]) -> Service:
@@ -26,4 +29,8 @@ def event_service(events: Events, emits_of: Callable[[str], tuple[str, ...]]) ->
         )
         return events.emit(emission, emits_of(origin.step))
 
-    return {"emit": Method(emit)}
+    return {"emit": Method(emit, _value)}
+
+
+def _value(accepted: Accepted) -> Value:
+    return Value(orjson.dumps({"runs": dict(accepted.runs), "repeated": accepted.repeated}))

@@ -199,6 +199,12 @@ class Overloaded(HeadwaterError):
     status = 503
 
 
+class StepCrashes(Overloaded):
+    """A step that has ended its process again and again, so that it is not run for `details["seconds"]`."""
+
+    code = "STEP_CRASHES"
+
+
 class UnknownStep(HeadwaterError):
     """A step that the running generation of the project does not have any more."""
 

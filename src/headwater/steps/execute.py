@@ -173,6 +173,7 @@ class Executor:
         if deadlines is None:
             deadlines = Deadlines(seconds, partial(_expire, seconds, fenced))
             self._deadlines[seconds, fenced] = deadlines
+        invocation.limit = seconds
         deadlines.begin(invocation)
         try:
             return await self._pool.run(invocation)
@@ -221,6 +222,7 @@ def _expire(seconds: float, fenced: bool, invocation: Invocation) -> None:
     """Its time is over, unless it has ended just now."""
     if invocation.done.done():
         return
+    invocation.limit = 0.0
     if fenced:
         invocation.calls.refuse(RunLost("This attempt took too long; what it still does has no effect."))
     invocation.fail(

@@ -1,7 +1,9 @@
 """What is known of steps, and what is feared: which hold the loop that runs them.
 
-Owns the verdicts. A step *blocks* once a worker has said so; it is *proven* once it has run to its end, or
-went on for a while in a worker for itself and did not hold its loop. Between them it may block.
+Owns the verdicts. A step is kept *apart*, in workers for itself, when it does harm beside others: it blocks,
+it kills its process, it does not stop. A step *blocks* once a worker has said so; it is *proven* once it has
+run to its end, or went on for a while in a worker for itself and did not hold its loop. Between them it may
+block.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ class Verdicts:
         self, settings: WorkerSettings, clock: Clock, main: Sequence[Worker], apart: Sequence[Worker]
     ) -> None:
         self.blocking: set[str] = set()
+        self.harmful: set[str] = set()
         self.has_lanes = False
         self._settings = settings
         self._clock = clock
@@ -56,14 +59,22 @@ class Verdicts:
         self._clean: dict[str, _Clean] = {}
 
     def is_apart(self, file: str) -> bool:
-        """Whether a step gets workers for itself, known to block as it is."""
-        return file in self.blocking and not self.has_lanes
+        """Whether a step gets workers for itself, known to do harm as it is. Where there are lanes, what
+        blocks does none."""
+        return file in self.harmful or (file in self.blocking and not self.has_lanes)
 
     def blocks(self, file: str) -> bool:
         """A step was seen to hold its loop; answers whether that is news."""
-        if file in self.blocking:
+        return self._add(self.blocking, file)
+
+    def harms(self, file: str) -> bool:
+        """A step killed its process, or did not stop; answers whether that is news."""
+        return self._add(self.harmful, file)
+
+    def _add(self, known: set[str], file: str) -> bool:
+        if file in known:
             return False
-        self.blocking.add(file)
+        known.add(file)
         needed = self._clean[file].needed * 2 if file in self._clean else LEAST_CLEAN
         self._clean[file] = _Clean(min(needed, MOST_CLEAN))
         return True
@@ -74,15 +85,16 @@ class Verdicts:
         if not invocation.started:
             return False
         self._proven.add(file)
-        return self.is_apart(file) and self._is_clean(
-            self._clean[file], blocked=invocation.blocked, file=file
-        )
+        harmed = invocation.blocked or invocation.limit == 0.0
+        return self.is_apart(file) and self._is_clean(self._clean[file], harmed=harmed, file=file)
 
-    def _is_clean(self, clean: _Clean, *, blocked: bool, file: str) -> bool:
-        clean.times = 0 if blocked else clean.times + 1
+    def _is_clean(self, clean: _Clean, *, harmed: bool, file: str) -> bool:
+        clean.times = 0 if harmed else clean.times + 1
         if clean.times < clean.needed:
             return False
-        self.blocking.discard(file)
+        self.harmful.discard(file)
+        if not self.has_lanes:
+            self.blocking.discard(file)
         return True
 
     def is_risky(self, invocation: Invocation, last: Worker, *, growing: bool) -> bool:
@@ -119,9 +131,10 @@ class Verdicts:
     def needed_apart(self, waiting: Waiting) -> int | None:
         """How many that wait would go to a worker for itself; None when none ever did."""
         reasons = [reason for reason in waiting.reasons() if self._goes_apart(waiting, reason)]
-        if self.has_lanes or not (reasons or self.blocking or self._apart):
+        blocking = self.blocking if not self.has_lanes else ()
+        if not (reasons or blocking or self.harmful or self._apart):
             return None
-        return sum(waiting.count(one) if one.file in self.blocking else 1 for one in reasons)
+        return sum(waiting.count(one) if self.is_apart(one.file) else 1 for one in reasons)
 
     def _goes_apart(self, waiting: Waiting, reason: Reason) -> bool:
         if self.is_apart(reason.file):

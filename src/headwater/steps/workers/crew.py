@@ -28,6 +28,8 @@ log = logging.getLogger("headwater.steps")
 
 QUICK_DEATH = 5.0
 """A worker that lives for fewer seconds than this counts as failing; the next start may have to wait."""
+MOST_NAMED = 5
+"""Files that the line about a worker's end names; its fields have all."""
 MOST_BACKOFF = 10.0
 """Seconds, the longest wait before another start."""
 
@@ -230,9 +232,12 @@ class Crew:
         self._parts.intake.detach(worker.process)
         lived = self._parts.clock.monotonic() - self._born.pop(worker)
         if not worker.draining:
-            self._failures = self._failures + 1 if lived < QUICK_DEATH else 0
-            line = Line(fields={"pid": worker.pid})
-            tell(log, logging.ERROR, line, "Worker %d ended: %s", worker.pid, how)
+            # What a request does to its worker says nothing about the next start.
+            ran = worker.at_work
+            self._failures = self._failures + 1 if lived < QUICK_DEATH and not ran else 0
+            line = Line(fields={"pid": worker.pid, "files": list(ran)})
+            while_ran = f", while it ran {', '.join(ran[:MOST_NAMED])}" if ran else ""
+            tell(log, logging.ERROR, line, "Worker %d ended: %s%s", worker.pid, how, while_ran)
             self._parts.observer.lost(worker.pid, how)
         self._owner.lost(worker, how)
         if not self.workers:

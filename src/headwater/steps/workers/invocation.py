@@ -58,7 +58,8 @@ class Invocation:
     `frame` makes the message that starts it, `origin` is who its writes are made by. `done` gets the worker's
     `result` message, or an error when the worker is lost. `started` tells that user code has begun, `blocked`
     that it was seen to hold its loop. Before it has begun it can move to another worker; `withdrawals` counts
-    how often it has, away from a stalled one. `allowance` bounds how many of its kind wait.
+    how often it has, away from a stalled one. `allowance` bounds how many of its kind wait. `limit` is for
+    how many seconds it may still go on once it is cancelled, None for ever; it is 0 when its time is over.
     """
 
     __slots__ = (
@@ -72,6 +73,7 @@ class Invocation:
         "frame",
         "holder",
         "id",
+        "limit",
         "losses",
         "origin",
         "started",
@@ -104,6 +106,7 @@ class Invocation:
         self.losses = 0
         self.withdrawals = 0
         self.allowance = allowance
+        self.limit: float | None = None
         self.reset()
 
     def reset(self) -> None:

@@ -21,6 +21,7 @@ from headwater.logline import Line, tell
 from headwater.observe import Run, tell_limit
 from headwater.protocol.workers.messages import Message
 from headwater.steps.workers.blocking import Verdicts
+from headwater.steps.workers.crashes import Crashes
 from headwater.steps.workers.crew import Crew, Parts
 from headwater.steps.workers.dispatch import choose
 from headwater.steps.workers.invocation import Invocation
@@ -51,6 +52,7 @@ class Pool:
         self._clock = parts.clock
         main, apart = list[Worker](), list[Worker]()
         self._verdicts = Verdicts(parts.settings, parts.clock, main, apart)
+        self._crashes = Crashes(parts.clock)
         self._usual = Usual(parts.settings, apart)
         self._crew = Crew(self, parts, load, self._usual, main)
         self._apart = Crew(self, parts, load, Apart(parts.settings, main, self._needed_apart), apart)
@@ -58,7 +60,7 @@ class Pool:
         self._flushing = False
         self._crowded = False
         self._numbers = itertools.count(1)
-        self._tick = Tick(parts, main, apart, self._waiting, self._verdicts, self._look_after)
+        self._tick = Tick(self, parts, main, apart, self._waiting, self._verdicts)
         self._closed = False
         self._quiet = asyncio.Event()
         self._forward: Callable[[Invocation], None] = _refuse
@@ -145,8 +147,9 @@ class Pool:
 
     @property
     def blocking(self) -> frozenset[str]:
-        """The files whose steps were seen to hold their loop, and are kept from the others since."""
-        return frozenset(self._verdicts.blocking)
+        """The files whose steps were seen to hold their loop, kill their process or not to stop, and are kept
+        from the others since."""
+        return frozenset(self._verdicts.blocking | self._verdicts.harmful)
 
     # --- invocations ---
 
@@ -169,6 +172,9 @@ class Pool:
         """Give it to a worker, or let it wait for one."""
         if self._closed:
             self._forward(invocation)
+            return
+        if (pause := self._crashes.refusal(invocation.file)) is not None:
+            invocation.fail(pause)
             return
         invocation.holder, invocation.id = self, next(self._numbers)
         if invocation not in self._waiting and self._place(invocation):
@@ -249,8 +255,8 @@ class Pool:
         self._flushing = False
         self._flush()
 
-    def _look_after(self) -> None:
-        """Time has passed, and workers were looked at: place what may be placed now, mend what is short."""
+    def looked(self) -> None:
+        """All workers were looked at: place what may be placed now, mend what is short."""
         if self._waiting:
             self._verdicts.look()
             self._flush()
@@ -328,8 +334,40 @@ class Pool:
         self._flush()
         self._look_if_crowded()
 
+    def past_use(self, worker: Worker, invocation: Invocation) -> None:
+        """Something on a worker goes on long after its time: what else is on it may end there, what has not
+        begun and what comes goes elsewhere."""
+        text = (
+            "%s did not stop %g s after its time; its worker takes nothing more, and ends as soon as nothing "
+            "else runs on it. The step runs in processes of its own from now on"
+        )
+        line = Line(invocation.step, invocation.trace, {"file": invocation.file, "pid": worker.pid})
+        tell(log, logging.ERROR, line, text, invocation.file, self._settings.drain_timeout)
+        self._verdicts.harms(invocation.file)
+        worker.withdraw_unstarted()
+        worker.drain(self._settings.linger_timeout)
+        self._crew.fill()
+        self._apart.fill()
+
+    def _blame(self, files: Sequence[str]) -> None:
+        """A worker has died while code of these files ran on it."""
+        for file in self._crashes.died(files):
+            line = Line(fields={"file": file})
+            if self._verdicts.harms(file):
+                tell(
+                    log,
+                    logging.ERROR,
+                    line,
+                    "%s ended its process; it runs in processes of its own now",
+                    file,
+                )
+            if (refusal := self._crashes.refusal(file)) is not None:
+                tell(log, logging.ERROR, line, "%s", refusal.message)
+
     def lost(self, worker: Worker, how: str) -> None:
         """A worker is gone: what ran on it fails, what had not started moves."""
+        if not worker.draining:
+            self._blame(worker.at_work)
         for invocation in worker.take_all():
             invocation.losses += 1
             if invocation.started or invocation.losses >= MOST_LOSSES:

@@ -245,6 +245,8 @@ class WorkerProcess:
             # What it wrote last is still read; a grandchild that holds the socket open is not waited for.
             asyncio.get_running_loop().call_later(EXIT_GRACE, self._socket.abort)
         asyncio.get_running_loop().call_later(LAST_WORDS_GRACE, self.fell_silent)
+        if _signal_group(self.pid, signal.SIGTERM):
+            asyncio.get_running_loop().call_later(END_GRACE, _signal_group, self.pid, signal.SIGKILL)
         self._settle()
 
     def fell_silent(self) -> None:
@@ -322,6 +324,16 @@ class _Output(asyncio.SubprocessProtocol):
 def _kill_started(starting: asyncio.Future[WorkerProcess]) -> None:
     if not starting.cancelled() and starting.exception() is None:
         starting.result().kill()
+
+
+def _signal_group(leader: int, what: signal.Signals) -> bool:
+    """Signal what user code has started from a worker that is gone; answers whether there was any. Each
+    worker leads a session of its own, and so do its children unless they were started in one of theirs."""
+    try:
+        os.killpg(leader, what)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
 
 
 def _exit_words(code: int) -> str:

@@ -7,29 +7,43 @@ What is found about one worker is `doubt.py`'s; what a tick sets going beside th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from headwater.steps.workers.blocking import Verdicts
 from headwater.steps.workers.crew import Parts
-from headwater.steps.workers.doubt import examine
+from headwater.steps.workers.doubt import examine, is_past_use
+from headwater.steps.workers.invocation import Invocation
 from headwater.steps.workers.pulse import PING_EVERY, SOON
 from headwater.steps.workers.waiting import Waiting
 from headwater.steps.workers.worker import Worker
 
 
+class Pooled(Protocol):
+    """What the looks tell: a pool."""
+
+    def past_use(self, worker: Worker, invocation: Invocation) -> None:
+        """Something on a worker goes on long after its time."""
+        ...
+
+    def looked(self) -> None:
+        """All workers were looked at."""
+        ...
+
+
 class Tick:
-    """The looks at the workers of one pool: `main` and `apart`, as they are at the time. `then` is called
-    after each."""
+    """The looks at the workers of one pool: `main` and `apart`, as they are at the time."""
 
     def __init__(
         self,
+        pool: Pooled,
         parts: Parts,
         main: Sequence[Worker],
         apart: Sequence[Worker],
         waiting: Waiting,
         verdicts: Verdicts,
-        then: Callable[[], None],
     ) -> None:
+        self._pool = pool
         self._settings = parts.settings
         self._observer = parts.observer
         self._intake = parts.intake
@@ -38,7 +52,6 @@ class Tick:
         self._apart = apart
         self._waiting = waiting
         self._verdicts = verdicts
-        self._then = then
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
         self._is_soon = False
@@ -84,11 +97,19 @@ class Tick:
         # A server that is late itself, or that does not read its workers, has no answers to expect.
         excused = now - self._due > self._settings.stall_after or self._intake.full
         busy = [worker for worker in self._main if worker.running]
-        # Whoever runs one thing alone is doubted only when that was cancelled and goes on.
-        cancelled = [worker for worker in self._apart if worker.longest_cancelled is not None]
-        for worker in (*busy, *cancelled):
-            if examine(worker, now, excused=excused, patience=self._settings.drain_timeout):
+        # Whoever runs one thing alone is doubted only when that does not begin, or was cancelled and goes on.
+        odd = [worker for worker in self._apart if worker.running and not _is_at_work(worker)]
+        patience = self._settings.drain_timeout
+        for worker in (*busy, *odd):
+            if examine(worker, now, excused=excused, patience=patience):
                 self._observer.stalled(worker.pid)
-        self._then()
-        if busy or cancelled or self._waiting:
+            if (invocation := is_past_use(worker, now, patience)) is not None:
+                self._pool.past_use(worker, invocation)
+        self._pool.looked()
+        if busy or odd or self._waiting:
             self.later()
+
+
+def _is_at_work(worker: Worker) -> bool:
+    """Whether all that is on a worker has begun and is wanted."""
+    return worker.longest_cancelled is None and all(one.started for one in worker.running.values())

@@ -52,9 +52,10 @@ class Listener(Protocol):
 class Worker:
     """A worker that has loaded its generation. Made by `load`.
 
-    `has_lanes` tells that it can run invocations beside its loop, marked `thread`. `held_by` is the one
-    seen to hold the loop, which has not turned since. `given_at` is when it was given something last,
-    `idle_since` when the last one ended.
+    `has_lanes` tells that it can run invocations beside its loop, marked `thread`. `held_by` is the one seen
+    to hold the loop, which has not turned since. `given_at` is when it was given something last, `idle_since`
+    when the last one ended. `asked_back_at` is since when it owes an answer to a withdrawal, which it can
+    give whatever holds its loop.
     """
 
     def __init__(self, listener: Listener, late_calls: Calls, clock: Clock, *, stall_after: float) -> None:
@@ -72,6 +73,7 @@ class Worker:
         self._listener = listener
         self._late_calls = late_calls
         self._clock = clock
+        self.asked_back_at: float | None = None
         self._process: WorkerProcess | None = None
         loop = asyncio.get_running_loop()
         self._manifest: asyncio.Future[dict[str, Any]] = loop.create_future()
@@ -168,6 +170,22 @@ class Worker:
             return self.held_by if self.held_by.cancelled_at is not None else None
         return next(iter(self._cancelled.values()), None)
 
+    @property
+    def at_work(self) -> Sequence[str]:
+        """The files whose code has begun on it and not ended, each once."""
+        return sorted({invocation.file for invocation in self.running.values() if invocation.started})
+
+    def overdue(self, now: float, patience: float) -> list[Invocation]:
+        """Those that go on though they were cancelled and their time is over, for `patience` seconds."""
+        return [
+            one
+            for one in self._cancelled.values()
+            if one.started
+            and one.limit is not None
+            and one.cancelled_at is not None
+            and now - one.cancelled_at > one.limit + patience
+        ]
+
     def announce(self, streams: Sequence[str]) -> None:
         """Tell the names of all streams of the project."""
         self._send(protocol.streams(streams))
@@ -199,6 +217,7 @@ class Worker:
         for invocation in self._unstarted.values():
             if invocation.withdrawals < MOST_WITHDRAWALS:
                 self._send(protocol.withdraw(invocation.id))
+                self.asked_back_at = self.asked_back_at or self._clock.monotonic()
         self._unstarted.clear()
 
     def cancel(self, invocation: Invocation, patience: float) -> None:
@@ -300,6 +319,7 @@ class Worker:
             self._listener.finished(invocation)
 
     def _on_withdrawn(self, message: Message) -> None:
+        self.asked_back_at = None
         if not message.header["ok"]:
             return
         invocation = self._take_off(message.header["id"])
@@ -309,7 +329,7 @@ class Worker:
             self._listener.given_back(invocation)
 
     def _on_pong(self, message: Message) -> None:
-        self.held_by = None
+        self.held_by = self.asked_back_at = None
         if self.pulse.answer(message.header["n"], self._clock.monotonic()):
             self._listener.relieved()
 

@@ -98,9 +98,20 @@ export class Channel {
       return writeSync(this.#fd, buffer)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return 0
-      die()
+      desert()
     }
   }
+}
+
+/** The server is gone, and nobody else ends what user code has started from here: end that too. A worker that the
+ * server has started leads its group of processes. */
+export function desert(): never {
+  try {
+    process.kill(-process.pid, 'SIGKILL')
+  } catch {
+    // It leads no group.
+  }
+  die()
 }
 
 /** End the process now, from any thread, whatever user code is doing. */

@@ -6,7 +6,7 @@
 import { Socket } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
 
-import { Channel, die } from './channel.ts'
+import { Channel, desert, die } from './channel.ts'
 import { Decoder, ProtocolFault, type Frame, type Header } from './frames.ts'
 import { Lanes } from './lanes.ts'
 import { LEAVE_WITHIN, lifespanFile } from './lifespan.ts'
@@ -245,5 +245,5 @@ socket.on('data', (chunk: Buffer) => {
     end(1)
   }
 })
-socket.on('end', die)
-socket.on('error', die)
+socket.on('end', desert)
+socket.on('error', desert)

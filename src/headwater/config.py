@@ -191,7 +191,10 @@ class WorkerSettings:
         10_000, "Requests that may wait for a worker; above it the answer is 503.", least=1
     )
     start_timeout: float = _setting(30.0, "Seconds a worker may take to load the project.", least=MOMENT)
-    drain_timeout: float = _setting(10.0, "Seconds that running invocations get when their generation ends.")
+    drain_timeout: float = _setting(
+        10.0,
+        "Seconds that running invocations get when their generation ends or their time limit has passed.",
+    )
     linger_timeout: float = _setting(
         300.0,
         "Seconds that tasks and threads which outlive their response get when their worker is let go: their "

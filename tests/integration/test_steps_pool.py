@@ -53,6 +53,14 @@ async def until(condition: Any, seconds: float = 60.0) -> None:
             await asyncio.sleep(0.01)
 
 
+def lives(pid: int) -> bool:
+    """Whether a process runs; one that nobody has reaped does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def children() -> set[int]:
     return {child.pid for child in psutil.Process().children(recursive=True)}
 
@@ -181,20 +189,20 @@ async def test_a_step_that_takes_too_long_times_out(tmp_path: Path) -> None:
         await until(lambda: not any(worker.running for worker in site.pool.workers))
 
 
-async def test_a_timed_out_handler_that_goes_on_blocking_costs_its_worker_and_its_place_is_told(
+async def test_a_cancelled_handler_that_goes_on_blocking_costs_its_worker_and_its_place_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings = _with(Settings(project=tmp_path), "server", request_timeout=0.2)
-    files = {**QUICK, "steps/a_step.py": api("/a", "time.sleep(60)", top="import time")}
-    async with serving(tmp_path, files, settings=settings, drain_timeout=0.3) as site:
-        await full(site)
-        before = {worker.pid for worker in site.pool.workers}
-        with pytest.raises(TimedOut):
-            await site.post("/a", {})
-        await until(lambda: len(before - {worker.pid for worker in site.pool.workers}) == 1)
+    body = "ctx.streams.chat.set('a', 'a', {'text': os.getpid()})\ntime.sleep(60)"
+    files = {**CHAT, **QUICK, "steps/a_step.py": api("/a", body, top="import os, time")}
+    async with serving(tmp_path, files, drain_timeout=0.3) as site:
+        blocked = asyncio.create_task(site.post("/a", {}))
+        await site.streams.until(lambda: site.streams.texts("a"))
+        blocked.cancel()
+        (pid,) = site.streams.texts("a")
+        await until(lambda: pid not in {worker.pid for worker in site.pool.workers})
         assert (await site.post("/quick", {})).status == 200
     said = {line.message for line in caplog.records}
-    assert "An invocation was ended with its worker, at steps/a_step.py:5" in said
+    assert "An invocation was ended with its worker, at steps/a_step.py:6" in said
 
 
 async def test_a_cancelled_request_that_another_one_holds_up_does_not_cost_the_worker(tmp_path: Path) -> None:
@@ -290,24 +298,30 @@ async def test_closing_ends_what_does_not_end_by_itself(tmp_path: Path) -> None:
 
 
 SERVER = """
-import asyncio, sys
+import asyncio, psutil, sys
 from pathlib import Path
 from support.steps_project import api, serving
 
 async def main(root):
-    body = "import time; time.sleep(60)"
-    async with serving(root, {"steps/a_step.py": api("/a", body)}, size=1, max_size=1) as site:
+    body = "import time; subprocess.Popen(['sleep', '600']); time.sleep(60)"
+    files = {"steps/a_step.py": api("/a", body, top="import subprocess")}
+    async with serving(root, files, size=1, max_size=1) as site:
         task = asyncio.create_task(site.post("/a", {}))
         while not any(one.started for one in site.pool.workers[0].running.values()):
             await asyncio.sleep(0.01)
-        print(site.pool.workers[0].pid, flush=True)
+        worker = psutil.Process(site.pool.workers[0].pid)
+        while not (begun := [one.pid for one in worker.children() if one.name() == "sleep"]):
+            await asyncio.sleep(0.01)
+        print(worker.pid, *begun, flush=True)
         await asyncio.sleep(60)
 
 asyncio.run(main(Path(sys.argv[1])))
 """
 
 
-async def test_a_worker_ends_with_its_server_even_while_user_code_blocks(tmp_path: Path) -> None:
+async def test_a_worker_and_what_it_started_end_with_the_server_even_while_user_code_blocks(
+    tmp_path: Path,
+) -> None:
     server = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -317,10 +331,11 @@ async def test_a_worker_ends_with_its_server_even_while_user_code_blocks(tmp_pat
         stdout=asyncio.subprocess.PIPE,
     )
     assert server.stdout is not None
-    worker = int(await server.stdout.readline())
+    worker, child = map(int, (await server.stdout.readline()).split())
     server.kill()
     await server.communicate()
     await until(lambda: not psutil.pid_exists(worker))
+    await until(lambda: not lives(child))
 
 
 async def test_a_grandchild_that_holds_the_socket_delays_nothing(tmp_path: Path) -> None:

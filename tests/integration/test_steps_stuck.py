@@ -15,7 +15,7 @@ import pytest
 
 from headwater.config import Settings
 from headwater.errors import HeadwaterError, StepCrashes, TimedOut, WorkerLost
-from integration.test_steps_pool import BLOCKERS, CHAT, QUICK, full, until
+from integration.test_steps_pool import BLOCKERS, CHAT, QUICK, full, lives, until
 from support.steps_project import Site, api, serving
 
 
@@ -33,11 +33,6 @@ PLAIN_QUICK = plain("/plain", "return {'status': 200, 'body': {'pid': os.getpid(
 SPIN = plain(
     "/spin", "ctx.streams.chat.set('s', 's', {'text': os.getpid()})\nwhile True: pass", top="import os"
 )
-
-
-def lives(pid: int) -> bool:
-    """Whether a process runs; one that nobody has reaped does not."""
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 def limited(root: Path, seconds: float) -> Settings:

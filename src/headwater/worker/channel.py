@@ -12,6 +12,7 @@ import asyncio
 import functools
 import os
 import queue
+import signal
 import socket
 import sys
 import threading
@@ -51,7 +52,7 @@ class Channel:
         """Begin to read; `on_message` is called on the loop or, while it stands still, on a thread, one
         message after the other. It must neither block nor send."""
         self._loop = loop
-        outlet = Outlet(functools.partial(self._received, on_message), lambda: self._end(0))
+        outlet = Outlet(functools.partial(self._received, on_message), self._deserted)
         Reading(self._socket, loop, outlet).start()
         self._socket.setblocking(True)  # uvloop has set it otherwise, and needs it not.
         threading.Thread(target=self._reply, name="headwater-replies", daemon=True).start()
@@ -140,7 +141,7 @@ class Channel:
             # so nothing can be saved: but no byte was lost silently either.
             self._end(1)
         except OSError:
-            self._end(0)
+            self._deserted()
 
     def _reply(self) -> None:
         while True:
@@ -165,6 +166,13 @@ class Channel:
         except BaseException:
             traceback.print_exc()
             self._end(1)
+
+    def _deserted(self) -> NoReturn:
+        """The server is gone, and nobody else ends what user code has started from here. A worker that the
+        server has started leads its group of processes."""
+        if os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)
+        self._end(0)
 
     def _end(self, status: int) -> NoReturn:
         # No cleaning up: user code may hold any lock and block any thread.

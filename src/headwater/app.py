@@ -29,6 +29,7 @@ from headwater.errors import HeadwaterError
 from headwater.observe import Observers
 from headwater.server.http import client_script
 from headwater.server.http.app import build_http_app
+from headwater.server.http.origins import Origins
 from headwater.server.listen.serve import HttpServer
 from headwater.server.live.attendance import Attendance
 from headwater.server.live.gate import StreamGate
@@ -123,8 +124,9 @@ class Running:
         sessions = Sessions(
             self.realms, self.presence, self.gate, settings.socket, stamps, cancel, self.observers
         )
+        origins = Origins(settings.server, dev=settings.dev)
         self.opening = SocketOpening(
-            settings.server, settings.socket, sessions.open, self.guests, self.observers
+            settings.server, settings.socket, sessions.open, self.guests, self.observers, origins
         )
         self.events = EventStreams(
             self.realms,
@@ -132,10 +134,12 @@ class Running:
             guests=self.guests,
             observer=self.observers,
         )
-        pages = StreamHttp(self.realms, self.gate, self.events, settings, cancel)
+        pages = StreamHttp(self.realms, self.gate, self.events, settings, cancel, origins)
         internal: list[tuple[str, ASGIApp]] = [(client_script.PATH, client_script.ClientScript())]
         internal += [(pages.prefix, pages)] if pages.prefix else []
-        self.http = build_http_app(settings, self.runtime, internal, self.observers, aside=self.aside)
+        self.http = build_http_app(
+            settings, self.runtime, internal, self.observers, aside=self.aside, origins=origins
+        )
         self.server = HttpServer(self.http, settings.server, cast(Any, self.opening.protocol), self.observers)
         self.runtime.on_project(self._take)
 

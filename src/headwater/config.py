@@ -36,7 +36,9 @@ class ServerSettings:
     host: str = _setting("127.0.0.1", "Address to listen on. 0.0.0.0 opens it to the network.")
     port: int = _setting(3000, "TCP port; 0 picks a free one.", most=65_535)
     cors_origins: tuple[str, ...] = _setting(
-        (), 'Origins allowed to call the API from a browser; "*" for all.'
+        (),
+        'Origins of browser pages that may call the API and follow streams; "*" for all. In `dev` pages of '
+        "this machine may without it, whatever their port.",
     )
     max_body_bytes: int = _setting(
         32 * MIB, "Largest request body, in bytes; above it the answer is 413.", least=1

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from headwater.errors import HandlerFailed
+from headwater.server.http.client_script import ClientScript
+from headwater.server.http.origins import MOST_TOLD
 from headwater.steps.project.declare import ApiRequest, ApiResponse
 from support.http_site import as_json, serving, tell
 
@@ -146,3 +148,86 @@ async def test_files_and_internal_applications_follow_the_same_rules(tmp_path: P
             assert (response.status_code, response.headers["access-control-allow-origin"]) == (200, APP)
         preflight = await site.client.options("/streams/x", headers=PREFLIGHT)
         assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (204, APP)
+
+
+PAGE = "http://localhost:5173"
+
+
+@pytest.mark.parametrize(
+    "origin", [PAGE, "http://127.0.0.1:8080", "https://[::1]:5173", "http://LOCALHOST:1"]
+)
+async def test_in_dev_pages_of_this_machine_may_call_and_read(origin: str) -> None:
+    async with serving(ROUTES, dev=True) as site:
+        answer = await site.client.get("/x", headers={"origin": origin})
+        preflight = await site.client.options("/x", headers={**PREFLIGHT, "origin": origin})
+        broken = await site.client.get("/fails", headers={"origin": origin})
+    for one in (answer, preflight, broken):
+        assert one.headers["access-control-allow-origin"] == origin
+        assert one.headers["access-control-allow-credentials"] == "true"
+        assert one.headers["vary"].startswith("Origin") or "Origin" in one.headers.get_list("vary")
+    assert preflight.status_code == 204
+    assert preflight.headers["access-control-allow-headers"] == "authorization, x-mine"
+
+
+@pytest.mark.parametrize("path", ["/headwater", "/headwater/client.js", "/headwater/anything"])
+async def test_in_dev_what_is_the_servers_own_stays_its_own(path: str) -> None:
+    routes = {**ROUTES, "GET /headwaters": tell}
+    async with serving(routes, dev=True, internal=[("/headwater/client.js", ClientScript())]) as site:
+        answer = await site.client.get(path, headers={"origin": PAGE})
+        preflight = await site.client.options(path, headers={**PREFLIGHT, "origin": PAGE})
+        beside = await site.client.get("/headwaters", headers={"origin": PAGE})
+    assert (allowed(answer.headers), allowed(preflight.headers), preflight.status_code) == ({}, {}, 403)
+    assert beside.headers["access-control-allow-origin"] == PAGE
+
+
+@pytest.mark.parametrize("dev", [True, False])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        "http://localhost.evil.example:3000",
+        "http://evil.example/localhost",
+        "http://localhost@evil.example",
+        "http://127.0.0.1.evil.example",
+        "null",
+        "file://",
+        "http://localhost:x",
+    ],
+)
+async def test_pages_of_elsewhere_may_not_in_dev_either(dev: bool, origin: str) -> None:
+    async with serving(ROUTES, dev=dev) as site:
+        assert allowed((await site.client.get("/x", headers={"origin": origin})).headers) == {}
+        assert (
+            allowed((await site.client.options("/x", headers={**PREFLIGHT, "origin": origin})).headers) == {}
+        )
+
+
+async def test_without_dev_pages_of_this_machine_are_pages_of_elsewhere() -> None:
+    async with serving(ROUTES) as site:
+        assert allowed((await site.client.get("/x", headers={"origin": PAGE})).headers) == {}
+
+
+async def test_a_server_for_all_takes_pages_of_this_machine_for_near_where_it_is_addressed_so() -> None:
+    async with serving(ROUTES, dev=True, host="0.0.0.0") as site:
+        near = await site.client.get("/x", headers={"origin": PAGE, "host": "localhost:3000"})
+        far = await site.client.get("/x", headers={"origin": PAGE, "host": "192.168.0.7:3000"})
+    assert (near.headers.get("access-control-allow-origin"), allowed(far.headers)) == (PAGE, {})
+
+
+async def test_a_refused_origin_is_logged_once_with_what_lets_it_in(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(ROUTES, dev=True) as site:
+        own = str(site.client.base_url).rstrip("/")
+        for origin in (APP, APP, PAGE, own):
+            await site.client.get("/x", headers={"origin": origin})
+            await site.client.options("/x", headers={**PREFLIGHT, "origin": origin})
+    told = [record for record in caplog.records if "refused" in record.message]
+    assert [(one.levelname, APP in one.message, "cors_origins" in one.message) for one in told] == [
+        ("WARNING", True, True)
+    ]
+
+
+async def test_strangers_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(ROUTES, dev=True) as site:
+        for number in range(MOST_TOLD + 20):
+            await site.client.get("/x", headers={"origin": f"http://x{number}.example"})
+    assert len([record for record in caplog.records if "refused" in record.message]) == MOST_TOLD

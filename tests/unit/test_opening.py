@@ -45,6 +45,16 @@ class TestOrigins:
         assert status(opening("localhost"), *headers) is None
         assert status(opening("0.0.0.0"), *headers) is HTTPStatus.FORBIDDEN
 
+    def test_that_are_refused_are_logged_once_with_what_lets_them_in(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        closed = opening()
+        for origin in ("http://evil.example", "http://evil.example", "http://\xff.example"):
+            assert status(closed, ("Host", "127.0.0.1:3000"), ("Origin", origin)) is HTTPStatus.FORBIDDEN
+        assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+        assert all("cors_origins" in record.message for record in caplog.records)
+        assert caplog.text.isascii()
+
     @pytest.mark.parametrize(
         "origin",
         [

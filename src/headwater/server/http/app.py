@@ -34,6 +34,7 @@ from headwater.server.http.disconnect import while_connected
 from headwater.server.http.exchange import Exchange
 from headwater.server.http.incoming import read_query
 from headwater.server.http.nested import QUERY_DEPTH, nest
+from headwater.server.http.origins import Origins
 from headwater.server.http.problem import problem
 from headwater.server.http.routing import Match, Router, decode_path
 from headwater.server.http.static import PublicFolder, file_response
@@ -62,7 +63,8 @@ class HttpApp:
         executor: ApiExecutor,
         internal: Sequence[tuple[str, ASGIApp]],
         aside: Aside,
-        observer: Observer = SILENT,
+        observer: Observer,
+        origins: Origins,
     ) -> None:
         self._observer = observer
         self._settings = settings
@@ -70,7 +72,7 @@ class HttpApp:
         self._internal = internal
         self._prefixes = tuple(prefix for prefix, _ in internal)
         self._router = Router()
-        self._cors = Cors(settings.server.cors_origins)
+        self._cors = Cors(origins)
         self._bodies = BodyReader(settings.server.max_body_bytes, settings.server.max_bodies_bytes)
         self._parser = BodyParser(settings.server, aside)
         self._public = PublicFolder(settings.project / settings.steps.public)
@@ -126,7 +128,7 @@ class HttpApp:
             app = self._internal_app(exchange.path)
             if app is not None:
                 if self._cors.is_preflight(exchange.method, exchange.headers):
-                    return self._cors.preflight(exchange.headers)
+                    return self._cors.preflight(exchange.path, exchange.headers)
                 return await exchange.hand_over(app, self._cors)
         return await self._without_step(exchange)
 
@@ -173,7 +175,7 @@ class HttpApp:
     async def _without_step(self, exchange: Exchange) -> ApiResponse | None:
         method, path = exchange.method, exchange.path
         if self._cors.is_preflight(method, exchange.headers):
-            return self._cors.preflight(exchange.headers)
+            return self._cors.preflight(exchange.path, exchange.headers)
         allowed = self._router.allowed(path)
         if not allowed or method in ("GET", "HEAD"):
             file = await self._public.find(decode_path(path))
@@ -215,11 +217,13 @@ def build_http_app(
     observer: Observer = SILENT,
     *,
     aside: Aside | None = None,
+    origins: Origins | None = None,
 ) -> HttpApp:
     """The HTTP side of the server, without routes until `set_project` is called.
 
     `internal` lists applications by path prefix ("/streams"); they are asked where no step has the path, see
     it as it came in, and may raise HeadwaterError before they answer. `aside` is where large JSON is read;
-    its owner closes it.
+    its owner closes it. `origins` are the rules for pages, where others keep them too.
     """
-    return HttpApp(settings, executor, tuple(internal), aside or Aside(), observer)
+    origins = origins or Origins(settings.server, dev=settings.dev)
+    return HttpApp(settings, executor, tuple(internal), aside or Aside(), observer, origins)

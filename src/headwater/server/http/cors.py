@@ -1,21 +1,26 @@
-"""CORS: which browser pages of other origins may call the API. Owns its headers; off without allowed origins.
+"""CORS: what a browser is told of which pages may read answers (`origins.py` says which may). Owns its
+headers; off where no page of another origin may.
 
-A named origin is echoed and may send credentials; "*" allows every origin and never credentials.
+A named origin is echoed and may send credentials, and so are pages of this machine in `dev`, except below
+`OWN_PREFIX`; "*" allows every origin and never credentials.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from headwater.errors import OriginRefused
 from headwater.response_rules import TRACE_HEADER
-from headwater.server.http.origins import named_origins
+from headwater.server.http.origins import SETTING_HINT, Origins
 from headwater.steps.project.declare import ApiResponse
 
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 EXPOSED = f"{TRACE_HEADER}, x-headwater-items"
 MAX_AGE = "600"
 """Seconds for which a browser may keep the answer to a preflight."""
+
+OWN_PREFIX = "/headwater"
+"""Below it lies what is the server's own, which only named origins may read."""
 
 Header = tuple[bytes, bytes]
 _VARY: Header = (b"vary", b"Origin")
@@ -24,22 +29,28 @@ _VARY: Header = (b"vary", b"Origin")
 class Cors:
     """The rules of one server."""
 
-    def __init__(self, origins: Iterable[str]) -> None:
-        self._origins = named_origins(origins)
-        self.enabled = bool(self._origins)
-        self._any = "*" in self._origins
+    def __init__(self, origins: Origins) -> None:
+        self._origins = origins
+        self.enabled = bool(origins.named) or origins.dev
+        self._any = "*" in origins.named
 
-    def allows(self, origin: str) -> bool:
-        """Whether pages of an origin may call the server."""
-        return self._any or origin.lower() in self._origins
+    def _allows(self, origin: str, path: str, headers: Mapping[str, str]) -> bool:
+        if path == OWN_PREFIX or path.startswith(f"{OWN_PREFIX}/"):
+            return self._origins.lists(origin)
+        return self._origins.shares(origin, headers.get("host", ""))
 
-    def headers(self, origin: str | None) -> Sequence[Header]:
-        """The headers that every answer to a request of this origin carries."""
+    def headers(self, path: str, headers: Mapping[str, str]) -> Sequence[Header]:
+        """The headers that every answer to such a request carries."""
+        origin = headers.get("origin")
         if not self.enabled:
             return ()
         if self._any:
             return () if origin is None else (*_ALLOW_ANY, _EXPOSE)
-        if origin is None or not self.allows(origin):
+        if origin is None:
+            return (_VARY,)
+        if not self._allows(origin, path, headers):
+            if self._origins.dev and not self._origins.is_own(origin, headers.get("host", "")):
+                self._origins.refused(origin)
             return (_VARY,)
         allow = (b"access-control-allow-origin", origin.encode("latin-1"))
         return (_VARY, allow, _CREDENTIALS, _EXPOSE)
@@ -53,18 +64,16 @@ class Cors:
             and "access-control-request-method" in headers
         )
 
-    def preflight(self, headers: Mapping[str, str]) -> ApiResponse:
+    def preflight(self, path: str, headers: Mapping[str, str]) -> ApiResponse:
         """The answer to a preflight, less what `headers` adds to it.
 
         Raises OriginRefused for an origin that is not allowed.
         """
         origin = headers["origin"]
-        if not self.allows(origin):
-            raise OriginRefused(
-                f'pages of "{origin}" may not call this server',
-                hint="add the origin to cors_origins in [server] of headwater.toml",
-                origin=origin,
-            )
+        if not self._allows(origin, path, headers):
+            self._origins.refused(origin)
+            said = f'pages of "{origin}" may not call this server'
+            raise OriginRefused(said, hint=SETTING_HINT, origin=origin)
         answer = [
             ("access-control-allow-methods", METHODS),
             ("access-control-max-age", MAX_AGE),

@@ -114,7 +114,7 @@ class Exchange:
         if all(name != _NO_SNIFF[0] for name, _ in headers):
             headers.append(_NO_SNIFF)
         if cors.enabled and all(name != b"access-control-allow-origin" for name, _ in headers):
-            headers.extend(cors.headers(self.headers.get("origin")))
+            headers.extend(cors.headers(self.path, self.headers))
 
     def _is_cut(self) -> bool:
         """Whether so much of a body is unread that the connection ends with the answer."""

@@ -36,11 +36,12 @@ class SocketOpening:
         make_session: MakeSession,
         guests: Attendance | None = None,
         observer: Observer = SILENT,
+        origins: Origins | None = None,
     ) -> None:
         self.settings = settings
         self.sockets: set[WebSocket] = set()
         self._server = server
-        self._origins = Origins(server)
+        self._origins = Origins(server) if origins is None else origins
         self._make_session = make_session
         self._guests = Attendance() if guests is None else guests
         self._observer = observer
@@ -71,6 +72,7 @@ class SocketOpening:
             text = f"The header {error.args[0]} may be given once.\n"
             return RequestInvalid(text.strip()), text
         if origin is not None and not self._origins.allows(origin, host):
+            self._origins.refused(origin)
             text = f"Pages from {origin} may not open sockets here; see [server] cors_origins.\n"
             return OriginRefused(text.strip(), origin=origin), text
         return None

@@ -19,7 +19,7 @@ from headwater.model import Item
 from headwater.peer import Peer, read_headers
 from headwater.server.http.conditional import Tagged, send_tagged
 from headwater.server.http.incoming import read_query
-from headwater.server.http.origins import Origins
+from headwater.server.http.origins import SETTING_HINT, Origins
 from headwater.server.live.cancelling import CancelItem
 from headwater.server.live.gate import Ask, Gate, admit
 from headwater.server.live.sse import EventStreams
@@ -44,7 +44,13 @@ class StreamHttp:
     """An ASGI application for everything below its prefix."""
 
     def __init__(
-        self, realms: Realms, gate: Gate, events: EventStreams, settings: Settings, cancel: CancelItem
+        self,
+        realms: Realms,
+        gate: Gate,
+        events: EventStreams,
+        settings: Settings,
+        cancel: CancelItem,
+        origins: Origins | None = None,
     ) -> None:
         self.prefix = settings.streams.prefix.rstrip("/")
         """The path that it is to be mounted at; empty where it is turned off."""
@@ -52,7 +58,7 @@ class StreamHttp:
         self._gate = gate
         self._events = events
         self._cancel_item = cancel
-        self._origins = Origins(settings.server)
+        self._origins = Origins(settings.server, dev=settings.dev) if origins is None else origins
         self._limits = settings.streams
         self._max_id_bytes = settings.socket.max_id_bytes
 
@@ -97,8 +103,9 @@ class StreamHttp:
         """
         origin = peer.headers.get("origin")
         if origin is not None and not self._origins.allows(origin, peer.headers.get("host", "")):
-            hint = "add the origin to cors_origins in [server] of headwater.toml"
-            raise OriginRefused(f'pages of "{origin}" may not cancel runs here', hint=hint, origin=origin)
+            self._origins.refused(origin)
+            said = f'pages of "{origin}" may not cancel runs here'
+            raise OriginRefused(said, hint=SETTING_HINT, origin=origin)
         if target.item is None:
             raise InvalidInput("a run is cancelled by an item that it has claimed", field="id")
         await admit(self._gate, Ask(peer, target.group, target.item))

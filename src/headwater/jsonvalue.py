@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeGuard
 
 import orjson
 
 _COPIED_BYTES = 64 * 1024
+
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|u[dD][89a-fA-F][\da-fA-F]{2}|.)", re.ASCII
+)
+"""An escape in JSON text; a pair of surrogates is one, half of one is told by its length."""
+_HALF_CHARS = 6
+_MOST_ODD_CHARS = 64 * 1024
+"""Looking at each escape is slow: a longer text is left as it is."""
 
 
 def is_object(value: object) -> TypeGuard[dict[str, Any]]:
@@ -29,3 +38,21 @@ def text_to_keep(value: object) -> bytes:
     """
     text = orjson.dumps(value)
     return memoryview(text).tobytes() if len(text) < _COPIED_BYTES else text
+
+
+def without_halves(text: str) -> str | None:
+    """JSON text with every escaped surrogate that is alone as U+FFFD; None where there is none. JavaScript
+    writes such halves of characters, UTF-8 cannot hold them."""
+    if len(text) > _MOST_ODD_CHARS:
+        return None
+    found = False
+
+    def whole(escape: re.Match[str]) -> str:
+        nonlocal found
+        if len(escape[0]) != _HALF_CHARS:
+            return escape[0]
+        found = True
+        return "\ufffd"
+
+    mended = _ESCAPE.sub(whole, text)
+    return mended if found else None

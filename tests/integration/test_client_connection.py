@@ -407,3 +407,25 @@ class TestEnding:
         async with client_of(site.server.port) as client:
             await client.close()
         await client.close()
+
+
+async def test_it_is_live_when_what_it_reads_is_the_servers_state(site: V1Site) -> None:
+    async with client_of(site.server.port) as client, aclosing(client.group("chat", "room")) as group:
+        assert client.status == "live"
+        reading = asyncio.create_task(following(group))
+        while client.status == "live":
+            await asyncio.sleep(0)
+        assert client.status == "behind"
+        await reading
+        assert client.status == "live"
+
+
+async def test_a_state_that_is_too_large_ends_the_reading_of_its_group_alone(site: V1Site) -> None:
+    async with client_of(site.server.port) as client, aclosing(client.group(*ROOM)) as group:
+        await following(group)
+        with pytest.raises(SubscriptionEnded) as ended:
+            await following(client.group("chat", "other", state={"picture": "x" * 1_100_000}))
+        assert ended.value.details["reason"] == "TOO_LARGE"
+        await site.set("a", n=1)
+        assert [item["id"] for item in await following(group)] == ["a"]
+        assert len(site.peers) == 1

@@ -77,6 +77,7 @@ class Talk:
         talk = cls(await RawSocket.open(site.server.port, "/", PROTOCOL))
         hello = await talk.hear()
         assert (hello["t"], hello["epoch"]) == ("hello", site.store.epoch)
+        assert hello["max"] == site.settings.socket.max_frame_bytes
         return talk
 
     def say(self, *messages: dict[str, Any] | str) -> None:

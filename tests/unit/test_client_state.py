@@ -162,7 +162,7 @@ def test_a_state_of_one_item_takes_no_other() -> None:
 
 def window() -> State:
     """A window whose floor is 5."""
-    state = State(None, windowed=True)
+    state = State(None, size=2)
     state.begin()
     state.page([[5, 5, {"id": "e"}], [6, 6, {"id": "f"}]], [])
     state.complete(6, "e", 5)
@@ -179,7 +179,8 @@ def test_a_window_drops_what_is_below_its_floor() -> None:
 
 def test_a_window_grows_downwards_when_it_is_complete_again() -> None:
     state = window()
-    state.page([[9, 3, {"id": "c"}], [4, 4, {"id": "d"}]], [])
+    state.size, state.filling = 4, True
+    state.page([[9, 3, {"id": "c"}], [4, 4, {"id": "d"}]], [], older=True)
     assert ids(state) == ["e", "f"]
 
     state.complete(9, "e", 3)

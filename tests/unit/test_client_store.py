@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
 
 from headwater.client.store import ClientStore, Subscription
+from headwater.errors import InvalidInput
 
 
 class Watched:
@@ -145,6 +147,73 @@ def test_events_reach_whoever_is_live(client: Watched) -> None:
     client.hears({**event, "i": "a"}, {**event, "i": "b"}, event)
 
     assert [what for _, what, _ in client.told].count("event") == 1
+
+
+CIRCULAR: dict[str, Any] = {}
+CIRCULAR["self"] = CIRCULAR
+
+
+@pytest.mark.parametrize("state", [{"n": object()}, CIRCULAR, [1], "ada", {"n": {1}}])
+def test_a_presence_state_that_is_no_json_is_refused_where_it_is_given(client: Watched, state: Any) -> None:
+    with pytest.raises(InvalidInput):
+        client.store.subscribe("chat", "bad", state=state)
+    good = client.store.subscribe("chat", "good", state={"n": 1})
+    with pytest.raises(InvalidInput):
+        client.store.set_state(good, state)
+    client.says()
+    client.store.disconnected()
+    client.store.connected()
+
+    assert [(asked["group"], asked["state"]) for asked in client.says()] == [("good", {"n": 1})]
+
+
+def test_a_presence_state_is_what_it_was_when_it_was_given(client: Watched) -> None:
+    state: dict[str, Any] = {"name": "Grace \ud83d", "whole": "\U0001f600"}
+    client.store.subscribe("chat", "room", state=state)
+    state["n"] = object()
+    client.says()
+    client.store.disconnected()
+    client.store.connected()
+
+    assert client.says()[0]["state"] == {"name": "Grace \ufffd", "whole": "\U0001f600"}
+
+
+def test_one_that_is_too_large_ends_its_subscription_alone(client: Watched) -> None:
+    picture = {"picture": "x" * 1_100_000}
+    big = client.store.subscribe("chat", "big", state=picture)
+    good = client.store.subscribe("chat", "good", state={"n": 1})
+    client.store.set_state(good, picture)
+
+    assert big.error is not None
+    assert big.error["code"] == "TOO_LARGE"
+    assert good.error is None
+    client.store.disconnected()
+    client.store.connected()
+    assert [asked["state"] for asked in client.says()] == [{"n": 1}]
+
+
+@pytest.mark.parametrize("name", ["", "\ud83d", 1.5, float("nan"), True, None, b"a"])
+def test_an_id_is_text(client: Watched, name: Any) -> None:
+    with pytest.raises(InvalidInput):
+        client.store.subscribe("chat", name)
+    if name is not None:
+        with pytest.raises(InvalidInput):
+            client.store.subscribe("chat", "room", name)
+    assert client.says() == []
+
+
+def test_whole_numbers_and_uuids_become_text(client: Watched) -> None:
+    made = UUID("12345678-1234-5678-1234-567812345678")
+    client.store.subscribe("chat", 7, made)  # pyright: ignore[reportArgumentType]
+
+    (asked,) = client.says()
+    assert (asked["group"], asked["id"]) == ("7", str(made))
+
+
+@pytest.mark.parametrize("limit", [0, -1, 2.5, True, "3"])
+def test_a_limit_is_a_whole_number_above_0(client: Watched, limit: Any) -> None:
+    with pytest.raises(InvalidInput):
+        client.store.subscribe("chat", "room", limit=limit)
 
 
 @pytest.mark.parametrize(

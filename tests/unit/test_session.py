@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
@@ -58,7 +59,9 @@ def test_an_open_subscription_can_be_spoken_of(rules: SessionRules) -> None:
     subscribe(rules)
 
     assert say(rules, t="more", sub=1, limit=5) == More(1, 5)
+    assert say(rules, t="more", sub=1, limit=5, floor=3) == More(1, 5, 3)
     assert say(rules, t="state", sub=1, state={}) == SetState(1, {})
+    assert say(rules, t="state", sub=1, state={}, ask=7) == SetState(1, {}, 7)
     assert say(rules, t="cancel", sub=1) == Cancel(1, None, None)
     assert say(rules, t="cancel", sub=1, id="a", ask=7) == Cancel(1, "a", 7)
     assert say(rules, t="unsub", sub=1) == Unsubscribe(1)
@@ -72,8 +75,11 @@ def test_one_that_is_not_open_cannot(rules: SessionRules, message: dict[str, Any
     assert "ended" not in told
 
 
-def test_a_cancel_of_one_that_is_not_open_is_refused_under_its_own_number(rules: SessionRules) -> None:
-    told = error(say(rules, t="cancel", sub=4, ask=7))
+@pytest.mark.parametrize("message", [{"t": "cancel"}, {"t": "state", "state": {}}])
+def test_a_question_about_one_that_is_not_open_is_refused_under_its_own_number(
+    rules: SessionRules, message: dict[str, Any]
+) -> None:
+    told = error(say(rules, sub=4, ask=7, **message))
 
     assert (told["code"], told["sub"], told["ask"]) == ("INVALID_INPUT", 4, 7)
     assert "ended" not in told
@@ -99,6 +105,23 @@ def test_a_cancel_with_a_fault_names_the_field_and_its_number_and_ends_nothing(
     assert told.get("ask") == (
         members["ask"] if members.get("ask") == -1 else None if "ask" in members else 7
     )
+
+
+def test_half_of_a_character_in_a_value_becomes_a_sign_for_it(rules: SessionRules) -> None:
+    asked = rules.receive(
+        r'{"t":"sub","sub":1,"stream":"chat","group":"g","state":{"a":"\ud83dx\ude00","b":"\ud83d\ude00","c":"\\ud83d"}}'
+    )
+
+    assert isinstance(asked, Subscribe)
+    assert asked.state == {"a": "\ufffdx\ufffd", "b": "\U0001f600", "c": "\\ud83d"}
+
+
+@pytest.mark.parametrize("field", ["stream", "group", "id"])
+def test_half_of_a_character_in_a_name_is_refused_to_whoever_asked(rules: SessionRules, field: str) -> None:
+    message = {"t": "sub", "sub": 4, "stream": "chat", "group": "g", "id": "i"} | {field: "\ud83d"}
+    told = error(rules.receive(json.dumps(message)))
+
+    assert (told["code"], told["field"], told["sub"], told["ended"]) == ("PROTOCOL_FAULT", field, 4, True)
 
 
 def test_to_end_what_is_not_open_is_settled_already(rules: SessionRules) -> None:

@@ -106,7 +106,8 @@ async def test_asked_for_while_it_opens_it_grows_afterwards(stage: V1Stage) -> N
 async def test_more_of_what_is_no_window_is_refused(stage: V1Stage) -> None:
     client = stage.connect()
     one = client.subscribe(ROOM, None, None)
-    client.more(one, 2)
+    client.store.outbox.append('{"t":"more","sub":1,"limit":2}')
+    client.talk()
     await stage.exchange(client)
 
     assert [error["code"] for error in client.errors] == ["INVALID_INPUT"]
@@ -140,16 +141,74 @@ async def test_who_reads_slowly_gets_all_of_a_large_one() -> None:
     await stage.close()
 
 
-async def test_it_grows_by_so_many_items_at_once() -> None:
+async def test_it_grows_by_so_many_items_at_once_as_often_as_it_takes() -> None:
     stage = V1Stage(streams=StreamSettings(max_window=2))
     for number in range(6):
         await stage.set(str(number), n=number)
-    client = await window(stage, 5)
-    assert ids(client) == ["4", "5"]
-    client.more(client.subscriptions[0], 5)
-    await stage.exchange(client)
-    assert ids(client) == ["2", "3", "4", "5"]
+    client = stage.connect()
+    one = client.subscribe(ROOM, None, 5)
+    sizes: list[int] = []
+    while len(ids(client)) < 5:
+        await turns()
+        client.read(1)
+        if one.state.live:
+            sizes.append(len(ids(client)))
+    assert sorted(set(sizes)) == [2, 4, 5]
     await stage.close()
+
+
+async def test_it_keeps_its_size_when_items_come_and_go(stage: V1Stage) -> None:
+    client = await window(stage, 3)
+    for number in range(6, 20):
+        await stage.set(str(number), n=number)
+        await stage.exchange(client)
+    assert ids(client) == ["17", "18", "19"]
+
+    for number in (19, 17, 4):
+        await stage.delete(str(number))
+        await stage.exchange(client)
+    assert ids(client) == ["15", "16", "18"]
+
+    client.more(client.subscriptions[0], 2)
+    await stage.exchange(client)
+    assert ids(client) == ["13", "14", "15", "16", "18"]
+    assert client.resets == {}
+
+
+async def test_what_it_has_dropped_comes_back_after_a_reconnect(stage: V1Stage) -> None:
+    client = await window(stage, 2)
+    await stage.set("6", n=6)
+    await stage.exchange(client)
+    client.disconnect()
+    await stage.delete("5")
+    await stage.set("4", n=44)
+    client.connect()
+    await stage.exchange(client)
+
+    assert ids(client) == ["4", "6"]
+    assert client.resets == {}
+
+
+async def test_it_knows_when_the_last_item_below_it_is_gone(stage: V1Stage) -> None:
+    client = await window(stage, 3)
+    state = client.subscriptions[0].state
+    for number in (0, 1):
+        await stage.delete(str(number))
+        await stage.exchange(client)
+        assert state.floor == 4
+    await stage.delete("2")
+    await stage.exchange(client)
+
+    assert (state.floor, ids(client)) == (0, ["3", "4", "5"])
+
+
+async def test_a_smaller_group_has_nothing_below(stage: V1Stage) -> None:
+    client = await window(stage, 6)
+    assert client.subscriptions[0].state.floor == 0
+    await stage.set("6")
+    await stage.exchange(client)
+
+    assert (client.subscriptions[0].state.floor, len(ids(client))) == (2, 6)
 
 
 @pytest.mark.parametrize("cursor", [{}, {"from": {"epoch": "other", "v": 3}}])

@@ -2,6 +2,7 @@
 
 import { Connection, type Token } from './connection.ts'
 import { openEvents } from './events.ts'
+import { name, presence } from './given.ts'
 import { type Keep, recall, remember, restore } from './keep.ts'
 import type { OpenLink } from './link.ts'
 import { tellAll } from './listeners.ts'
@@ -81,6 +82,7 @@ export class Client implements House {
   /** End the connection. What subscriptions hold stays; `open` goes on from there. */
   close(): void {
     this.#connection.close()
+    for (const room of this.#bySubscribed.values()) room.release()
     if (this.#keep) page.removeEventListener?.('pagehide', this.#remember)
   }
 
@@ -97,6 +99,10 @@ export class Client implements House {
     return this.#connection.reason
   }
 
+  get closed(): boolean {
+    return this.#connection.closed
+  }
+
   /** Called with the status and its reason now and whenever they change. Answers the way to end it. */
   onStatus(listener: (status: Status, reason: string) => void): () => void {
     this.#listeners.add(listener)
@@ -108,7 +114,8 @@ export class Client implements House {
   group<S extends keyof Streams & string>(stream: S, group: string, options?: GroupOptions<ItemOf<S>>): GroupSubscription<ItemOf<S>>
   group<T extends Item = Item & Json>(stream: string, group: string, options?: GroupOptions<T>): GroupSubscription<T>
   group(stream: string, group: string, { limit, sortKey, state, closed }: GroupOptions<any> = {}): GroupSubscription<any> {
-    const subscription = new GroupSubscription(this, { stream, group, limit, state }, sortKey as never)
+    const wanted = { stream, group: name(group), limit, state: state && presence(state) }
+    const subscription = new GroupSubscription(this, wanted, sortKey as never)
     return closed ? subscription : subscription.open()
   }
 
@@ -116,7 +123,7 @@ export class Client implements House {
   item<S extends keyof Streams & string>(stream: S, group: string, id: string, options?: { closed?: boolean }): ItemSubscription<ItemOf<S>>
   item<T extends Item = Item & Json>(stream: string, group: string, id: string, options?: { closed?: boolean }): ItemSubscription<T>
   item(stream: string, group: string, id: string, { closed = false } = {}): ItemSubscription<any> {
-    const subscription = new ItemSubscription(this, { stream, group, id })
+    const subscription = new ItemSubscription(this, { stream, group: name(group), id: name(id) })
     return closed ? subscription : subscription.open()
   }
 
@@ -128,7 +135,7 @@ export class Client implements House {
     if (!room || room.subscribed.error) {
       const kept = this.#kept.get(key)
       this.#kept.delete(key)
-      room = new Room(this.#store.subscribe(wanted, restore(new State(wanted.id), kept)))
+      room = new Room(this.#store.subscribe(wanted, restore(new State(wanted.id, wanted.limit), kept)))
       this.#rooms.set(wanted.state ? `${key} ${room.subscribed.number}` : key, room)
       this.#bySubscribed.set(room.subscribed, room)
     }
@@ -162,7 +169,7 @@ export class Client implements House {
   }
 
   present(room: Room, state: Json): void {
-    this.#store.setState(room.subscribed, state)
+    this.#store.setState(room.subscribed, presence(state))
   }
 
   #vacate(room: Room): void {
@@ -178,7 +185,7 @@ export class Client implements House {
     else room?.changed()
     // A page that does not look at errors would just stay empty.
     const { wanted, error } = subscribed
-    if (what === 'error' && error) console.warn(`headwater: ${wanted.stream}/${wanted.group} has ended: ${error.message} ${error.hint ?? ''}`.trim())
+    if (what === 'error') console.warn(`headwater: ${wanted.stream}/${wanted.group} ${error ? 'has ended' : 'goes on'}: ${value.message} ${value.hint ?? ''}`.trim())
     this.#changed()
   }
 

@@ -9,6 +9,9 @@ import { type Json, page, told } from './types.ts'
 
 const OPEN_MS = 10_000
 const PROBE_MS = 5_000
+/** The first look for a better way, and the most that the growing times between two may be. */
+const BETTER_MS = 4_000
+const SELDOM_MS = 60_000
 /** Without a word about it in `hello`, and for event streams, whose comments come every 15 seconds. */
 const PING_MS = 20_000
 
@@ -36,18 +39,28 @@ export class Connection {
   /** Failures since the last message, which choose the opener until the first one has worked. */
   #failures = 0
   #works = false
+  /** What it has was told to send. */
+  #carries = false
+  /** An attempt at a better way beside one that stands. */
+  #trial: Link | undefined
+  #trials = 0
+  #better: ReturnType<typeof setTimeout> | undefined
   #retry: ReturnType<typeof setTimeout> | undefined
   #watch: ReturnType<typeof setTimeout> | undefined
   #heardAt = 0
   #pingMs = PING_MS
 
-  /** `openers`: what to try, in turn, while nothing has opened. */
+  /** `openers`: what to try, the best first; in turn, while nothing has opened. */
   constructor(url: URL, openers: readonly OpenLink[], token: Token | undefined, carried: Carried, backoff = new Backoff()) {
     this.#url = url
     this.#openers = openers
     this.#token = token
     this.#carried = carried
     this.#backoff = backoff
+  }
+
+  get closed(): boolean {
+    return !this.#running
   }
 
   open(): void {
@@ -66,6 +79,7 @@ export class Connection {
   }
 
   send(message: Json): void {
+    if (this.phase === 'connecting' && !this.#watch) this.#expectOpening()
     this.#link?.send(message)
   }
 
@@ -75,17 +89,18 @@ export class Connection {
     const attempt = this.#attempt
     const current = () => this.#running && attempt === this.#attempt
     this.#tell('connecting', this.reason)
-    this.#watch = setTimeout(() => current() && this.#lost(`no answer in ${OPEN_MS / 1000} seconds`), OPEN_MS)
+    this.#expectOpening()
+    // Twice the first, then all in turn; where the first has worked it is not what is wrong.
+    const choice = this.#works || this.#failures < 2 ? 0 : (this.#failures - 1) % this.#openers.length
     try {
-      const token = await (typeof this.#token === 'function' ? this.#token() : this.#token)
+      const token = await this.#askToken()
       if (!current()) return
-      // Twice the first, then all in turn; where the first has worked it is not what is wrong.
-      const choice = this.#works || this.#failures < 2 ? 0 : (this.#failures - 1) % this.#openers.length
-      const opener = this.#openers[choice]!
-      this.#link = opener(this.#url, token, {
+      this.#link = this.#openers[choice]!(this.#url, token, {
+        ready: () => current() && this.#ready(),
         opened: () => {
           if (!current()) return
           this.#works ||= choice === 0
+          if (choice && this.phase !== 'open') this.#seekBetter()
           this.#opened()
         },
         heard: (message) => current() && this.#heard(message),
@@ -97,11 +112,82 @@ export class Connection {
     }
   }
 
+  #askToken(): undefined | string | Promise<string | undefined> {
+    return typeof this.#token === 'function' ? this.#token() : this.#token
+  }
+
+  /** Try the best way now and then, while another one is in use: what stood against it may be gone. */
+  #seekBetter(): void {
+    clearTimeout(this.#better)
+    const wait = Math.min(BETTER_MS * 2 ** this.#trials++, SELDOM_MS)
+    this.#better = setTimeout(() => void this.#try(), (wait * (1 + Math.random())) / 2)
+  }
+
+  async #try(): Promise<void> {
+    let attempt = this.#attempt
+    const current = () => this.#running && attempt === this.#attempt
+    const fail = () => {
+      if (!current()) return
+      this.#endTrial()
+      this.#seekBetter()
+    }
+    this.#better = setTimeout(fail, OPEN_MS)
+    try {
+      const token = await this.#askToken()
+      if (!current()) return
+      let taken = false
+      this.#trial = this.#openers[0]!(this.#url, token, {
+        ready: () => {},
+        opened: () => {
+          if (!current()) return
+          const link = this.#trial
+          this.#trial = undefined
+          this.#drop()
+          attempt = this.#attempt
+          this.#link = link
+          this.#works = taken = true
+          this.#opened()
+        },
+        heard: (message) => taken && current() && this.#heard(message),
+        alive: () => {},
+        lost: (reason) => (taken ? current() && this.#lost(reason) : fail()),
+      })
+    } catch {
+      fail()
+    }
+  }
+
+  #endTrial(): void {
+    clearTimeout(this.#better)
+    const trial = this.#trial
+    this.#trial = undefined
+    trial?.close()
+  }
+
+  #expectOpening(): void {
+    clearTimeout(this.#watch)
+    this.#watch = setTimeout(() => this.#lost(`no answer in ${OPEN_MS / 1000} seconds`), OPEN_MS)
+  }
+
+  /** Something can be asked; whether anybody answers is to be seen. */
+  #ready(): void {
+    clearTimeout(this.#watch)
+    this.#watch = undefined
+    this.#tell('connecting', '')
+    this.#carry()
+  }
+
+  #carry(): void {
+    if (this.#carries) return
+    this.#carries = true
+    this.#carried.connected()
+  }
+
   #opened(): void {
     this.#alive()
     this.#tell('open', '')
     this.#listenOn()
-    this.#carried.connected()
+    this.#carry()
   }
 
   #heard(message: Json): void {
@@ -147,10 +233,15 @@ export class Connection {
     this.#attempt++
     clearTimeout(this.#retry)
     clearTimeout(this.#watch)
+    this.#watch = undefined
+    this.#endTrial()
     const link = this.#link
     this.#link = undefined
     link?.close()
-    if (this.phase === 'open') this.#carried.disconnected()
+    if (this.#carries) {
+      this.#carries = false
+      this.#carried.disconnected()
+    }
   }
 
   #tell(phase: Connection['phase'], reason: string): void {
@@ -171,6 +262,8 @@ export class Connection {
     if (page.document?.visibilityState === 'hidden') return
     // The first attempt may come too early for a network that has just returned.
     this.#backoff.beginAnew()
+    this.#trials = 0
+    if (this.phase === 'open' && !this.#works) this.#seekBetter()
     if (this.phase === 'offline') void this.#connect()
     // A link that cannot be asked is as good as its last word is new.
     else if (this.phase === 'open' && !(this.#link?.mute && Date.now() - this.#heardAt < this.#pingMs)) this.#ping(PROBE_MS)

@@ -12,20 +12,28 @@ import { type Ended, type Json, told } from './types.ts'
 interface Response {
   readonly abort: AbortController
   readonly asked: Json
+  silence?: ReturnType<typeof setTimeout>
   /** The cursor as the server tells it. */
   id: string | undefined
   floor: number | undefined
 }
+
+/** How long a response may be silent: comments come every 15 seconds. */
+const SILENT_MS = 45_000
 
 export const openEvents =
   (prefix: string): OpenLink =>
   (address: URL, token: string | undefined, hearing: Hearing): Link => {
     const open = new Map<number, Response>()
     let ended = false
+    const stop = ({ abort, silence }: Response) => {
+      clearTimeout(silence)
+      abort.abort()
+    }
     const end = (reason?: string) => {
       if (ended) return
       ended = true
-      for (const { abort } of open.values()) abort.abort()
+      for (const response of open.values()) stop(response)
       if (reason !== undefined) hearing.lost(reason)
     }
     const hear = (response: Response, message: Json, id: string | undefined) => {
@@ -33,17 +41,18 @@ export const openEvents =
       if (message.t === 'complete') response.floor = message.floor
       response.id = id ?? response.id
       // Each response has a feed of its own here, so that one event is not heard twice.
-      hearing.heard({ ...message, sub, f: message.f && sub })
+      hearing.heard({ ...message, sub, f: message.f && sub, mark: message.f })
     }
 
     /** A request about what a subscription asks for. */
     const request = (path: string, { stream, group, id }: Json, more: Json, options: RequestInit, headers: Record<string, string> = {}) => {
       const plain = token && PLAIN.test(token)
       if (plain) headers.authorization = `Bearer ${token}`
-      const url = new URL(prefix, address)
+      const url = below(address, prefix)
       url.pathname += path
       for (const [name, value] of Object.entries({ stream, group, id, ...more, authToken: plain ? undefined : token }))
         if (value !== undefined) url.searchParams.set(name, value)
+      for (const [name, value] of address.searchParams) if (!url.searchParams.has(name)) url.searchParams.append(name, value)
       return fetch(url, { ...options, headers, cache: 'no-store' })
     }
 
@@ -68,8 +77,11 @@ export const openEvents =
         const where = { limit, from: id, floor, more }
         const answer = await request('', asked, where, { signal: response.abort.signal }, { accept: 'text/event-stream' })
         if (answer.ok && answer.body) {
+          if (current()) hearing.opened()
           await read(answer.body, (message, at) => {
             if (!current()) return
+            clearTimeout(response.silence)
+            response.silence = setTimeout(() => end('an event stream has gone silent'), SILENT_MS)
             if (message) hear(response, message, at)
             else hearing.alive()
           })
@@ -79,6 +91,7 @@ export const openEvents =
           if (!current()) return
           if (error) {
             open.delete(sub)
+            hearing.opened()
             hearing.heard({ ...error, t: 'error', sub, ended: true })
             return
           }
@@ -89,7 +102,7 @@ export const openEvents =
       }
     }
 
-    queueMicrotask(() => ended || hearing.opened())
+    queueMicrotask(() => ended || hearing.ready())
     return {
       mute: true,
       send(message) {
@@ -99,13 +112,21 @@ export const openEvents =
         else if (response && t === 'cancel') void cancel(response.asked, message)
         else if (response && (t === 'unsub' || t === 'more')) {
           open.delete(sub)
-          response.abort.abort()
-          if (t === 'more') void follow(response.asked, response.id, response.floor, limit)
+          stop(response)
+          if (t === 'more') void follow(response.asked, response.id, floor ?? response.floor, limit)
+          else if (!open.size) hearing.ready()
         }
       },
       close: () => end(),
     }
   }
+
+/** The address of the streams: below that of the server, which may have a path. */
+function below(address: URL, prefix: string): URL {
+  const base = new URL(address)
+  base.pathname = base.pathname.replace(/\/*$/, '/')
+  return new URL(prefix.replace(/^\/+/, ''), base)
+}
 
 /** Why the server says no; nothing where it is not the server that says so. */
 async function refused(answer: globalThis.Response): Promise<Ended | undefined> {

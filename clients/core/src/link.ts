@@ -4,7 +4,9 @@ import type { Json } from './types.ts'
 
 /** What a link tells; nothing after `lost`. */
 export interface Hearing {
-  /** Messages can be sent. */
+  /** Messages can be sent, though nobody is known to take them: nothing has been asked, or nothing is any more. */
+  ready(): void
+  /** The server is there, and messages can be sent. */
   opened(): void
   heard(message: Json): void
   /** Something arrived that is no message. */

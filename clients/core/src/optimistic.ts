@@ -1,34 +1,162 @@
 /**
- * Changes shown before the server has made them. Owns when each gives way to the server's state: at once when it was
- * refused, else as soon as the state has reached the version that holds it. Pure.
+ * Changes shown before the server has made them. Owns how they and the server's state meet: what the server says of an
+ * item while a write of it is under way is kept beside what is shown, until it is known which of it holds the change.
+ * So none is shown over a state that has it already. Pure: the time is given.
  */
 
-import type { Item } from './types.ts'
+import { type Item, told } from './types.ts'
 
 /** What an item would be; `undefined` in: there is none; out: it is deleted. */
 export type Change<T> = (item: T | undefined) => T | undefined
 
+/** How long the server's word waits for the answer to a write, or an answer without a version for the server's word. */
+export const HOLD_MS = 300
+/** How long a change that the server has accepted may be shown without the state showing it. */
+export const SETTLE_MS = 10_000
+
 export interface Overlay {
-  readonly id: string
   readonly change: Change<any>
-  /** The item's version when it was made. */
+  /** The item's version when it was made, and the time. */
   readonly made: number
-  /** The group's version from which the server's state holds it, once known; 0: when the item has changed. */
-  until: number | undefined
+  readonly at: number
+  /** When the write was answered. */
+  settled?: number
+  /** The group's version from which the server's state holds it, where the answer has told it. */
+  until?: number | undefined
 }
 
-/** Whether the state has caught up with what an overlay shows. */
-export function reached(overlay: Overlay, version: number, itemVersion: number): boolean {
-  return overlay.until !== undefined && (overlay.until ? version >= overlay.until : itemVersion !== overlay.made)
-}
+/** What the server has said of an item, and when; `undefined`: there is none. */
+type Said = readonly [version: number, item: Item | undefined, at: number]
 
-/** The items with the overlays over them; what they create goes last. */
-export function overlaid(items: readonly Item[], overlays: readonly Overlay[]): readonly Item[] {
-  const shown = new Map(items.map((item) => [item.id, item]))
-  for (const { id, change } of overlays) {
-    const item = change(shown.get(id))
-    if (item) shown.set(id, { ...item, id })
-    else shown.delete(id)
+/** The changes of one item that are under way. */
+export class Stack {
+  readonly id: string
+  /** The group's version when the first was made. */
+  readonly begun: number
+  readonly overlays: Overlay[] = []
+  /** When another item came that may be the one that this one shows: the server may make ids of its own. */
+  came: number | undefined
+  /** What the changes lie over, and what the server has said since. */
+  #base: Said
+  readonly #later: Said[] = []
+
+  constructor(id: string, begun: number, version = 0, item?: Item) {
+    this.id = id
+    this.begun = begun
+    this.#base = [version, item, 0]
   }
-  return [...shown.values()]
+
+  /** Whether it shows an item that the server does not have. */
+  get creates(): boolean {
+    return !this.#base[1] && !this.#later.length
+  }
+
+  /** Another change, on top. @throws what it throws on what is shown now */
+  add(change: Change<any>, at: number): Overlay {
+    change(this.shown())
+    const overlay = { change, made: this.#latest[0], at }
+    this.overlays.push(overlay)
+    return overlay
+  }
+
+  drop(overlay: Overlay): void {
+    const at = this.overlays.indexOf(overlay)
+    if (at >= 0) this.overlays.splice(at, 1)
+  }
+
+  /** The server's word about the item. */
+  note(version: number, item: Item | undefined, now: number): void {
+    const [known, held] = this.#latest
+    if (item ? version !== known : held) this.#later.push([version, item, now])
+  }
+
+  /** What is shown. A change that fails on what has become of the item ends, and that alone. */
+  shown(): Item | undefined {
+    let [, item] = this.#base
+    for (const overlay of [...this.overlays]) {
+      try {
+        const made: Item | undefined = overlay.change(item)
+        item = made && { ...made, id: this.id }
+      } catch (fault) {
+        console.warn(`headwater: a change of ${this.id} has ended: ${told(fault)}`)
+        this.drop(overlay)
+      }
+    }
+    if (!this.overlays.length) return this.#latest[1]
+    return item
+  }
+
+  /** Let go of changes that the state holds, the first first, at a version of the group; answers when to look again. */
+  settle(version: number, now: number): number {
+    while (this.overlays[0]) {
+      const due = this.#due(this.overlays[0], version, now)
+      if (due > now) return due
+    }
+    return Infinity
+  }
+
+  get #latest(): Said {
+    return this.#later.at(-1) ?? this.#base
+  }
+
+  /**
+   * When the first change is to go; it is gone where that is now.
+   * - The answer told its version, which the state has not reached: what was said so far does not hold it.
+   * - It has: with the word that holds it. Changes that came in one word go as one, once their answers are here too.
+   * - Nobody told a version: all that were made before the server's last word go with it, once no other can be under
+   *   way.
+   */
+  #due({ until, made, settled = Infinity }: Overlay, version: number, now: number): number {
+    if (until !== undefined && version < until) {
+      this.#take(this.#later.length)
+      return this.#over(settled + SETTLE_MS, 0, now)
+    }
+    if (until !== undefined) {
+      const at = this.#later.findIndex(([one]) => one >= until)
+      const word = this.#later[at]
+      const next = word && this.overlays.find((one) => !(one.until! <= word[0]))
+      const merged = word && word[0] > until && next?.settled === undefined && !!next
+      return this.#over(merged ? word[2] + HOLD_MS : now, at < 0 ? this.#later.length : at + 1, now)
+    }
+    const [first] = this.#later
+    if (!first) {
+      const came = this.creates ? this.came : this.#base[0] > made ? 0 : undefined
+      return this.#over(settled + (came === undefined ? SETTLE_MS : HOLD_MS), 0, now)
+    }
+    const last = this.#latest
+    const waiting = this.overlays.find((one) => one.settled === undefined)
+    const answered = Math.max(...this.overlays.map((one) => one.settled ?? 0))
+    const since = waiting ? Math.max(waiting.at, first[2]) : Math.max(answered, last[2])
+    const due = this.overlays.length === 1 && last[2] >= settled ? now : since + HOLD_MS
+    if (due > now) return due
+    this.overlays.splice(0, Infinity, ...this.overlays.filter((one) => one.made >= last[0]))
+    this.#take(this.#later.length)
+    return now
+  }
+
+  #over(due: number, words: number, now: number): number {
+    if (due > now) return due
+    this.overlays.shift()
+    this.#take(words)
+    while (this.overlays[0] && this.overlays[0].until! <= this.#base[0]) this.overlays.shift()
+    return due
+  }
+
+  /** So many words of the server are what the other changes lie over. */
+  #take(words: number): void {
+    if (words) this.#base = this.#later.splice(0, words).at(-1)!
+  }
+}
+
+/** Whether an item is what is shown under another id: it holds all that this shows. */
+export const isTwin = (item: Item, shown: Item | undefined): boolean =>
+  !!shown && Object.entries(shown).every(([key, value]) => key === 'id' || JSON.stringify(item[key as 'id']) === JSON.stringify(value))
+
+/** The version that an answer tells for a feed: of what the request has written into its group. */
+export function versionIn(answer: any, feed: number | undefined): number | undefined {
+  if (typeof answer === 'number') return answer
+  for (const one of `${answer?.headers?.get?.('headwater-versions') ?? ''}`.split(',')) {
+    const [of, version] = one.split('=')
+    if (of && Number(of) === feed) return Number(version)
+  }
 }

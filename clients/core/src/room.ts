@@ -3,12 +3,9 @@
  * when its followers hear of a change.
  */
 
-import { overlaid, type Change, type Overlay, reached } from './optimistic.ts'
+import { type Change, HOLD_MS, isTwin, Stack, versionIn } from './optimistic.ts'
 import type { Subscribed } from './store.ts'
 import type { Item, StreamEvent } from './types.ts'
-
-/** How long a change that the server has accepted may be shown without the state showing it. */
-const SETTLE_MS = 10_000
 
 export interface Follower {
   /** Something that it shows may have changed. */
@@ -19,10 +16,13 @@ export interface Follower {
 export class Room {
   readonly subscribed: Subscribed
   readonly followers = new Set<Follower>()
-  #overlays: Overlay[] = []
+  readonly #stacks = new Map<string, Stack>()
+  /** Items that have taken the place of one that was shown under another id. */
+  readonly #twins = new Set<string>()
   #base: readonly Item[] | undefined
   #shown: readonly Item[] = []
   #timer: ReturnType<typeof setTimeout> | undefined
+  #again: ReturnType<typeof setTimeout> | undefined
   #waiting: (() => void)[] = []
 
   constructor(subscribed: Subscribed) {
@@ -32,16 +32,22 @@ export class Room {
   /** The items, with what is shown before the server has it. */
   get items(): readonly Item[] {
     const base = this.subscribed.state.items
-    if (!this.#overlays.length) return base
+    if (!this.#stacks.size) return base
     if (base !== this.#base) {
       this.#base = base
-      this.#shown = overlaid(base, this.#overlays)
+      this.#shown = this.#overlaid(base)
     }
     return this.#shown
   }
 
   /** Followers hear of it soon; what arrives in one burst is told once. */
   changed(): void {
+    const { state } = this.subscribed
+    for (const stack of this.#stacks.values()) {
+      const [version, , item] = state.get(stack.id) ?? [state.version]
+      stack.note(version, item, Date.now())
+      if (stack.creates) this.#seek(stack, Date.now())
+    }
     this.#timer ??= setTimeout(() => this.tell(), 0)
   }
 
@@ -50,8 +56,14 @@ export class Room {
     clearTimeout(this.#timer)
     this.#timer = undefined
     this.#settle()
-    if (!this.subscribed.more) for (const resolve of this.#waiting.splice(0)) resolve()
+    const { state, error } = this.subscribed
+    if (!state.short || error) this.release()
     for (const follower of [...this.followers]) follower.refresh()
+  }
+
+  /** Nobody waits any longer. */
+  release(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
   /** An event follows the changes before it. */
@@ -60,47 +72,80 @@ export class Room {
     for (const follower of [...this.followers]) follower.hear(event)
   }
 
-  /** Resolves when the older items that were asked for are here. */
+  /** Resolves when the older items that were asked for are here, or will not come. */
   whenMore(): Promise<void> {
-    return this.subscribed.more ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve()
+    const { state, error } = this.subscribed
+    return state.short && !error ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve()
   }
 
   /** Show a change now; `written` is the write that makes it true. */
   async overlay(id: string, change: Change<any>, written: Promise<unknown>): Promise<void> {
-    const overlay: Overlay = { id, change, made: this.#versionOf(id), until: undefined }
-    this.#put([...this.#overlays, overlay])
+    const { state } = this.subscribed
+    const [version, , item] = state.get(id) ?? []
+    const stack = this.#stacks.get(id) ?? new Stack(id, state.version, version, item)
+    const overlay = stack.add(change, Date.now())
+    this.#stacks.set(id, stack)
+    this.tell()
     try {
       const answer: any = await written
       // A `fetch` that the server refuses does not fail.
       if (answer?.ok === false) throw answer
-      overlay.until = typeof answer === 'number' ? answer : 0
-      setTimeout(() => this.#remove(overlay), SETTLE_MS)
-      this.tell()
+      overlay.until = versionIn(answer, this.subscribed.mark)
+      overlay.settled = Date.now()
     } catch {
-      this.#remove(overlay)
+      stack.drop(overlay)
     }
+    this.tell()
   }
 
-  #versionOf(id: string): number {
-    return this.subscribed.state.get(id)?.[0] ?? 0
+  /** What is shown: what changes create goes last; what may be that is held back for a moment. */
+  #overlaid(base: readonly Item[]): readonly Item[] {
+    const shown = new Map(base.map((item) => [item.id, item]))
+    for (const stack of this.#stacks.values()) {
+      if (stack.creates && Date.now() < (stack.came ?? 0) + HOLD_MS) for (const { id } of this.#since(stack)) shown.delete(id)
+    }
+    for (const stack of this.#stacks.values()) {
+      const item = stack.shown()
+      if (item) shown.set(stack.id, item)
+      else shown.delete(stack.id)
+    }
+    return [...shown.values()]
   }
 
   #settle(): void {
-    const { version } = this.subscribed.state
-    const left = this.#overlays.filter((one) => !reached(one, version, this.#versionOf(one.id)))
-    if (left.length < this.#overlays.length) {
-      this.#overlays = left
-      this.#base = undefined
+    if (!this.#stacks.size) return
+    const now = Date.now()
+    let again = Infinity
+    for (const stack of this.#stacks.values()) {
+      again = Math.min(again, stack.settle(this.subscribed.state.version, now))
+      if (stack.creates && stack.came && now < stack.came + HOLD_MS) again = Math.min(again, stack.came + HOLD_MS)
+      if (!stack.overlays.length) this.#stacks.delete(stack.id)
+    }
+    if (!this.#stacks.size) this.#twins.clear()
+    clearTimeout(this.#again)
+    if (again < Infinity) this.#again = setTimeout(() => this.tell(), Math.max(again - now, 1))
+    this.#base = undefined
+  }
+
+  /** See whether the server has made the item that is shown, under an id of its own. */
+  #seek(stack: Stack, now: number): void {
+    for (const item of this.#since(stack)) {
+      if (isTwin(item, stack.shown())) {
+        this.#twins.add(item.id)
+        stack.overlays.length = 0
+        return
+      }
+      stack.came ??= now
     }
   }
 
-  #remove(overlay: Overlay): void {
-    if (this.#overlays.includes(overlay)) this.#put(this.#overlays.filter((one) => one !== overlay))
-  }
-
-  #put(overlays: Overlay[]): void {
-    this.#overlays = overlays
-    this.#base = undefined
-    this.tell()
+  /** What was created since changes of an item began, and is not known to be another's. */
+  #since({ id, begun }: Stack): Item[] {
+    const { state } = this.subscribed
+    const since: Item[] = []
+    for (const item of state.items) {
+      if (state.get(item.id)![1] > begun && item.id !== id && !this.#twins.has(item.id)) since.push(item)
+    }
+    return since
   }
 }

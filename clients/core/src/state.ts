@@ -22,6 +22,16 @@ export class State {
   live = false
   /** Whether there has been a whole state. */
   whole = false
+  /** Items that a window is to hold; 0 where this is none. */
+  size: number
+  /** The server was asked for older items of the window and has not answered. */
+  filling = false
+  /** The answer has begun to come. */
+  #answered = false
+  /** Items below the floor, as far as they are known: at least so many. */
+  #older = 0
+  /** What was asked for last brought nothing, and nothing has happened since. */
+  #stuck = false
   readonly #only: string | undefined
   #held = new Map<string, Held>()
   #draft: Map<string, Held> | undefined
@@ -32,8 +42,15 @@ export class State {
   #newest = 0
   #completed = 0
 
-  constructor(only?: string) {
+  constructor(only?: string, size = 0) {
     this.#only = only
+    this.size = size
+  }
+
+  /** Older items that a window lacks; one, where it is not known whether there still are any. */
+  get short(): number {
+    if (!this.size || !this.floor || this.#stuck) return 0
+    return Math.max(this.size - this.#held.size, this.#older > 0 ? 0 : 1)
   }
 
   /** The items in creation order. The same array until an item changes, with the same objects for items that did not. */
@@ -61,8 +78,15 @@ export class State {
     this.epoch = epoch
     this.version = version
     this.floor = floor
+    if (this.size) this.size = Math.max(this.size, this.#held.size)
     this.whole = this.#dirty = true
     this.#ordered = false
+  }
+
+  /** The server is asked for older items. */
+  ask(): void {
+    this.filling = true
+    this.#answered = false
   }
 
   /** A subscription has begun, from the cursor or from nothing; what an earlier one left unfinished is void. */
@@ -77,28 +101,33 @@ export class State {
 
   /** A frame was lost, nobody knows which: what came since the last `complete` must be asked for again. */
   lose(): void {
-    this.live = false
+    this.live = this.filling = false
     this.version = this.#completed
   }
 
   reset(epoch: string): void {
-    this.live = false
+    this.live = this.filling = false
     this.#draft = new Map()
     this.epoch = epoch
     this.version = this.floor = 0
   }
 
-  /** Part of a catch-up. What is not newer than what is held of an id is dropped. */
-  page(items: Held[] = [], gone: [number, string][] = []): void {
+  /**
+   * Part of a catch-up. What is not newer than what is held of an id is dropped, and so is what lies below the window,
+   * unless it was asked for (`older`).
+   */
+  page(items: Held[] = [], gone: [number, string][] = [], older = false): void {
     this.live = false
+    this.#answered ||= older
     const draft = (this.#draft ??= new Map(this.#held))
     for (const [version, id] of gone) {
       const held = draft.get(id)
       if (held && held[0] < version) draft.delete(id)
+      else if (!held) this.#older = 0
     }
     for (const [version, created, data] of items) {
       const held = draft.get(data.id)
-      if (!held || held[0] < version) {
+      if (held ? held[0] < version : older || created >= this.floor) {
         draft.set(data.id, [version, created, share((held ?? this.#held.get(data.id))?.[2], data)])
       }
     }
@@ -106,22 +135,30 @@ export class State {
 
   /** The draft becomes the state. */
   complete(version: number, epoch: string, floor = 0): void {
+    const before = this.#held.size
     if (this.#draft) {
       this.#held = this.#draft
       this.#draft = undefined
       this.#dirty = true
       this.#ordered = false
     }
+    const filled = this.filling && this.#answered
+    this.#stuck = filled && floor === this.floor && this.#held.size === before
+    if (filled || !this.floor) this.#older = +!!floor
+    // A window that has dropped its oldest begins later than the server knows.
+    this.floor = filled ? floor : Math.max(floor, this.floor)
+    this.filling &&= !filled
     this.version = this.#completed = version
     this.epoch = epoch
-    this.floor = floor
     this.live = this.whole = true
+    this.#trim()
   }
 
   /** A live create or replacement. False when it is not for this subscription. */
   set(version: number, created: number, data: Item): boolean {
     if (!this.#takes(version, data.id) || created < this.floor) return false
     this.#put(version, created, share(this.#held.get(data.id)?.[2], data))
+    this.#trim()
     return true
   }
 
@@ -141,7 +178,7 @@ export class State {
   /** A live delete. False when it is not for this subscription. */
   gone(version: number, id: string): boolean {
     if (!this.#takes(version, id)) return false
-    this.#held.delete(id)
+    if (!this.#held.delete(id)) this.#older = Math.max(this.#older - 1, 0)
     return (this.#dirty = true)
   }
 
@@ -155,6 +192,18 @@ export class State {
     this.#dirty = true
   }
 
+  /** A window keeps its size: the oldest go. While older ones are on their way there must be no hole above them. */
+  #trim(): void {
+    if (!this.size || this.filling || this.#held.size <= this.size) return
+    if (!this.#ordered) this.#order()
+    for (const [id, [, created]] of this.#held) {
+      this.floor = created
+      if (this.#held.size <= this.size) break
+      this.#held.delete(id)
+      this.#older++
+    }
+  }
+
   #order(): void {
     const sorted = [...this.#held].sort((a, b) => a[1][1] - b[1][1])
     this.#held = new Map(sorted)
@@ -166,6 +215,7 @@ export class State {
   #takes(version: number, id: string): boolean {
     if (!this.live || version <= this.version || (this.#only !== undefined && this.#only !== id)) return false
     this.version = version
+    this.#stuck = false
     return true
   }
 }

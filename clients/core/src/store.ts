@@ -6,9 +6,13 @@
  */
 
 import { Lost } from './delta.ts'
+import { given } from './given.ts'
 import { offline } from './refused.ts'
 import { State } from './state.ts'
 import type { Ended, Json } from './types.ts'
+
+/** Bytes of a message where the server has not said how many it takes. */
+const MOST_BYTES = 1024 * 1024
 
 export interface Wanted {
   readonly stream: string
@@ -23,14 +27,15 @@ export interface Wanted {
 export interface Subscribed {
   number: number
   readonly wanted: Wanted
+  /** The client's own state as it is meant to be, and as the server is known to have taken it. */
   presence: Json | undefined
+  present: Json | undefined
   readonly state: State
   feed: number | undefined
+  /** The feed's number as the server's answers tell it. */
+  mark: number | undefined
   epoch: string
   error: Ended | undefined
-  /** Older items wanted, and how many of them the server was asked for. */
-  more: number
-  asked: number
 }
 
 /** Told of each thing that a reader may see. */
@@ -47,6 +52,7 @@ export class Store {
   readonly #questions = new Map<number, Settle>()
   #numbers = 0
   #connected = false
+  #most = MOST_BYTES
 
   constructor(watch: Watcher, send: (message: Json) => void) {
     this.#watch = watch
@@ -59,18 +65,18 @@ export class Store {
   }
 
   /** Follow a group, a window of it, or one item; `state` is what an earlier client left. */
-  subscribe(wanted: Wanted, state = new State(wanted.id)): Subscribed {
+  subscribe(wanted: Wanted, state = new State(wanted.id, wanted.limit)): Subscribed {
     const number = ++this.#numbers
     const subscription: Subscribed = {
       number,
       wanted,
       presence: wanted.state,
+      present: wanted.state,
       state,
       feed: undefined,
+      mark: undefined,
       epoch: '',
       error: undefined,
-      more: 0,
-      asked: 0,
     }
     this.#open.set(number, subscription)
     this.#ask(subscription)
@@ -82,24 +88,29 @@ export class Store {
     this.#detach(subscription)
   }
 
-  /** Ask for older items of a window; while it is not live, the question waits. */
+  /** Make a window larger; while it is not live, older items are not asked for yet. */
   more(subscription: Subscribed, limit: number): void {
-    subscription.more += limit
-    this.#askForMore(subscription)
+    if (!subscription.state.size) return
+    subscription.state.size += limit
+    this.#fill(subscription)
   }
 
-  /** Change the client's own state in a group. */
+  /** Change the client's own state in a group. One that the server refuses is not said again after a reconnect. */
   setState(subscription: Subscribed, state: Json): void {
     subscription.presence = state
-    this.#tell({ t: 'state', sub: subscription.number, state })
+    this.#question({ t: 'state', sub: subscription.number, state }, (refusal) => {
+      if (!refusal) subscription.present = state
+      else if (refusal.code !== 'OFFLINE') {
+        if (subscription.presence === state) subscription.presence = subscription.present
+        this.#watch(subscription, 'error', refusal)
+      }
+    })
   }
 
   /** Stop the run that has claimed an item; of a subscription to one item, that item. */
   cancel(subscription: Subscribed, id: string | undefined, settle: Settle): void {
-    if (subscription.error || !this.#connected) return settle(subscription.error ?? offline('there is no connection to the server'))
-    const ask = ++this.#numbers
-    this.#questions.set(ask, settle)
-    this.#tell({ t: 'cancel', sub: subscription.number, id, ask })
+    if (subscription.error) settle(subscription.error)
+    else this.#question({ t: 'cancel', sub: subscription.number, id }, settle)
   }
 
   /** A connection is open: ask for everything, each from where it stands. */
@@ -115,14 +126,15 @@ export class Store {
     for (const ask of this.#questions.keys()) this.#settle(ask, offline('the connection ended before the server answered'))
     for (const subscription of this.#open.values()) {
       subscription.feed = undefined
-      subscription.asked = 0
+      subscription.state.filling = false
       subscription.state.fallBehind()
     }
   }
 
   /** Take one message of the server. One that this version does not know is ignored. */
   received(message: Json): void {
-    if (message.ask !== undefined) this.#settle(message.ask, message.t === 'ok' ? undefined : (message as Ended & Json))
+    if (message.t === 'hello') this.#most = message.max ?? MOST_BYTES
+    else if (message.ask !== undefined) this.#settle(message.ask, message.t === 'ok' ? undefined : (message as Ended & Json))
     else if (message.t === 'subscribed' || message.f === undefined) {
       const subscription = this.#open.get(message.sub)
       if (subscription) this.#catchUp(subscription, message)
@@ -134,6 +146,7 @@ export class Store {
           if (!(fault instanceof Lost)) throw fault
           this.#again(subscription)
         }
+        this.#fill(subscription)
       }
     }
   }
@@ -146,6 +159,7 @@ export class Store {
         state.begin()
         subscription.epoch = message.epoch
         subscription.feed = message.f
+        subscription.mark = message.mark ?? message.f
         this.#feeds.set(message.f, (this.#feeds.get(message.f) ?? new Set()).add(subscription))
         break
       case 'reset':
@@ -153,13 +167,11 @@ export class Store {
         this.#watch(subscription, 'reset', message.reason)
         break
       case 'page':
-        state.page(message.items, message.gone)
+        state.page(message.items, message.gone, message.older)
         break
       case 'complete':
         state.complete(message.v, subscription.epoch, message.floor)
-        subscription.more -= subscription.asked
-        subscription.asked = 0
-        this.#askForMore(subscription)
+        this.#fill(subscription)
         this.#watch(subscription, 'state')
         break
       case 'behind':
@@ -194,7 +206,6 @@ export class Store {
   #again(subscription: Subscribed): void {
     this.unsubscribe(subscription)
     subscription.number = ++this.#numbers
-    subscription.asked = 0
     subscription.state.lose()
     this.#open.set(subscription.number, subscription)
     this.#ask(subscription)
@@ -211,11 +222,12 @@ export class Store {
     this.#watch(subscription, 'error', error)
   }
 
+  /** Ask for a subscription. One that the server could not read, or whose size would cost the connection, ends here. */
   #ask(subscription: Subscribed): void {
     const { number, wanted, presence, state } = subscription
     const { stream, group, id, limit } = wanted
     const resumes = state.epoch && state.version
-    this.#tell({
+    const message = {
       t: 'sub',
       sub: number,
       stream,
@@ -225,17 +237,35 @@ export class Store {
       state: presence,
       from: resumes ? { epoch: state.epoch, v: state.version } : undefined,
       floor: resumes && limit ? state.floor : undefined,
-    })
+    }
+    const refusal = given(wanted) ?? this.#tooLarge(message)
+    if (refusal) this.#failed(subscription, { ...refusal, ended: true })
+    else this.#tell(message)
   }
 
-  #askForMore(subscription: Subscribed): void {
-    const { more, asked, state } = subscription
-    if (!more || asked || !state.live) return
-    if (!state.floor) subscription.more = 0
-    else {
-      subscription.asked = more
-      this.#tell({ t: 'more', sub: subscription.number, limit: more })
-    }
+  /** Ask for older items, where a window is short of them. */
+  #fill({ number, state }: Subscribed): void {
+    const limit = state.short
+    if (!limit || !state.live || state.filling || !this.#connected) return
+    state.ask()
+    this.#tell({ t: 'more', sub: number, limit, floor: state.floor })
+  }
+
+  #question(message: Json, settle: Settle): void {
+    const refusal = this.#connected ? this.#tooLarge(message) : offline('there is no connection to the server')
+    if (refusal) return settle(refusal)
+    const ask = ++this.#numbers
+    this.#questions.set(ask, settle)
+    this.#tell({ ...message, ask })
+  }
+
+  /** Why a message must not be sent: the server ends a connection on which one comes that is too large. */
+  #tooLarge(message: Json): Ended | undefined {
+    const text = JSON.stringify(message)
+    // No character has more than three bytes.
+    const size = text.length * 3 < this.#most ? 0 : new TextEncoder().encode(text).length
+    // As much as a question's number may take.
+    if (size + 32 > this.#most) return { code: 'TOO_LARGE', message: `a message of ${size} bytes is more than the server takes (${this.#most})` }
   }
 
   #settle(ask: number, refusal?: Ended): void {

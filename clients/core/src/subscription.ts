@@ -1,5 +1,6 @@
 /** What a page holds: a subscription to a group or an item, with its listeners. */
 
+import { isCount } from './given.ts'
 import { tellAll } from './listeners.ts'
 import type { Change } from './optimistic.ts'
 import { offline, Refused } from './refused.ts'
@@ -16,6 +17,8 @@ type EventListener = (data: any) => void
 export interface House {
   readonly status: Status
   readonly reason: string
+  /** Nothing more is asked of the server. */
+  readonly closed: boolean
   enter(wanted: Wanted, follower: Follower): Room
   leave(room: Room, follower: Follower): void
   peek(wanted: Wanted): Room | undefined
@@ -57,6 +60,8 @@ export abstract class Subscription<View, T extends Item = Item> implements Follo
     if (!this.#room) return
     if (this.ready) this.#left = { items: this.items, version: this.version }
     this.house.leave(this.#room, this)
+    // Whoever waits for older items has what there is.
+    if (!this.#room.followers.size) this.#room.release()
     this.#room = undefined
     tellAll(this.#closings)
   }
@@ -119,12 +124,14 @@ export abstract class Subscription<View, T extends Item = Item> implements Follo
   /**
    * Show a change before the server has made it: `change` gets the item (undefined: there is none) and answers what it
    * will be (undefined: deleted). `written` is the write on its way: when it fails, or is a response that is not ok, the
-   * change is taken back; else it gives way to the server's state, at the group version that `written` resolves to, or
-   * when the item changes.
+   * change is taken back; else it gives way to the server's state. At which version of the group, the server's response
+   * tells, or `written` resolves to it; where nobody does, when the item changes. An item that is shown under an id
+   * which the server does not use gives way to the one that it has made.
+   * @throws what `change` throws at first; `OFFLINE`: the subscription is closed
    */
-  optimistic(id: string, change: Change<T>, written: Promise<unknown>): Promise<void> {
-    if (!this.#room) throw new Error('the subscription is closed')
-    return this.#room.overlay(id, change, written)
+  async optimistic(id: string, change: Change<T>, written: Promise<unknown>): Promise<void> {
+    if (!this.#room) throw new Refused(offline('the subscription is closed'))
+    await this.#room.overlay(id, change, written)
   }
 
   /** Stop the run that has claimed an item. */
@@ -158,6 +165,11 @@ export abstract class Subscription<View, T extends Item = Item> implements Follo
 
   protected get items(): readonly Item[] {
     return this.#left?.items ?? this.room?.items ?? NONE
+  }
+
+  /** Its room, while it is open. */
+  protected get entered(): Room | undefined {
+    return this.#room
   }
 
   protected get room(): Room | undefined {
@@ -205,10 +217,13 @@ export class GroupSubscription<T extends Item = Item, View extends readonly T[] 
     return !!this.room?.subscribed.state.floor
   }
 
-  /** Extend a window by older items; as many as it began with where not told. Resolves when they are here. */
+  /**
+   * Extend a window by older items; as many as it began with where not told. Resolves when they are here, or will not
+   * come: there are no more, or the subscription, or the client, is closed.
+   */
   loadMore(limit = this.wanted.limit ?? 0): Promise<void> {
-    const room = this.room
-    if (!room || !this.hasMore || limit <= 0) return Promise.resolve()
+    const room = this.entered
+    if (!room || !this.hasMore || !isCount(limit) || this.house.closed) return Promise.resolve()
     this.house.more(room, limit)
     return room.whenMore()
   }

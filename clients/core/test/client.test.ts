@@ -127,7 +127,7 @@ describe('state', () => {
     const loading = group.loadMore(5)
     expect(socket.of('more')).toEqual([])
     socket.say({ t: 'complete', sub: 1, v: 2, floor: 2 })
-    expect(socket.of('more')).toEqual([{ t: 'more', sub: 1, limit: 5 }])
+    expect(socket.of('more')).toEqual([{ t: 'more', sub: 1, limit: 5, floor: 2 }])
     socket.say({ t: 'page', sub: 1, v: 2, items: [A], older: true }, { t: 'complete', sub: 1, v: 2, floor: 0 })
     await pass()
     await loading
@@ -206,9 +206,10 @@ describe('sharing', () => {
     socket.fill(1, [[9, 9, { id: 'i', text: '' }]], 9, { floor: 9 })
     void first.loadMore(3)
     const done = second.loadMore(2)
-    socket.say({ t: 'complete', sub: 1, v: 9, floor: 6 })
+    const older = (...ids: number[]) => ({ t: 'page', sub: 1, v: 9, older: true, items: ids.map((n) => [n, n, { id: `${n}` }]) })
+    socket.say(older(6, 7, 8), { t: 'complete', sub: 1, v: 9, floor: 6 })
     expect(socket.of('more').map(({ limit }) => limit)).toEqual([3, 2])
-    socket.say({ t: 'complete', sub: 1, v: 9, floor: 4 })
+    socket.say(older(4, 5), { t: 'complete', sub: 1, v: 9, floor: 4 })
     await pass()
     await done
     expect(socket.of('more')).toHaveLength(2)
@@ -251,7 +252,7 @@ describe('sharing', () => {
     expect(socket.of('sub').map(({ state }) => state)).toEqual([undefined, { name: 'ada' }])
     ada.setPresence({ name: 'ada', typing: true })
     ada.close()
-    expect(socket.sent.slice(2)).toEqual([{ t: 'state', sub: 2, state: { name: 'ada', typing: true } }, { t: 'unsub', sub: 2 }])
+    expect(socket.sent.slice(2)).toEqual([{ t: 'state', sub: 2, state: { name: 'ada', typing: true }, ask: 3 }, { t: 'unsub', sub: 2 }])
   })
 
   test('a listener may end its own subscription and others', async () => {
@@ -288,6 +289,102 @@ test('a listener that throws disturbs neither others nor the connection, and is 
   expect([socket.closed, client.status]).toEqual([false, 'live'])
   expect(heard.mock.calls).toEqual([['live', ''], [[A[2]]], [], ['hello'], []])
   expect(() => vi.runAllTimers()).toThrow('by a listener')
+})
+
+describe('one bad input', () => {
+  let warned: ReturnType<typeof vi.spyOn>
+  beforeEach(() => {
+    warned = vi.spyOn(console, 'warn').mockReturnValue()
+  })
+  afterEach(() => warned.mockRestore())
+
+  /** What a later connection asks for. */
+  async function again(socket: PeerSocket) {
+    socket.break()
+    await pass(1000)
+    return server.last.accept().of('sub').map(({ group, state }) => [group, state])
+  }
+
+  test('a presence state that is no JSON is refused where it is given', async () => {
+    const client = open()
+    const socket = await accepted()
+    const circular: Record<string, unknown> = {}
+    circular.self = circular
+    for (const state of [{ n: 10n }, circular, [1], 'ada', () => {}] as any[]) {
+      expect(() => client.group('room', 'bad', { state })).toThrow(Refused)
+    }
+    const good = client.group('room', 'good', { state: { n: 1 } })
+    expect(() => good.setPresence({ n: 1n })).toThrow(/BigInt/)
+    expect(await again(socket)).toEqual([['good', { n: 1 }]])
+  })
+
+  test('what is changed of a presence state after it was given is not said', async () => {
+    const client = open()
+    const state: Record<string, unknown> = { n: 1 }
+    client.group('room', 'g', { state })
+    const socket = await accepted()
+    state.n = 2n
+    expect(await again(socket)).toEqual([['g', { n: 1 }]])
+  })
+
+  test('one that is too large ends its subscription, and a change to one is not made', async () => {
+    const client = open()
+    const socket = await accepted()
+    const picture = 'x'.repeat(1_100_000)
+    const big = client.group('room', 'big', { state: { picture } })
+    const good = client.group('room', 'good', { state: { n: 1 } })
+    good.setPresence({ picture })
+    expect([big.error?.code, big.status, good.error]).toEqual(['TOO_LARGE', 'offline', undefined])
+    socket.say({ t: 'error', sub: 2, ask: 9, code: 'TOO_LARGE', message: 'no' })
+    expect(await again(socket)).toEqual([['good', { n: 1 }]])
+  })
+
+  test('how large a message may be is told by the server', async () => {
+    const client = open()
+    ;(await accepted()).say({ t: 'hello', epoch: 'e', ping: 20, max: 200 })
+    const [big, good] = [client.group('room', 'x'.repeat(300)), client.group('room', 'g')]
+    expect([big.error?.code, good.error]).toEqual(['TOO_LARGE', undefined])
+  })
+
+  test('half of a character becomes U+FFFD in a state, and is refused in a name', async () => {
+    const client = open()
+    const socket = await accepted()
+    client.group('room', 'g', { state: { name: 'Grace 😀'.slice(0, 7), '\udc00': '\\ud83d', whole: '😀' } })
+    const named = [client.group('room', '\ud83d'), client.item('room', 'g', 'a\ude00')]
+    expect(named.map(({ error }) => error?.code)).toEqual(['INVALID_INPUT', 'INVALID_INPUT'])
+    expect(await again(socket)).toEqual([['g', { name: 'Grace \ufffd', '\ufffd': '\\ud83d', whole: '😀' }]])
+  })
+
+  test('an id is text; whole numbers become it, and nothing else', async () => {
+    const client = open()
+    const socket = await accepted()
+    client.item('room', 7 as any, 42 as any)
+    const refused = [NaN, 1.5, Infinity, 2 ** 60, '', true, null].map((id) => client.item('room', 'g', id as any).error?.code)
+    expect(new Set(refused)).toEqual(new Set(['INVALID_INPUT']))
+    const limits = [NaN, 0, -1, 2.5].map((limit) => client.group('room', 'g', { limit }).error?.code)
+    expect(new Set(limits)).toEqual(new Set(['INVALID_INPUT']))
+    expect(socket.of('sub')).toEqual([{ t: 'sub', sub: 1, stream: 'room', group: '7', id: '42' }])
+  })
+})
+
+test('loading more settles, whatever becomes of the subscription', async () => {
+  const warned = vi.spyOn(console, 'warn').mockReturnValue()
+  const client = open()
+  const groups = ['a', 'b', 'c'].map((name) => client.group<Todo>('todo', name, { limit: 1 }))
+  const socket = await accepted()
+  for (const sub of [1, 2, 3]) socket.fill(sub, [B], 2, { floor: 2 })
+  const loading = groups.map((group) => group.loadMore())
+  groups[0]!.close()
+  await loading[0]
+  socket.say({ t: 'error', sub: 2, code: 'REVOKED', message: 'no', ended: true })
+  await pass()
+  await loading[1]
+  client.close()
+  await loading[2]
+  await groups[2]!.loadMore()
+  await groups[0]!.loadMore()
+  await groups[2]!.loadMore(NaN)
+  warned.mockRestore()
 })
 
 describe('optimistic changes', () => {
@@ -345,6 +442,109 @@ describe('optimistic changes', () => {
     expect(texts()).toEqual(['one', 'two'])
     await group.optimistic('a', shout, Promise.resolve(new Response('{}')))
     expect(texts()).toEqual(['one!', 'two'])
+  })
+
+  const shown = (group: { addChangeListener(listener: (state: readonly any[]) => void): void }, of: (state: readonly any[]) => unknown) => {
+    const seen: unknown[] = []
+    group.addChangeListener((state) => seen.push(of(state)))
+    return seen
+  }
+  const counter = (n: number): [number, number, any] => [1, 1, { id: 'x', n }]
+  const more = (item: any) => ({ ...item, n: item.n + 1 })
+  const answered = (versions?: string) => new Response('{}', { headers: versions === undefined ? {} : { 'headwater-versions': versions } })
+
+  test('are not shown over a state that has them already', async () => {
+    const group = open().group<any>('todo', 'g')
+    const socket = (await accepted()).fill(1, [counter(7)])
+    await pass()
+    const seen = shown(group, ([item]) => item.n)
+    for (const [v, answer] of [[2, answered('3=9,101=2')], [3, answered()], [4, undefined]] as const) {
+      let resolve: (value: unknown) => void = () => {}
+      void group.optimistic('x', more, new Promise((done) => (resolve = done)))
+      socket.say({ t: 'patch', f: 101, v, i: 'x', o: [['s', ['n'], 6 + v]] })
+      await pass()
+      expect(group.getState()[0].n).toBe(6 + v)
+      resolve(answer)
+      await pass(1000)
+    }
+    expect(new Set(seen)).toEqual(new Set([8, 9, 10]))
+    socket.say({ t: 'patch', f: 101, v: 5, i: 'x', o: [['s', ['n'], 100]] })
+    await pass()
+    expect(group.getState()[0].n).toBe(100)
+  })
+
+  test.each([true, false])('never go backwards when many are under way (versions told: %s)', async (told) => {
+    const group = open().group<any>('todo', 'g')
+    const socket = (await accepted()).fill(1, [counter(0)])
+    await pass()
+    const seen = shown(group, ([item]) => item.n) as number[]
+    const resolves: ((value: unknown) => void)[] = []
+    for (let n = 0; n < 10; n++) {
+      void group.optimistic('x', more, new Promise((done) => resolves.push(done)))
+      await pass(5)
+      if (n % 2) {
+        // The server's words come before its answers, two of them as one.
+        socket.say({ t: 'patch', f: 101, v: n + 2, i: 'x', o: [['s', ['n'], n + 1]] })
+        await pass(5)
+        for (const at of [n, n - 1]) resolves[at]!(answered(told ? `101=${at + 2}` : undefined))
+        await pass(1)
+      }
+    }
+    await pass(1000)
+    expect(seen.filter((one, at) => one < seen[at - 1]!)).toEqual([])
+    expect([Math.max(...seen), group.getState()[0].n]).toEqual([10, 10])
+  })
+
+  test('give way to the server where an answer takes long', async () => {
+    const group = open().group<any>('todo', 'g')
+    const socket = (await accepted()).fill(1, [[1, 1, { id: 'x', text: '' }]])
+    void group.optimistic('x', (item) => ({ ...item, text: 'thinking' }), new Promise(() => {}))
+    socket.say({ t: 'patch', f: 101, v: 2, i: 'x', o: [['a', ['text'], 'The answer']] })
+    await pass(400)
+    expect(group.getState()).toEqual([{ id: 'x', text: 'The answer' }])
+  })
+
+  test('of an item whose id the server makes are not shown beside it', async () => {
+    const group = open().group<any>('todo', 'g')
+    const socket = (await accepted()).fill(1, [A])
+    await pass()
+    const seen = shown(group, (state) => state.filter(({ text }) => text === 'hi').length)
+    let resolve: (value: unknown) => void = () => {}
+    const add = (item: object) => void group.optimistic('temporary', () => ({ id: '', text: 'hi', ...item }), new Promise((done) => (resolve = done)))
+    // It holds what is shown: it is known at once, however long the answer takes.
+    add({ by: 'me' })
+    socket.say({ t: 'set', f: 101, v: 2, c: 2, d: { id: 'made', text: 'hi', by: 'me', at: 5 } })
+    expect(group.getState().map(({ id }) => id)).toEqual(['a', 'made'])
+    await pass(1000)
+    resolve(answered('101=2'))
+    await pass()
+    socket.say({ t: 'gone', f: 101, v: 3, i: 'made' })
+    await pass()
+    // It does not: the answer tells.
+    add({ sending: true })
+    socket.say({ t: 'set', f: 101, v: 4, c: 4, d: { id: 'other', text: 'hi' } })
+    expect(group.getState().map(({ id }) => id)).toEqual(['a', 'temporary'])
+    await pass(100)
+    resolve(answered('101=4'))
+    await pass()
+    expect(group.getState().map(({ id }) => id)).toEqual(['a', 'other'])
+    expect(seen).not.toContain(2)
+  })
+
+  test('that fail are refused at first, and later end alone', async () => {
+    const warned = vi.spyOn(console, 'warn').mockReturnValue()
+    const { group, socket, texts } = await todo()
+    const fail = (item?: Todo) => ({ ...item!, text: item!.text.toUpperCase() })
+    await expect(group.optimistic('nobody', fail, Promise.resolve())).rejects.toThrow(TypeError)
+    void group.optimistic('a', fail, Promise.resolve(99))
+    await pass()
+    expect(texts()).toEqual(['ONE', 'two'])
+    socket.say({ t: 'gone', f: 101, v: 3, i: 'a' }, { t: 'set', f: 101, v: 4, c: 4, d: { id: 'c', text: 'three' } })
+    await pass()
+    expect(texts()).toEqual(['two', 'three'])
+    group.close()
+    await expect(group.optimistic('b', fail, Promise.resolve())).rejects.toMatchObject({ code: 'OFFLINE' })
+    warned.mockRestore()
   })
 
   test('create and delete, and leave in the end whatever the server does', async () => {

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 
 import { afterEach, expect, test, vi } from 'vitest'
 
+import { PeerSocket } from './peer.ts'
 import { Client, type Item, type Options } from '../src/index.ts'
 
 const closing: (() => void)[] = []
@@ -113,6 +114,76 @@ test('where WebSockets do not open, event streams are tried', async () => {
   expect(attempts).toBe(2)
 })
 
+test('from event streams it goes back to a WebSocket once one opens, without losing what it holds', async () => {
+  vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'] })
+  const url = await serving((_, response) => {
+    response.writeHead(200, head)
+    response.write(event({ t: 'subscribed', sub: 0, f: 7, epoch: 'e' }) + event({ t: 'page', sub: 0, v: 1, items: [[1, 1, { id: 'a' }]] }))
+    response.write(event({ t: 'complete', sub: 0, v: 1 }))
+  })
+  const sockets: PeerSocket[] = []
+  let blocked = true
+  class Blocked extends PeerSocket {
+    constructor(url: string, protocols: string[]) {
+      super(url, protocols)
+      sockets.push(this)
+      if (blocked) queueMicrotask(() => this.break())
+    }
+  }
+  const client = open(url, { WebSocket: Blocked })
+  const group = client.group<Item>('room', 'g', { state: { name: 'ada' } })
+  while (group.status !== 'live') {
+    await vi.advanceTimersByTimeAsync(10)
+    await new Promise(setImmediate)
+  }
+  await vi.advanceTimersByTimeAsync(30_000)
+  expect([sockets.length > 3, group.status]).toEqual([true, 'live'])
+  blocked = false
+  const tried = sockets.length
+  while (sockets.length === tried) await vi.advanceTimersByTimeAsync(1000)
+  expect(group.getState()).toEqual([{ id: 'a' }])
+  const socket = sockets.at(-1)!.accept()
+  expect(socket.of('sub')).toEqual([
+    { t: 'sub', sub: 1, stream: 'room', group: 'g', state: { name: 'ada' }, from: { epoch: 'e', v: 1 } },
+  ])
+  socket.say({ t: 'subscribed', sub: 1, f: 3, epoch: 'e' }, { t: 'complete', sub: 1, v: 1 })
+  expect([group.status, group.getState()]).toEqual(['live', [{ id: 'a' }]])
+  await vi.advanceTimersByTimeAsync(100_000)
+  expect(sockets.at(-1)).not.toBe(undefined)
+})
+
+test('it is not live before a server has answered, and not after the last subscription is closed', async () => {
+  const answers: ServerResponse[] = []
+  const url = await serving((_, response) => answers.push(response))
+  const client = open(url, { transport: 'sse' })
+  const told: string[] = []
+  client.onStatus((status) => told.push(status))
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  const group = client.group('room', 'g')
+  await vi.waitFor(() => expect(answers).toHaveLength(1))
+  expect([group.status, client.status]).toEqual(['connecting', 'connecting'])
+  answers[0]!.writeHead(200, head)
+  answers[0]!.write(event({ t: 'subscribed', sub: 0, f: 7, epoch: 'e' }) + event({ t: 'complete', sub: 0, v: 0 }))
+  await vi.waitFor(() => expect(client.status).toBe('live'))
+  group.close()
+  await vi.waitFor(() => expect(client.status).toBe('connecting'))
+  expect(told).not.toContain('offline')
+})
+
+test('an address may have a path and a query: both ways use them', async () => {
+  const asked: string[] = []
+  const url = await serving((request, response) => {
+    asked.push(request.url!)
+    response.writeHead(200, head)
+    response.write(event({ t: 'subscribed', sub: 0, f: 7, epoch: 'e' }) + event({ t: 'complete', sub: 0, v: 0 }))
+  })
+  for (const [address, options] of [['/app?tenant=1', {}], ['/app/', { prefix: 'live' }], ['', {}]] as const) {
+    const group = open(`${url}${address}`, { transport: 'sse', ...options }).group('room', 'g')
+    await vi.waitFor(() => expect(group.status).toBe('live'))
+  }
+  expect(asked).toEqual(['/app/streams?stream=room&group=g&tenant=1', '/app/live?stream=room&group=g', '/streams?stream=room&group=g'])
+})
+
 test('who had a WebSocket is not moved to event streams by a server that is away for long', async () => {
   vi.spyOn(Math, 'random').mockReturnValue(0)
   let streams = 0
@@ -165,19 +236,20 @@ test('a window asks for its part, resumes it, and loads older items by a respons
       response.write(`id: e.2\ndata: ${JSON.stringify({ t: 'complete', sub: 0, v: 2, floor: 2 })}\n\n`)
       response.write(`id: e.3\ndata: ${JSON.stringify({ t: 'set', f: 7, v: 3, c: 3, d: { id: 'c' } })}\n\n`)
     } else {
-      if (asked.length === 2) response.write(event({ t: 'page', sub: 0, v: 3, items: [[1, 1, { id: 'a' }]], older: true }))
+      const items = [[1, 1, { id: 'a' }], [2, 2, { id: 'b' }]]
+      if (asked.length === 2) response.write(event({ t: 'page', sub: 0, v: 3, items, older: true }))
       response.write(event({ t: 'complete', sub: 0, v: 3, floor: 0 }))
       cut.push(response)
     }
   })
   const group = open(url, { transport: 'sse' }).group<Item>('room', 'g', { limit: 1 })
-  await vi.waitFor(() => expect(group.getState().map(({ id }) => id)).toEqual(['b', 'c']))
+  await vi.waitFor(() => expect(group.getState().map(({ id }) => id)).toEqual(['c']))
   await group.loadMore(5)
   expect([group.getState().map(({ id }) => id), group.hasMore]).toEqual([['a', 'b', 'c'], false])
   cut[0]!.end()
   await vi.waitFor(() => expect(asked).toHaveLength(3))
   const query = '?stream=room&group=g&limit=1'
-  expect(asked).toEqual([query, `${query}&from=e.3&floor=2&more=5`, `${query}&from=e.3&floor=0`])
+  expect(asked).toEqual([query, `${query}&from=e.3&floor=3&more=5`, `${query}&from=e.3&floor=0`])
 })
 
 test('a run is cancelled by a request of its own, and the event stream goes on', async () => {
@@ -226,5 +298,5 @@ test('a page that is looked at again keeps the event streams that were just hear
   await vi.advanceTimersByTimeAsync(10_000)
   expect(client.status).toBe('live')
   await vi.advanceTimersByTimeAsync(100_000)
-  expect(reasons).toContain('the server has gone silent')
+  expect(reasons).toContain('an event stream has gone silent')
 })

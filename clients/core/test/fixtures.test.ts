@@ -71,7 +71,7 @@ describe('over event streams', () => {
       const body = new ReadableStream<Uint8Array>({ start: (to) => to.enqueue(new TextEncoder().encode(response)) })
       return new Response(body)
     })
-    const hearing = { opened() {}, alive() {}, lost() {}, heard: (message: Json) => void heard.push(message) }
+    const hearing = { ready() {}, opened() {}, alive() {}, lost() {}, heard: (message: Json) => void heard.push(message) }
     return { asked, heard, ...openEvents('/streams')(new URL('http://server'), token, hearing) }
   }
 
@@ -96,7 +96,7 @@ describe('over event streams', () => {
       await vi.waitFor(() => expect(heard).toHaveLength(1))
       close()
       const { f } = one.message
-      expect(heard[0]).toEqual({ ...one.message, sub: 5, f: f && 5 })
+      expect(heard[0]).toEqual({ ...one.message, sub: 5, f: f && 5, mark: f })
     })
   }
 })

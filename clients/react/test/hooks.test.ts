@@ -238,7 +238,7 @@ test('a window loads older items', async () => {
   const loading = load()
   server.last.say({ t: 'page', sub: 1, v: 2, items: FIRST.slice(0, 1), older: true }, { t: 'complete', sub: 1, v: 2, floor: 0 })
   await act(() => loading)
-  expect(server.last.of('more')).toEqual([{ t: 'more', sub: 1, limit: 1 }])
+  expect(server.last.of('more')).toEqual([{ t: 'more', sub: 1, limit: 1, floor: 2 }])
   expect(place.textContent).toBe('a,b false')
 })
 

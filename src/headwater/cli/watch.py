@@ -28,7 +28,7 @@ FRESH_SECONDS = 1.5
 DRAWS_PER_SECOND = 8
 MOST_COLUMNS = 8
 MOST_CELL = 60
-STATUS_STYLES = {"live": "green", "connecting": "yellow", "offline": "red"}
+STATUS_STYLES = {"live": "green", "behind": "yellow", "connecting": "yellow", "offline": "red"}
 
 Item = dict[str, Any]
 

@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
+from headwater.client import given
 from headwater.client.backoff import Backoff
 from headwater.client.socket import Silent, Socket, open_socket, socket_url
 from headwater.client.store import ClientStore, Subscription
@@ -24,7 +25,7 @@ from headwater.errors import HeadwaterError, InvalidInput
 log = logging.getLogger("headwater.client")
 
 Item = dict[str, Any]
-Status = Literal["connecting", "live", "offline"]
+Status = Literal["connecting", "live", "behind", "offline"]
 Token = str | Callable[[], str | Awaitable[str]] | None
 
 HEARTBEAT_SECONDS = 20.0
@@ -157,10 +158,17 @@ class Client:
         self._up = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self._closed = False
-        self.status: Status = "connecting"
-        """Whether a connection stands now."""
+        self._phase: Literal["connecting", "open", "offline"] = "connecting"
         self.reason = ""
         """Why it does not."""
+
+    @property
+    def status(self) -> Status:
+        """`live`: what is read is the server's state. `behind`: connected, and catching up. `connecting`: an
+        attempt is under way. `offline`: there is no connection; the next attempt comes by itself."""
+        if self._phase != "open":
+            return self._phase
+        return "live" if self._store.live else "behind"
 
     async def __aenter__(self) -> Self:
         self._running = asyncio.create_task(self._run())
@@ -187,7 +195,7 @@ class Client:
     async def close(self) -> None:
         """End the connection and everything that reads from it: each `async for` ends."""
         self._closed = True
-        self.status, self.reason = "offline", "closed"
+        self._phase, self.reason = "offline", "closed"
         for reader in self._readers.values():
             reader.woken.set()
         running, self._running = self._running, None
@@ -203,6 +211,7 @@ class Client:
         state. `limit` makes it a window of the newest items; who gives a `state` is present in the group for
         as long as it reads, where the stream has presence.
 
+        :raises InvalidInput: a name, the limit or the state is none.
         :raises SubscriptionEnded: the server refused it, or took it away.
         """
         async for subscription in self._states(stream, group, None, limit, state):
@@ -241,6 +250,7 @@ class Client:
         """Stop the run that has claimed an item. The server has accepted it when this returns; the run may
         take a while to end, and says so in the item.
 
+        :raises InvalidInput: a name is none.
         :raises Refused: `details["reason"]` is "RUN_UNKNOWN" where nothing that has not ended has claimed
             the item, "STREAM_ACCESS_DENIED" where it may not be read, "OFFLINE" where nobody could be asked.
         """
@@ -250,6 +260,7 @@ class Client:
             if not answer.done():
                 answer.set_result(error)
 
+        group, item = given.name("group", group), given.name("id", item)
         followed = self._store.following(stream, group, item)
         subscription = followed or self._store.subscribe(stream, group, item)
         try:
@@ -279,6 +290,9 @@ class Client:
     ) -> AsyncGenerator[tuple[Subscription, _Reader]]:
         subscription = self._store.subscribe(stream, group, item, limit=limit, state=state)
         reader = self._readers[subscription] = _Reader()
+        if subscription.error is not None:
+            reader.error = subscription.error
+            reader.woken.set()
         self._outgoing.set()
         try:
             yield subscription, reader
@@ -313,7 +327,7 @@ class Client:
     async def _run(self) -> None:
         """Stay connected until cancelled."""
         while True:
-            self.status = "connecting"
+            self._phase = "connecting"
             try:
                 await self._connection()
                 self.reason = "the server closed the connection"
@@ -322,7 +336,7 @@ class Client:
             except Exception as error:  # Of the token's function, or a message that is none: readers wait on.
                 log.exception("A connection to %s failed; it is tried again", self._url)
                 self.reason = f"{type(error).__name__}: {error}"
-            self.status = "offline"
+            self._phase = "offline"
             await asyncio.sleep(self._backoff.wait())
 
     async def _connection(self) -> None:
@@ -331,7 +345,7 @@ class Client:
         async with open_socket(self._url, token) as socket:
             self._store.connected()
             self._outgoing.set()
-            self.status, self.reason = "live", ""
+            self._phase, self.reason = "open", ""
             self._up.set()
             parts = [self._receive(socket), self._send(socket), socket.watch(self._heartbeat)]
             tasks = [asyncio.create_task(part) for part in parts]

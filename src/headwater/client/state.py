@@ -8,6 +8,7 @@ whoever wants a snapshot makes one with `items`.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any, NamedTuple
 
 from headwater.protocol.clients.delta import Operation, apply_delta
@@ -29,23 +30,36 @@ class State:
     """The items of one subscription, by id."""
 
     __slots__ = (
+        "_answered",
         "_completed",
         "_draft",
         "_item",
         "_newest",
+        "_older",
         "_ordered",
+        "_stuck",
         "epoch",
+        "filling",
         "floor",
         "held",
         "live",
+        "size",
         "version",
-        "windowed",
     )
 
-    def __init__(self, item: str | None, *, windowed: bool = False) -> None:
+    def __init__(self, item: str | None, *, size: int = 0) -> None:
         self._item = item
         self._draft: dict[str, Held] | None = None
-        self.windowed = windowed
+        self.size = size
+        """Items that a window is to hold; 0 where this is none."""
+        self.filling = False
+        """The server was asked for older items of the window and has not answered."""
+        self._answered = False
+        """The answer has begun to come."""
+        self._older = 0
+        """Items below the floor, as far as they are known: at least so many."""
+        self._stuck = False
+        """What was asked for last brought nothing, and nothing has happened since."""
         self.held: dict[str, Held] = {}
         """What is held, by id; the next change changes it."""
         self._newest = 0
@@ -63,10 +77,24 @@ class State:
 
     def items(self) -> list[dict[str, Any]]:
         """The items in creation order: a new list, of objects that are never changed."""
+        self._order()
+        return [held.data for held in self.held.values()]
+
+    def _order(self) -> None:
         if not self._ordered:
             self.held = dict(sorted(self.held.items(), key=lambda one: one[1].created))
             self._ordered = True
-        return [held.data for held in self.held.values()]
+
+    @property
+    def short(self) -> int:
+        """Older items that a window lacks; one, where it is not known whether there still are any."""
+        if not self.size or not self.floor or self._stuck:
+            return 0
+        return max(self.size - len(self.held), 0 if self._older else 1)
+
+    def ask(self) -> None:
+        """The server is asked for older items."""
+        self.filling, self._answered = True, False
 
     def begin(self) -> None:
         """A subscription has begun, from the cursor or from nothing; what an earlier one left unfinished is
@@ -80,38 +108,52 @@ class State:
 
     def lose(self) -> None:
         """A frame was lost, nobody knows which: what came since the last `complete` is asked for again."""
-        self.live = False
+        self.live = self.filling = False
         self.version = self._completed
 
     def reset(self, epoch: str) -> None:
         """All of it follows."""
-        self.live = False
+        self.live = self.filling = False
         self._draft = {}
         self.epoch = epoch
         self.version = self.floor = 0
 
-    def page(self, items: list[list[Any]], gone: list[list[Any]]) -> None:
-        """Part of a catch-up. What is not newer than what is held of an id is dropped."""
+    def page(self, items: list[list[Any]], gone: list[list[Any]], *, older: bool = False) -> None:
+        """Part of a catch-up. What is not newer than what is held of an id is dropped, and so is what lies
+        below the window, unless it was asked for (`older`)."""
         self.live = False
+        self._answered = self._answered or older
         if self._draft is None:
             self._draft = dict(self.held)
         for version, item_id in gone:
             held = self._draft.get(item_id)
-            if held is not None and held.version < version:
+            if held is None:
+                self._older = 0
+            elif held.version < version:
                 del self._draft[item_id]
         for version, created, data in items:
             held = self._draft.get(data["id"])
-            if held is None or held.version < version:
+            if (older or created >= self.floor) if held is None else held.version < version:
                 self._draft[data["id"]] = Held(version, created, data)
 
     def complete(self, version: int, epoch: str, floor: int | None) -> None:
         """The draft becomes the state."""
+        floor, before = floor or 0, len(self.held)
         if self._draft is not None:
             self.held, self._draft = self._draft, None
             self._ordered = False
             self._newest = max((held.created for held in self.held.values()), default=0)
-        self.version, self.epoch, self.floor, self.live = version, epoch, floor or 0, True
+        filled = self.filling and self._answered
+        self._stuck = filled and floor == self.floor and len(self.held) == before
+        if filled or not self.floor:
+            self._older = 1 if floor else 0
+        # A window that has dropped its oldest begins later than the server knows.
+        self.floor = floor if filled else max(floor, self.floor)
+        if filled:
+            self.filling = False
+        self.version, self.epoch, self.live = version, epoch, True
         self._completed = version
+        self._trim()
 
     def set(self, version: int, created: int, data: dict[str, Any]) -> bool:
         """A live create or replacement. False when it is not for this subscription."""
@@ -125,6 +167,7 @@ class State:
             self._ordered = self._ordered and created > self._newest
             self._newest = max(self._newest, created)
         self.held[data["id"]] = Held(version, created, data)
+        self._trim()
         return True
 
     def patch(self, version: int, item_id: str, operations: list[Operation]) -> bool:
@@ -150,8 +193,21 @@ class State:
         """A live delete. False when it is not for this subscription."""
         if not self._takes(version, item_id):
             return False
-        self.held.pop(item_id, None)
+        if self.held.pop(item_id, None) is None:
+            self._older = max(self._older - 1, 0)
         return True
+
+    def _trim(self) -> None:
+        """A window keeps its size: the oldest go. While older ones are on their way there must be no hole
+        above them."""
+        if not self.size or self.filling or len(self.held) <= self.size:
+            return
+        self._order()
+        spare = list(islice(self.held, len(self.held) - self.size))
+        for item_id in spare:
+            del self.held[item_id]
+        self._older += len(spare)
+        self.floor = next(iter(self.held.values())).created
 
     def _takes(self, version: int, item_id: str) -> bool:
         """Whether a live frame is for this subscription; moves the cursor if so. Versions may be left out:
@@ -159,4 +215,5 @@ class State:
         if not self.live or version <= self.version or self._item not in (None, item_id):
             return False
         self.version = version
+        self._stuck = False
         return True

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from headwater.client import given
 from headwater.client.state import Lost, State
 from headwater.jsonvalue import is_object
 
@@ -34,9 +35,10 @@ class Subscription:
         self.group = group
         self.item = item
         self.limit = limit
-        self.presence = presence
-        """The client's own state in the group, where it gave one."""
-        self.state = State(item, windowed=limit is not None)
+        self.presence = self.present = presence
+        """The client's own state in the group, where it gave one: as it is meant to be, and as the server is
+        known to have taken it."""
+        self.state = State(item, size=limit or 0)
         self.feed: int | None = None
         self.epoch = ""
         """The epoch of the store that answers it."""
@@ -66,6 +68,12 @@ and its value, for a state the id of the one item that has changed, or None."""
 Settle = Callable[[dict[str, Any] | None], None]
 """Told how the server has answered a question: None is yes, else its error."""
 
+MOST_BYTES = 1024 * 1024
+"""Of a message, where the server has not said how many it takes."""
+
+_SPARE_BYTES = 32
+"""What the number of a question adds to its message."""
+
 OFFLINE = "OFFLINE"
 """The code of what this client says itself, where nobody could be asked."""
 
@@ -82,6 +90,12 @@ class ClientStore:
         self._feeds: dict[int, list[Subscription]] = {}
         self._connected = False
         self._questions: dict[int, Settle] = {}
+        self._most = MOST_BYTES
+
+    @property
+    def live(self) -> bool:
+        """Whether all that is held is the server's state."""
+        return self._connected and all(one.state.live for one in self._subscriptions.values())
 
     def subscribe(
         self,
@@ -92,12 +106,19 @@ class ClientStore:
         limit: int | None = None,
         state: dict[str, Any] | None = None,
     ) -> Subscription:
-        """Follow a group, the newest `limit` items of it, or one item; be there with a presence state."""
+        """Follow a group, the newest `limit` items of it, or one item; be there with a presence state. One
+        that the server would not take whole has an `error` at once.
+
+        :raises InvalidInput: a name, the limit or the state is none.
+        """
+        stream, group = given.name("stream", stream), given.name("group", group)
+        item = None if item is None else given.name("id", item)
+        state = None if state is None else given.presence(state)
+        limit = given.limit(limit)
         self._numbers += 1
         subscription = Subscription(self._numbers, stream, group, item, limit, state)
         self._subscriptions[subscription.number] = subscription
-        if self._connected:
-            self._send(subscription.request())
+        self._ask(subscription)
         return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:
@@ -107,15 +128,28 @@ class ClientStore:
         self._detach(subscription)
 
     def more(self, subscription: Subscription, limit: int) -> None:
-        """Ask for older items of a window."""
-        if self._connected:
-            self._send({"t": "more", "sub": subscription.number, "limit": limit})
+        """Make a window larger; while it is not live, older items are not asked for yet."""
+        if subscription.limit is not None:
+            subscription.state.size += limit
+            self._fill(subscription)
 
     def set_state(self, subscription: Subscription, presence: dict[str, Any]) -> None:
-        """Change the client's own state in a group."""
-        subscription.presence = presence
-        if self._connected:
-            self._send({"t": "state", "sub": subscription.number, "state": presence})
+        """Change the client's own state in a group. One that the server refuses is not said again after a
+        reconnect.
+
+        :raises InvalidInput: it is no object that JSON can hold.
+        """
+        state = subscription.presence = given.presence(presence)
+
+        def settle(error: dict[str, Any] | None) -> None:
+            if error is None:
+                subscription.present = state
+            elif error["code"] != OFFLINE:
+                if subscription.presence is state:
+                    subscription.presence = subscription.present
+                self._watcher(subscription, "error", error)
+
+        self._question({"t": "state", "sub": subscription.number, "state": state}, settle)
 
     def following(self, stream: str, group: str, item: str) -> Subscription | None:
         """One that covers an item and that the server has not ended."""
@@ -126,20 +160,18 @@ class ClientStore:
 
     def cancel(self, subscription: Subscription, item: str | None, settle: Settle) -> None:
         """Stop the run that has claimed an item; None is the subscription's own."""
-        if subscription.error is not None or not self._connected:
-            settle(subscription.error or _offline("There is no connection to the server."))
-            return
-        self._numbers += 1
-        self._questions[self._numbers] = settle
-        named = {} if item is None else {"id": item}
-        self._send({"t": "cancel", "sub": subscription.number, **named, "ask": self._numbers})
+        if subscription.error is not None:
+            settle(subscription.error)
+        else:
+            named = {} if item is None else {"id": item}
+            self._question({"t": "cancel", "sub": subscription.number, **named}, settle)
 
     def connected(self) -> None:
         """A connection is open: ask for everything, each from where it stands."""
         self._connected = True
         self.outbox.clear()
-        for subscription in self._subscriptions.values():
-            self._send(subscription.request())
+        for subscription in list(self._subscriptions.values()):
+            self._ask(subscription)
 
     def disconnected(self) -> None:
         """The connection is gone; what is held stays."""
@@ -150,6 +182,7 @@ class ClientStore:
             self._settle(ask, _offline("The connection ended before the server answered."))
         for subscription in self._subscriptions.values():
             subscription.feed = None
+            subscription.state.filling = False
             subscription.state.fall_behind()
 
     def received(self, text: str | bytes) -> None:
@@ -163,6 +196,7 @@ class ClientStore:
             self._live(message)
         elif message.get("t") == "hello":
             self.epoch = message["epoch"]
+            self._most = message.get("max", MOST_BYTES)
         else:
             subscription = self._subscriptions.get(message.get("sub", -1))
             if subscription is not None:
@@ -189,9 +223,11 @@ class ClientStore:
                 state.reset(message["epoch"])
                 self._watcher(subscription, "reset", message["reason"])
             case "page":
-                state.page(message.get("items", []), message.get("gone", []))
+                older = message.get("older", False)
+                state.page(message.get("items", []), message.get("gone", []), older=older)
             case "complete":
                 state.complete(message["v"], subscription.epoch, message.get("floor"))
+                self._fill(subscription)
                 self._watcher(subscription, "state", None)
             case "behind":
                 state.fall_behind()
@@ -207,6 +243,7 @@ class ClientStore:
                 self._apply(subscription, message)
             except Lost:
                 self._again(subscription)
+            self._fill(subscription)
 
     def _apply(self, subscription: Subscription, message: dict[str, Any]) -> None:
         state, changed = subscription.state, False
@@ -234,7 +271,7 @@ class ClientStore:
         subscription.number = self._numbers
         subscription.state.lose()
         self._subscriptions[subscription.number] = subscription
-        self._send(subscription.request())
+        self._ask(subscription)
 
     def _failed(self, subscription: Subscription, message: dict[str, Any]) -> None:
         error = {key: value for key, value in message.items() if key not in ("t", "sub", "ended")}
@@ -249,6 +286,42 @@ class ClientStore:
         if among is not None and subscription in among:
             among.remove(subscription)
         subscription.feed = None
+
+    def _ask(self, subscription: Subscription) -> None:
+        """Ask for a subscription. One that is too large to be asked for ends, and nothing else."""
+        message = subscription.request()
+        refusal = self._too_large(message)
+        if refusal is not None:
+            self._failed(subscription, {**refusal, "ended": True})
+        elif self._connected:
+            self._send(message)
+
+    def _fill(self, subscription: Subscription) -> None:
+        """Ask for older items, where a window is short of them."""
+        state = subscription.state
+        limit = state.short
+        if limit and state.live and not state.filling and self._connected:
+            state.ask()
+            self._send({"t": "more", "sub": subscription.number, "limit": limit, "floor": state.floor})
+
+    def _question(self, message: dict[str, Any], settle: Settle) -> None:
+        offline = None if self._connected else _offline("There is no connection to the server.")
+        refusal = offline or self._too_large(message)
+        if refusal is not None:
+            settle(refusal)
+            return
+        self._numbers += 1
+        self._questions[self._numbers] = settle
+        self._send({**message, "ask": self._numbers})
+
+    def _too_large(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        """Why a message must not be sent: the server ends a connection on which one comes that is too
+        large."""
+        size = len(orjson.dumps(message)) + _SPARE_BYTES
+        if size <= self._most:
+            return None
+        said = f"A message of {size} bytes is more than the server takes ({self._most})."
+        return {"code": "TOO_LARGE", "message": said}
 
     def _send(self, message: dict[str, Any]) -> None:
         self.outbox.append(orjson.dumps(message).decode())

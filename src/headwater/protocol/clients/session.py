@@ -67,13 +67,13 @@ class SessionRules:
                 known = request.sub in self._open
                 self._open.discard(request.sub)
                 return request if known else None  # It may have been refused while this was under way.
+            case Cancel(sub, _, ask) | SetState(sub, _, int() as ask):
+                if sub not in self._open:
+                    return self._wire.refused(_not_open(sub), sub, ask)
+                return request
             case More() | SetState():
                 if request.sub not in self._open:
                     raise _not_open(request.sub)
-                return request
-            case Cancel(sub, _, ask):
-                if sub not in self._open:
-                    return self._wire.refused(_not_open(sub), sub, ask)
                 return request
 
     def _subscribe(self, request: Subscribe) -> ToDo | bytes:

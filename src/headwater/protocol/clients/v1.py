@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from headwater.errors import HeadwaterError, NotSupportedYet, ProtocolFault
-from headwater.jsonvalue import is_object
+from headwater.jsonvalue import is_object, without_halves
 from headwater.model import GroupKey, Item, Signal
 from headwater.protocol.clients.delta import MAX_DIFF_BYTES, delta_between
 from headwater.protocol.clients.rfc6455 import text_frame
@@ -45,10 +45,11 @@ class Unsubscribe(NamedTuple):
 
 
 class More(NamedTuple):
-    """`more`."""
+    """`more`. `floor` is where the client's window begins by now; 0 says nothing."""
 
     sub: int
     limit: int
+    floor: int = 0
 
 
 class SetState(NamedTuple):
@@ -56,6 +57,8 @@ class SetState(NamedTuple):
 
     sub: int
     state: dict[str, Any]
+    ask: int | None = None
+    """The client's number for the question, which the answer repeats."""
 
 
 class Cancel(NamedTuple):
@@ -80,10 +83,7 @@ def parse_request(text: str, *, max_id_bytes: int) -> Request:
     :raises ProtocolFault: not a message of the protocol; `details["field"]` names the member at fault.
     :raises NotSupportedYet: a message that the protocol reserves.
     """
-    try:
-        message = orjson.loads(text)
-    except orjson.JSONDecodeError as fault:
-        raise ProtocolFault(f"The message is not JSON: {fault}.") from None
+    message = _read(text)
     if not is_object(message):
         raise ProtocolFault("A message must be a JSON object.")
     kind = message.get("t")
@@ -101,9 +101,31 @@ def parse_request(text: str, *, max_id_bytes: int) -> Request:
         raise
 
 
+def _read(text: str) -> Any:
+    """The message as JSON. JavaScript may write half of a character: in values it becomes U+FFFD, in names it
+    is refused, so that whoever waits for an answer has one."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as fault:
+        whole = without_halves(text)
+        if whole is None:
+            raise ProtocolFault(f"The message is not JSON: {fault}.") from None
+    try:
+        message = orjson.loads(whole)
+    except orjson.JSONDecodeError as fault:
+        raise ProtocolFault(f"The message is not JSON: {fault}.") from None
+    if is_object(message):
+        for member in ("stream", "group", "id"):
+            if "\ufffd" in str(message.get(member)):
+                broken = ProtocolFault(f'"{member}" holds half of a character.', field=member)
+                _address(broken, message)
+                raise broken
+    return message
+
+
 def _address(fault: ProtocolFault, message: dict[str, Any]) -> None:
     """Name in its fault what a message was to begin, or asked: whoever waits for the answer learns of it."""
-    name = {"sub": "sub", "cancel": "ask"}.get(message["t"], "")
+    name = {"sub": "sub", "cancel": "ask", "state": "ask"}.get(str(message.get("t")), "")
     if type(message.get(name)) is int:
         fault.details[name] = message[name]
 
@@ -121,7 +143,16 @@ def _subscribe(message: dict[str, Any], max_id_bytes: int) -> Subscribe:
 
 def _cancel(message: dict[str, Any], max_id_bytes: int) -> Cancel:
     item = None if message.get("id") is None else _name(message, "id", max_id_bytes)
-    return Cancel(_sub(message), item, None if message.get("ask") is None else _whole(message, "ask"))
+    return Cancel(_sub(message), item, _ask(message))
+
+
+def _more(message: dict[str, Any], _: int) -> More:
+    floor = 0 if message.get("floor") is None else _whole(message, "floor")
+    return More(_sub(message), _whole(message, "limit", least=1), floor)
+
+
+def _ask(message: dict[str, Any]) -> int | None:
+    return None if message.get("ask") is None else _whole(message, "ask")
 
 
 def _brought(message: dict[str, Any]) -> Brought | None:
@@ -167,8 +198,8 @@ def _name(message: dict[str, Any], member: str, max_bytes: int) -> str:
 _PARSERS: dict[str, Callable[[dict[str, Any], int], Request]] = {
     "sub": _subscribe,
     "unsub": lambda message, _: Unsubscribe(_sub(message)),
-    "more": lambda message, _: More(_sub(message), _whole(message, "limit", least=1)),
-    "state": lambda message, _: SetState(_sub(message), _object(message, "state")),
+    "more": _more,
+    "state": lambda message, _: SetState(_sub(message), _object(message, "state"), _ask(message)),
     "cancel": _cancel,
     "ping": lambda _message, _: Ping(),
 }
@@ -216,9 +247,9 @@ class V1Wire:
         named = b"" if signal.item is None else b'"i":%b,' % orjson.dumps(signal.item)
         return self._framing(b'{"t":"event","f":%d,%b"e":%b}' % (feed, named, signal.body), None)
 
-    def hello(self, ping_seconds: float) -> bytes:
+    def hello(self, ping_seconds: float, max_bytes: int) -> bytes:
         """`hello`."""
-        return self._message({"t": "hello", "epoch": self.epoch, "ping": ping_seconds})
+        return self._message({"t": "hello", "epoch": self.epoch, "ping": ping_seconds, "max": max_bytes})
 
     def subscribed(self, sub: int, feed: int) -> bytes:
         """`subscribed`."""
@@ -257,10 +288,11 @@ class V1Wire:
         return self._framing(orjson.dumps(message, default=str), cursor)
 
     def page(self, sub: int, stretch: Stretch, floor: int, *, older: bool = False) -> bytes:
-        """`page`, without the items below a window's floor; nothing when it would be empty."""
+        """`page`, without the items below a window's floor; nothing when it would be empty, unless it answers
+        a question."""
         items = [_entry(item) for item in stretch.items if item.created >= floor]
         gone = [b"[%d,%b]" % (grave.version, orjson.dumps(grave.id)) for grave in stretch.tombstones]
-        if not items and not gone:
+        if not items and not gone and not older:
             return b""
         body = b'{"t":"page","sub":%d,"v":%d%b%b%b}' % (
             sub,

@@ -64,7 +64,7 @@ class V1Session:
         self._present: dict[int, str] = {}
         """The presence that goes with a subscription."""
         self._answers = Answers(socket)
-        self._answers.say(streams.wire.hello(settings.ping_interval))
+        self._answers.say(streams.wire.hello(settings.ping_interval, settings.max_frame_bytes))
 
     def message(self, text: str) -> None:
         """Carry out one message; what is wrong with it goes back as an error."""
@@ -147,7 +147,14 @@ class V1Session:
                 )
             self._presence.change(subscription.wish.group, presence, request.state)
         except HeadwaterError as error:
-            self._fault(error, request.sub)
+            if request.ask is None:
+                self._fault(error, request.sub)
+            else:
+                self._admissions.refused(error)
+                self._answer(request, error)
+            return
+        if request.ask is not None:
+            self._answer(request, None)
 
     def _more(self, request: More) -> None:
         subscription = self._subscriptions.get(request.sub)
@@ -155,7 +162,7 @@ class V1Session:
             hint = "Subscribe to a group with a limit."
             self._fault(InvalidInput(f"Subscription {request.sub} is no window.", hint=hint), request.sub)
         else:
-            subscription.more(request.limit)
+            subscription.more(request.limit, request.floor)
 
     def _cancel(self, request: Cancel) -> None:
         """Whoever may read an item may stop its run, and the gate says it now: rules may have changed since
@@ -181,7 +188,7 @@ class V1Session:
             self._admissions.refused(error)
         self._answer(request, error)
 
-    def _answer(self, request: Cancel, error: HeadwaterError | None) -> None:
+    def _answer(self, request: Cancel | SetState, error: HeadwaterError | None) -> None:
         wire, (sub, _, ask) = self._streams.wire, request
         self._answers.say(wire.ok(sub, ask) if error is None else wire.refused(error, sub, ask))
 
@@ -209,6 +216,6 @@ class _Asked:
         self.wish, self.state = request
         self.older = 0
 
-    def more(self, limit: int) -> None:
+    def more(self, limit: int, _floor: int = 0) -> None:
         """Extend the window by so many older items, once it begins."""
         self.older += limit

@@ -95,6 +95,10 @@ async def _catch_up(subscription: Subscription, lag: Lag, reader: PageReader) ->
             return
         if not page.complete:
             continue
+        if lag.older:  # Asked for meanwhile.
+            if not await _fill_window(subscription, lag, encoder, reader):
+                return
+            continue
         if feed.head is not None and page.head.floor > feed.head:
             feed.begin_anew(page.head.floor)
         if await _join(subscription, encoder, stretch) != "uncovered":

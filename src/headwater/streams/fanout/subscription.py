@@ -164,11 +164,13 @@ class Subscription:
             self.lane.fall(self, 0, "asked")
             self.resume()
 
-    def more(self, limit: int) -> None:
-        """Extend its window by so many older items. It is behind until it has them."""
+    def more(self, limit: int, floor: int = 0) -> None:
+        """Extend its window by so many older items than those from `floor` on: its client may have dropped
+        the oldest. It is behind until it has them."""
         was_live = self.lane is not None
         if self.lane is not None:
             self.lane.set_behind(self)
+        self.floor = max(self.floor, floor)
         if self.lag is not None:
             most = self.feed.recovery.max_window
             if self.lag.older + limit > most:

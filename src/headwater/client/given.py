@@ -1,0 +1,61 @@
+"""What users give: names and presence states. Owns what of it can travel, and what is said of the rest."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from headwater.errors import InvalidInput
+from headwater.jsonvalue import is_object
+
+
+def name(what: str, value: Any) -> str:
+    """An id as text: whole numbers and UUIDs become it.
+
+    :raises InvalidInput: it is none that can travel.
+    """
+    if isinstance(value, int | UUID) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not value:
+        raise InvalidInput(f"The {what} is a non-empty text, not {value!r:.80}.", field=what)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(f"The {what} holds half of a character.", field=what) from None
+    return value
+
+
+def limit(value: int | None) -> int | None:
+    """The size of a window, or None for everything.
+
+    :raises InvalidInput: it is no whole number above 0.
+    """
+    if value is not None and (type(value) is not int or value < 1):
+        raise InvalidInput(f"The limit is a whole number above 0, not {value!r:.80}.", field="limit")
+    return value
+
+
+def presence(state: dict[str, Any]) -> dict[str, Any]:
+    """A presence state as it travels: a copy, which later changes of what was given do not touch; half of a
+    character becomes U+FFFD.
+
+    :raises InvalidInput: it is no object that JSON can hold.
+    """
+    try:
+        copy = orjson.loads(_text(state))
+    except (TypeError, ValueError, RecursionError) as fault:
+        raise InvalidInput(f"The presence state cannot be sent: {fault}.", field="state") from None
+    if not is_object(copy):
+        raise InvalidInput("The presence state is an object.", field="state")
+    return copy
+
+
+def _text(value: Any) -> bytes | str:
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from functools import partial
@@ -26,6 +27,7 @@ from headwater.control.open import control_place
 from headwater.control.place import ControlPlace
 from headwater.control.server import ControlServer
 from headwater.errors import HeadwaterError
+from headwater.logline import Line, tell
 from headwater.observe import Observers
 from headwater.server.http import client_script
 from headwater.server.http.app import build_http_app
@@ -69,6 +71,9 @@ STAMP_SECONDS = 0.5
 
 MOST_LINE_BYTES_BESIDE = 64 * 1024
 """Of a question on the control socket, beside an event's data, of which JSON may double the length."""
+
+MOST_NAMED = 5
+"""Files that are named when the server ends and waits for them."""
 
 OnProject = Callable[[Project], None]
 
@@ -206,11 +211,14 @@ async def _serving(server: Running) -> AsyncGenerator[None]:
         )
         yield
     finally:
+        # Requests, and whatever else runs, end within the same time.
+        until = time.monotonic() + server.settings.server.shutdown_timeout
+        server.work.rest()
         await tasks.close()
         server.events.close()
         await server.server.stop()
         ended = server.work.stop()
-        await server.runtime.close()
+        await server.runtime.close(within=max(until - time.monotonic(), 0.0))
         await ended
         await server.aside.close()
         await server.realms.close()
@@ -275,9 +283,15 @@ async def serve(
 
 
 def _stop(stop: asyncio.Event, server: Running) -> None:
+    """The first signal ends the server in good order, and says what is waited for; another one at once."""
     if stop.is_set():
-        hurry = asyncio.ensure_future(server.server.stop(now=True))
+        hurry = asyncio.gather(server.server.stop(now=True), server.runtime.hurry(), return_exceptions=True)
         hurry.add_done_callback(lambda done: done.exception())
+    elif busy := server.runtime.at_work:
+        text = "Stopping once %s has ended, in %g s at the latest; a second signal (Ctrl-C) ends it at once"
+        line = Line(fields={"files": busy})
+        named = ", ".join(busy[:MOST_NAMED]) + (" and more" if len(busy) > MOST_NAMED else "")
+        tell(log, logging.WARNING, line, text, named, server.settings.server.shutdown_timeout)
     stop.set()
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -107,6 +109,28 @@ def test_a_signal_ends_it_in_good_order_and_the_messages_are_kept(chat: Path, nu
         connect(server.url.replace("http", "ws")) as window,
     ):
         assert join(window, "general") == {"type": "sync", "data": [posted]}
+
+
+def test_an_end_says_what_it_waits_for_and_a_second_signal_waits_for_nothing(chat: Path) -> None:
+    (chat / "steps" / "slow_step.py").write_text(
+        "import time\n"
+        'config = {"type": "api", "name": "Slow", "path": "/slow", "method": "GET", "emits": []}\n'
+        "def handler(req, ctx):\n    print('slow begins')\n    time.sleep(600)\n"
+    )
+    with serving("start", "--port", "0", "--set", "server.shutdown_timeout=600", cwd=chat) as server:
+        client = threading.Thread(target=_get, args=(f"{server.url}/slow",))
+        client.start()
+        server.err.wait_for("slow begins")
+        server.process.send_signal(signal.SIGINT)
+        server.err.wait_for(r"Stopping once steps/slow_step\.py has ended, in 600 s at the latest")
+        assert server.stop() == 0
+        client.join()
+
+
+def _get(url: str) -> None:
+    """Ask for a page whose server may end before it answers."""
+    with contextlib.suppress(httpx.HTTPError):
+        httpx.get(url, timeout=60)
 
 
 def test_a_taken_port_is_one_message_with_a_hint(chat: Path) -> None:

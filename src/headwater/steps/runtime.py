@@ -167,8 +167,21 @@ class StepRuntime:
                 self._loading = asyncio.create_task(self._load(sources))
             return self._loading
 
-    async def close(self) -> None:
-        """Let running invocations end, within the shutdown timeout, then end every worker."""
+    @property
+    def at_work(self) -> list[str]:
+        """The files whose code runs, in any generation, each once."""
+        pools = (pool for generation in (self._current, *self._ending) for pool in generation.pools.values())
+        return sorted({file for pool in pools for file in pool.at_work})
+
+    async def hurry(self) -> None:
+        """End every worker now; who waits for what runs there is told. `close` waits for nothing then."""
+        self._closed = True
+        pools = [pool for generation in (self._current, *self._ending) for pool in generation.pools.values()]
+        await asyncio.gather(*(pool.kill("the server was told to end at once") for pool in pools))
+
+    async def close(self, within: float | None = None) -> None:
+        """Let running invocations end, within so many seconds or else the shutdown timeout, then end every
+        worker."""
         self._closed = True
         if self._again is not None:
             self._again.cancel()
@@ -176,7 +189,7 @@ class StepRuntime:
             reload.cancel()
         async with self._looking:
             await self._stop_loading()
-        self._end(self._current, None)
+        self._end(self._current, None, within)
         if self._ending:
             await asyncio.wait(self._ending.values())
 
@@ -257,7 +270,7 @@ class StepRuntime:
 
     # --- ending ---
 
-    def _end(self, generation: Generation, successor: Generation | None) -> None:
+    def _end(self, generation: Generation, successor: Generation | None, within: float | None = None) -> None:
         """Let a generation's invocations end; what has not started goes on in the successor."""
         if not generation.pools:
             return
@@ -265,7 +278,8 @@ class StepRuntime:
         if successor is not None:
             ending = _drain(generation, successor, workers.drain_timeout, workers.linger_timeout)
         else:
-            ending = _drain(generation, None, self._settings.server.shutdown_timeout)
+            most = self._settings.server.shutdown_timeout
+            ending = _drain(generation, None, most if within is None else within)
         task = asyncio.create_task(ending)
         self._ending[generation] = task
         task.add_done_callback(lambda _: self._ending.pop(generation, None))

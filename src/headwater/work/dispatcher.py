@@ -281,10 +281,15 @@ class Dispatcher:
 
     # --- ending ---
 
-    async def close(self) -> None:
-        """Start nothing more, and wait for what runs. Whoever performs must have begun to hand on by then."""
-        self._closed = self.attempts.surely.ended = True
+    def rest(self) -> None:
+        """Start nothing more. What runs goes on."""
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
+
+    async def close(self) -> None:
+        """Start nothing more, and wait for what runs. Whoever performs must have begun to hand on by then."""
+        self.rest()
+        self.attempts.surely.ended = True
         while self._running:
             await asyncio.wait(self._running.values())

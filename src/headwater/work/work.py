@@ -85,10 +85,15 @@ class Work:
         await self.cron.start()
         await self.lost.start()
 
+    def rest(self) -> None:
+        """Begin nothing more: the server is ending. What runs goes on, and what is emitted is kept."""
+        self.cron.close()
+        self.dispatcher.rest()
+
     def stop(self) -> asyncio.Task[None]:
         """Begin nothing more. The task is done when all that runs has ended or was handed on, which whoever
         performs must see to."""
-        self.cron.close()
+        self.rest()
         self.lost.close()
         self.removal.close()
         return asyncio.get_running_loop().create_task(self.dispatcher.close())

@@ -146,6 +146,11 @@ class Pool:
         return tuple(self._apart.workers)
 
     @property
+    def at_work(self) -> Sequence[str]:
+        """The files whose code runs, each once."""
+        return sorted({file for worker in (*self.workers, *self.apart) for file in worker.at_work})
+
+    @property
     def blocking(self) -> frozenset[str]:
         """The files whose steps were seen to hold their loop, kill their process or not to stop, and are kept
         from the others since."""

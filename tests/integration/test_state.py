@@ -98,6 +98,7 @@ async def test_old_files_find_what_they_look_for_and_are_told_once(
 ) -> None:
     caplog.set_level(logging.INFO)
     files = {"steps/a_step.py": WRAPPED, "steps/b_step.py": TOLERANT, "steps/c_step.py": BARE}
+    files["steps/die_step.py"] = api("/die", "import os\nos._exit(1)")
     async with site(tmp_path, files) as client:
         for number in range(3):
             paid = {"id": f"o{number}", "status": "paid", "items": [1, 2]}
@@ -108,6 +109,7 @@ async def test_old_files_find_what_they_look_for_and_are_told_once(
             total, deep, carts, default = await post(client, "/bare")
             assert (total, deep, default) == (6, True, "default")
             assert carts == [{"total": 6, "lines": []}, {"data": {"deep": True}}]
+            assert (await client.post("/die", json={})).status_code == 502  # The next worker is another one.
     lines = told(caplog)
     assert len(lines) == 2
     assert sorted("a_step.py:8)" in line or "b_step.py:5)" in line for line in lines) == [True, True]

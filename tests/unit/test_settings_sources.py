@@ -145,6 +145,7 @@ def test_reserved_variables_and_those_of_others_are_left_alone(project: Path) ->
         HEADWATER_WORKER_FD="3",
         HEADWATER_BLOCK_AFTER="0.1",
         HEADWATER_DEBUG="1",
+        HEADWATER_TOKEN="secret",
         HEADWATER_TEST_ANYTHING="x",
         PORT="9",
         headwater_server_port="9",

@@ -20,12 +20,14 @@ from headwater.protocol.workers import messages as protocol
 FILE_NAME = "headwater.toml"
 RESERVED = (
     "HEADWATER_DEBUG",
+    "HEADWATER_TOKEN",
     protocol.BLOCK_AFTER_VARIABLE,
     protocol.FD_VARIABLE,
     protocol.LIMIT_VARIABLE,
     protocol.STATE_DATA_VARIABLE,
 )
-"""Variables that are no settings: the switch for tracebacks, and those that a worker is started with."""
+"""Variables that are no settings: the switch for tracebacks, what the client commands use, and those that
+a worker is started with."""
 RESERVED_PREFIX = "HEADWATER_TEST_"
 
 _HEADER = re.compile(r"\s*\[\s*([A-Za-z0-9_\"'-]+)\s*\]")

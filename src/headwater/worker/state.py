@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from headwater.errors import InvalidInput
+from headwater.protocol.workers.messages import Message
 from headwater.worker.calls import Call, Calls, Service
 from headwater.worker.faults import user_place
 from headwater.worker.invocation import Invocation
@@ -131,7 +132,7 @@ NAMES = SERVICE._replace(about=())
 
 class OldState:
     """How `get` treats files that take a value for wrapped in `{"data": value}`: it puts up with them where
-    `tolerant`, and tells of each step once in the life of the process."""
+    `tolerant`, and tells of each step once."""
 
     __slots__ = ("_send", "_steps", "_tolerant")
 
@@ -161,4 +162,5 @@ class OldState:
             f'ctx.state.get() gives the value itself, which has no "data" here ({file}:{line}): '
             'write value instead of value["data"]. It works as it is, unless [steps] state_data is "plain".'
         )
-        send_log(self._send, log_line("warn", said, {"file": file, "line": line}, invocation))
+        line_said = log_line("warn", said, {"file": file, "line": line}, invocation)
+        send_log(self._send, Message({**line_said.header, "once": "state.data"}))

@@ -82,7 +82,7 @@ _FROM_WORKER: dict[str, dict[str, tuple[type, ...]]] = {
     "pong": {"n": (int,)},
     "log": {
         "level": (str,), "message": (str,), "fields": (dict,), "invocation": _OPTIONAL_INT, "trace": (str,),
-        "step": (str,),
+        "step": (str,), "once?": (str,),
     },
     "blocked": {"id": (int,), "step": (str,), "seconds": (int, float)},
 }  # fmt: skip

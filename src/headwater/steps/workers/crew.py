@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from headwater.clock import Clock
@@ -20,6 +20,7 @@ from headwater.observe import SILENT, Observer, tell_limit
 from headwater.protocol.workers.messages import Message
 from headwater.steps.workers.intake import Intake
 from headwater.steps.workers.invocation import Calls
+from headwater.steps.workers.once import Once
 from headwater.steps.workers.process import Launch
 from headwater.steps.workers.sizes import SHRINK_AFTER, Size, Sizing
 from headwater.steps.workers.worker import Listener, Worker
@@ -44,6 +45,7 @@ class Parts:
     calls: Callable[[], Calls]
     clock: Clock
     observer: Observer = SILENT
+    once: Once = field(default_factory=Once)
 
 
 class Owner(Listener, Protocol):
@@ -206,7 +208,9 @@ class Crew:
 
     async def _launch(self) -> tuple[Worker, dict[str, Any]]:
         parts, settings = self._parts, self._parts.settings
-        worker = Worker(self._owner, parts.calls(), parts.clock, stall_after=settings.stall_after)
+        worker = Worker(
+            self._owner, parts.calls(), parts.clock, stall_after=settings.stall_after, once=parts.once
+        )
         manifest = await worker.load(parts.launch, self._load, timeout=settings.start_timeout)
         return worker, manifest
 

@@ -17,6 +17,7 @@ from headwater.model import Origin
 from headwater.protocol.workers import messages as protocol
 from headwater.protocol.workers.messages import Message
 from headwater.steps.workers.invocation import Calls, Invocation
+from headwater.steps.workers.once import Once
 from headwater.steps.workers.process import Launch, WorkerProcess
 from headwater.steps.workers.pulse import LARGE, Freight, Pulse
 
@@ -58,7 +59,16 @@ class Worker:
     give whatever holds its loop.
     """
 
-    def __init__(self, listener: Listener, late_calls: Calls, clock: Clock, *, stall_after: float) -> None:
+    def __init__(
+        self,
+        listener: Listener,
+        late_calls: Calls,
+        clock: Clock,
+        *,
+        stall_after: float,
+        once: Once | None = None,
+    ) -> None:
+        self._once = once if once is not None else Once()
         self.pulse = Pulse(stall_after)
         self.running: dict[int, Invocation] = {}
         self.draining = False
@@ -335,6 +345,8 @@ class Worker:
 
     def _on_log(self, message: Message) -> None:
         header = message.header
+        if (what := header.get("once")) is not None and not self._once.first(header["step"], what):
+            return
         level = _LEVELS.get(header["level"], logging.INFO)
         fields = dict(header["fields"])
         # A worker has no other place for it; in the log it stands below the line.

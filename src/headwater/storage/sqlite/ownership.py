@@ -57,7 +57,8 @@ def _held(file: Path, holder: str) -> StoreUnavailable:
     by = f"process {holder}" if holder else "another process"
     return StoreUnavailable(
         f"{file} is in use by {by}.",
-        hint="Stop the other server first, or give this one another [storage] url.",
+        hint="Stop the other server first, or give this one a file of its own: another [storage] url, and of "
+        "the same project --set server.control=off.",
         file=str(file),
         **({"pid": int(holder)} if holder.isdigit() else {}),
     )

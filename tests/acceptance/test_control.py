@@ -93,6 +93,17 @@ def test_the_queue_is_seen_and_steered_while_the_server_runs(project: Path, comm
         assert bill(project)["dead"] == 0
 
 
+def test_events_of_a_step_that_is_gone_are_a_problem_of_the_project(project: Path) -> None:
+    with serving("dev", *FLAGS, cwd=project) as server:
+        assert server.url
+        run(project, "emit", "bill", "{}", "--delay", "600")
+        (project / "steps" / "bill_step.py").unlink()
+        until(lambda: read(project, "queue", "list")[0]["kind"] == "lost")
+        told = run(project, "routes")
+    assert "STEP_LOST" in told
+    assert 'no step "Bill" any more, for which 1 events wait' in told
+
+
 def test_a_run_is_stopped_from_the_terminal(project: Path) -> None:
     with serving("start", *FLAGS, cwd=project) as server:
         assert server.url

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from headwater.client import connect
 from support.command import serving
 from support.node_worker import node_worker
 from support.tree import text
@@ -30,22 +31,19 @@ async def handler(req, ctx):
     await ctx.emit({"topic": req["body"]["topic"], "data": req["body"]["data"]})
     return {"status": 202, "body": {}}
 """
-PATIENCE = 30.0
 
 
-def finished(url: str, name: str) -> dict[str, Any]:
+async def finished(url: str, name: str) -> dict[str, Any]:
     """The item once all is done."""
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        items = {item["id"]: item for item in httpx.get(f"{url}/streams/imports/all").json()["items"]}
-        if items.get(name, {}).get("progress", {}).get("percent") == 100:
-            return items[name]
-        time.sleep(0.05)
-    raise AssertionError(f"{name} was not done within {PATIENCE} s")
+    async with asyncio.timeout(60), connect(url) as client:
+        async for item in client.item("imports", "all", name):
+            if item and item.get("progress", {}).get("percent") == 100:
+                return item
+    raise AssertionError(f"{name} was not done")
 
 
 @pytest.mark.parametrize("topic", ["import", "import.node"])
-def test_the_page_runs_as_printed(tmp_path: Path, topic: str) -> None:
+async def test_the_page_runs_as_printed(tmp_path: Path, topic: str) -> None:
     node_worker()
     assert len(FILES) == 3
     for name, content in {**FILES, "steps/begin_step.py": BEGIN}.items():
@@ -54,8 +52,9 @@ def test_the_page_runs_as_printed(tmp_path: Path, topic: str) -> None:
     with serving("start", "--port", "0", cwd=tmp_path) as server:
         assert "Problems" not in server.out.text
         data = {"id": "a", "file": "rows.csv", "rows": ["x", "y", "z"]}
-        begun = httpx.post(f"{server.url}/begin", json={"topic": topic, "data": data})
+        async with httpx.AsyncClient() as http:
+            begun = await http.post(f"{server.url}/begin", json={"topic": topic, "data": data})
         assert begun.status_code == 202, begun.text
-        item = finished(server.url, "a")
+        item = await finished(server.url, "a")
     assert item["file"] == "rows.csv"
     assert (item["progress"]["done"], item["progress"]["total"], item["progress"]["eta"]) == (3, 3, 0)

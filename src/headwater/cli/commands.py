@@ -146,14 +146,15 @@ def create(
 
 @app.command()
 def routes(project: Folder = Path(), set_: Set = None, json: Json = False, debug: Debug = False) -> None:
-    """Print what the project declares, and its problems.
+    """Print what the project declares, and its problems; those of a running server's events too.
 
     The exit code is 1 if a file is at fault.
     """
     loaded = _load(project, settings=set_)
+    from headwater.cli.lost_steps import with_lost_steps
     from headwater.cli.serving import run_inspection
 
-    found = run_inspection(loaded.settings)
+    found = with_lost_steps(run_inspection(loaded.settings), loaded.settings.project)
     if json:
         from headwater.cli.report import as_json
 

@@ -110,7 +110,7 @@ def _held(project: Path, holder: str) -> AlreadyRunning:
     by = f"process {holder}" if holder.isdigit() else "another process"
     return AlreadyRunning(
         f"A server runs for {project} already: {by}.",
-        hint="Stop it first; for two servers of one project, start this one with --set server.control=off and "
-        "another [storage] url.",
+        hint="Stop it first; for two servers of one project, start this one with --set server.control=off "
+        "and another [storage] url.",
         **({"pid": int(holder)} if holder.isdigit() else {}),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -230,3 +231,44 @@ def test_dev_writes_what_is_there_and_the_types_of_a_project_with_typescript(tmp
     assert refresh(PROJECT, tmp_path) == [PYTHON]
     broken = Project(2, problems=(Problem("error", "SYNTAX_ERROR", "no"),))
     assert refresh(broken, tmp_path) == []
+
+
+BROKEN = Problem("error", "SYNTAX_ERROR", "no", file="steps/a_step.py", involved=("steps/a_step.py",))
+
+
+def test_a_file_at_fault_keeps_its_types_and_the_others_get_fresh_ones(tmp_path: Path) -> None:
+    for path in ("steps/a_step.py", "steps/c_stream.py"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).touch()
+    write(PROJECT, tmp_path)
+    before = (tmp_path / TYPESCRIPT).read_text()
+    assert "'Add comment'" in before
+    new = StreamDeclaration("steps/new_stream.py", "python", name="fresh", schema=AUTHOR)
+    half = replace(PROJECT, steps=PROJECT.steps[1:], streams=(*PROJECT.streams, new), problems=(BROKEN,))
+    for _ in range(2):
+        write(half, tmp_path)
+        for name in (TYPESCRIPT, PYTHON):
+            text = (tmp_path / name).read_text()
+            assert ("fresh" in text, "Add comment" in text or "AddComment" in text) == (True, True)
+    assert refresh(half, tmp_path) == []
+    (tmp_path / "steps/a_step.py").unlink()
+    gone = replace(half, problems=())
+    write(gone, tmp_path)
+    assert "'Add comment'" not in (tmp_path / TYPESCRIPT).read_text()
+
+
+def test_types_that_nobody_remembers_are_not_written_over(tmp_path: Path) -> None:
+    write(PROJECT, tmp_path)
+    before = (tmp_path / TYPESCRIPT).read_text()
+    (tmp_path / ".headwater" / "declared.json").write_text("[{]")
+    half = replace(PROJECT, steps=PROJECT.steps[1:], problems=(BROKEN,))
+    assert TYPESCRIPT not in write(half, tmp_path)
+    assert (tmp_path / TYPESCRIPT).read_text() == before
+
+
+def test_a_project_that_does_not_load_at_all_keeps_all_types(tmp_path: Path) -> None:
+    for one in (*PROJECT.steps, *PROJECT.streams):
+        (tmp_path / one.file).parent.mkdir(exist_ok=True)
+        (tmp_path / one.file).touch()
+    write(PROJECT, tmp_path)
+    assert write(Project(2, problems=(Problem("error", "WORKER_LOST", "no"),)), tmp_path) == []

@@ -178,8 +178,8 @@ def types(
 ) -> None:
     """Write the project's types: types.d.ts and headwater_types.pyi.
 
-    They hold every step's request and response and every stream's items, of all languages. The exit code is 1
-    if a file of the project is at fault.
+    They hold every step's request and response and every stream's items, of all languages. What a file at
+    fault declares stays as it last was, and the exit code is 1.
     """
     from headwater.cli.types_command import check_types, write_types
 

@@ -11,16 +11,16 @@ from headwater.steps.project.declare import Project
 
 
 def write_types(settings: Settings) -> bool:
-    """Write both files; False if a file of the project is at fault, whereupon nothing is written.
+    """Write both files for what loads; what does not keeps its last types. False if a file of the project is
+    at fault.
 
     :raises HeadwaterError: a file cannot be written, or no worker could load the project.
     """
-    project = _sound(settings)
-    if project is None:
-        return False
+    project = run_inspection(settings)
+    show_problems(project.problems)
     written = write(project, settings.project)
     say(f"Wrote {' and '.join(written)}." if written else "The types are up to date.")
-    return True
+    return not _at_fault(project)
 
 
 def check_types(settings: Settings) -> bool:
@@ -28,18 +28,14 @@ def check_types(settings: Settings) -> bool:
 
     :raises HeadwaterError: no worker could load the project.
     """
-    project = _sound(settings)
-    if project is None:
+    project = run_inspection(settings)
+    if _at_fault(project):
+        show_problems(project.problems)
         return False
     old = stale(project, settings.project)
     say(f"Not up to date: {', '.join(old)}. Run `headwater types`." if old else "The types are up to date.")
     return not old
 
 
-def _sound(settings: Settings) -> Project | None:
-    """The project, unless something in it is at fault: its types would be missing."""
-    project = run_inspection(settings)
-    if any(problem.level == "error" for problem in project.problems):
-        show_problems(project.problems)
-        return None
-    return project
+def _at_fault(project: Project) -> bool:
+    return any(problem.level == "error" for problem in project.problems)

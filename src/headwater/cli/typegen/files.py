@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from headwater.cli.typegen.memory import with_last_good
 from headwater.cli.typegen.python import python
 from headwater.cli.typegen.typescript import typescript
 from headwater.errors import HeadwaterError
@@ -26,27 +27,40 @@ def stale(project: Project, root: Path) -> list[str]:
 
 
 def write(project: Project, root: Path) -> list[str]:
-    """Write the files that are stale; answers their names.
+    """Write the files that are stale; answers their names. What a file at fault declares stays as it last
+    was.
 
     :raises HeadwaterError: a file cannot be written.
     """
-    return _write(root, texts(project), stale(project, root))
+    whole = with_last_good(project, root)
+    return _write(root, texts(whole), _but_for_what_is_forgotten(whole, root, stale(whole, root)))
 
 
 def refresh(project: Project, root: Path) -> list[str]:
     """Write what is stale among the files that are there, and `types.d.ts` for a project with TypeScript.
 
-    Answers the names written. A project that is at fault keeps its types: half of them would be missing.
+    Answers the names written. What a file at fault declares stays as it last was.
 
     :raises HeadwaterError: a file cannot be written.
     """
-    if any(problem.level == "error" for problem in project.problems):
-        return []
-    uses_node = any(one.language == "node" for one in (*project.steps, *project.streams))
+    whole = with_last_good(project, root)
+    uses_node = any(one.language == "node" for one in (*whole.steps, *whole.streams))
     names = [
-        name for name in stale(project, root) if (root / name).exists() or (name == TYPESCRIPT and uses_node)
+        name for name in stale(whole, root) if (root / name).exists() or (name == TYPESCRIPT and uses_node)
     ]
-    return _write(root, texts(project), names)
+    return _write(root, texts(whole), _but_for_what_is_forgotten(whole, root, names))
+
+
+def _but_for_what_is_forgotten(whole: Project, root: Path, names: list[str]) -> list[str]:
+    """Of these files, the ones that hold nothing which would be lost: types of a file at fault that nobody
+    remembers, as in a fresh copy of the project."""
+    declared = {one.file for one in (*whole.steps, *whole.streams)}
+    errors = [problem for problem in whole.problems if problem.level == "error"]
+    lost = {path for problem in errors for path in (problem.file, *problem.involved)} - declared
+    if not lost:
+        return names
+    unknown = [f"/** {path} */" for path in lost if path]
+    return [name for name in names if not any(mark in (_held(root / name) or "") for mark in unknown)]
 
 
 def _write(root: Path, wanted: Mapping[str, str], names: list[str]) -> list[str]:

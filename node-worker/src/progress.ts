@@ -3,7 +3,7 @@
  *
  * Each write is one `update` of the item's field `progress`: the first before the first element, then at most four a
  * second, and the last in any case, whatever ends the loop. A `for await` waits for its writes; a plain `for` cannot,
- * and begins the next one when the one before is settled.
+ * nor see their answers while it does not give way: the more are unanswered, the longer it lets pass before the next.
  */
 
 import type { Call, Calls } from './calls.ts'
@@ -97,7 +97,8 @@ class Tally {
   #total: number | undefined
   #done = 0
   #written: number
-  #isWriting = false
+  /** Writes that are not answered, as far as can be seen. */
+  #open = 0
   #isOpen = false
 
   constructor(parts: ProgressParts, place: Origin, total: number | undefined, below: Function) {
@@ -128,7 +129,7 @@ class Tally {
   count(): Call | undefined {
     this.#done++
     this.stop()
-    const isDue = this.#now() - this.#written >= WRITE_EVERY && !this.#isWriting
+    const isDue = this.#now() - this.#written >= WRITE_EVERY * (1 + this.#open)
     return isDue ? this.#write() : undefined
   }
 
@@ -167,8 +168,8 @@ class Tally {
     this.#written = this.#now()
     const text = toJson([{ type: 'set', path: FIELD, value: this.#state() }], 'progress')
     const call = calls.begin(invocation, SERVICE, 'update', { stream, group, item: id }, this.#below, () => text)
-    this.#isWriting = true
-    const settled = (): void => void (this.#isWriting = false)
+    this.#open++
+    const settled = (): void => void this.#open--
     // Not the call's own `then`: nobody has looked at its error by that.
     Promise.prototype.then.call(call, settled, settled)
     return call

@@ -16,7 +16,7 @@ from support.command import Server, serving
 STREAM = 'config = {"name": "answers", "schema": None}\n'
 ASK = """
 config = {"type": "api", "name": "Ask", "method": "POST", "path": "/ask/:topic/:id"}
-config["emits"] = ["long", "plain"]
+config["emits"] = ["long", "node", "plain"]
 
 
 async def handler(req, ctx):
@@ -40,6 +40,24 @@ async def handler(input, ctx):
         await answers.update("g", input["id"], [{"type": "set", "path": "status", "value": "cancelled"}])
         raise
 """
+LONG_NODE = """
+import { setTimeout } from 'node:timers/promises'
+
+export const config = { type: 'event', name: 'LongNode', subscribes: ['node'], emits: [] }
+
+export const handler = async (input: any, { owns, signal, streams }: any) => {
+  await owns(await streams.answers.set('g', input.id, { status: 'streaming', text: '' }))
+  try {
+    while (true) {
+      await streams.answers.update('g', input.id, [{ type: 'append', path: 'text', value: 'x' }])
+      await setTimeout(10, undefined, { signal })
+    }
+  } finally {
+    const status = signal.aborted ? 'cancelled' : 'error'
+    await streams.answers.update('g', input.id, [{ type: 'set', path: 'status', value: status }])
+  }
+}
+"""
 PLAIN = """
 import time
 
@@ -61,6 +79,7 @@ def handler(input, ctx):
 def project(tmp_path: Path) -> Path:
     (tmp_path / "steps").mkdir()
     sources = {"answers_stream.py": STREAM, "ask_step.py": ASK, "long_step.py": LONG, "plain_step.py": PLAIN}
+    sources["long.step.ts"] = LONG_NODE
     for name, source in sources.items():
         (tmp_path / "steps" / name).write_text(source)
     return tmp_path
@@ -88,12 +107,13 @@ async def until(client: Client, item: str, **members: Any) -> dict[str, Any]:
 async def test_a_run_is_stopped_from_another_client_and_says_so_in_its_item(project: Path) -> None:
     with serving("start", "--port", "0", cwd=project) as server:
         async with connect(server.url) as one, connect(server.url) as other:
-            await ask(server, "long", "a")
-            await until(one, "a", status="streaming")
-            await other.cancel("answers", "g", "a")
-            ended = await until(one, "a", status="cancelled")
-            assert set(ended["text"]) == {"x"}
-            assert await until(other, "a", status="cancelled") == ended
+            for topic in ("long", "node"):
+                await ask(server, topic, topic)
+                await until(one, topic, status="streaming")
+                await other.cancel("answers", "g", topic)
+                ended = await until(one, topic, status="cancelled")
+                assert set(ended["text"]) == {"x"}
+                assert await until(other, topic, status="cancelled") == ended
 
 
 async def test_a_run_is_stopped_over_plain_http_and_by_no_page_from_elsewhere(project: Path) -> None:

@@ -93,6 +93,20 @@ class SocketSettings:
     """Limits and keepalive of one WebSocket."""
 
     max_frame_bytes: int = _setting(1 * MIB, "Largest message a client may send, in bytes.", least=1)
+    max_frame_values: int = _setting(
+        10_000, "Most JSON values in one message of a client, members and elements together.", least=1
+    )
+    max_frames_per_second: int = _setting(
+        1000, "Frames a client may send a second over time; above it the socket is closed with 1008.", least=1
+    )
+    max_frame_burst: int = _setting(
+        10_000, "Frames a client may send at once, before `max_frames_per_second` counts.", least=1
+    )
+    unfinished_bytes: int = _setting(
+        128 * MIB,
+        "Messages of which a part has come, over all sockets, in bytes; above it the oldest is given up.",
+        least=1,
+    )
     max_subscriptions: int = _setting(1000, "Most subscriptions on one socket.", least=1)
     max_id_bytes: int = _setting(
         1 * KIB, "Longest stream name, group id or item id, in UTF-8 bytes.", least=1

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from headwater.config import SocketSettings
 from headwater.protocol.clients.v0 import V0Wire
-from headwater.server.live.inbound import Inbound, Violation
+from headwater.server.live.inbound import Inbound, Quiet, Violation
 from headwater.server.live.session_v0 import V0Session
 from headwater.server.live.websocket import Session
 from support.socket_client import frame
@@ -186,8 +186,10 @@ def read(pieces: list[bytes]) -> list[str]:
     inbound, found = Inbound(1000), []
     try:
         for piece in pieces:
-            for arrival in inbound.feed(piece):
-                found.append(repr(arrival))
+            inbound.add(piece)
+            while (arrival := inbound.next()) is not None:
+                if not isinstance(arrival, Quiet):
+                    found.append(repr(arrival))
     except Violation as violation:
         found.append(f"violation {violation.code}")
     return found

@@ -21,6 +21,7 @@ from headwater.server.live.opening import SocketOpening
 from headwater.server.live.session_v0 import V0Session
 from headwater.server.live.websocket import Session, WebSocket
 from headwater.storage.base import Store
+from support.ear import Ear
 from support.socket_client import RawSocket
 from support.stream_stage import StreamStage
 from support.stream_store import HeldStore
@@ -56,7 +57,8 @@ class SocketStage(StreamStage):
         self.settings = settings
         self.peers: deque[Peer] = deque(maxlen=10)
         self.clients: list[RawSocket] = []
-        self.opening = SocketOpening(server, settings, self._session)
+        self.ear = Ear()
+        self.opening = SocketOpening(server, settings, self._session, observer=self.ear)
         self.server = HttpServer(answer, server, cast(Any, self.opening.protocol))
         self.make: Callable[[WebSocket], Session] = self._v0
 
@@ -75,7 +77,9 @@ class SocketStage(StreamStage):
 
     def _v0(self, socket: WebSocket) -> Session:
         assert isinstance(self.wire, V0Wire)
-        return V0Session(socket, self.wire, lambda _stream: self.hub, OpenGate(), self.settings)
+        return V0Session(
+            socket, self.wire, lambda _stream: self.hub, OpenGate(), self.settings, observer=self.ear
+        )
 
     async def open(self, path: str = "/", headers: dict[str, str | None] | None = None) -> RawSocket:
         """A client that has shaken hands."""

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.server.live.inbound import Arrival, Inbound, Violation
+from headwater.server.live.inbound import Arrival, Inbound, Quiet, Violation
 from support.socket_client import CONT, PING, PONG, TEXT, close, frame, text
 
 LIMIT = 1000
+
+
+def fed(inbound: Inbound, data: bytes) -> Iterator[Arrival]:
+    """What has become whole with these bytes."""
+    inbound.add(data)
+    while (arrival := inbound.next()) is not None:
+        if not isinstance(arrival, Quiet):
+            yield arrival
 
 
 def arrivals(*pieces: bytes, limit: int = LIMIT) -> list[Arrival | tuple[int, str]]:
@@ -21,7 +30,7 @@ def arrivals(*pieces: bytes, limit: int = LIMIT) -> list[Arrival | tuple[int, st
     found: list[Arrival | tuple[int, str]] = []
     try:
         for piece in pieces:
-            found += inbound.feed(piece)
+            found += fed(inbound, piece)
     except Violation as violation:
         found.append((violation.code, violation.reason))
     return found
@@ -65,16 +74,24 @@ def test_the_limit_is_that_of_the_whole_message(size: int) -> None:
 
 def test_nothing_is_kept_of_what_was_whole() -> None:
     inbound = Inbound(100_000)
-    assert list(inbound.feed(text("x" * 50_000, fin=False) + frame(CONT, b"y" * 50_000)))
+    assert list(fed(inbound, text("x" * 50_000, fin=False) + frame(CONT, b"y" * 50_000)))
     kept = [getattr(inbound, name) for name in Inbound.__slots__ if name != "_limit"]
     assert sum(sys.getsizeof(value) for value in kept) < 500
 
 
 def test_empty_fragments_without_end_are_not_gathered() -> None:
     inbound = Inbound(LIMIT)
-    assert list(inbound.feed(text("", fin=False))) == []
+    assert list(fed(inbound, text("", fin=False))) == []
     empty = frame(CONT, fin=False) * 1000
     for _ in range(20):
-        assert list(inbound.feed(empty)) == []
+        assert list(fed(inbound, empty)) == []
     kept = [getattr(inbound, name) for name in Inbound.__slots__]
     assert sum(sys.getsizeof(value) for value in kept) < 2000
+
+
+def test_what_is_held_is_told() -> None:
+    inbound = Inbound(LIMIT)
+    assert not list(fed(inbound, text("x" * 500, fin=False)))
+    assert inbound.held == 500
+    assert not list(fed(inbound, frame(CONT, b"y" * 100)[:-1]))
+    assert inbound.held == 500 + 99

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from headwater.errors import HeadwaterError, InvalidInput, ProtocolFault, TooMany
+from headwater.protocol.clients.reading import MOST_VALUES
 from headwater.protocol.clients.v1 import (
     Cancel,
     More,
@@ -32,19 +33,22 @@ ToDo = Subscribe | Unsubscribe | More | SetState | Cancel
 class SessionRules:
     """The rules of one client's session."""
 
-    __slots__ = ("_max_id_bytes", "_max_subscriptions", "_open", "_wire")
+    __slots__ = ("_max_id_bytes", "_max_subscriptions", "_max_values", "_open", "_wire")
 
-    def __init__(self, wire: V1Wire, *, max_subscriptions: int, max_id_bytes: int) -> None:
+    def __init__(
+        self, wire: V1Wire, *, max_subscriptions: int, max_id_bytes: int, max_values: int = MOST_VALUES
+    ) -> None:
         self._wire = wire
         self._max_subscriptions = max_subscriptions
         self._max_id_bytes = max_id_bytes
+        self._max_values = max_values
         self._open: set[int] = set()
 
     def receive(self, text: str, refusing: Refusing = lambda _error: None) -> ToDo | bytes | None:
         """What one message asks for: something to carry out, an answer to send, or nothing (it is
         settled). `refusing` hears of the error that an answer tells."""
         try:
-            request = parse_request(text, max_id_bytes=self._max_id_bytes)
+            request = parse_request(text, max_id_bytes=self._max_id_bytes, max_values=self._max_values)
             return self._judge(request)
         except HeadwaterError as error:
             refusing(error)

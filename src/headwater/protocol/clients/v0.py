@@ -22,6 +22,7 @@ from headwater.clock import Stamps
 from headwater.errors import HeadwaterError, ProtocolFault
 from headwater.jsonvalue import is_object
 from headwater.model import GroupKey, Item, Signal
+from headwater.protocol.clients.reading import MOST_VALUES, check_values
 from headwater.protocol.clients.rfc6455 import text_frame
 from headwater.protocol.clients.wire import Advance, CatchUpOf, Stretch
 
@@ -35,11 +36,12 @@ class Request(NamedTuple):
     subscription: str
 
 
-def parse_request(text: str, *, max_id_bytes: int) -> Request:
+def parse_request(text: str, *, max_id_bytes: int, max_values: int = MOST_VALUES) -> Request:
     """Decode one client message.
 
     :raises ProtocolFault: it is not JSON, or not a join or leave with its names; `details` name the field.
     """
+    check_values(text, max_values)
     try:
         message = orjson.loads(text)
     except orjson.JSONDecodeError as fault:

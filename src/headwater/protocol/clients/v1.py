@@ -16,6 +16,7 @@ from headwater.errors import HeadwaterError, NotSupportedYet, ProtocolFault
 from headwater.jsonvalue import is_object, without_halves
 from headwater.model import GroupKey, Item, Signal
 from headwater.protocol.clients.delta import MAX_DIFF_BYTES, delta_between
+from headwater.protocol.clients.reading import MOST_VALUES, check_values
 from headwater.protocol.clients.rfc6455 import text_frame
 from headwater.protocol.clients.wire import Advance, Brought, CatchUpOf, Cursor, Stretch, Wish
 
@@ -77,12 +78,13 @@ class Ping(NamedTuple):
 Request = Subscribe | Unsubscribe | More | SetState | Cancel | Ping
 
 
-def parse_request(text: str, *, max_id_bytes: int) -> Request:
+def parse_request(text: str, *, max_id_bytes: int, max_values: int = MOST_VALUES) -> Request:
     """Decode one client message.
 
     :raises ProtocolFault: not a message of the protocol; `details["field"]` names the member at fault.
     :raises NotSupportedYet: a message that the protocol reserves.
     """
+    check_values(text, max_values)
     message = _read(text)
     if not is_object(message):
         raise ProtocolFault("A message must be a JSON object.")

@@ -8,7 +8,7 @@ handshake's request and the last frame of every open socket, 3 KB and more; an i
 from __future__ import annotations
 
 import codecs
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from typing import NamedTuple
 
 from websockets.exceptions import PayloadTooBig, ProtocolError
@@ -32,13 +32,22 @@ class Closing(NamedTuple):
 Arrival = str | Ping | Closing
 
 
+class Quiet:
+    """A frame that brings nothing by itself: a pong, a part of a message."""
+
+
+QUIET = Quiet()
+
+
 class Violation(Exception):
     """The client broke a rule: the socket fails with this code and reason, and nothing more is read."""
 
-    def __init__(self, code: CloseCode, reason: str) -> None:
+    def __init__(self, code: CloseCode, reason: str, setting: str = "") -> None:
+        """`setting` is the one of `[socket]` whose limit was met, if one was."""
         super().__init__(reason)
         self.code = code
         self.reason = reason
+        self.setting = setting
 
 
 class Inbound:
@@ -55,23 +64,28 @@ class Inbound:
         self._parts: list[str] | None = None
         self._size = 0
 
-    def feed(self, data: bytes) -> Iterator[Arrival]:
-        """What has become whole with these bytes.
-
-        :raises Violation: after what came before it.
-        """
+    def add(self, data: bytes) -> None:
+        """Take bytes that came in."""
         if self._bytes is None:
             self._bytes = bytearray(data)
         else:
             self._bytes += data
-        while self._bytes or self._parsing:
-            frame = self._next()
-            if frame is None:
-                return
-            arrival = self._take(frame)
-            if arrival is not None:
-                yield arrival
-        self._bytes = None
+
+    @property
+    def held(self) -> int:
+        """Bytes of what is not whole or not read yet."""
+        return len(self._bytes or b"") + self._size
+
+    def next(self) -> Arrival | Quiet | None:
+        """What the next frame brings; None where it is not whole yet.
+
+        :raises Violation: it breaks a rule.
+        """
+        if not self._bytes and self._parsing is None:
+            self._bytes = None  # An idle socket keeps nothing.
+            return None
+        frame = self._next()
+        return None if frame is None else self._take(frame)
 
     def _next(self) -> Frame | None:
         """The next frame, if it is whole."""
@@ -97,13 +111,13 @@ class Inbound:
         del self._bytes[:size]
         return taken
 
-    def _take(self, frame: Frame) -> Arrival | None:
+    def _take(self, frame: Frame) -> Arrival | Quiet:
         data = bytes(frame.data)
         match frame.opcode:
             case Opcode.PING:
                 return Ping(data)
             case Opcode.PONG:
-                return None
+                return QUIET
             case Opcode.CLOSE:
                 return self._closing(data)
             case Opcode.TEXT | Opcode.BINARY:
@@ -125,7 +139,7 @@ class Inbound:
             raise Violation(CloseCode.INVALID_DATA, "the reason must be UTF-8") from None
         return Closing(data)
 
-    def _text(self, data: bytes, final: bool) -> str | None:
+    def _text(self, data: bytes, final: bool) -> str | Quiet:
         """The whole text once its last fragment is in."""
         if self._size + len(data) > self._limit:
             raise self._too_big()
@@ -136,7 +150,7 @@ class Inbound:
         except UnicodeDecodeError:
             raise Violation(CloseCode.INVALID_DATA, "a text message must be UTF-8") from None
 
-    def _gather(self, data: bytes, final: bool) -> str | None:
+    def _gather(self, data: bytes, final: bool) -> str | Quiet:
         if self._decoder is None or self._parts is None:
             self._decoder, self._parts = codecs.getincrementaldecoder("utf-8")(), []
         # Empty parts would make a list without bound: no limit of bytes counts them.
@@ -144,10 +158,11 @@ class Inbound:
             self._parts.append(part)
         self._size += len(data)
         if not final:
-            return None
+            return QUIET
         text = "".join(self._parts)
         self._decoder, self._parts, self._size = None, None, 0
         return text
 
     def _too_big(self) -> Violation:
-        return Violation(CloseCode.MESSAGE_TOO_BIG, f"a message may have {self._limit} bytes")
+        reason = f"a message may have {self._limit} bytes"
+        return Violation(CloseCode.MESSAGE_TOO_BIG, reason, "max_frame_bytes")

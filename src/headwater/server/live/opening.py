@@ -20,6 +20,8 @@ from headwater.peer import Peer
 from headwater.server.http.origins import Origins
 from headwater.server.live.attendance import Attendance
 from headwater.server.live.sessions import spoken
+from headwater.server.live.turns import Turns
+from headwater.server.live.unfinished import Unfinished
 from headwater.server.live.websocket import Session, WebSocket
 from headwater.server.peers import peer_of_handshake
 
@@ -40,6 +42,8 @@ class SocketOpening:
     ) -> None:
         self.settings = settings
         self.sockets: set[WebSocket] = set()
+        self.turns = Turns()
+        self.unfinished: Unfinished[WebSocket] = Unfinished(settings.unfinished_bytes)
         self._server = server
         self._origins = Origins(server) if origins is None else origins
         self._make_session = make_session
@@ -88,9 +92,9 @@ class SocketOpening:
         self._observer.accepted(peer)
         return self._make_session(socket, peer)
 
-    def too_big(self) -> None:
-        """A socket is closed for a message that is larger than one may be."""
-        self._observer.limited("socket.max_frame_bytes", self.settings.max_frame_bytes)
+    def limited(self, setting: str) -> None:
+        """A socket is closed for a limit that it met."""
+        self._observer.limited(f"socket.{setting}", getattr(self.settings, setting))
 
     def left(self, socket: WebSocket) -> None:
         """A socket is gone."""

@@ -72,7 +72,10 @@ class V0Session:
     def message(self, text: str) -> None:
         """Carry out one message; what is wrong with it goes back as an error event."""
         try:
-            request = parse_request(text, max_id_bytes=self._settings.max_id_bytes)
+            limits = self._settings
+            request = parse_request(
+                text, max_id_bytes=limits.max_id_bytes, max_values=limits.max_frame_values
+            )
         except ProtocolFault as fault:
             self._admissions.refused(fault)
             self._tell(GroupKey("", ""), None, fault)

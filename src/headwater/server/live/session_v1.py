@@ -56,7 +56,10 @@ class V1Session:
         self._admissions = Admissions(gate, peer, settings.max_subscriptions, observer)
         self._cancels = Cancels(cancel, settings.max_subscriptions)
         self._rules = SessionRules(
-            streams.wire, max_subscriptions=settings.max_subscriptions, max_id_bytes=settings.max_id_bytes
+            streams.wire,
+            max_subscriptions=settings.max_subscriptions,
+            max_id_bytes=settings.max_id_bytes,
+            max_values=settings.max_frame_values,
         )
         self._speakers = Speakers()
         self._subscriptions: dict[int, Subscription | _Asked] = {}

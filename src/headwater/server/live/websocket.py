@@ -21,6 +21,8 @@ from websockets.typing import Subprotocol
 
 from headwater.config import SocketSettings
 from headwater.server.live.inbound import Closing, Inbound, Ping, Violation
+from headwater.server.live.turns import MESSAGE, PAYLOAD_BYTES, Turns
+from headwater.server.live.unfinished import Unfinished
 
 _quiet = logging.getLogger("headwater.socket.handshake")  # The library's log lines; off: they hold user data.
 _quiet.addHandler(logging.NullHandler())
@@ -56,6 +58,8 @@ class Opening(Protocol):
 
     settings: SocketSettings
     sockets: set[WebSocket]
+    turns: Turns
+    unfinished: Unfinished[WebSocket]
 
     def refuse(self, request: Request) -> tuple[HTTPStatus, str] | None:
         """Why this handshake is refused, or None."""
@@ -73,8 +77,8 @@ class Opening(Protocol):
         """A socket, open or not yet, is gone."""
         ...
 
-    def too_big(self) -> None:
-        """A socket is closed for a message that is larger than one may be."""
+    def limited(self, setting: str) -> None:
+        """A socket is closed for a limit that it met: that setting of `[socket]`."""
         ...
 
 
@@ -83,11 +87,13 @@ class WebSocket(asyncio.Protocol):
 
     __slots__ = (
         "_deadline",
+        "_frames_left",
         "_inbound",
         "_opening",
         "_server_connections",
         "_session",
         "full_since",
+        "has_more",
         "heard",
         "pinged",
         "transport",
@@ -101,6 +107,10 @@ class WebSocket(asyncio.Protocol):
         """Set while frames are read: from the handshake until the client's close frame or its first fault."""
         self._deadline: asyncio.TimerHandle | None = None
         """Set once the socket is ending: when it is cut off."""
+        self._frames_left = float(opening.settings.max_frame_burst)
+        """How many frames the client may still send at once; grows with time."""
+        self.has_more = False
+        """Whether it waits for its turn to read on; nothing more is taken from the client meanwhile."""
         self.full_since: float | None = None
         """Monotonic time since when the socket takes no frames, because its buffer is above its high-water
         mark or because it is ending; None while it does."""
@@ -124,18 +134,25 @@ class WebSocket(asyncio.Protocol):
         """The transport is gone."""
         self._server_connections.discard(self)
         self._opening.left(self)
+        self._opening.unfinished.hold(self, 0)
+        self._inbound = None
         self._end()
         if self._deadline is not None:
             self._deadline.cancel()
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the client: the request's head first, whole as uvicorn gives it, then frames."""
-        self.heard = asyncio.get_running_loop().time()
-        self.pinged = None
+        now = asyncio.get_running_loop().time()
         if self._inbound is not None:
-            self._receive(self._inbound, data)
+            settings = self._opening.settings
+            more = self._frames_left + (now - self.heard) * settings.max_frames_per_second
+            self._frames_left = min(more, settings.max_frame_burst)
+            self._inbound.add(data)
+            self._ask_turn()
         elif self._deadline is None:
             self._shake(data)
+        self.heard = now
+        self.pinged = None
 
     def eof_received(self) -> None:
         """The client has closed its side; so do we, once it has read what was sent."""
@@ -152,11 +169,13 @@ class WebSocket(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """The buffer has drained."""
-        if not self.transport.is_closing():
-            self.transport.resume_reading()
         if self._deadline is not None:
+            self._read_on()
             return
         self.full_since = None
+        if self._inbound is not None and self._inbound.held:
+            self._ask_turn()  # What came before it was full.
+        self._read_on()
         self.heard = asyncio.get_running_loop().time()  # It reads: the pong timeout begins anew.
         if self._session is not None:
             self._session.drained()
@@ -229,23 +248,85 @@ class WebSocket(asyncio.Protocol):
 
     # --- frames in ------------------------------------------------------------------------------------------
 
-    def _receive(self, inbound: Inbound, data: bytes) -> None:
+    def read(self, most: int) -> int:
+        """Read frames that cost about that much; see Turns.
+
+        It stops where nothing whole is left, the client has sent too many, the socket is full (its answers
+        would pile up: it reads on once it has drained), or the share is used up.
+        """
+        spent, whole = 0, True
         try:
-            for arrival in inbound.feed(data):
+            while spent < most and self._inbound is not None and self._may_read:
+                arrival = self._inbound.next()
+                if arrival is None:
+                    whole = False
+                    break
+                spent += 1
+                self._count()
                 if isinstance(arrival, str):
+                    spent += MESSAGE + len(arrival) // PAYLOAD_BYTES
                     if self._session is not None:
                         self._session.message(arrival)
                 elif isinstance(arrival, Ping):
                     self._control(Opcode.PONG, arrival.payload)
-                else:
+                elif isinstance(arrival, Closing):
                     self._answer_close(arrival)
-                    return
         except Violation as violation:
-            self._inbound = None
-            if violation.code is CloseCode.MESSAGE_TOO_BIG:
-                self._opening.too_big()
-            self.close(violation.code, violation.reason)
-            self._finish_writing()
+            self._fail(violation)
+        self._rest(more=whole and self._may_read)
+        return spent
+
+    @property
+    def _may_read(self) -> bool:
+        """Whether its client can be answered, or is only waited for to end."""
+        return self.full_since is None or self._deadline is not None
+
+    def _ask_turn(self) -> None:
+        """Read what came, now or in turn."""
+        if not self.has_more and not self._opening.turns.read(self):
+            self._wait()
+
+    def _wait(self) -> None:
+        self.has_more = True
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def _count(self) -> None:
+        self._frames_left -= 1
+        if self._frames_left < 0:
+            most = self._opening.settings.max_frames_per_second
+            reason = f"a client may send {most} frames a second"
+            raise Violation(CloseCode.POLICY_VIOLATION, reason, "max_frames_per_second")
+
+    def _rest(self, *, more: bool) -> None:
+        """Wait for the next turn, or for more from the client."""
+        held = 0 if self._inbound is None else self._inbound.held
+        self._opening.unfinished.hold(self, held)
+        if more and held and self._inbound is not None:
+            self._wait()
+        elif self.has_more:
+            self.has_more = False
+            self._read_on()
+
+    def _read_on(self) -> None:
+        """Take what the client sends, unless it waits for a turn or cannot be answered."""
+        if not self.has_more and self._may_read and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def give_up(self) -> None:
+        """End for what all sockets hold together."""
+        self._fail(
+            Violation(CloseCode.TRY_AGAIN_LATER, "too many messages are unfinished", "unfinished_bytes")
+        )
+
+    def _fail(self, violation: Violation) -> None:
+        """Nothing more is read."""
+        self._inbound = None
+        self._opening.unfinished.hold(self, 0)
+        if violation.setting:
+            self._opening.limited(violation.setting)
+        self.close(violation.code, violation.reason)
+        self._finish_writing()
 
     def _answer_close(self, closing: Closing) -> None:
         """Both sides have said goodbye, or do now: the server ends the connection, once all is sent."""
@@ -274,8 +355,7 @@ class WebSocket(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self._deadline = loop.call_later(CLOSING_SECONDS, self.transport.abort)
         self.full_since = loop.time()
-        if not self.transport.is_closing():
-            self.transport.resume_reading()
+        self._read_on()
         session, self._session = self._session, None
         if session is not None:
             session.closed()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from headwater.clock import Clock
 from headwater.errors import Conflict, HeadwaterError
@@ -29,6 +30,14 @@ PAGE_BYTES = 1024 * 1024
 """One read of items, whose data is not even looked at."""
 
 ORIGIN = Origin("expiry", "")
+
+
+class _Doomed(NamedTuple):
+    """An item that is to go, if it is still at this version."""
+
+    group: GroupKey
+    item: str
+    version: int
 
 
 class Expiry:
@@ -63,7 +72,7 @@ class Expiry:
         :raises StoreUnavailable: the store cannot be read or written.
         """
         while due := await self._store.due(now=self._clock.now(), limit=AT_ONCE):
-            await self._delete([(one.group, one.id, one.version) for one in due])
+            await self._delete([_Doomed(one.group, one.id, one.version) for one in due])
         for group in list(self._grown):
             self._grown.discard(group)
             try:
@@ -101,7 +110,7 @@ class Expiry:
             older = await self._store.window(group, before=below, limit=AT_ONCE, limit_bytes=PAGE_BYTES)
             if not older.items:
                 return
-            await self._delete([(group, item.id, item.version) for item in older.items])
+            await self._delete([_Doomed(group, item.id, item.version) for item in older.items])
 
     async def _floor(self, group: GroupKey, keep: int) -> int:
         """The creating version of the oldest item to be kept; 0 where nothing is older."""
@@ -115,11 +124,11 @@ class Expiry:
             if not keep:
                 return before
 
-    async def _delete(self, doomed: list[tuple[GroupKey, str, int]]) -> None:
+    async def _delete(self, doomed: list[_Doomed]) -> None:
         """Delete each while it still has that version; one that was written meanwhile lives on."""
         writes = [
-            self._queue.add(Write(group, item, "delete", if_version=version, origin=ORIGIN))
-            for group, item, version in doomed
+            self._queue.add(Write(one.group, one.item, "delete", if_version=one.version, origin=ORIGIN))
+            for one in doomed
         ]
         for outcome in await asyncio.gather(*writes, return_exceptions=True):
             if isinstance(outcome, BaseException) and not isinstance(outcome, Conflict):

@@ -55,6 +55,11 @@ _SHAPE = 'For example [{"type": "increment", "path": "count", "by": 1}].'
 
 
 def _parse(index: int, raw: Any) -> Operation:
+    """One operation as it was sent.
+
+    `remove` needs no value; `increment` and `decrement` take a number, from "by" or else from
+    "value", and 1 without either; all others need a "value", which may be null.
+    """
     kind: Any = raw.get("type") if is_object(raw) else None
     if not isinstance(kind, str) or kind not in _APPLY:
         known = ", ".join(_APPLY)

@@ -44,8 +44,8 @@ from headwater.server.listen.offers import OfferedProtocol
 from headwater.server.listen.refusals import (
     MOST_HEADERS,
     headers_too_large,
+    refusal,
     refusal_bytes,
-    refusal_parts,
     too_many_connections,
     too_slow,
 )
@@ -348,6 +348,6 @@ class HttpSocket(OfferedProtocol):
         """The application of a connection that is one too many."""
         if self._refusal:
             self._tell(self._refusal)
-            status, headers, body = refusal_parts(self._refusal)
-            await send({"type": "http.response.start", "status": status, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
+            answer = refusal(self._refusal)
+            await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+            await send({"type": "http.response.body", "body": answer.body})

@@ -4,6 +4,7 @@ they are written; when a connection refuses is its own business."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
@@ -37,15 +38,24 @@ def too_slow(limit: float) -> HeadwaterError:
     return error.at("server.read_timeout", limit)
 
 
-def refusal_parts(error: HeadwaterError) -> tuple[int, list[Header], bytes]:
-    """Status, header lines and body of the answer, after which the connection ends."""
+class Refusal(NamedTuple):
+    """The answer to what is refused, after which the connection ends."""
+
+    status: int
+    headers: list[Header]
+    body: bytes
+
+
+def refusal(error: HeadwaterError) -> Refusal:
+    """The answer that tells an error."""
     response = problem(error, trace := new_trace())
     lines = [*encode_headers(response), (TRACE_HEADER.encode(), trace.encode()), (b"connection", b"close")]
-    return response.status, lines, response.body
+    return Refusal(response.status, lines, response.body)
 
 
 def refusal_bytes(error: HeadwaterError, default_headers: Iterable[Header]) -> bytes:
     """The whole answer as it is written."""
-    status, lines, body = refusal_parts(error)
-    head = b"".join(name + b": " + value + b"\r\n" for name, value in (*default_headers, *lines))
-    return STATUS_LINE[status] + head + b"\r\n" + body
+    answer = refusal(error)
+    lines = (*default_headers, *answer.headers)
+    head = b"".join(name + b": " + value + b"\r\n" for name, value in lines)
+    return STATUS_LINE[answer.status] + head + b"\r\n" + answer.body

@@ -246,6 +246,15 @@ def _joined(parts: list[Part], path: str) -> Segment:
 
 
 def _check_whole(path: str, segments: list[Segment]) -> None:
+    """Refuse what each part may be alone, but not together.
+
+    Of the path: a name twice (one value would hide the other), a second wildcard (who gets how much?), so
+    many optional parameters that the routes they stand for become too many. Of one segment: whatever makes it
+    ambiguous where one part ends and the next begins.
+
+    :raises InvalidInput: naming the path.
+    """
+
     def refuse(what: str) -> InvalidInput:
         return InvalidInput(f'path "{path}" {what}')
 

@@ -266,7 +266,12 @@ def _too_much(paths: list[str], settings: StepSettings, limit: Limit | None) -> 
 
 
 def _walk(root: Path) -> Iterator[str]:
-    """Every file that may matter, relative to the root. Follows links, enters no folder twice."""
+    """Every file that may matter, relative to the root.
+
+    Links are followed, so a folder may be met twice, or within itself: it is entered once, by its place on
+    the disk. A folder that cannot be read, that is ignored, or that is a Python environment is left out; what
+    goes while it is looked at was never there.
+    """
     seen: set[tuple[int, int]] = set()
     waiting = [""]
     while waiting:

@@ -39,6 +39,14 @@ _AGED = "SELECT seq, gid, version FROM (SELECT * FROM deletes ORDER BY seq LIMIT
 _LAST = "SELECT seq, stamp FROM log ORDER BY seq DESC LIMIT 1"
 
 
+class _Aged(NamedTuple):
+    """A delete whose time is over."""
+
+    seq: int
+    gid: int
+    version: int
+
+
 class Opened(NamedTuple):
     """What the file told when it was opened."""
 
@@ -117,7 +125,7 @@ class FileWriter:
         with self._translated():
             db = self._connection()
             cut = (now - tombstone_age) * 1000.0
-            aged: list[tuple[int, int, int]] = db.execute(_AGED, (limit, cut)).fetchall()
+            aged = [_Aged(*row) for row in db.execute(_AGED, (limit, cut))]
             if aged:
                 self._age_out(db, aged)
             return max(len(aged), drop_old_keys(db, cut, limit))
@@ -182,9 +190,16 @@ class FileWriter:
         db.execute("DELETE FROM log WHERE seq < ?", (start,))
         return start
 
-    def _age_out(self, db: Database, aged: list[tuple[int, int, int]]) -> None:
-        last = aged[-1][0]
-        floors = {gid: version for _, gid, version in aged}
+    def _age_out(self, db: Database, aged: list[_Aged]) -> None:
+        """Forget deletes, the oldest first, in one transaction.
+
+        - A group that still holds items, or has deletes that are younger: its floor rises, so that who is
+          behind it starts over.
+        - One that is empty and has none left is forgotten. Its version must never be reached again by another
+          of that name, so the base of its stream, where that has one of its own, or that of all rises to it.
+        """
+        last = aged[-1].seq
+        floors = {one.gid: one.version for one in aged}
         changed: dict[GroupKey, GroupState] = {}
         forgotten: list[GroupKey] = []
         base, bases = self.known.base, dict(self.known.bases)

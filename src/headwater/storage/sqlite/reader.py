@@ -52,6 +52,14 @@ _LATER_GROUPS = f"{_SCAN} g.name > ? ORDER BY g.name, i.created"
 _GROUPS = "SELECT name, items, version FROM groups WHERE stream = ? AND name > ? ORDER BY name"
 
 
+class _Moment(NamedTuple):
+    """The file as one transaction sees it, and of each group that was asked for its state and its base."""
+
+    db: Database
+    states: list[GroupState | None]
+    bases: list[int]
+
+
 class _Snapshot(NamedTuple):
     """One moment: the file as a transaction sees it, a group's state (None: unknown), its stream's base."""
 
@@ -201,10 +209,8 @@ class Reader:
             yield _Snapshot(db, state, base)
 
     @contextmanager
-    def _moment(
-        self, keys: Sequence[GroupKey]
-    ) -> Generator[tuple[Database, list[GroupState | None], list[int]]]:
-        """One moment: the file as a transaction sees it, and of each group its state and its base."""
+    def _moment(self, keys: Sequence[GroupKey]) -> Generator[_Moment]:
+        """See _Moment; the transaction ends with the block."""
         with self._translated() as db:
             with self._fence:
                 db.execute("BEGIN")
@@ -212,7 +218,8 @@ class Reader:
                 known = [self._known.get(key) for key in keys]
                 bases = [self._known.base_of(key.stream) for key in keys]
             try:
-                yield db, [state or load(db, key) for key, state in zip(keys, known, strict=True)], bases
+                states = [state or load(db, key) for key, state in zip(keys, known, strict=True)]
+                yield _Moment(db, states, bases)
             finally:
                 db.execute("COMMIT")
 

@@ -54,10 +54,10 @@ class StepPerformer:
     async def perform(self, job: Job, payload: bytes, *, resumed: bool) -> Failed | None:
         """See Performer.
 
-        - The project has no such step now, or the server is ending: handed on, it counts as no attempt. - No
-        worker is free: handed on as well. - It failed while its generation was replaced or the server ended:
-        that may be why, so it is handed on. - It failed by itself: with the reason that user code gave, where
-        it did.
+        - The project has no such step now, or the server is ending: handed on, it counts as no attempt.
+        - No worker is free: handed on as well.
+        - It failed while its generation was replaced or the server ended, which may be why: handed on.
+        - It failed by itself: with the reason that user code gave, where it did.
         """
         generation, step = self._generations.current, self._generations.queues.get(job.queue)
         executor = generation.executors.get(step.language) if step is not None else None

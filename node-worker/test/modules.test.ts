@@ -423,6 +423,16 @@ test('headwater and motia resolve without being installed', async (t) => {
   assert.deepEqual(await exported(t, files), { a: ['HeadwaterError', true] })
 })
 
+test('what the old module had resolves, and its server says that it is not there', async (t) => {
+  const files = {
+    'steps/a.ts': `import { config, defineConfig, isApiStep, MemoryStateAdapter, createServer, PLUGIN_FLOW_ID } from 'motia'
+      const tried = [() => new MemoryStateAdapter(), () => createServer()].map((use) => { try { use() } catch (error) { return [error.code, error.message] } })
+      export const a = [config({ app: 1 }).app, defineConfig(2), isApiStep({ config: { type: 'api' } }), typeof PLUGIN_FLOW_ID, tried]`,
+  }
+  const say = (name: string): string[] => ['NOT_SUPPORTED_YET', `"${name}" is a part of the old framework's server, which does not run here. Steps find what they need in ctx.`]
+  assert.deepEqual(await exported(t, files), { a: [1, 2, true, 'string', [say('MemoryStateAdapter'), say('createServer')]] })
+})
+
 // --- faults ---
 
 test('a syntax error has the parser\'s message, its file and its line', async (t) => {

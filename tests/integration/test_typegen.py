@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -231,6 +232,55 @@ def test_dev_writes_what_is_there_and_the_types_of_a_project_with_typescript(tmp
     assert refresh(PROJECT, tmp_path) == [PYTHON]
     broken = Project(2, problems=(Problem("error", "SYNTAX_ERROR", "no"),))
     assert refresh(broken, tmp_path) == []
+
+
+OLD_TYPES = re.findall(
+    r"\w+",
+    """
+    AdapterConfig ApiMiddleware ApiRequest ApiResponse ApiRouteConfig ApiRouteHandler ApiRouteMethod
+    BaseStreamItem Config CronAdapter CronAdapterConfig CronConfig CronHandler CronLock CronLockInfo
+    CronManager Emit EmitData Emitter Event EventAdapter EventConfig EventHandler Flow FlowContext
+    FlowContextStateStreams Handler HandlerConfig Handlers InfrastructureConfig
+    InfrastructureValidationError InfrastructureValidationResult InternalStateManager JsonSchema
+    LockedData Logger Metric Motia MotiaEventManager MotiaPlugin MotiaPluginBuilder MotiaPluginContext
+    MotiaServer MotiaStream NoopConfig ObservabilityAdapter PluginApiConfig PluginStep QueryParam
+    QueueConfig QueueMetrics RedisConfig StateAdapter StateFilter StateItem StateItemsInput
+    StateStreamEvent StateStreamEventChannel Step StepConfig StepHandler StepSchemaInput Stream
+    StreamAdapter StreamAdapterManager StreamAuthConfig StreamAuthContext StreamAuthRequest StreamConfig
+    StreamQueryFilter StreamSubscription SubscribeConfig SubscriptionHandle Tracer
+    UnregisterMotiaPluginApi UnsubscribeConfig WorkbenchPlugin ZodInput
+    """,
+)
+"""What the published packages of the old framework, 0.8 to 0.17, export as types."""
+
+OLD_CONFIG = """
+import { config, defineConfig, type MotiaPlugin, type StreamAuthContext, type StreamAuthRequest } from 'motia'
+import type { ApiRouteConfig, Handlers, StreamConfig, StepHandler } from 'motia'
+const plugin = (): MotiaPlugin => ({ workbench: [{ packageName: 'x', position: 'top' }] })
+export default config({
+  plugins: [plugin],
+  redis: { useMemoryServer: true },
+  app: (app) => app.use(1),
+  streamAuth: {
+    contextSchema: {},
+    authenticate: async (request: StreamAuthRequest): Promise<StreamAuthContext | null> =>
+      request.headers['x'] ? { user: request.url } : null,
+  },
+})
+export const other = defineConfig({})
+// @ts-expect-error: no such key
+config({ plugins: 1 })
+"""
+
+
+@pytest.mark.npm
+def test_the_old_modules_types_and_functions_are_all_there(tmp_path: Path) -> None:
+    write(PROJECT, tmp_path)
+    uses = "".join(f"import type {{ {name} }} from 'motia'\nexport type {{ {name} }}\n" for name in OLD_TYPES)
+    (tmp_path / "uses.ts").write_text(uses)
+    (tmp_path / "motia.config.ts").write_text(OLD_CONFIG)
+    (tmp_path / "tsconfig.json").write_text('{"include": ["*.ts"]}')
+    assert compile_strictly(tmp_path, target="es2022", module="esnext", moduleResolution="bundler") == []
 
 
 BROKEN = Problem("error", "SYNTAX_ERROR", "no", file="steps/a_step.py", involved=("steps/a_step.py",))

@@ -1,25 +1,14 @@
 /**
- * Modules that are not the project's: Node's own, packages of the project, and what the worker brings. Owns how
- * the two module systems of Node look to project files, which may mix them freely.
+ * Modules that are not the project's: Node's own, and packages of the project. Owns how the two module systems of Node
+ * look to project files, which may mix them freely.
  */
 
 import { statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
-import { HeadwaterError } from '../errors.ts'
-import { originOf } from '../items.ts'
-
 /** What an import sees: names, `default` among them. */
 export type Namespace = Record<string, unknown>
-
-/** What `import ... from 'headwater'` and `'motia'` give at run time; everything else there is a type. */
-export const OWN: Namespace = {
-  HeadwaterError,
-  versionOf: (item: object): number | undefined => originOf(item)?.version,
-}
-Object.defineProperty(OWN, '__esModule', { value: true })
-OWN['default'] = OWN
 
 /** Packages that come with the worker, for projects that have not installed them. */
 const BUNDLED: Record<string, string> = { zod: './zod.cjs', 'zod/v4': './zod.cjs' }

@@ -1,7 +1,8 @@
 """A project's `types.d.ts`: handlers, emits and streams, as TypeScript sees them.
 
 The file declares the modules `headwater` and `motia` whole, so that nothing has to be installed for imports
-of them to resolve. Owns the words of the file; what is the same for every project is `headwater.d.ts`.
+of them to resolve. Owns the words of the file; what is the same for every project is `headwater.d.ts`, and
+`motia.d.ts` what only old files name.
 """
 
 from __future__ import annotations
@@ -30,15 +31,11 @@ from headwater.cli.typegen.shapes import (
 from headwater.steps.project.declare import ApiStep, CronStep, EventStep, Project, StreamDeclaration
 
 STATIC = Path(__file__).with_name("headwater.d.ts")
+OLD = Path(__file__).with_name("motia.d.ts")
 
 _HEAD = """\
 // Written by `headwater types`, and kept fresh by `headwater dev`. Change your schemas instead of this file.
 
-declare module 'motia' {
-  export * from 'headwater'
-}
-
-declare module 'headwater' {
 """
 
 _TAIL = """\
@@ -58,9 +55,10 @@ def typescript(project: Project) -> str:
     """The text of the file."""
     writer = _Writer(project)
     streams, handlers = writer.streams(), writer.handlers()
-    static = STATIC.read_text(encoding="utf-8")
+    static, old = [path.read_text(encoding="utf-8") for path in (STATIC, OLD)]
     body = _block("Streams", streams) + "\n" + _block("Handlers", handlers) + "\n" + writer.definitions()
-    return f"{_HEAD}{_indent(body)}\n{_indent(static)}{_TAIL}"
+    ours = f"declare module 'headwater' {{\n{_indent(body)}\n{_indent(static)}{_TAIL}"
+    return f"{_HEAD}{ours}\ndeclare module 'motia' {{\n{_indent(old)}}}\n"
 
 
 def _block(name: str, members: Iterable[str]) -> str:
@@ -75,7 +73,7 @@ def _indent(text: str) -> str:
 class _Writer:
     def __init__(self, project: Project) -> None:
         self._project = project
-        static = STATIC.read_text(encoding="utf-8")
+        static = "".join(path.read_text(encoding="utf-8") for path in (STATIC, OLD))
         taken = set(re.findall(r"(?:interface|type|class|const|function) (\w+)", static))
         self._names = Names(taken | {"Streams", "Handlers"})
         self._definitions: list[str] = []

@@ -16,6 +16,7 @@ from headwater.config import StepSettings
 from headwater.envfile import ENV_FILE, EnvFault, EnvFile, read_env
 from headwater.errors import Limit
 from headwater.steps.project.declare import Problem
+from headwater.steps.project.old_config import old_config_problems
 
 IGNORED = frozenset({"node_modules", "venv", "__pycache__", "site-packages"})
 """Folders never entered, beside hidden ones and those that hold a virtual environment."""
@@ -169,7 +170,8 @@ def snapshot(root: Path, settings: StepSettings) -> Sources:
     found = _Reading(root, settings).read(_by_need(paths, declaring, settings), declaring)
     env = read_env(root)
     not_run = [_not_run(path) for path in paths if _is_not_run(path, settings.folders)]
-    return replace(found, problems=(*found.problems, *map(_env_problem, env.faults), *not_run), env=env)
+    beside = (*map(_env_problem, env.faults), *not_run, *old_config_problems(root))
+    return replace(found, problems=(*found.problems, *beside), env=env)
 
 
 def _env_problem(fault: EnvFault) -> Problem:

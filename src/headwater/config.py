@@ -37,8 +37,14 @@ class ServerSettings:
     port: int = _setting(3000, "TCP port; 0 picks a free one.", most=65_535)
     cors_origins: tuple[str, ...] = _setting(
         (),
-        'Origins of browser pages that may call the API and follow streams; "*" for all. In `dev` pages of '
-        "this machine may without it, whatever their port.",
+        'Origins of pages that may call the API and follow streams, as "https://app.example.com"; "*" '
+        "for all. In `dev` pages of this machine may without it, whatever their port.",
+    )
+    allowed_hosts: tuple[str, ...] = _setting(
+        (),
+        "Names by which the server may be addressed beside those of this machine, as a proxy in front passes "
+        'them on: "api.example.com", ".example.com" for all below it, "*" for any. Empty: none while it '
+        "listens on this machine alone, else any.",
     )
     max_body_bytes: int = _setting(
         32 * MIB, "Largest request body, in bytes; above it the answer is 413.", least=1

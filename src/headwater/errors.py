@@ -303,6 +303,13 @@ class OriginRefused(HeadwaterError):
     status = 403
 
 
+class HostRefused(HeadwaterError):
+    """A request for a name that the settings do not allow; `details["host"]` is that name."""
+
+    code = "HOST_REFUSED"
+    status = 403
+
+
 class ShuttingDown(HeadwaterError):
     """The server ended before the request did; whether the request took effect is not known."""
 

@@ -11,8 +11,8 @@ from headwater.server.http.disconnect import PATIENCE
 from headwater.steps.project.declare import ApiRequest, ApiResponse
 from support.http_site import as_json, serving, tell
 
-GET = b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n"
-POST = b"POST /slow HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabc"
+GET = b"GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n"
+POST = b"POST /slow HTTP/1.1\r\nhost: localhost\r\ncontent-length: 3\r\n\r\nabc"
 
 
 class Slow:
@@ -82,7 +82,7 @@ async def test_a_client_may_send_its_next_request_while_a_step_runs() -> None:
     slow = Slow()
     async with serving({"GET /slow": slow, "GET /well": tell}) as site:
         reader, writer = await site.connect()
-        writer.write(GET + b"GET /well HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        writer.write(GET + b"GET /well HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
         await slow.running.wait()
         await asyncio.sleep(PATIENCE * 3)
         slow.go_on.set()

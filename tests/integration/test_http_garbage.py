@@ -70,7 +70,9 @@ async def test_broken_requests_harm_nobody(seed: int, caplog: pytest.LogCaptureF
     faults: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
     routes = {"GET /x/:id": tell, "POST /x/:id": tell, "DELETE /slow": slow, "GET /well": tell}
-    async with serving(routes, read_timeout=0.3, keepalive_timeout=1, max_header_bytes=2048) as site:
+    async with serving(
+        routes, read_timeout=0.3, keepalive_timeout=1, max_header_bytes=2048, allowed_hosts=("*",)
+    ) as site:
 
         async def visit() -> None:
             data, at = broken(chance), 0

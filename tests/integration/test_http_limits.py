@@ -24,7 +24,7 @@ def code(raw: bytes) -> str:
 
 
 def request(line: str, *headers: str, body: bytes = b"") -> bytes:
-    return "\r\n".join([f"{line} HTTP/1.1", "host: x", *headers, "", ""]).encode() + body
+    return "\r\n".join([f"{line} HTTP/1.1", "host: localhost", *headers, "", ""]).encode() + body
 
 
 CLOSING = request("GET /well", "connection: close")
@@ -109,16 +109,17 @@ async def test_a_small_body_that_nobody_asked_for_leaves_the_connection_as_it_wa
         b"GARBAGE\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"GET / HTTP/9.9\r\n\r\n",
-        b"GET /\xc3\xa9\xff HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET /\xc3\xa9\xff HTTP/1.1\r\nhost: localhost\r\n\r\n",
         b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
         b"GET / HTTP/1.1\r\nx: a\x00b\r\n\r\n",
         b"GET / HTTP/1.1\r\n bad: fold\r\n\r\n",
-        b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: nine\r\n\r\n",
-        b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
-        b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
-        b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: nonsense\r\n\r\nabc",
-        b"CONNECT example.org:443 HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: nine\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+        b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n"
+        b"0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: nonsense\r\n\r\nabc",
+        b"CONNECT example.org:443 HTTP/1.1\r\nhost: localhost\r\n\r\n",
     ],
 )
 async def test_what_is_no_valid_http_gets_400_and_a_closed_connection(raw: bytes) -> None:
@@ -186,7 +187,7 @@ async def test_too_many_header_lines_are_refused() -> None:
 
 async def test_a_request_whose_headers_never_end_is_refused() -> None:
     async with serving(read_timeout=0.2) as site:
-        answer = await site.raw(b"GET / HTTP/1.1\r\nhost: x\r\n")
+        answer = await site.raw(b"GET / HTTP/1.1\r\nhost: localhost\r\n")
     assert (status(answer), code(answer)) == (408, "REQUEST_TOO_SLOW")
     assert site.ear.limits() == ["server.read_timeout"]
 

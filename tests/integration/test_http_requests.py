@@ -135,7 +135,7 @@ async def test_an_answer_that_has_no_body_by_its_status_sends_none(status: int, 
 
 async def test_head_is_answered_by_the_get_step_without_its_body() -> None:
     async with serving({"GET /x": answers(as_json({"a": 1}))}) as site:
-        raw = await site.raw(b"HEAD /x HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        raw = await site.raw(b"HEAD /x HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
     head, _, body = raw.partition(b"\r\n\r\n")
     assert b"content-length: 7" in head.lower()
     assert body == b""
@@ -182,7 +182,7 @@ async def test_a_wrong_method_is_a_problem_that_lists_the_right_ones() -> None:
 
 async def test_a_path_with_broken_percent_encoding_is_a_problem() -> None:
     async with serving({"GET /x/:id": tell}) as site:
-        raw = await site.raw(b"GET /x/%zz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        raw = await site.raw(b"GET /x/%zz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
     assert raw.startswith(b"HTTP/1.1 400 ")
     assert b"REQUEST_INVALID" in raw
 
@@ -336,8 +336,8 @@ async def test_an_answer_of_20_mb_passes_whole() -> None:
 
 async def test_requests_on_one_connection_are_answered_in_order() -> None:
     async with serving({"POST /:id": tell}) as site:
-        one = b"POST /%d HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabc"
-        last = b"POST /9 HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+        one = b"POST /%d HTTP/1.1\r\nhost: localhost\r\ncontent-length: 3\r\n\r\nabc"
+        last = b"POST /9 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
         raw = await site.raw(b"".join(one % i for i in range(9)) + last)
     bodies = [orjson.loads(part[: part.rindex(b"}") + 1]) for part in raw.split(b"\r\n\r\n")[1:]]
     assert [told["params"]["id"] for told in bodies] == [str(i) for i in range(10)]
@@ -352,7 +352,9 @@ async def test_http_1_0_is_answered_and_the_connection_closed() -> None:
 async def test_a_client_may_wait_to_be_asked_for_its_body() -> None:
     async with serving({"POST /x": tell}) as site:
         reader, writer = await site.connect()
-        writer.write(b"POST /x HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\n")
+        writer.write(
+            b"POST /x HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\n"
+        )
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(b"abc")
         status, body = await read_answer(reader)

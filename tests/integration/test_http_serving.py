@@ -171,7 +171,7 @@ async def test_a_request_that_does_not_end_in_time_is_told_so(timeout: float, no
 async def test_idle_connections_do_not_hold_up_the_end() -> None:
     async with serving({"GET /x": tell}, shutdown_timeout=60) as site:
         used_reader, used = await site.connect()
-        used.write(b"GET /x HTTP/1.1\r\nhost: x\r\n\r\n")
+        used.write(b"GET /x HTTP/1.1\r\nhost: localhost\r\n\r\n")
         await read_answer(used_reader)
         fresh_reader, _ = await site.connect()
         await asyncio.sleep(0.05)
@@ -206,7 +206,9 @@ class Echo(asyncio.Protocol):
         self.transport.close()
 
 
-UPGRADE = b"GET /any/path?x=1 HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n"
+UPGRADE = (
+    b"GET /any/path?x=1 HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n"
+)
 
 
 async def test_a_websocket_leaves_http_and_its_limits_on_time_behind() -> None:

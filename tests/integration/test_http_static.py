@@ -116,7 +116,7 @@ async def test_a_folder_without_its_slash_is_redirected(site: Site) -> None:
     ],
 )
 async def test_nothing_else_is_served(site: Site, path: str) -> None:
-    raw = await site.raw(f"GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
+    raw = await site.raw(f"GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".encode())
     assert raw.startswith(b"HTTP/1.1 404 ")
     assert b"ROUTE_UNKNOWN" in raw
     assert b"SECRET" not in raw
@@ -184,6 +184,24 @@ async def test_a_part_of_a_file_can_be_asked_for(site: Site) -> None:
     assert (response.status_code, response.content) == (206, bytes(range(10, 20)))
     assert response.headers["content-range"] == "bytes 10-19/100"
     assert (await site.client.get("/data.bin", headers={"range": "bytes=200-"})).status_code == 416
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "items=0-5",
+        "nonsense",
+        "bytes=x-y",
+        "bytes=9-2",
+        "bytes=",
+        "bytes",
+        "bytes=" + ",".join(["1-2"] * 500),
+    ],
+    ids=lambda header: header[:12],
+)
+async def test_a_part_that_is_none_is_the_whole_file(site: Site, header: str) -> None:
+    response = await site.client.get("/data.bin", headers={"range": header})
+    assert (response.status_code, response.content) == (200, bytes(range(100)))
 
 
 async def test_a_large_file_arrives_whole(site: Site, project: Path) -> None:

@@ -11,13 +11,15 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from headwater.cli.fields import Field, Value, fields, sections
 from headwater.cli.places import Fault, Flag, Given, from_env_file, from_environment, from_file, from_flags
 from headwater.config import Settings
 from headwater.envfile import EnvFile, read_env
 from headwater.errors import ConfigError
+from headwater.server.http.hosts import host_fault
+from headwater.server.http.origins import origin_fault
 
 __all__ = ["Flag", "LoadedSettings", "load_settings"]
 
@@ -97,7 +99,21 @@ def _unusable(given: Given) -> Fault:
 
 
 def _contradictions(values: Mapping[str, Value], origins: Mapping[str, str]) -> list[Fault]:
-    """What no single value shows: two settings that do not go together."""
+    """What the type of a value does not show."""
+    return [*_unusable_names(values, origins), *_too_few_workers(values, origins)]
+
+
+def _unusable_names(values: Mapping[str, Value], origins: Mapping[str, str]) -> list[Fault]:
+    """Entries that would never match what browsers send."""
+    return [
+        Fault(key, origins[key], f"{key}: {fault[0]}", fault[1])
+        for key, look in (("server.cors_origins", origin_fault), ("server.allowed_hosts", host_fault))
+        for entry in cast("tuple[str, ...]", values[key])
+        if (fault := look(entry)) is not None
+    ]
+
+
+def _too_few_workers(values: Mapping[str, Value], origins: Mapping[str, str]) -> list[Fault]:
     size, most = values["workers.size"], values["workers.max_size"]
     if isinstance(size, int) and isinstance(most, int) and 0 < most < size:
         hint = f"Raise it to at least {size}, or leave it out."

@@ -31,8 +31,8 @@ class Cors:
 
     def __init__(self, origins: Origins) -> None:
         self._origins = origins
-        self.enabled = bool(origins.named) or origins.dev
-        self._any = "*" in origins.named
+        self.enabled = not origins.named.empty or origins.dev
+        self._any = origins.named.any
 
     def _allows(self, origin: str, path: str, headers: Mapping[str, str]) -> bool:
         if path == OWN_PREFIX or path.startswith(f"{OWN_PREFIX}/"):

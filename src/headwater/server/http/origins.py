@@ -3,20 +3,30 @@ may read the answers.
 
 A browser sends the page's origin with both and asks nobody; so a page from elsewhere could read or stop a
 developer's work unless the server looks. Owns the rules, and the line of the log about an origin that was
-refused: the page itself is told nothing that its author could act on.
+refused: the page itself is told nothing that its author could act on. HTTP and sockets ask here, and so read
+`[server] cors_origins` alike.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 from headwater.config import ServerSettings
+from headwater.errors import ConfigError
+from headwater.server.http.authority import (
+    DEFAULT_PORTS,
+    Origin,
+    is_loopback,
+    read_authority,
+    read_origin,
+)
 
 log = logging.getLogger("headwater.http")
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+ANY = "*"
+OPAQUE = "null"
+"""What a browser calls the origin of a page that has none, as one opened from a file."""
 
 MOST_TOLD = 100
 """Origins that the log tells of at most: strangers make them up."""
@@ -24,18 +34,53 @@ MOST_TOLD = 100
 SETTING_HINT = "add the origin to cors_origins in [server] of headwater.toml"
 
 
-def named_origins(settings: Iterable[str]) -> frozenset[str]:
-    """The origins that `cors_origins` lists, in lower case and as browsers write them."""
-    return frozenset(origin.strip().rstrip("/").lower() for origin in settings)
+def origin_fault(text: str) -> tuple[str, str] | None:
+    """What is wrong with an entry of `cors_origins`, and what to write instead; None: nothing is."""
+    name = text.strip()
+    if name in (ANY, OPAQUE) or read_origin(text) is not None:
+        return None
+    hint = 'An origin is a scheme and a host, as "https://app.example.com"; "*" alone means all.'
+    if "://" not in text and read_authority(name.rstrip("/")) is not None:
+        hint = f'Write "https://{name}" or "http://{name}": an origin has a scheme.'
+        return f'"{text}" lacks its scheme.', hint
+    if "*" in text:
+        return f'"{text}" matches no page: a star cannot stand for a part.', hint
+    return f'"{text}" is no origin.', hint
+
+
+class NamedOrigins:
+    """What `cors_origins` lists."""
+
+    def __init__(self, settings: Iterable[str]) -> None:
+        """Read the list.
+
+        :raises ConfigError: an entry would never match.
+        """
+        self.any = self._opaque = False
+        self._named: set[Origin] = set()
+        for text in settings:
+            if (fault := origin_fault(text)) is not None:
+                told = f"[server] cors_origins: {fault[0]}"
+                raise ConfigError(told, hint=fault[1], setting="server.cors_origins")
+            self.any |= text.strip() == ANY
+            self._opaque |= text.strip() == OPAQUE
+            if (origin := read_origin(text)) is not None:
+                self._named.add(origin)
+        self.empty = not (self._named or self.any or self._opaque)
+
+    def allow(self, origin: str) -> bool:
+        """Whether an Origin header is one of them."""
+        return self.any or (self._opaque and origin == OPAQUE) or read_origin(origin) in self._named
 
 
 class Origins:
     """The rules of one server. In `dev`, pages of this machine are a developer's own."""
 
     def __init__(self, server: ServerSettings, *, dev: bool = False) -> None:
-        self.named = named_origins(server.cors_origins)
+        """:raises ConfigError: an entry of `cors_origins` would never match."""
+        self.named = NamedOrigins(server.cors_origins)
         self.dev = dev
-        self._for_this_machine = server.host in _LOOPBACK
+        self._for_this_machine = is_loopback(server.host)
         self._told: set[str] = set()
 
     def allows(self, origin: str, host: str) -> bool:
@@ -51,15 +96,19 @@ class Origins:
 
     def lists(self, origin: str) -> bool:
         """Whether `cors_origins` lists an origin, or all."""
-        return "*" in self.named or origin.lower() in self.named
+        return self.named.allow(origin)
 
     def is_own(self, origin: str, host: str) -> bool:
         """Whether it is that of the server's own pages."""
-        return _name_of(origin) != "" and urlsplit(origin).netloc.lower() == host.lower()
+        page, here = read_origin(origin), read_authority(host)
+        if page is None or here is None:
+            return False
+        return (here.name, here.port or DEFAULT_PORTS.get(page.scheme)) == (page.name, page.port)
 
     def _is_near(self, origin: str, host: str) -> bool:
-        near = self._for_this_machine or (self.dev and _name_of(f"http://{host}") in _LOOPBACK)
-        return near and _name_of(origin) in _LOOPBACK
+        page, here = read_origin(origin), read_authority(host)
+        near = self._for_this_machine or (self.dev and here is not None and is_loopback(here.name))
+        return near and page is not None and is_loopback(page.name)
 
     def refused(self, origin: str) -> None:
         """Tell the log, once for each origin, that its pages were refused and what lets them in."""
@@ -67,12 +116,3 @@ class Origins:
             self._told.add(origin)
             shown = ascii(origin[:200])[1:-1]
             log.warning('Pages of "%s" were refused; if they are yours, %s', shown, SETTING_HINT)
-
-
-def _name_of(origin: str) -> str:
-    """The name of an origin's host; "" for what no browser sends: no URL, or a port that is no number."""
-    try:
-        parts = urlsplit(origin)
-        return (parts.hostname or "") if parts.port is None or parts.port >= 0 else ""
-    except ValueError:
-        return ""

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import mimetypes
 import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from headwater.server.http.conditional import CACHE_CONTROL, knows_file
 from headwater.server.http.route_tree import RequestPath
@@ -39,6 +41,28 @@ for _suffix, _type in {
     ".woff2": "font/woff2",
 }.items():
     _TYPES.add_type(_type, _suffix)
+
+
+MOST_RANGES = 16
+"""Stretches of a file that one request may ask for; whoever asks for more gets all of it."""
+
+_RANGE = re.compile(r"bytes=\s*(?:\d+-\d*|-\d+)(?:\s*,\s*(?:\d+-\d*|-\d+))*\s*", re.IGNORECASE)
+_BOTH_ENDS = re.compile(r"(\d+)-(\d+)")
+
+
+class _File(FileResponse):
+    """Starlette's, which refuses what HTTP says to ignore: ranges in other units, and those that are none."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        lines = [(name, value) for name, value in scope["headers"] if name != b"range" or _is_range(value)]
+        await super().__call__({**scope, "headers": lines}, receive, send)
+
+
+def _is_range(value: bytes) -> bool:
+    text = value.decode("latin-1")
+    if text.count(",") >= MOST_RANGES or not _RANGE.fullmatch(text):
+        return False
+    return all(int(first) <= int(last) for first, last in _BOTH_ENDS.findall(text))
 
 
 class PublicFile(NamedTuple):
@@ -83,7 +107,7 @@ def file_response(file: PublicFile, path: str, query: str, headers: Mapping[str,
     if file.at_folder:
         return RedirectResponse(f"{path}/?{query}" if query else f"{path}/")
     media_type = _TYPES.guess_type(file.path)[0] or "application/octet-stream"
-    response = FileResponse(file.path, headers=_HEADERS, media_type=media_type, stat_result=file.status)
+    response = _File(file.path, headers=_HEADERS, media_type=media_type, stat_result=file.status)
     if knows_file(response.headers["etag"], response.headers["last-modified"], headers):
         kept = {name: response.headers[name] for name in ("cache-control", "etag", "last-modified")}
         return Response(status_code=304, headers=kept)

@@ -39,7 +39,9 @@ from headwater.observe import SILENT, Observer, tell_limit
 from headwater.peer import Peer
 from headwater.server.http.cors import Header
 from headwater.server.http.disconnect import CONNECTION, PATIENCE
+from headwater.server.http.hosts import Hosts
 from headwater.server.listen.arrival import Arrival
+from headwater.server.listen.head_rules import check_head
 from headwater.server.listen.offers import OfferedProtocol
 from headwater.server.listen.refusals import (
     MOST_HEADERS,
@@ -72,6 +74,7 @@ class HttpConfig(uvicorn.Config):
     """uvicorn's configuration, with the limits of `HttpSocket`."""
 
     limits: ServerSettings
+    hosts: Hosts
     observer: Observer = SILENT
 
 
@@ -91,6 +94,7 @@ class HttpSocket(OfferedProtocol):
         self.lost = False
         self.when_lost: Callable[[], None] | None = None
         self._limits = config.limits
+        self._hosts = config.hosts
         self._observer = config.observer
         self._refusal: HeadwaterError | None = None
         self._parting = False
@@ -167,8 +171,11 @@ class HttpSocket(OfferedProtocol):
         if lines > MOST_HEADERS or (size > limit and self._header_bytes() > limit):
             self._refusal = headers_too_large(limit)
             raise self._refusal
-        if self.parser.get_method() == b"CONNECT":
-            raise RequestInvalid("this is no proxy")
+        try:
+            self._check_head()
+        except HeadwaterError as error:
+            self._refusal = error
+            raise
         before = self.cycle
         cast(dict[str, Any], self.scope)[CONNECTION] = self
         super().on_headers_complete()
@@ -178,6 +185,12 @@ class HttpSocket(OfferedProtocol):
             self._unanswered.append(self.cycle)
             if len(self._unanswered) == 2:
                 self.loop.call_later(PATIENCE, self._read_on)
+
+    def _check_head(self) -> None:
+        if self.parser.get_method() == b"CONNECT":
+            raise RequestInvalid("this is no proxy")
+        opens_socket = self.parser.should_upgrade() and self._should_upgrade()
+        check_head(self.parser.get_http_version(), self.headers, self._hosts, opens_socket=opens_socket)
 
     def _read_on(self) -> None:
         """Read again, once, behind a request that runs: a connection that is not read is not seen to end."""

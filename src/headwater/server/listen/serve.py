@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from headwater.config import ServerSettings
 from headwater.errors import CannotListen
 from headwater.observe import SILENT, Observer
+from headwater.server.http.hosts import Hosts
 from headwater.server.listen.http_socket import HttpConfig, HttpSocket
 from headwater.server.listen.open_files import room_for_connections
 
@@ -57,6 +58,7 @@ def uvicorn_config(
         timeout_graceful_shutdown=math.ceil(settings.shutdown_timeout),
     )
     config.limits = settings
+    config.hosts = Hosts(settings)
     return config
 
 

@@ -39,7 +39,9 @@ END_GRACE = 2.0
 EXIT_GRACE = 1.0
 """Seconds between a closed socket and the end of its process, after which it is killed."""
 MOST_GATHERED = 64 * 1024
-"""Bytes of frames that wait for the end of the loop's turn; more are written at once."""
+MOST_FRAMES = 8
+"""Bytes and frames that wait for the end of the loop's turn; as many are written at once. Were all that a
+busy turn sends written at its end, server and workers would work by turns instead of at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ class WorkerProcess:
             self._loop.call_soon(self._write_gathered)
         self._gathered += buffers
         self._gathered_bytes += size
-        if self._gathered_bytes > MOST_GATHERED:
+        if self._gathered_bytes > MOST_GATHERED or len(self._gathered) >= MOST_FRAMES:
             self._write_gathered()
         return size
 

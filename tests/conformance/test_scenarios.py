@@ -49,6 +49,8 @@ def driver(request: pytest.FixtureRequest) -> Iterator[tuple[str, Driver]]:
         if driver != "events" or file.stem not in WEBSOCKET_ONLY
     ],
     indirect=["driver"],
+    # What a driver is shared for: without a word it would be a test's own, as the file is.
+    scope="module",
 )
 def test_scenario(file: Path, server: Server, driver: tuple[str, Driver]) -> None:
     scenario = yaml.safe_load(file.read_text())

@@ -56,7 +56,7 @@ def can_access(subscription, auth_context):
 STREAMS: Mapping[str, str] = {
     "room": "",
     "other": "",
-    "rolled": ', "rollup": 100',
+    "rolled": ', "rollup": 500',
     "present": ', "presence": True',
     "fleeting": ', "ttl": 1',
     "kept": ', "keep": {"newest": 3}',

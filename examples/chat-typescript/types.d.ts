@@ -28,6 +28,8 @@ declare module 'headwater' {
   }
 
 
+  export type App = undefined
+
   // --- streams ---
 
   /** An item as streams give it back: its data, `id` included. Its `version` is not part of the data. */
@@ -195,7 +197,7 @@ declare module 'headwater' {
     progress<T>(items: Iterable<T>, item: object, options?: ProgressOptions): Iterable<T> & AsyncIterable<Awaited<T>>
     progress<T>(items: AsyncIterable<T>, item: object, options?: ProgressOptions): AsyncIterable<T>
     /** What the `lifespan` of `headwater_lifespan.ts` yields; undefined without that file. */
-    app: any
+    app: App
     /** Whether the run is to end: somebody cancelled it, or nobody waits for the request's answer. */
     readonly cancelled: boolean
     /** How often an event has been tried, this time included; 1 for a request. */

@@ -112,6 +112,9 @@ def test_each_stream_is_declared_for_python() -> None:
 
 @pytest.mark.npm
 def test_typescript_accepts_the_file_whatever_the_schemas(tmp_path: Path) -> None:
+    (tmp_path / "headwater_lifespan.ts").write_text(
+        "export async function* lifespan() { yield { any: (name: string) => name.length } }\n"
+    )
     write(PROJECT, tmp_path)
     options = {"target": "es2022", "module": "esnext", "moduleResolution": "bundler", "types": ["node"]}
     (tmp_path / "tsconfig.json").write_text(json.dumps({"compilerOptions": options, "include": ["*.ts"]}))
@@ -128,7 +131,9 @@ def test_typescript_accepts_the_file_whatever_the_schemas(tmp_path: Path) -> Non
         "export const tell: Handlers['Tell'] = async (input, ctx) => {\n"
         "  const { emit, attempt, state, progress, streams, app } = ctx\n"
         "  const job = await streams.free.set('g', 'job', {})\n"
-        "  for await (const name of progress(['a'], job)) app.any(name.toUpperCase())\n"
+        "  for await (const name of progress(['a'], job)) app.any(name.toUpperCase()).toFixed()\n"
+        "  // @ts-expect-error: the lifespan yields no such thing\n"
+        "  app.other()\n"
         "  for (const n of progress(new Set([1]).values(), job, { total: 1 })) n.toFixed()\n"
         "  for await (const n of progress((async function* () { yield 1 })(), job)) n.toFixed()\n"
         "  await emit({ topic: 'any', messageGroupId: input.name, key: String(attempt) })\n"
@@ -172,6 +177,17 @@ def test_typescript_accepts_the_file_whatever_the_schemas(tmp_path: Path) -> Non
 
 
 def test_pyright_accepts_the_file_whatever_the_schemas(tmp_path: Path) -> None:
+    (tmp_path / "headwater_lifespan.py").write_text(
+        "import threading\n"
+        "from collections.abc import AsyncGenerator\n"
+        "from contextlib import asynccontextmanager\n"
+        "from typing import TypedDict\n"
+        "class App(TypedDict):\n"
+        "    lock: threading.Lock\n"
+        "@asynccontextmanager\n"
+        "async def lifespan() -> 'AsyncGenerator[tuple[App, list[int]], None]':\n"
+        "    yield {'lock': threading.Lock()}, []\n"
+    )
     write(PROJECT, tmp_path)
     checks = {"typeCheckingMode": "strict", "reportUnnecessaryTypeIgnoreComment": "error"}
     (tmp_path / "pyrightconfig.json").write_text(json.dumps({**checks, "pythonVersion": "3.11"}))
@@ -185,7 +201,8 @@ def test_pyright_accepts_the_file_whatever_the_schemas(tmp_path: Path) -> None:
         "async def work(ctx: Context, rows: AsyncIterable[int]) -> None:\n"
         "    job = await ctx.streams.free.set('g', 'job', {'a': 1})\n"
         "    async for name in ctx.progress(['a'], job):\n"
-        "        ctx.app.any(name.upper())\n"
+        "        ctx.app[0]['lock'].acquire(timeout=len(name))\n"
+        "        ctx.app[1].append(name)  # pyright: ignore\n"
         "    for n in ctx.progress(iter([1]), job, total=1):\n"
         "        n.bit_length()\n"
         "    async for n in ctx.progress(rows, job):\n"
@@ -322,3 +339,28 @@ def test_a_project_that_does_not_load_at_all_keeps_all_types(tmp_path: Path) -> 
         (tmp_path / one.file).touch()
     write(PROJECT, tmp_path)
     assert write(Project(2, problems=(Problem("error", "WORKER_LOST", "no"),)), tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "typescript_says", "python_says"),
+    [
+        ("none", "", "App = undefined", "app: None"),
+        ("headwater_lifespan.js", "export function* lifespan() {}", "App = any", "app: None"),
+        ("headwater_lifespan.py", "async def lifespan(): yield 1", "App = undefined", "app: Any"),
+        ("headwater_lifespan.py", "def lifespan() -> int: ...", "App = undefined", "app: Any"),
+        ("headwater_lifespan.py", "def (", "App = undefined", "app: Any"),
+        (
+            "headwater_lifespan.py",
+            "async def lifespan(about) -> typing.AsyncGenerator[dict[str, 'Pool'], None]: yield {}",
+            "App = undefined",
+            "app: dict[str, _headwater_lifespan.Pool]",
+        ),
+    ],
+)
+def test_what_a_lifespan_yields_is_as_its_file_says(
+    tmp_path: Path, file: str, source: str, typescript_says: str, python_says: str
+) -> None:
+    (tmp_path / file).write_text(source)
+    write(PROJECT, tmp_path)
+    assert typescript_says in (tmp_path / "types.d.ts").read_text()
+    assert python_says in (tmp_path / "headwater_types.pyi").read_text()

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from headwater.cli.typegen.lifespan import python_app, typescript_app
 from headwater.cli.typegen.memory import with_last_good
 from headwater.cli.typegen.python import python
 from headwater.cli.typegen.typescript import typescript
@@ -16,14 +17,17 @@ TYPESCRIPT = "types.d.ts"
 PYTHON = "headwater_types.pyi"
 
 
-def texts(project: Project) -> Mapping[str, str]:
+def texts(project: Project, root: Path) -> Mapping[str, str]:
     """What the files should hold, by name."""
-    return {TYPESCRIPT: typescript(project), PYTHON: python(project)}
+    return {
+        TYPESCRIPT: typescript(project, typescript_app(root)),
+        PYTHON: python(project, python_app(root)),
+    }
 
 
 def stale(project: Project, root: Path) -> list[str]:
     """The names of the files that hold something else, or are missing."""
-    return [name for name, text in texts(project).items() if _held(root / name) != text]
+    return [name for name, text in texts(project, root).items() if _held(root / name) != text]
 
 
 def write(project: Project, root: Path) -> list[str]:
@@ -33,7 +37,7 @@ def write(project: Project, root: Path) -> list[str]:
     :raises HeadwaterError: a file cannot be written.
     """
     whole = with_last_good(project, root)
-    return _write(root, texts(whole), _but_for_what_is_forgotten(whole, root, stale(whole, root)))
+    return _write(root, texts(whole, root), _but_for_what_is_forgotten(whole, root, stale(whole, root)))
 
 
 def refresh(project: Project, root: Path) -> list[str]:
@@ -48,7 +52,7 @@ def refresh(project: Project, root: Path) -> list[str]:
     names = [
         name for name in stale(whole, root) if (root / name).exists() or (name == TYPESCRIPT and uses_node)
     ]
-    return _write(root, texts(whole), _but_for_what_is_forgotten(whole, root, names))
+    return _write(root, texts(whole, root), _but_for_what_is_forgotten(whole, root, names))
 
 
 def _but_for_what_is_forgotten(whole: Project, root: Path, names: list[str]) -> list[str]:

@@ -165,7 +165,7 @@ export interface FlowContext<TEmit = EmittedEvent> {
   progress<T>(items: Iterable<T>, item: object, options?: ProgressOptions): Iterable<T> & AsyncIterable<Awaited<T>>
   progress<T>(items: AsyncIterable<T>, item: object, options?: ProgressOptions): AsyncIterable<T>
   /** What the `lifespan` of `headwater_lifespan.ts` yields; undefined without that file. */
-  app: any
+  app: App
   /** Whether the run is to end: somebody cancelled it, or nobody waits for the request's answer. */
   readonly cancelled: boolean
   /** How often an event has been tried, this time included; 1 for a request. */

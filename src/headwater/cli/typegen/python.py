@@ -10,6 +10,7 @@ import keyword
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from headwater.cli.typegen.lifespan import PythonApp
 from headwater.cli.typegen.names import Names
 from headwater.cli.typegen.shapes import (
     Anything,
@@ -40,6 +41,8 @@ _HEAD = """\
 
 """
 
+UNKNOWN_APP = PythonApp("Any")
+
 _SCALARS = {"string": "str", "number": "float", "integer": "int", "boolean": "bool", "null": "None"}
 _TAKEN = {
     "Any", "AsyncIterable", "AsyncIterator", "Awaitable", "Call", "Callable", "Context", "Generic",
@@ -49,8 +52,8 @@ _TAKEN = {
 }  # fmt: skip
 
 
-def python(project: Project) -> str:
-    """The text of the file."""
+def python(project: Project, app: PythonApp = UNKNOWN_APP) -> str:
+    """The text of the file. `app` is the type of `ctx.app`."""
     writer = _Writer()
     streams = dict(_streams(project, writer))
     inputs: dict[str, list[str]] = {}
@@ -64,7 +67,9 @@ def python(project: Project) -> str:
                 inputs.setdefault(topic, []).append(kind)
     static = STATIC.read_text(encoding="utf-8")
     types, contexts = writer.text(), _contexts(steps, inputs, writer)
-    return f"{_HEAD}{static}\n{types}{_streams_class(streams)}\n{_CONTEXT}{contexts}".rstrip("\n") + "\n"
+    head = f"{_HEAD}{app.importing}\n" if app.importing else _HEAD
+    context = _CONTEXT.replace("    app: Any\n", f"    app: {app.written}\n")
+    return f"{head}{static}\n{types}{_streams_class(streams)}\n{context}{contexts}".rstrip("\n") + "\n"
 
 
 def _contexts(steps: Iterable[Step], inputs: Mapping[str, list[str]], writer: _Writer) -> str:

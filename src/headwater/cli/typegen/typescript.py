@@ -38,6 +38,8 @@ _HEAD = """\
 
 """
 
+UNKNOWN_APP = "export type App = any\n"
+
 _TAIL = """\
 
   global {
@@ -51,13 +53,13 @@ _SCALARS = {"string": "string", "number": "number", "integer": "number", "boolea
 _PLAIN = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 
 
-def typescript(project: Project) -> str:
-    """The text of the file."""
+def typescript(project: Project, app: str = UNKNOWN_APP) -> str:
+    """The text of the file. `app` declares `App`, the type of `ctx.app`."""
     writer = _Writer(project)
     streams, handlers = writer.streams(), writer.handlers()
     static, old = [path.read_text(encoding="utf-8") for path in (STATIC, OLD)]
     body = _block("Streams", streams) + "\n" + _block("Handlers", handlers) + "\n" + writer.definitions()
-    ours = f"declare module 'headwater' {{\n{_indent(body)}\n{_indent(static)}{_TAIL}"
+    ours = f"declare module 'headwater' {{\n{_indent(body)}\n{_indent(app)}\n{_indent(static)}{_TAIL}"
     return f"{_HEAD}{ours}\ndeclare module 'motia' {{\n{_indent(old)}}}\n"
 
 
@@ -75,7 +77,7 @@ class _Writer:
         self._project = project
         static = "".join(path.read_text(encoding="utf-8") for path in (STATIC, OLD))
         taken = set(re.findall(r"(?:interface|type|class|const|function) (\w+)", static))
-        self._names = Names(taken | {"Streams", "Handlers"})
+        self._names = Names(taken | {"App", "Handlers", "LifespanOf", "Streams", "YieldedBy"})
         self._definitions: list[str] = []
         self._events = _topics(project)
 

@@ -7,26 +7,32 @@ import type { Members } from './calls.ts'
 import { invalidInput } from './errors.ts'
 import { nameOf } from './values.ts'
 
-/** An id as text; what cannot be one goes on as it is, and the call fails with it. */
+/** An id as text: whole numbers become it. What cannot be one goes on as it is, and the call fails with it. */
 export function text(value: unknown): unknown {
-  return typeof value === 'number' || typeof value === 'bigint' ? String(value) : value
+  return Number.isSafeInteger(value) || typeof value === 'bigint' ? String(value) : value
 }
 
 /** The terms of a write that were given. */
-export function termsOf(version: unknown, ttl: unknown, key: unknown): Members {
+export function termsOf(version: unknown, ttl: unknown, key: unknown, exists?: unknown): Members {
   return {
     ...(version === undefined ? {} : { if_version: version }),
     ...(ttl === undefined ? {} : { ttl }),
     ...(key === undefined ? {} : { key }),
+    ...(exists === undefined || exists === false ? {} : { if_exists: exists }),
   }
 }
 
 export function checkName(what: string, value: unknown): void {
-  if (typeof value !== 'string') throw invalidInput(`${/^[aeiou]/.test(what) ? 'An' : 'A'} ${what} is text, not ${nameOf(value)}.`)
+  if (typeof value === 'string') return
+  const article = /^[aeiou]/.test(what) ? 'An' : 'A'
+  const said = typeof value === 'number' ? ` ${value}` : ''
+  const hint = 'Whole numbers up to 2^53 and bigints become text; write anything else as text yourself.'
+  throw invalidInput(`${article} ${what} is text, not ${nameOf(value)}${said}.`, hint)
 }
 
-export function checkTerms({ if_version: version, ttl, key }: Members): void {
+export function checkTerms({ if_version: version, ttl, key, if_exists: exists = false }: Members): void {
   if (version !== undefined && !Number.isInteger(version)) throw invalidInput('ifVersion is a whole number.')
   if (ttl !== undefined && typeof ttl !== 'number') throw invalidInput('ttl is a number of seconds.')
+  if (typeof exists !== 'boolean') throw invalidInput('ifExists is true or false.')
   if (key !== undefined && typeof key !== 'string') throw invalidInput('key is a text.')
 }

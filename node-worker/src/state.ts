@@ -4,7 +4,7 @@ import type { Call, Calls, Members, Service } from './calls.ts'
 import { invalidInput } from './errors.ts'
 import type { Invocation } from './invocation.ts'
 import { checkName, checkTerms, termsOf, text } from './members.ts'
-import { toJson } from './values.ts'
+import { toJson, toJsonWithHalves } from './values.ts'
 
 export interface StateOptions {
   /** Only if the value's version is this one; 0 says that there must be none. */
@@ -12,6 +12,9 @@ export interface StateOptions {
   readonly if_version?: number
   /** Seconds after which the value expires; an `update` gives it to a value that it makes. */
   readonly ttl?: number
+  /** An `update` of what is not there does nothing and gives null; without it, it makes the value. */
+  readonly ifExists?: boolean
+  readonly if_exists?: boolean
   /** A repeated write with the same key does nothing and gives the first one's result. */
   readonly writeKey?: string
   readonly write_key?: string
@@ -52,7 +55,7 @@ export class State {
     this.#begin('set', this.set, placeOf(group, key, options), () => toJson(value, 'value'))
 
   readonly update = (group: string, key: string, operations: unknown, options?: StateOptions): Call =>
-    this.#begin('update', this.update, placeOf(group, key, options), () => toJson(operations, 'ops'))
+    this.#begin('update', this.update, placeOf(group, key, options), () => toJsonWithHalves(operations, 'ops'))
 
   readonly delete = (group: string, key: string, options?: StateOptions): Call =>
     this.#begin('delete', this.delete, placeOf(group, key, options))
@@ -65,8 +68,8 @@ export class State {
 }
 
 function placeOf(group: unknown, key: unknown, options?: StateOptions | null): Members {
-  const { ifVersion, if_version = ifVersion, ttl, writeKey, write_key = writeKey } = options ?? {}
-  return { group: text(group), item: text(key), ...termsOf(if_version, ttl, write_key) }
+  const { ifVersion, if_version = ifVersion, ttl, writeKey, write_key = writeKey, ifExists, if_exists = ifExists } = options ?? {}
+  return { group: text(group), item: text(key), ...termsOf(if_version, ttl, write_key, if_exists) }
 }
 
 function check(method: string, members: Members): void {

@@ -5,7 +5,7 @@ import { HeadwaterError } from './errors.ts'
 import type { Invocation } from './invocation.ts'
 import { readValue } from './items.ts'
 import { checkName, checkTerms, termsOf, text } from './members.ts'
-import { toJson } from './values.ts'
+import { toJson, toJsonWithHalves } from './values.ts'
 
 /** A member that the framework of old put into items, and that code hands back. */
 const OLD_KEY = '__motia'
@@ -16,6 +16,9 @@ export interface WriteOptions {
   readonly if_version?: number
   /** Seconds after which the item expires; `set` alone takes it. */
   readonly ttl?: number
+  /** An `update` of what is not there does nothing and gives null; without it, it makes the item. */
+  readonly ifExists?: boolean
+  readonly if_exists?: boolean
   /** A repeated write with the same key does nothing and gives the first one's result. */
   readonly key?: string
 }
@@ -52,7 +55,7 @@ export class Stream {
     this.#begin('set', this.set, groupId, itemOf(id, options), () => toJson(withoutOld(data)))
 
   readonly update = (groupId: string, id: string, operations: unknown, options?: WriteOptions): Call =>
-    this.#begin('update', this.update, groupId, itemOf(id, options), () => toJson(operations, 'ops'))
+    this.#begin('update', this.update, groupId, itemOf(id, options), () => toJsonWithHalves(operations, 'ops'))
 
   readonly delete = (groupId: string, id: string, options?: WriteOptions): Call =>
     this.#begin('delete', this.delete, groupId, itemOf(id, options))
@@ -85,8 +88,8 @@ export const SERVICE: Service = {
 }
 
 function itemOf(id: unknown, options?: WriteOptions): Members {
-  const { ifVersion, if_version = ifVersion, ttl, key } = options ?? {}
-  return { item: text(id), ...termsOf(if_version, ttl, key) }
+  const { ifVersion, if_version = ifVersion, ttl, key, ifExists, if_exists = ifExists } = options ?? {}
+  return { item: text(id), ...termsOf(if_version, ttl, key, if_exists) }
 }
 
 function withoutOld(data: unknown): unknown {

@@ -4,6 +4,7 @@
  * finds the path of the culprit. Owns nothing else; knows no message.
  */
 
+import { randomUUID } from 'node:crypto'
 import { isProxy } from 'node:util/types'
 
 import { HeadwaterError, invalidInput } from './errors.ts'
@@ -14,24 +15,54 @@ const MAX_DEPTH = 250
 
 /** The JSON text of a value; `where` names it in errors. Throws `HeadwaterError` INVALID_INPUT. */
 export function toJson(value: unknown, where = 'data'): string {
-  if (isPlain(value, 0)) return wellFormedJson(JSON.stringify(value) ?? 'null')
-  return wellFormedJson(write(value, where, 0))
+  return wellFormedJson(toJsonWithHalves(value, where))
+}
+
+/** The same, with lone surrogates as escapes: the server joins those of texts that are appended one after the other. */
+export function toJsonWithHalves(value: unknown, where = 'data'): string {
+  return isPlain(value, 0) ? (JSON.stringify(value) ?? 'null') : write(value, where, 0)
 }
 
 /** The value of a JSON text. Throws `HeadwaterError` INVALID_INPUT. */
 export function fromJson(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return FIFTEEN_MORE.test(text) ? parseExactly(text) : JSON.parse(text)
   } catch (error) {
     throw invalidInput(`This is not JSON: ${(error as Error).message}.`)
   }
 }
 
+/** Digits that may be a whole number which a double cannot hold. */
+const FIFTEEN_MORE = /\d{16}/
+const TEXT_OR_WHOLE = /"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g
+
+/** More are no number of anybody's, and would take long. */
+const MOST_DIGITS = 300
+
+/** The value of a JSON text; a whole number that a double cannot hold becomes a bigint. */
+function parseExactly(text: string): unknown {
+  const mark = `bigint ${randomUUID()} `
+  let found = false
+  const marked = text.replace(TEXT_OR_WHOLE, (token) => {
+    if (token[0] === '"' || token.length > MOST_DIGITS || BigInt(Number(token)) === BigInt(token)) return token
+    found = true
+    return `"${mark}${token}"`
+  })
+  if (!found) return JSON.parse(text)
+  return JSON.parse(marked, (_, value: unknown) =>
+    typeof value === 'string' && value.startsWith(mark) ? BigInt(value.slice(mark.length)) : value,
+  )
+}
+
+/** Whether a number's digits in JSON are those of its value: of large whole ones JavaScript writes fewer. */
+const isExact = (value: number): boolean => Number.isSafeInteger(value) || !Number.isInteger(value) || Math.abs(value) >= 1e21
+
 /** Whether `JSON.stringify` does with the value what the rules say. */
 function isPlain(value: unknown, depth: number): boolean {
   switch (typeof value) {
-    case 'string':
     case 'number':
+      return isExact(value)
+    case 'string':
     case 'boolean':
     case 'undefined':
       return depth > 0 || value !== undefined
@@ -61,6 +92,7 @@ function write(value: unknown, path: string, depth: number): string {
     case 'boolean':
       return JSON.stringify(value)
     case 'number':
+      if (!isExact(value)) return BigInt(value).toString()
       return Number.isFinite(value) ? JSON.stringify(value) : 'null'
     case 'bigint':
       return value.toString()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 
 import { HeadwaterError } from '../src/errors.ts'
-import { toJson } from '../src/values.ts'
+import { fromJson, toJson, toJsonWithHalves } from '../src/values.ts'
 
 class Point {
   x = 1
@@ -19,6 +19,7 @@ const CASES: [string, unknown, string][] = [
   ['dates', { at: new Date(0) }, '{"at":"1970-01-01T00:00:00.000Z"}'],
   ['sets and maps', { s: new Set([1, 2]), m: new Map([[1, 'a']]) }, '{"s":[1,2],"m":{"1":"a"}}'],
   ['integers of any size', { n: 12345678901234567890n, m: { k: [1n] } }, '{"n":12345678901234567890,"m":{"k":[1]}}'],
+  ['large whole numbers, whose digits are all written', { n: 2 ** 60, m: [2 ** 53, 1e21] }, '{"n":1152921504606846976,"m":[9007199254740992,1e+21]}'],
   ['objects of a class', new Point(), '{"x":1,"y":2}'],
   ['what is undefined', { a: undefined, b: [undefined, 1] }, '{"b":[null,1]}'],
   ['objects that say their JSON form', { u: new URL('http://a/b') }, '{"u":"http://a/b"}'],
@@ -28,6 +29,22 @@ const CASES: [string, unknown, string][] = [
 ]
 
 for (const [name, value, text] of CASES) test(`JSON of ${name}`, () => assert.equal(toJson(value), text))
+
+const READ: [string, string, unknown][] = [
+  ['a whole number that no double holds is a bigint', '{"n":[1161380288898609914,-9007199254740993]}', { n: [1161380288898609914n, -9007199254740993n] }],
+  ['one that a double holds is a number', '[9007199254740994,1152921504606846976]', [9007199254740994, 2 ** 60]],
+  ['texts and fractions are left as they are', '["1161380288898609914\\"1161380288898609914",0.11613802888986099,11613802888986099.5,1e20]', ['1161380288898609914"1161380288898609914', 0.11613802888986099, 11613802888986099.5, 1e20]],
+]
+for (const [name, text, value] of READ) {
+  test(`${name} when JSON is read, and is written as it was`, () => {
+    assert.deepEqual(fromJson(text), value)
+    assert.deepEqual(fromJson(toJson(fromJson(text))), value)
+  })
+}
+
+test('halves of characters that an operation brings stay halves', () => {
+  assert.equal(toJsonWithHalves([{ value: '\ud83d' }, { value: '😀' }]), '[{"value":"\\ud83d"},{"value":"😀"}]')
+})
 
 const circle: { self?: object } = {}
 circle.self = circle

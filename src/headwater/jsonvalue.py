@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, TypeGuard
 
 import orjson
@@ -15,7 +16,7 @@ _ESCAPE = re.compile(
 """An escape in JSON text; a pair of surrogates is one, half of one is told by its length."""
 _HALF_CHARS = 6
 _MOST_ODD_CHARS = 64 * 1024
-"""Looking at each escape is slow: a longer text is left as it is."""
+"""Of a client's message."""
 
 
 def is_object(value: object) -> TypeGuard[dict[str, Any]]:
@@ -40,10 +41,11 @@ def text_to_keep(value: object) -> bytes:
     return memoryview(text).tobytes() if len(text) < _COPIED_BYTES else text
 
 
-def without_halves(text: str) -> str | None:
-    """JSON text with every escaped surrogate that is alone as U+FFFD; None where there is none. JavaScript
-    writes such halves of characters, UTF-8 cannot hold them."""
-    if len(text) > _MOST_ODD_CHARS:
+def with_halves(text: str, sign: Callable[[int], str], most: int | None = None) -> str | None:
+    """JSON text with a sign for every escaped surrogate that is alone; None where there is none. JavaScript
+    writes such halves of characters, UTF-8 cannot hold them. A text of more than `most` characters is left as
+    it is: to look at each escape is slow."""
+    if most is not None and len(text) > most:
         return None
     found = False
 
@@ -52,7 +54,12 @@ def without_halves(text: str) -> str | None:
         if len(escape[0]) != _HALF_CHARS:
             return escape[0]
         found = True
-        return "\ufffd"
+        return sign(int(escape[0][2:], 16))
 
     mended = _ESCAPE.sub(whole, text)
     return mended if found else None
+
+
+def without_halves(text: str) -> str | None:
+    """The same with U+FFFD as the sign."""
+    return with_halves(text, lambda _: "\ufffd", _MOST_ODD_CHARS)

@@ -43,12 +43,14 @@ class Terms(NamedTuple):
     """On what terms a write is made.
 
     `if_version`: the version that the item must have (0: it must not exist). `ttl`: seconds after which it
-    expires, for a set. `key`: a text that makes the write idempotent within its group.
+    expires, for a set. `key`: a text that makes the write idempotent within its group. `if_exists`: an update
+    of what is not there does nothing, and makes no item.
     """
 
     if_version: int | None = None
     ttl: float | None = None
     key: str | None = None
+    if_exists: bool = False
 
 
 PLAIN = Terms()
@@ -123,6 +125,9 @@ class Write(NamedTuple):
     `outbox`, when given, asks for an outbox entry that is committed together with the change, and is the
     entry's `reason`: a few bytes (at most MAX_REASON_BYTES) that mean something to the asker alone.
 
+    `if_exists` makes an update of an item that is not there do nothing, whatever its version was to be: its
+    outcome is that of a delete of nothing.
+
     `history` False writes without one: no catch-up stretches over a delete, because none leaves a tombstone.
     It counts when the write makes its group, which stays as it began until it is forgotten.
     """
@@ -138,6 +143,7 @@ class Write(NamedTuple):
     key: str | None = None
     outbox: bytes | None = None
     history: bool = True
+    if_exists: bool = False
 
 
 class PlacedSignal(NamedTuple):

@@ -176,7 +176,7 @@ class TestParsing:
     def test_takes_one_operation_for_a_list_of_one(self) -> None:
         assert len(parse_operations(b'{"type": "remove", "path": "a"}')) == 1
 
-    @pytest.mark.parametrize("text", [b"", b"{", b"\xff", b'"\\ud800"', b"NaN"])
+    @pytest.mark.parametrize("text", [b"", b"{", b"\xff", b"\xff\\ud800", b"NaN"])
     def test_refuses_what_is_not_json(self, text: bytes) -> None:
         with pytest.raises(InvalidInput, match="not JSON"):
             parse_operations(text)
@@ -231,3 +231,55 @@ class TestTogether:
         first = apply_operations({}, operations)
         assert apply_operations({}, operations) == first
         assert first == {"a": {"n": 1}, "b": {"deep": {"list": [{"m": 1}], "more": 1}}}
+
+
+FACE = "\\ud83d\\ude00"
+HIGH, LOW = "\\ud83d", "\\ude00"
+
+
+def written(kind: str, path: str, escaped: str) -> str:
+    """An operation as JavaScript writes it, halves of characters as escapes."""
+    return f'{{"type":"{kind}","path":"{path}","value":"{escaped}"}}'
+
+
+def grown(*pieces: str, apart: bool = True) -> str:
+    """A text after the pieces are appended, one update for each or all in one."""
+    appends = [written("append", "text", piece) for piece in pieces]
+    value: dict[str, Any] = {}
+    for update in appends if apart else [f"[{','.join(appends)}]"]:
+        value = orjson.loads(orjson.dumps(apply_operations(value, parse_operations(update.encode()))))
+    return value["text"]
+
+
+class TestHalves:
+    """JavaScript counts in UTF-16: who appends unit by unit brings characters in halves."""
+
+    @pytest.mark.parametrize("apart", [True, False], ids=["in many updates", "in one"])
+    @pytest.mark.parametrize(
+        ("pieces", "text"),
+        [
+            (["Hi ", HIGH, LOW, " ok"], "Hi \U0001f600 ok"),
+            (["Hi " + HIGH, LOW + HIGH, LOW], "Hi \U0001f600\U0001f600"),
+            ([HIGH, "", LOW], "\U0001f600"),
+            ([FACE], "\U0001f600"),
+            ([HIGH, "x"], "\ufffdx"),
+            ([LOW, HIGH, "."], "\ufffd\ufffd."),
+            ([HIGH, HIGH, LOW], "\ufffd\U0001f600"),
+            (["a" + HIGH + "b" + LOW + "c"], "a\ufffdb\ufffdc"),
+            (["\\\\" + "ud83d"], "\\ud83d"),
+            (["\\udbff", "\\udfff"], "\U0010ffff"),
+        ],
+    )
+    def test_that_are_appended_are_joined(self, pieces: list[str], text: str, *, apart: bool) -> None:
+        assert grown(*pieces, apart=apart) == text
+
+    def test_wait_through_other_changes(self) -> None:
+        value = apply_operations({"n": 0}, parse_operations(written("append", "text", HIGH).encode()))
+        value = after(value, {"type": "increment", "path": "n"})
+        value = apply_operations(value, parse_operations(written("append", "text", LOW).encode()))
+        assert value == {"n": 1, "text": "\U0001f600"}
+
+    def test_that_nothing_can_join_are_signs_for_what_is_no_text(self) -> None:
+        value = apply_operations({"list": []}, parse_operations(written("set", "a", f"x{HIGH}").encode()))
+        value = apply_operations(value, parse_operations(written("append", "list", LOW).encode()))
+        assert value == {"a": "x\ufffd", "list": ["\ufffd"]}

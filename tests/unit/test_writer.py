@@ -200,6 +200,19 @@ class TestUpdate:
             await stage.writer.update(*ROOM, "a", counting, terms=Terms(9), origin=NOBODY)
         await stage.writer.update(*ROOM, "a", counting, terms=Terms(1), origin=NOBODY)
 
+    async def test_of_what_is_not_there_makes_it_unless_it_must_exist(self, stage: StreamStage) -> None:
+        await stage.set("a", n=1)
+        await stage.delete("a")
+        counting = b'[{"type": "increment", "path": "n"}]'
+        only = Terms(if_exists=True)
+        assert await stage.writer.update(*ROOM, "a", counting, terms=only, origin=NOBODY) is None
+        assert await stage.writer.get(*ROOM, "a") is None
+        await stage.writer.update(*ROOM, "a", counting, origin=NOBODY)
+        assert data(await stage.writer.update(*ROOM, "a", counting, terms=only, origin=NOBODY)) == {
+            "n": 2,
+            "id": "a",
+        }
+
 
 class TestDelete:
     async def test_answers_the_item_as_it_was(self, stage: StreamStage) -> None:

@@ -92,13 +92,15 @@ def already_settled(entry: int) -> Conflict:
 
 
 def data_after(write: Write, version: int, data: bytes | None) -> bytes | None:
-    """The item's data after the write, None when the write deletes.
+    """The item's data after the write, None when the write deletes, or finds nothing that it may update.
 
     `version` and `data` are the item's current ones (0 and None: there is no such item). They matter only to
     a write that `needs_current`.
 
     :raises HeadwaterError: the write is rejected (Conflict, InvalidInput, TooLarge, what `apply` raised).
     """
+    if write.if_exists and data is None:
+        return None
     if write.if_version is not None and write.if_version != version:
         raise _conflict(write, version)
     if write.kind == "delete":

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from headwater.errors import InvalidInput
-from headwater.jsonvalue import is_list, is_object, text_to_keep
+from headwater.jsonvalue import is_list, is_object
+from headwater.streams.halves import joined, read_halves, to_append, without_signs
 
 MAX_OPERATIONS = 1000
 MAX_DEPTH = 64
@@ -41,14 +42,22 @@ def parse_operations(text: bytes) -> list[Operation]:
 
     :raises InvalidInput: naming the operation's index and what it needs.
     """
-    try:
-        raw = orjson.loads(text)
-    except orjson.JSONDecodeError as fault:
-        raise InvalidInput(f"The operations are not JSON: {fault}.") from None
+    raw = _read(text)
     raw = [raw] if is_object(raw) else raw
     if not is_list(raw) or not raw or len(raw) > MAX_OPERATIONS:
         raise InvalidInput(f"update takes a list of 1 to {MAX_OPERATIONS} operations.", hint=_SHAPE)
     return [_parse(index, operation) for index, operation in enumerate(raw)]
+
+
+def _read(text: bytes) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return read_halves(text)
+    except ValueError as fault:
+        raise InvalidInput(f"The operations are not JSON: {fault}.") from None
 
 
 _SHAPE = 'For example [{"type": "increment", "path": "count", "by": 1}].'
@@ -78,7 +87,8 @@ def _parse(index: int, raw: Any) -> Operation:
     else:
         value = raw["value"]
     try:
-        return Operation(kind, path, text_to_keep(value))
+        keep = to_append if kind == "append" and isinstance(value, str) else without_signs
+        return Operation(kind, path, keep(value))
     except orjson.JSONEncodeError as fault:
         raise InvalidInput(
             f'The "value" of operation {index} cannot be kept: {fault}.', index=index
@@ -187,11 +197,11 @@ def _append(holder: Holder, key: Any, operation: Operation) -> None:
     current = _look(holder, key)
     brought = operation.value()
     if isinstance(current, str) and isinstance(brought, str):
-        holder[key] = current + brought
+        holder[key] = joined(current, brought)
     elif is_list(current):
-        current.append(brought)
+        current.append(joined("", brought) if isinstance(brought, str) else brought)
     elif current is None:
-        holder[key] = brought if isinstance(brought, str) else [brought]
+        holder[key] = joined("", brought) if isinstance(brought, str) else [brought]
     else:
         raise _refused(operation, f"a {_kind(brought)} cannot be appended to a {_kind(current)}")
 

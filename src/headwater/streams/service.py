@@ -33,8 +33,9 @@ class StreamService(Protocol):
         *,
         terms: Terms = PLAIN,
         origin: Origin,
-    ) -> Future[Item]:
-        """Apply a JSON list of operations atomically; answers the item after them."""
+    ) -> Future[Item | None]:
+        """Apply a JSON list of operations atomically; answers the item after them. One that is not there is
+        made of them, or with `terms.if_exists` not: then it answers None."""
         ...
 
     def delete(

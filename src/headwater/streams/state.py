@@ -84,10 +84,11 @@ class StateService:
 
     def update(
         self, group: str, key: str, operations: bytes, *, terms: Terms = PLAIN, origin: Origin
-    ) -> Future[StateValue]:
+    ) -> Future[StateValue | None]:
         """Apply a JSON list of operations to a value, atomically; answers the value after them.
 
-        A value that is not there begins as null, and becomes what the first operation makes of that.
+        A value that is not there begins as null, and becomes what the first operation makes of that; or with
+        `if_exists` stays away, and the answer is None.
         """
 
         try:
@@ -103,8 +104,9 @@ class StateService:
             return self._encode(key, apply_to_value(value, parsed))
 
         write = Write(
-            where, key, "update", b"", apply, terms.if_version, origin, expires, terms.key, history=False
-        )
+            where, key, "update", b"", apply, terms.if_version, origin, expires, terms.key, history=False,
+            if_exists=terms.if_exists,
+        )  # fmt: skip
         return self._queue.add(write, extra_bytes=len(operations), answer=_answer)
 
     def delete(

@@ -83,7 +83,7 @@ class Writer:
         *,
         terms: Terms = PLAIN,
         origin: Origin,
-    ) -> Future[Item]:
+    ) -> Future[Item | None]:
         """See StreamService.update."""
 
         try:
@@ -100,6 +100,8 @@ class Writer:
 
         where, key = GroupKey(stream, group), terms.key
         write = Write(where, item, "update", b"", apply, terms.if_version, origin, expires, key)
+        if terms.if_exists:
+            write = write._replace(if_exists=True)
         return self._queue.add(write, extra_bytes=len(operations), answer=_item_of)
 
     def delete(

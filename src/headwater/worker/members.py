@@ -17,7 +17,13 @@ def id_text(value: Any) -> Any:
     return value
 
 
-def add_terms(members: dict[str, Any], if_version: int | None, ttl: float | None, key: str | None) -> None:
+def add_terms(
+    members: dict[str, Any],
+    if_version: int | None,
+    ttl: float | None,
+    key: str | None,
+    if_exists: bool = False,
+) -> None:
     """Add the terms of a write, those that were given."""
     if if_version is not None:
         members["if_version"] = if_version
@@ -25,6 +31,8 @@ def add_terms(members: dict[str, Any], if_version: int | None, ttl: float | None
         members["ttl"] = ttl
     if key is not None:
         members["key"] = key
+    if if_exists is not False:
+        members["if_exists"] = if_exists
 
 
 def check_name(what: str, value: Any) -> None:
@@ -34,7 +42,11 @@ def check_name(what: str, value: Any) -> None:
     """
     if not isinstance(value, str):
         article = "An" if what[0] in "aeiou" else "A"
-        raise InvalidInput(f"{article} {what} is text, not {type(value).__name__}.")
+        said = f" {value}" if isinstance(value, float) else ""
+        raise InvalidInput(
+            f"{article} {what} is text, not {type(value).__name__}{said}.",
+            hint="Whole numbers become text; write anything else as text yourself.",
+        )
 
 
 def check_terms(members: Mapping[str, Any]) -> None:
@@ -49,3 +61,5 @@ def check_terms(members: Mapping[str, Any]) -> None:
         raise InvalidInput("ttl is a number of seconds.")
     if not isinstance(members.get("key", ""), str):
         raise InvalidInput("key is a text.")
+    if not isinstance(members.get("if_exists", False), bool):
+        raise InvalidInput("if_exists is true or false.")

@@ -13,7 +13,7 @@ from headwater.worker.invocation import Invocation
 from headwater.worker.loglines import Send, log_line, send_log
 from headwater.worker.members import add_terms, check_name, check_terms, id_text
 from headwater.worker.statevalues import unwrapped
-from headwater.worker.values import from_json, to_json
+from headwater.worker.values import from_json, operations_json, to_json
 
 
 class State:
@@ -78,13 +78,15 @@ class State:
         if_version: int | None = None,
         ttl: float | None = None,
         write_key: str | None = None,
+        if_exists: bool = False,
     ) -> Call:
         """Apply a list of operations to a value as one write; gives the value after it.
 
-        One that is not there is made; `ttl` is for that alone.
+        One that is not there is made; `ttl` is for that alone. With `if_exists` it is not: the call does
+        nothing and gives None.
         """
-        members = _place(group, key, if_version, ttl, write_key)
-        return self._calls.begin(self._invocation, SERVICE, "update", members, lambda: to_json(ops, "ops"))
+        members = _place(group, key, if_version, ttl, write_key, if_exists)
+        return self._calls.begin(self._invocation, SERVICE, "update", members, lambda: operations_json(ops))
 
     def delete(
         self, group: str, key: str, *, if_version: int | None = None, write_key: str | None = None
@@ -106,9 +108,10 @@ def _place(
     if_version: int | None = None,
     ttl: float | None = None,
     write_key: str | None = None,
+    if_exists: bool = False,
 ) -> dict[str, Any]:
     members = {"group": id_text(group), "item": id_text(key)}
-    add_terms(members, if_version, ttl, write_key)
+    add_terms(members, if_version, ttl, write_key, if_exists)
     return members
 
 

@@ -10,7 +10,7 @@ from headwater.worker.calls import Call, Calls, Service
 from headwater.worker.invocation import Invocation
 from headwater.worker.items import read_value
 from headwater.worker.members import add_terms, check_name, check_terms, id_text
-from headwater.worker.values import as_dict, to_json
+from headwater.worker.values import as_dict, operations_json, to_json
 
 _OLD_KEY = "__motia"
 
@@ -73,10 +73,15 @@ class Stream:
         *,
         if_version: int | None = None,
         key: str | None = None,
+        if_exists: bool = False,
     ) -> Call:
-        """Apply a list of operations to an item as one write; gives the item after it."""
-        members = self._item(group_id, id, if_version, None, key)
-        return self._calls.begin(self._invocation, SERVICE, "update", members, lambda: to_json(ops, "ops"))
+        """Apply a list of operations to an item as one write; gives the item after it.
+
+        An item that is not there is made of them. With `if_exists` it is not: the call does nothing and gives
+        None.
+        """
+        members = self._item(group_id, id, if_version, None, key, if_exists)
+        return self._calls.begin(self._invocation, SERVICE, "update", members, lambda: operations_json(ops))
 
     def delete(
         self,
@@ -100,11 +105,17 @@ class Stream:
         return {"stream": self._name, "group": id_text(group_id), **more}
 
     def _item(
-        self, group_id: Any, item_id: Any, if_version: int | None, ttl: float | None, key: str | None
+        self,
+        group_id: Any,
+        item_id: Any,
+        if_version: int | None,
+        ttl: float | None,
+        key: str | None,
+        if_exists: bool = False,
     ) -> dict[str, Any]:
         """The item and the terms of the write, those that were given."""
         members = {"stream": self._name, "group": id_text(group_id), "item": id_text(item_id)}
-        add_terms(members, if_version, ttl, key)
+        add_terms(members, if_version, ttl, key, if_exists)
         return members
 
     getGroup = get_group  # noqa: N815

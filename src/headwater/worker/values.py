@@ -12,6 +12,7 @@ import decimal
 import enum
 import json
 import math
+import re
 import sys
 import types
 import uuid
@@ -29,6 +30,10 @@ MAX_DEPTH = 250
 """Deepest nesting of a value. orjson refuses 255 levels; a value that holds itself ends here too."""
 
 _MAX_INT_64 = 2**64
+_SHIFT = 0xE0800 - 0xD800
+"""From half of a character to what stands for it until the text is JSON: code points that nobody uses."""
+_HALVES = re.compile("[\ud800-\udfff]")
+_SIGNS = re.compile("[\U000e0800-\U000e0fff]")
 # Not orjson's own dates: it drops a zero of some times (0.01 s becomes 0.1 s) and the seconds of time zones.
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATETIME
 _MOMENTS = datetime.date | datetime.time  # a datetime is a date
@@ -43,6 +48,31 @@ def to_json(value: Any, where: str = "data") -> bytes:
         return orjson.dumps(value, default=_simpler, option=_OPTIONS)
     except (orjson.JSONEncodeError, RecursionError):
         return orjson.dumps(plain(value, where), option=_OPTIONS)
+
+
+def operations_json(operations: Any) -> bytes:
+    """The JSON text of the operations of an update. Half of a character (a lone surrogate) in a text that an
+    operation brings goes as an escape: the server joins those that are appended one after the other.
+
+    :raises InvalidInput: see `to_json`.
+    """
+    try:
+        return orjson.dumps(operations, default=_simpler, option=_OPTIONS)
+    except (orjson.JSONEncodeError, RecursionError):
+        whole = cast(list[Any], operations) if isinstance(operations, list) else [operations]
+        text = to_json([_with_signs(one) for one in whole], "ops").decode()
+        return _SIGNS.sub(lambda sign: f"\\u{ord(sign[0]) - _SHIFT:04x}", text).encode()
+
+
+def _with_signs(operation: Any) -> Any:
+    if not isinstance(operation, Mapping):
+        return operation
+    members = cast(Mapping[Any, Any], operation)
+    value = members.get("value")
+    if not isinstance(value, str):
+        return members
+    whole = value.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+    return {**members, "value": _HALVES.sub(lambda half: chr(ord(half[0]) + _SHIFT), whole)}
 
 
 def from_json(text: bytes) -> Any:

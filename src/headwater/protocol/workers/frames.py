@@ -53,6 +53,7 @@ class Message(NamedTuple):
 _OPTIONAL_INT: tuple[type, ...] = (int, NoneType)
 _OPTIONAL_NUMBER: tuple[type, ...] = (int, float, NoneType)
 _OPTIONAL_TEXT: tuple[type, ...] = (str, NoneType)
+_OPTIONAL_BOOL: tuple[type, ...] = (bool, NoneType)
 
 _FROM_SERVER: dict[str, dict[str, tuple[type, ...]]] = {
     "load": {"generation": (int,), "root": (str,), "folders": (list,), "files": (list,)},
@@ -90,7 +91,7 @@ _FROM_WORKER: dict[str, dict[str, tuple[type, ...]]] = {
 _OF_SERVICE: dict[str, dict[str, tuple[type, ...]]] = {
     "streams": {
         "stream": (str,), "group": (str,), "item?": _OPTIONAL_TEXT, "if_version?": _OPTIONAL_INT,
-        "ttl?": _OPTIONAL_NUMBER, "key?": _OPTIONAL_TEXT,
+        "ttl?": _OPTIONAL_NUMBER, "key?": _OPTIONAL_TEXT, "if_exists?": _OPTIONAL_BOOL,
     },
     "runs": {
         "run": (str,), "attempt": (int,), "name?": _OPTIONAL_TEXT, "stream?": _OPTIONAL_TEXT,
@@ -101,7 +102,8 @@ _OF_SERVICE: dict[str, dict[str, tuple[type, ...]]] = {
     },
     "state": {
         "group?": _OPTIONAL_TEXT, "item?": _OPTIONAL_TEXT, "if_version?": _OPTIONAL_INT,
-        "ttl?": _OPTIONAL_NUMBER, "key?": _OPTIONAL_TEXT, "after?": _OPTIONAL_TEXT, "limit?": _OPTIONAL_INT,
+        "ttl?": _OPTIONAL_NUMBER, "key?": _OPTIONAL_TEXT, "if_exists?": _OPTIONAL_BOOL,
+        "after?": _OPTIONAL_TEXT, "limit?": _OPTIONAL_INT,
     },
 }  # fmt: skip
 """What a call adds for its service. One of a service that is not here is for the server to refuse."""

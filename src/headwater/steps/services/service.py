@@ -26,7 +26,8 @@ def data_of(call: Message) -> bytes:
 def terms_of(call: Message) -> Terms:
     """The terms of a write, from the members that every service calls the same."""
     header = call.header
-    return Terms(header.get("if_version"), header.get("ttl"), header.get("key"))
+    if_exists = header.get("if_exists") is True
+    return Terms(header.get("if_version"), header.get("ttl"), header.get("key"), if_exists)
 
 
 class Value(NamedTuple):

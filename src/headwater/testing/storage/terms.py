@@ -4,7 +4,7 @@ idempotent."""
 
 from __future__ import annotations
 
-from headwater.model import GroupKey, Write
+from headwater.model import Change, GroupKey, Write
 from headwater.storage.base import Due, Repeated
 from headwater.testing.storage.place import Check, G, Place, drop, edit, put
 
@@ -50,6 +50,25 @@ async def a_repeated_key_does_nothing_and_tells_the_first_outcome(place: Place) 
     assert (await place.read(0)).head.version == 2
 
 
+async def an_update_only_of_what_exists_does_nothing_to_what_does_not(place: Place) -> None:
+    await place.commit(put("a"), drop("a"))
+    bold = edit("a", lambda data: data or b'{"id":"a"}')._replace(if_exists=True)
+    outcomes = await place.commit(bold, bold._replace(if_version=1, key="k", expires=9.0))
+    assert outcomes == [None, None]
+    page = await place.read(0)
+    assert (page.items, page.head.version) == ([], 2)
+    await place.commit(put("a"))
+    (change,) = await place.commit(bold)
+    assert isinstance(change, Change)
+    assert change.version == 4
+
+
+async def a_unit_goes_on_over_an_update_of_what_does_not_exist(place: Place) -> None:
+    bold = edit("a", lambda data: data or b'{"id":"a"}')._replace(if_exists=True)
+    outcome = await place.unit(bold, put("b"), put("a"), bold)
+    assert [change and change.version for change in outcome.changes] == [None, 1, 2, 3]
+
+
 async def a_key_counts_in_its_group_alone_and_within_one_commit(place: Place) -> None:
     elsewhere = GroupKey(G.stream, "elsewhere")
     outcomes = await place.commit(
@@ -92,6 +111,8 @@ CHECKS: tuple[Check, ...] = (
     an_update_gives_a_time_to_an_item_that_it_creates,
     a_deleted_item_is_not_due,
     a_repeated_key_does_nothing_and_tells_the_first_outcome,
+    an_update_only_of_what_exists_does_nothing_to_what_does_not,
+    a_unit_goes_on_over_an_update_of_what_does_not_exist,
     a_key_counts_in_its_group_alone_and_within_one_commit,
     a_rejected_write_and_a_delete_of_nothing_keep_no_key,
     keys_age_out,

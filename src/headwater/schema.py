@@ -62,8 +62,16 @@ def _fields(fault: jsonschema_rs.ValidationError) -> list[str]:
 
 
 def _reason(fault: jsonschema_rs.ValidationError) -> str:
-    """The validator's message, cut where it quotes a long value."""
-    return fault.message if len(fault.message) <= 300 else fault.message[:297] + "..."
+    """The validator's message, cut where it quotes a long value. Of a null that is not allowed it also says
+    what to write: in many languages a field without a value is null, in JSON Schema it is not there."""
+    message = fault.message if len(fault.message) <= 300 else fault.message[:297] + "..."
+    return f"{message}; {_NULL_HINT}" if fault.instance is None else message
+
+
+_NULL_HINT = (
+    "leave an optional field out, or let the schema allow null "
+    '(`"type": ["string", "null"]`, `str | None` in Pydantic, `.nullable()` in zod)'
+)
 
 
 def _declares_id(schema: object, root: dict[str, Any], *, depth: int) -> bool:

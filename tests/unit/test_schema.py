@@ -55,6 +55,14 @@ class TestFaults:
         assert "minimum" in fault.message
         assert "18" in fault.message
 
+    @pytest.mark.parametrize("of", [{"type": "string"}, {"enum": ["a"]}, {"anyOf": [{"type": "string"}]}])
+    def test_say_of_a_null_what_to_write(self, of: dict[str, Any]) -> None:
+        schema = Schema({"properties": {"note": of, "n": {"type": "number"}}})
+        null, wrong = schema.faults({"note": None})[0], schema.faults({"n": "x"})[0]
+        assert null.field == "note"
+        assert "leave an optional field out, or let the schema allow null" in null.message
+        assert "null" not in wrong.message
+
     def test_are_bounded_in_number(self) -> None:
         schema = {"type": "array", "items": {"type": "string"}}
         assert len(fields(schema, list(range(1000)))) == MAX_FAULTS

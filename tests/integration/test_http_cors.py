@@ -214,6 +214,17 @@ async def test_a_server_for_all_takes_pages_of_this_machine_for_near_where_it_is
     assert (near.headers.get("access-control-allow-origin"), allowed(far.headers)) == (PAGE, {})
 
 
+async def test_without_dev_a_question_before_a_request_is_logged_once_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with serving(ROUTES) as site:
+        for _ in range(2):
+            assert (await site.client.options("/x", headers=PREFLIGHT)).status_code == 204
+            await site.client.get("/x", headers={"origin": APP})
+    (told,) = [record.message for record in caplog.records if "refused" in record.message]
+    assert APP in told
+
+
 async def test_a_refused_origin_is_logged_once_with_what_lets_it_in(caplog: pytest.LogCaptureFixture) -> None:
     async with serving(ROUTES, dev=True) as site:
         own = str(site.client.base_url).rstrip("/")

@@ -56,13 +56,13 @@ class Cors:
         return (_VARY, allow, _CREDENTIALS, _EXPOSE)
 
     def is_preflight(self, method: str, headers: Mapping[str, str]) -> bool:
-        """Whether a request is a browser's question before the real one, and these rules answer it."""
-        return (
-            self.enabled
-            and method == "OPTIONS"
-            and "origin" in headers
-            and "access-control-request-method" in headers
-        )
+        """Whether a request is a browser's question before the real one, and these rules answer it. Where no
+        origin is let in, the answer without them refuses it, and the log is told."""
+        if method != "OPTIONS" or "origin" not in headers or "access-control-request-method" not in headers:
+            return False
+        if not self.enabled:
+            self._origins.refused(headers["origin"])
+        return self.enabled
 
     def preflight(self, path: str, headers: Mapping[str, str]) -> ApiResponse:
         """The answer to a preflight, less what `headers` adds to it.

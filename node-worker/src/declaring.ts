@@ -28,27 +28,20 @@ export interface Manifest {
   readonly problems: JsonObject[]
 }
 
-/** Milliseconds after which a file that still waits at its top level is named. */
-const SLOW_AFTER = 5000
-
 /**
- * Import every declaring file in turn; a broken one becomes a problem and the rest goes on. `onSlow` hears of a file
- * that waits for long: should it never end, the server gives the whole project up and cannot know why.
+ * Import every declaring file in turn; a broken one becomes a problem and the rest goes on. `onFile` is told each
+ * before: should it end the process, or never end itself, nobody else can say which it was.
  */
-export async function declare(
-  project: Project,
-  onSlow: (path: string) => void,
-  slowAfter = SLOW_AFTER,
-): Promise<Manifest> {
+export async function declare(project: Project, onFile: (path: string) => void): Promise<Manifest> {
   const manifest: Manifest = { steps: [], streams: [], problems: [] }
   for (const path of project.sources.paths().sort()) {
     const kind = kindOf(project, path)
     if (kind === undefined) continue
-    const waiting = setTimeout(() => onSlow(path), slowAfter)
+    onFile(path)
     await new File(project, path, manifest).declare(kind)
-    clearTimeout(waiting)
   }
   const lifespan = lifespanFile(project.sources.paths())
+  if (lifespan !== undefined) onFile(lifespan)
   if (lifespan !== undefined) await new File(project, lifespan, manifest, LIFESPAN_LINE).see(lifespanOf)
   return manifest
 }

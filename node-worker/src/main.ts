@@ -3,7 +3,6 @@
 import { Worker } from 'node:worker_threads'
 
 import { DEFAULT_LIMIT, PROTOCOL } from './frames.ts'
-import { sendLog } from './context.ts'
 import { declare, LANGUAGE } from './declaring.ts'
 import { Loop } from './loop.ts'
 import { isPacked, unpack, type Gone, type Left, type Post, type ReaderParts, type ToLoop } from './posts.ts'
@@ -90,10 +89,7 @@ async function load(loop: Loop, post: Post): Promise<void> {
   const { generation, root } = post.header as unknown as { generation: number; root: string }
   process.chdir(root)
   const project = loop.load(post)
-  const { steps, streams, problems } = await declare(project, (path) => {
-    const message = `${path} (or what it imports) still waits at its top level; the project loads once it has ended.`
-    sendLog(loop.channel, 'warn', message, { file: path }, undefined)
-  })
+  const { steps, streams, problems } = await declare(project, (file) => loop.channel.send({ t: 'loading', file }))
   project.settle()
   loop.settleLoop()
   loop.channel.send({ t: 'manifest', generation, steps, streams, problems })

@@ -4,15 +4,18 @@ import test from 'node:test'
 import { declare } from '../src/declaring.ts'
 import { place } from './support.ts'
 
-test('a file that waits at its top level for long is named, and goes into the manifest once it has ended', async (t) => {
+test('each file is told before it is imported, and goes into the manifest once its top level has ended', async (t) => {
   const { project } = place(t, {
     'steps/a.step.ts': "export const config = { type: 'noop', name: 'quick' }",
     'steps/b.step.ts': "await (globalThis as any).turn\nexport const config = { type: 'noop', name: 'slow' }",
   })
-  const slow: string[] = []
+  const told: string[] = []
   Object.assign(globalThis, { turn: new Promise<void>((go) => Object.assign(globalThis, { go })) })
-  const { steps, problems } = await declare(project, (path) => (slow.push(path), (globalThis as any).go()), 100)
-  assert.deepEqual(slow, ['steps/b.step.ts'])
+  const { steps, problems } = await declare(project, (path) => {
+    told.push(path)
+    if (path === 'steps/b.step.ts') setTimeout(() => (globalThis as any).go())
+  })
+  assert.deepEqual(told, ['steps/a.step.ts', 'steps/b.step.ts'])
   assert.deepEqual(steps.map(({ config }) => (config as { name: string }).name), ['quick', 'slow'])
   assert.deepEqual(problems, [])
 })

@@ -26,7 +26,7 @@ from headwater.control.methods import work_methods
 from headwater.control.open import control_place
 from headwater.control.place import ControlPlace
 from headwater.control.server import ControlServer
-from headwater.errors import HeadwaterError
+from headwater.errors import FileUnloadable, HeadwaterError
 from headwater.logline import Line, tell
 from headwater.observe import Observers
 from headwater.server.http import client_script
@@ -189,6 +189,7 @@ async def _serving(server: Running) -> AsyncGenerator[None]:
     tasks = server.tasks
     try:
         await server.runtime.start()
+        _see_that_it_loaded(server)
         await server.realms.durable.expiry.settle()
         await server.work.start()
         await server.server.start()
@@ -222,6 +223,19 @@ async def _serving(server: Running) -> AsyncGenerator[None]:
         await ended
         await server.aside.close()
         await server.realms.close()
+
+
+def _see_that_it_loaded(server: Running) -> None:
+    """A deployed project either loads or does not start: whoever watches it learns by its end. In `dev` the
+    next change may mend it.
+
+    :raises FileUnloadable: a file ended or held up the worker that loads it.
+    """
+    if server.settings.dev:
+        return
+    for problem in server.project.problems:
+        if problem.code == FileUnloadable.code:
+            raise FileUnloadable(problem.message, hint=problem.hint, file=problem.file)
 
 
 @contextlib.asynccontextmanager

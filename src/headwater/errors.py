@@ -67,6 +67,13 @@ class ProjectError(HeadwaterError):
     code = "PROJECT_INVALID"
 
 
+class FileUnloadable(ProjectError):
+    """A file that ends the process that loads it, or holds it up for longer than it may; `details["file"]` is
+    its path."""
+
+    code = "FILE_UNLOADABLE"
+
+
 class NotSupportedYet(HeadwaterError):
     """A declared thing that this version does not run; says so instead of pretending."""
 

@@ -111,6 +111,20 @@ def test_a_signal_ends_it_in_good_order_and_the_messages_are_kept(chat: Path, nu
         assert join(window, "general") == {"type": "sync", "data": [posted]}
 
 
+@pytest.mark.parametrize("does", ["os._exit(7)", "os.kill(os.getpid(), signal.SIGSEGV)", "time.sleep(600)"])
+def test_start_ends_with_a_code_where_a_file_ends_or_hangs_the_worker_that_loads_it(
+    chat: Path, does: str
+) -> None:
+    (chat / "steps" / "bad_step.py").write_text(f"import os, signal, time\n{does}\n")
+
+    ended = headwater("start", "--port", "0", "--set", "workers.start_timeout=6", cwd=chat)
+
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-2].startswith("error FILE_UNLOADABLE")
+    assert "steps/bad_step.py" in ended.stderr.splitlines()[-2]
+    assert "Ready" not in ended.stdout
+
+
 def test_an_end_says_what_it_waits_for_and_a_second_signal_waits_for_nothing(chat: Path) -> None:
     (chat / "steps" / "slow_step.py").write_text(
         "import time\n"

@@ -335,7 +335,8 @@ async def test_a_file_that_hangs_at_import_is_told_and_a_fix_does_not_wait_for_i
         site.write({"steps/a_step.py": hang})
         await site.runtime.reload()
         assert await said(site) == "one"
-        assert site.problem("TIMED_OUT").message == "The project did not load within 1 s."
+        told = site.problem("FILE_UNLOADABLE")
+        assert (told.file, told.message) == ("steps/a_step.py", "steps/a_step.py did not load within 1 s.")
         assert ("workers.start_timeout", 1.0) in site.ear.of("limited")
 
         site.write({"steps/a_step.py": hang + "\n"})
@@ -352,13 +353,15 @@ async def test_a_file_that_ends_its_process_at_import_is_told(tmp_path: Path) ->
         site.write({"steps/a_step.py": "import os\nos._exit(7)\n"})
         await site.runtime.reload()
         assert await said(site) == "one"
-        assert "(exit code 7)" in site.problem("WORKER_LOST").message
+        told = site.problem("FILE_UNLOADABLE")
+        assert told.file == "steps/a_step.py"
+        assert "(exit code 7)" in told.message
 
 
 async def test_a_project_that_cannot_load_at_all_starts_empty_with_its_problem(tmp_path: Path) -> None:
     async with serving(tmp_path, {"steps/a_step.py": "import os\nos._exit(7)\n"}) as site:
         assert site.runtime.project.steps == ()
-        assert site.problem("WORKER_LOST")
+        assert site.problem("FILE_UNLOADABLE").file == "steps/a_step.py"
         assert not await site.runtime.access("chat", "g", None, None)
         site.write({"steps/a_step.py": says("one")})
         await site.runtime.reload()
@@ -410,3 +413,14 @@ async def test_a_lifespan_that_was_broken_from_the_start_is_told_until_it_is_men
         site.write({"headwater_lifespan.py": "def lifespan():\n    yield 'mended'\n"})
         await site.runtime.reload()
         assert (await said(site), codes(site)) == ("mended", [])
+
+
+@pytest.mark.parametrize("does", ["os._exit(7)", "os.kill(os.getpid(), signal.SIGSEGV)", "time.sleep(600)"])
+async def test_in_dev_a_file_that_no_worker_survives_leaves_the_others_serving(
+    tmp_path: Path, caplog: Any, does: str
+) -> None:
+    files = {"steps/a_step.py": says("one"), "steps/bad_step.py": f"import os, signal, time\n{does}\n"}
+    async with serving(tmp_path, files, dev=True, start_timeout=6.0) as site:
+        assert await said(site) == "one"
+        assert site.problem("FILE_UNLOADABLE").file == "steps/bad_step.py"
+        assert ("steps/bad_step.py, or what it imports, is still busy" in caplog.text) == ("sleep" in does)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from headwater.config import Settings
-from headwater.errors import HeadwaterError, WorkerLost
+from headwater.errors import FileUnloadable, HeadwaterError, TimedOut, WorkerLost
 from headwater.observe import tell_limit
 from headwater.protocol.workers import messages as protocol
 from headwater.protocol.workers.messages import Message, Source
@@ -24,6 +24,12 @@ from headwater.steps.project.sources import Sources, is_lifespan
 from headwater.steps.workers.crew import Parts
 from headwater.steps.workers.languages import parts_for
 from headwater.steps.workers.pool import Pool
+
+MOST_LEFT_OUT = 5
+"""Files that one load in `dev` may leave out because they end or hold up their worker."""
+
+KILLED = "signal SIGKILL"
+"""How a worker has ended that was killed; no code can do that by accident."""
 
 MOST_ROUNDS = 4
 """Loads in a row that one change may cost while files are held back; then the running generation stays."""
@@ -122,20 +128,57 @@ class _Load:
         self._number = number
         self._sources = sources
         self._language = language
+        self._left_out: dict[str, HeadwaterError] = {}
 
     async def run(self) -> None:
-        """Start the first worker, and another if it is killed meanwhile: without it, events would pass these
-        steps by. Raises nothing but its own cancellation."""
+        """Start the first worker; raises nothing but its own cancellation.
+
+        - It loads: that is all.
+        - A file ends or holds up whoever loads it: in `dev` it is left out and the others are loaded, so that
+          the page which a developer looks at goes on.
+        - The language cannot be run, or files go on to be at fault: all of its files have that problem.
+        """
+        while (fault := await self._try()) is not None:
+            tell_limit(self._workshop.parts.observer, fault)
+            may_go_on = self._workshop.settings.dev and len(self._left_out) < MOST_LEFT_OUT
+            if not may_go_on or not isinstance(fault, FileUnloadable):
+                self.fault = fault
+                files = self._sources.declaring_in(self._language)
+                self.manifest = {"problems": [_as_entry(fault, file) for file in files]}
+                return
+            self._left_out[fault.details["file"]] = fault
+        left_out = [_as_entry(fault, file) for file, fault in self._left_out.items()]
+        self.manifest = {**self.manifest, "problems": [*self.manifest["problems"], *left_out]}
+
+    async def _try(self) -> HeadwaterError | None:
+        """One load; another if its worker is killed meanwhile, for without it events would pass these steps
+        by. Answers what went wrong: of a file that is to blame, or else of the load."""
         try:
             try:
                 await self._start()
-            except WorkerLost:
-                await self._start()
+            except WorkerLost as lost:
+                await self._start_after(lost)
+        except TimedOut as fault:
+            return (
+                _blaming(fault, "Something at its top waits or computes")
+                if "file" in fault.details
+                else fault
+            )
         except HeadwaterError as fault:
-            self.fault = fault
-            tell_limit(self._workshop.parts.observer, fault)
-            files = self._sources.declaring_in(self._language)
-            self.manifest = {"problems": [_as_entry(fault, file) for file in files]}
+            return fault
+        return None
+
+    async def _start_after(self, lost: WorkerLost) -> None:
+        """Start once more. Two workers that end at the same file are no coincidence, unless somebody else has
+        killed them: the system does where memory is short."""
+        try:
+            await self._start()
+        except WorkerLost as again:
+            file = again.details.get("file")
+            killed = str(again.details.get("how", "")).startswith(KILLED)
+            if file is None or file != lost.details.get("file") or killed:
+                raise
+            raise _blaming(again, "Something at its top ends the process, or crashes it") from again
 
     async def _start(self) -> None:
         parts = await asyncio.to_thread(parts_for, self._language, self._parts())
@@ -156,7 +199,8 @@ class _Load:
 
     def _message(self) -> Message:
         settings = self._workshop.settings
-        files = [Source(path, content) for path, content in self._sources.files_for(self._language).items()]
+        given = self._sources.files_for(self._language)
+        files = [Source(path, content) for path, content in given.items() if path not in self._left_out]
         return protocol.load(self._number, str(settings.project.resolve()), settings.steps.folders, files)
 
 
@@ -170,9 +214,18 @@ def _opened(generation: Generation, problems: tuple[Problem, ...]) -> Generation
     return replace(generation, project=replace(generation.project, problems=problems))
 
 
+def _blaming(fault: HeadwaterError, what: str) -> FileUnloadable:
+    """What a file did to its worker, as a fault of that file."""
+    more = {name: fault.details[name] for name in ("file", "output") if name in fault.details}
+    error = FileUnloadable(fault.message, hint=f"{what}; move it into the handler.", **more)
+    error.limit = fault.limit
+    return error
+
+
 def _as_problem(fault: HeadwaterError) -> Problem:
     output = str(fault.details.get("output", ""))
-    return Problem("error", fault.code, fault.message, hint=fault.hint, traceback=output)
+    file = str(fault.details.get("file", ""))
+    return Problem("error", fault.code, fault.message, file=file, hint=fault.hint, traceback=output)
 
 
 def _as_entry(fault: HeadwaterError, file: str) -> dict[str, Any]:

@@ -161,7 +161,7 @@ class Process:
         self._leftovers.relative = self._runner.lifespan.relative = files.relative
         importer = Importer(files)
         importer.install()
-        declared = declare(importer)
+        declared = declare(importer, lambda path: self._channel.send(protocol.loading(path)))
         self._runner.adopt(declared)
         _spare_collections()
         self._channel.send(

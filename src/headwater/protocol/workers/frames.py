@@ -73,6 +73,7 @@ _FROM_SERVER: dict[str, dict[str, tuple[type, ...]]] = {
 _FROM_WORKER: dict[str, dict[str, tuple[type, ...]]] = {
     "hello": {"protocol": (int,), "language": (str,), "language_version": (str,), "pid": (int,)},
     "manifest": {"generation": (int,), "steps": (list,), "streams": (list,), "problems": (list,)},
+    "loading": {"file": (str,)},
     "started": {"id": (int,)},
     "call": {
         "id": (int,), "invocation": _OPTIONAL_INT, "service": (str,), "method": (str,), "step?": (str,),

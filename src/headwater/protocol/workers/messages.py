@@ -39,6 +39,7 @@ __all__ = [
     "hello",
     "invoke",
     "load",
+    "loading",
     "log",
     "manifest",
     "ping",
@@ -194,6 +195,11 @@ def manifest(
     """What the project's files declare; the entries are those of section 7 of the specification."""
     header: dict[str, Any] = {"t": "manifest", "generation": generation}
     return Message({**header, "steps": list(steps), "streams": list(streams), "problems": list(problems)})
+
+
+def loading(file: str) -> Message:
+    """A declaring file is imported now; the one before has been."""
+    return Message({"t": "loading", "file": file})
 
 
 def started(invocation: int) -> Message:

@@ -24,6 +24,9 @@ from headwater.steps.workers.pulse import LARGE, Freight, Pulse
 log = logging.getLogger("headwater.steps")
 user_log = logging.getLogger("headwater.user")
 
+SLOW_LOAD = 5.0
+"""Seconds after which a file that is still being loaded is named."""
+
 MOST_WITHDRAWALS = 10
 """How often an invocation is taken away from stalled workers; each time its frame is sent once more."""
 
@@ -84,12 +87,14 @@ class Worker:
         self._late_calls = late_calls
         self._clock = clock
         self.asked_back_at: float | None = None
+        self._loading = ""
         self._process: WorkerProcess | None = None
         loop = asyncio.get_running_loop()
         self._manifest: asyncio.Future[dict[str, Any]] = loop.create_future()
         self._receivers: dict[str, Callable[[Message], None]] = {
             "hello": self._on_hello,
             "manifest": self._on_manifest,
+            "loading": self._on_loading,
             "started": self._on_started,
             "call": self._on_call,
             "result": self._on_result,
@@ -117,19 +122,28 @@ class Worker:
             raise
 
     async def _loaded(self, timeout: float) -> dict[str, Any]:
+        """The manifest. A file that takes long is named in the log, one that is to blame in the error."""
         ended = self.ended
+        telling = asyncio.get_running_loop().call_later(SLOW_LOAD, self._tell_slow_load)
         await asyncio.wait({self._manifest, ended}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        telling.cancel()
         if self._manifest.done():
             return self._manifest.result()
+        file = {"file": self._loading} if self._loading else {}
         if ended.done():
-            raise WorkerLost(
-                f"A worker ended while it loaded the project ({ended.result()}).", output=self.last_words
-            )
+            text = f"A worker ended while it loaded {self._loading or 'the project'} ({ended.result()})."
+            raise WorkerLost(text, output=self.last_words, how=ended.result(), **file)
         raise TimedOut(
-            f"The project did not load within {timeout:g} s.",
+            f"{self._loading or 'The project'} did not load within {timeout:g} s.",
             hint="Something at the top of a file waits or computes; move it into the handler.",
             seconds=timeout,
+            **file,
         ).at("workers.start_timeout", timeout)
+
+    def _tell_slow_load(self) -> None:
+        if self._loading:
+            text = "%s, or what it imports, is still busy at its top; the project loads once that has ended"
+            tell(log, logging.WARNING, Line(fields={"file": self._loading}), text, self._loading)
 
     @property
     def ended(self) -> asyncio.Future[str]:
@@ -299,6 +313,9 @@ class Worker:
         self.has_lanes = message.header.get("lanes") is True
         if version != protocol.PROTOCOL:
             self.kill(f"it speaks version {version} of the protocol, not {protocol.PROTOCOL}")
+
+    def _on_loading(self, message: Message) -> None:
+        self._loading = message.header["file"]
 
     def _on_manifest(self, message: Message) -> None:
         if not self._manifest.done():

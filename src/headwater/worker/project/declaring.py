@@ -51,14 +51,17 @@ def nothing_declared() -> Declared:
     return Declared([], [], [], {HANDLER: {}, ACCESS: {}, CONDITION: {}})
 
 
-def declare(importer: Importer) -> Declared:
-    """Import every declaring file in turn; a broken one becomes a problem and the rest goes on."""
+def declare(importer: Importer, on_file: Callable[[str], None] = lambda _: None) -> Declared:
+    """Import every declaring file in turn; a broken one becomes a problem and the rest goes on. `on_file` is
+    told each before: should it end the process, or never end itself, nobody else can say which it was."""
     declared = nothing_declared()
     for path in sorted(importer.sources.files):
         kind = _kind(importer.sources, path)
         if kind is not None:
+            on_file(path)
             _declare_file(importer, path, kind, declared)
     if LIFESPAN_FILE in importer.sources.files:
+        on_file(LIFESPAN_FILE)
         return declared._replace(lifespan=_declare_lifespan(importer, declared))
     return declared
 

@@ -71,10 +71,12 @@ def until(what: Callable[[], Any]) -> Any:
 def test_the_queue_is_seen_and_steered_while_the_server_runs(project: Path, command: str) -> None:
     with serving(command, *FLAGS, cwd=project) as server:
         assert server.url
-        assert "Accepted for 1 step" in run(project, "emit", "bill", '{"bad": true}')
+        told, shown = run(project, "emit", "bill", '{"bad": true}').splitlines()
+        assert told == "Accepted for 1 step, in these runs:"
         assert 'Nobody subscribes to "bil"' in run(project, "emit", "bil", "1")
         (letter,) = until(lambda: read(project, "queue", "dead"))
         assert (letter["step"], letter["attempts"]) == ("Bill", 2)
+        assert shown == f"  {letter['id']}  Bill"
         listed = run(project, "queue", "list")
         assert "Bill" in listed
         assert "Yearly" in listed

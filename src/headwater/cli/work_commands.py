@@ -171,8 +171,7 @@ def emit(
         told = "The key was used before; nothing happened. These are the runs of the first:"
     else:
         told = f"Accepted for {len(runs)} step{'s' if len(runs) > 1 else ''}, in these runs:"
-    shown = "\n".join([told, *(f"  {run}  {step}" for step, run in runs.items())])
-    _tell(done, shown, json=json)
+    _tell(done, told, *(f"  {run}  {step}" for step, run in runs.items()), json=json)
 
 
 def cancel(
@@ -214,13 +213,14 @@ def _events(count: int) -> str:
     return f"{count} event{'' if count == 1 else 's'}"
 
 
-def _tell(done: Any, sentence: str, *, json: bool, style: str = "") -> None:
+def _tell(done: Any, *lines: str, json: bool, style: str = "") -> None:
     if json:
         _print_json(done)
         return
     from headwater.cli.terminal import say
 
-    say(sentence, style)
+    for line in lines:
+        say(line, style)
 
 
 def _print_json(value: Any) -> None:

@@ -12,20 +12,34 @@ LEAST_BODY_BYTES = 1024
 
 class Arrival:
     """The message of one connection. `size` counts the bytes since its head or its body began, or since the
-    period in which the body is looked at did."""
+    period in which the body is looked at did. `around` counts those since a piece of the body came: sizes of
+    chunks, and trailers."""
 
-    __slots__ = ("_since", "in_headers", "in_message", "size")
+    __slots__ = ("_since", "around", "in_headers", "in_message", "size")
 
     def __init__(self, now: float) -> None:
         self.in_message = False
         self.in_headers = True
         self.size = 0
+        self.around = 0
         self._since = now
 
     @property
     def in_body(self) -> bool:
         """Whether the head is whole and the body is not."""
         return self.in_message and not self.in_headers
+
+    @property
+    def beside_body(self) -> int:
+        """Bytes of the head, or of what stands around the body, since any of that came."""
+        if not self.in_message:
+            return 0
+        return self.size if self.in_headers else self.around
+
+    def add(self, size: int) -> None:
+        """So many bytes came."""
+        self.size += size
+        self.around += size
 
     def begin(self, now: float) -> None:
         """The first byte of a message; what came with it is counted already."""
@@ -35,6 +49,7 @@ class Arrival:
     def end_headers(self, now: float) -> None:
         """The head is whole."""
         self.in_headers = False
+        self.around = 0
         self.begin_period(now)
 
     def begin_period(self, now: float) -> None:

@@ -6,13 +6,15 @@ how long an answer may stay unread. Everything about one request is the applicat
 A connection is in one of these states; `->` names what it may become.
 
 - *New*: nothing came yet. Within `read_timeout` the first byte of a request, or it is closed without a word.
-- *Too many*: it is one above `max_connections`, so that `_answer_refusal` is its application -> parting. Far
+- *Too many*: it is one above `max_connections`, so that a refusal is its application -> parting. Far
   above, it is cut before it may say anything.
 - *In a head* -> in a body, or refused: too large, too many lines, too late, not HTTP, a CONNECT.
-- *In a body* -> answering, or refused: too little of it came within `read_timeout`. That the application does
+- *In a body* -> answering, or refused: too little of it came within `read_timeout`, or too much that is none
+  of it. Trailers are dropped. That the application does
   not read, or that earlier answers are due, is not the client's fault.
 - *Answering*: `_unanswered` holds the requests of the connection whose answers are due, in their order: the
-  first is written, those behind it are pipelined. An answer that is not read for `write_timeout` -> cut.
+  first is written, those behind it are pipelined. At `MOST_WAITING` of them the rest stays unparsed in the
+  `_backlog` until half are answered. An answer that is not read for `write_timeout` -> cut.
 - *Idle* -> closed after `keepalive_timeout`.
 - *WebSocket*: handed on at the end of the head.
 - *Parting*: it was refused. Where the refusal can be the answer to the request at fault it is written, and
@@ -29,7 +31,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -41,13 +43,14 @@ from headwater.server.http.cors import Header
 from headwater.server.http.disconnect import CONNECTION, PATIENCE
 from headwater.server.http.hosts import Hosts
 from headwater.server.listen.arrival import Arrival
+from headwater.server.listen.backlog import MOST_WAITING, Backlog
 from headwater.server.listen.head_rules import check_head
 from headwater.server.listen.offers import OfferedProtocol
 from headwater.server.listen.refusals import (
     MOST_HEADERS,
     headers_too_large,
-    refusal,
     refusal_bytes,
+    refusing,
     too_many_connections,
     too_slow,
 )
@@ -97,9 +100,10 @@ class HttpSocket(OfferedProtocol):
         self._hosts = config.hosts
         self._observer = config.observer
         self._refusal: HeadwaterError | None = None
-        self._parting = False
+        self._parting = self._handed_over = False
         self._unanswered: deque[RequestResponseCycle] = deque()
         self._arrival = Arrival(self.loop.time())
+        self._backlog = Backlog()
         self._read_watch: asyncio.TimerHandle | None = None
         self._idle_watch = IdleWatch(self.loop, self.timeout_keep_alive, self._idled)
         self._write_watch: WriteWatch | None = None
@@ -117,13 +121,15 @@ class HttpSocket(OfferedProtocol):
             return
         if len(self.connections) > most:
             self._refusal = too_many_connections(most)
-            self.app = self._answer_refusal  # pyright: ignore[reportAttributeAccessIssue]
+            self.app = refusing(self._refusal, self._tell)  # pyright: ignore[reportAttributeAccessIssue]
         self._watch_reading(self._limits.read_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection; whoever is answering learns that nobody listens."""
         self._end_watches()
         self._stop_answering()
+        self.pipeline.clear()
+        self._backlog.rest()
         super().connection_lost(exc)
         scope: dict[str, Any] | None = cast(Any, self.scope)
         if scope is not None:
@@ -133,16 +139,34 @@ class HttpSocket(OfferedProtocol):
         """Parse what came in, within the limits."""
         if self._parting:
             return
-        self._arrival.size += len(data)
         self._idle_watch.interrupt()
-        super().data_received(data)
+        self._backlog.add(data)
+        self._parse()
+
+    def _parse(self) -> None:
+        """Parse what came, a piece at a time, until enough requests wait for their answers."""
         arrival = self._arrival
-        if not arrival.in_message or self._parting:
-            return
-        if arrival.in_headers and arrival.size > self._limits.max_header_bytes:
-            self._refuse(headers_too_large(self._limits.max_header_bytes))
-        elif self._read_watch is None:
+        while self._backlog and not self._parting and len(self._unanswered) < MOST_WAITING:
+            piece = self._backlog.take(in_body=arrival.in_body)
+            arrival.add(len(piece))
+            super().data_received(piece)
+            if self._handed_over:
+                return
+            if arrival.beside_body > self._limits.max_header_bytes and not self._parting:
+                self._refuse(headers_too_large(self._limits.max_header_bytes))
+        if self._parting:
+            self._backlog.rest()
+        elif self._backlog:
+            self.flow.pause_reading()
+        if arrival.in_message and not self._parting and self._read_watch is None:
             self._watch_reading(self._limits.read_timeout)
+
+    def _go_on(self) -> None:
+        """Parse on: answers have left."""
+        if self._backlog and not self.transport.is_closing():
+            self._parse()
+            if not self._backlog:
+                self.flow.resume_reading()
 
     def pause_writing(self) -> None:
         """The client does not keep up with its answer."""
@@ -162,6 +186,16 @@ class HttpSocket(OfferedProtocol):
         """A request begins."""
         self._arrival.begin(self.loop.time())
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header is whole. One behind the body is a trailer: nobody checked it, so nobody gets it."""
+        if self._arrival.in_headers:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        self._arrival.around = 0
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         """The headers are whole; their size is counted only if what arrived could be too much."""
@@ -194,7 +228,7 @@ class HttpSocket(OfferedProtocol):
 
     def _read_on(self) -> None:
         """Read again, once, behind a request that runs: a connection that is not read is not seen to end."""
-        if self.pipeline and not self.transport.is_closing():
+        if self.pipeline and not self._backlog and not self.transport.is_closing():
             self.flow.resume_reading()
 
     def on_message_complete(self) -> None:
@@ -212,6 +246,10 @@ class HttpSocket(OfferedProtocol):
             super().on_response_complete()
             if self.transport.is_closing():
                 self._watch_parting()
+            elif self._backlog:
+                self.flow.pause_reading()
+                if len(self._unanswered) == MOST_WAITING // 2:
+                    self.loop.call_soon(self._go_on)
             return
         # What the base class does, less its timer.
         self.server_state.total_requests += 1
@@ -230,7 +268,11 @@ class HttpSocket(OfferedProtocol):
             self._refuse(self._refusal)
             return
         self._end_watches()
+        self._handed_over = True
         super().handle_websocket_upgrade()
+        protocol, rest = self.transport.get_protocol(), self._backlog.rest()
+        if rest and isinstance(protocol, asyncio.Protocol):
+            protocol.data_received(rest)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser could not take."""
@@ -356,11 +398,3 @@ class HttpSocket(OfferedProtocol):
             host = self.client[0] if self.client else ""
             self._observer.refused(Peer("http", address=host), error)
             tell_limit(self._observer, error)
-
-    async def _answer_refusal(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The application of a connection that is one too many."""
-        if self._refusal:
-            self._tell(self._refusal)
-            answer = refusal(self._refusal)
-            await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-            await send({"type": "http.response.body", "body": answer.body})

@@ -3,9 +3,10 @@ they are written; when a connection refuses is its own business."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from headwater.errors import HeadersTooLarge, HeadwaterError, Overloaded, RequestTooSlow
@@ -59,3 +60,15 @@ def refusal_bytes(error: HeadwaterError, default_headers: Iterable[Header]) -> b
     lines = (*default_headers, *answer.headers)
     head = b"".join(name + b": " + value + b"\r\n" for name, value in lines)
     return STATUS_LINE[answer.status] + head + b"\r\n" + answer.body
+
+
+def refusing(error: HeadwaterError, tell: Callable[[HeadwaterError], None]) -> ASGIApp:
+    """The application of a connection that is one too many; `tell` hears of each request."""
+
+    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+        tell(error)
+        answer = refusal(error)
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    return refuse

@@ -25,6 +25,9 @@ COMMENT_SECONDS = 15.0
 """Silence after which a comment is sent: proxies commonly cut a response that is silent for 30 or 60
 seconds."""
 
+MOST_BODY_BYTES = 64 * 1024
+"""Of the body of a request for an event stream, which has none to read."""
+
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     # Whatever compresses on the way holds events back until it has enough of them.
@@ -151,7 +154,10 @@ def _begin(target: Target, following: Following) -> tuple[Wish, bool]:
 
 
 async def _until_gone(receive: Receive, unsent: Unsent) -> None:
+    """End when the client hangs up, or sends a body without end: it is read for nothing."""
     message: Message = {"type": ""}
-    while message["type"] != "http.disconnect":
+    size = 0
+    while message["type"] != "http.disconnect" and size <= MOST_BODY_BYTES:
         message = await receive()
+        size += len(message.get("body", b""))
     unsent.end()

@@ -147,6 +147,15 @@ async def test_a_failure_of_user_code_is_one_line_in_the_log_and_tells_the_calle
     assert "Oops: inside" in vars(record)["traceback"] or "no text" in record.message
 
 
+async def test_to_stop_when_asked_to_is_no_fault_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    stopped = failed(cancelled=True, traceback="CancelledError")
+    with pytest.raises(HandlerFailed):
+        await OneWorker(lambda _: stopped).executor().run(KIND, STEP, {"id": 1})
+    (record,) = caplog.records
+    assert (record.levelname, vars(record).get("traceback", "")) == ("INFO", "")
+
+
 async def test_an_error_of_the_server_that_went_through_keeps_its_type() -> None:
     full = failed(cause={"code": "STORE_FULL", "message": "The disk is full.", "hint": ""})
     with pytest.raises(StoreFull, match="The disk is full"):

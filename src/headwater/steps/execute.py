@@ -290,7 +290,12 @@ def _warn(subject: Runnable, trace: str, message: str, faults: list[FieldFault])
 def _log_failure(
     kind: RunKind[Subject, Given, Answer], subject: Runnable, trace: str, failure: Failure
 ) -> None:
-    """What the author of user code must be able to see, under the trace id, once."""
+    """What the author of user code must be able to see, under the trace id, once. To stop when asked to is no
+    fault."""
+    if failure.cancelled:
+        line = Line(subject.name, trace, {"file": subject.file})
+        tell(log, logging.INFO, line, "%s", failure.message)
+        return
     message = kind.told(failure)
     told = {} if failure.reason in message else {"reason": failure.reason}
     fields = {"file": subject.file, **told}

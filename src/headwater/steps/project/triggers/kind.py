@@ -74,15 +74,22 @@ class Attempt(NamedTuple):
 
 
 class Failure(Exception):
-    """Why user code did not end well. `cause` is an error of the server that it let through, if any."""
+    """Why user code did not end well. `cause` is an error of the server that it let through, if any;
+    `cancelled` tells that it was asked to stop and did."""
 
     def __init__(
-        self, message: str, traceback: str = "", cause: Mapping[str, Any] = MappingProxyType({})
+        self,
+        message: str,
+        traceback: str = "",
+        cause: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        cancelled: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.traceback = traceback
         self.cause = cause
+        self.cancelled = cancelled
 
     @classmethod
     def of(cls, result: Message) -> Failure:
@@ -93,6 +100,7 @@ class Failure(Exception):
             " ".join(str(one) for one in said if one),
             str(error.get("traceback") or ""),
             _object(error.get("cause")),
+            cancelled=error.get("cancelled") is True,
         )
 
     @property

@@ -102,6 +102,8 @@ async def follow_much(stage: V1Stage) -> None:
 
 
 async def extend_much(stage: V1Stage) -> None:
+    for item in "abcd":
+        await stage.set(item)
     client = await following(stage, limit=1)
     client.more(client.subscriptions[0], 3)
     await stage.exchange(client)

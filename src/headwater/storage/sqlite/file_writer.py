@@ -6,8 +6,9 @@ store goes on by itself once the cause is gone; what is in memory changes only a
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
@@ -19,15 +20,18 @@ from headwater.model import GroupKey, Unit, Write
 from headwater.storage.base import UnitOutcome
 from headwater.storage.sqlite.batch import Batch
 from headwater.storage.sqlite.beside import drop_old_keys
-from headwater.storage.sqlite.checkpoint import Checkpoints
+from headwater.storage.sqlite.checkpoint import Checkpoints, copy_back
 from headwater.storage.sqlite.database import Database, connect, roll_back, transaction
 from headwater.storage.sqlite.errors import translate
 from headwater.storage.sqlite.groups import COLUMNS, GroupState, KnownGroups, write_bases
-from headwater.storage.sqlite.marker import Marker, Place, place_of
+from headwater.storage.sqlite.marker import Marker
 from headwater.storage.sqlite.reader import Reader
 from headwater.storage.sqlite.runs import begin_run, end_run
 from headwater.storage.sqlite.schema import meta, prepare, put_meta
+from headwater.storage.sqlite.standing import Standing
 from headwater.storage.sqlite.write_ahead import Chain, check_log
+
+log = logging.getLogger("headwater.storage")
 
 LOG_ROWS = 1_000_000
 """Log rows kept, at about 35 bytes. A reader further behind than them is served by a scan of its group."""
@@ -65,7 +69,8 @@ class FileWriter:
         self._seq = 0
         self._unlogged = 0
         self._log_start = 0
-        self._identity: Place | None = None
+        self._standing = Standing(file)
+        self._lost: StoreUnavailable | None = None
         self.known: KnownGroups
         self.marker = Marker(file)
         self._chain = Chain(file)
@@ -88,7 +93,7 @@ class FileWriter:
             self._unlogged = meta(db, "unlogged") or 0
             self._log_start = db.execute("SELECT ifnull(min(seq), 1) FROM log").get
             self.checkpoints.watch(db)
-            self._identity = place_of(self._file)
+            self._standing.expect()
             return Opened(epoch, max(stamp, meta(db, "stamp") or 0.0))
 
     def reader(self) -> Reader:
@@ -179,6 +184,7 @@ class FileWriter:
         """A commit is done."""
         self._seq, self._unlogged = seq, unlogged
         self.marker.keep(seq + unlogged)
+        self._standing.committed()
         self._chain.committed()
 
     def _prune(self, db: Database, seq: int) -> int:
@@ -235,18 +241,37 @@ class FileWriter:
         return row
 
     def _connection(self) -> Database:
-        if place_of(self._file) != self._identity:  # SQLite would write on, for nobody to find.
-            raise StoreUnavailable(
-                f"{self._file} was removed or replaced while the server used it.",
-                hint="To restore a backup: stop the server, put the copy there, start the server.",
-                file=str(self._file),
-            )
+        self._check_files()
         if self._db is None:
             db = connect(self._file)
             db.execute(f"PRAGMA synchronous={self._synchronous}")
             self.checkpoints.watch(db)
             self._db = db
         return self._db
+
+    def is_lost(self) -> bool:
+        """Whether a file was removed or replaced; may be asked from another thread."""
+        return self._standing.file_is_lost() or self._standing.log_is_lost()
+
+    def look(self) -> None:
+        """Notice a file that was removed or replaced, though nothing is written."""
+        with suppress(StoreUnavailable):
+            self._check_files()
+
+    def _check_files(self) -> None:
+        """From the first file that is lost on, nothing is written any more; it is told once.
+
+        While the log alone is gone, the connection still has it, and copies it into the file.
+        """
+        if self._lost is None and self.is_lost():
+            copied = False
+            if self._db is not None and not self._standing.file_is_lost():
+                with suppress(apsw.Error):
+                    copied = copy_back(self._db)
+            self._lost = self._standing.fault(copied=copied)
+            log.error("%s %s Writes are refused.", self._lost.message, self._lost.hint)
+        if self._lost is not None:
+            raise StoreUnavailable(self._lost.message, hint=self._lost.hint, file=str(self._file))
 
     @contextmanager
     def _translated(self) -> Generator[None]:
@@ -277,3 +302,4 @@ class FileWriter:
         db, self._db = self._db, None
         if db is not None:
             db.close()
+            self._standing.closed()

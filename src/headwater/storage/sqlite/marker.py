@@ -53,7 +53,7 @@ def place_of(path: Path | str) -> Place | None:
     """Where a file is; None: there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116 (on the path of every commit)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_dev, found.st_ino
 

@@ -8,6 +8,7 @@ large group. So neither a commit nor a lookup waits for somebody's snapshot.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -16,7 +17,7 @@ from typing import Literal
 from headwater.model import GroupKey, Head, Item, OutboxEntry, Unit, Write
 from headwater.storage.base import BEGINNING, Due, GroupInfo, OnChanges, Page, Scan, ScanCursor, UnitOutcome
 from headwater.storage.sqlite.file_writer import FileWriter, Opened
-from headwater.storage.sqlite.ownership import Ownership
+from headwater.storage.sqlite.ownership import Ownership, real_path
 from headwater.storage.sqlite.threads import StoreThread
 from headwater.storage.sqlite.watch import Watch
 
@@ -37,7 +38,7 @@ class SqliteStore:
         self._pages = writer.reader()
         self._closed = False
         writer.checkpoints.start(partial(writing.post, writer.restart_log))
-        self._watch = Watch(writer.marker.sync)
+        self._watch = Watch(self._look)
         self._watch.start()
 
     @classmethod
@@ -52,6 +53,7 @@ class SqliteStore:
         :raises StoreCorrupt: it is damaged, or is no store.
         :raises StoreFull: there is no space for it.
         """
+        file = real_path(file)
         ownership = Ownership(file)
         writing = StoreThread("headwater-writer")
         writer = FileWriter(file, synchronous, Lock())
@@ -62,6 +64,12 @@ class SqliteStore:
             ownership.release()
             raise
         return cls(ownership, writing, writer, opened)
+
+    def _look(self) -> None:
+        self._writer.marker.sync()
+        with suppress(OSError):
+            if self._writer.is_lost():
+                self._writing.post(self._writer.look)
 
     @property
     def epoch(self) -> str:

@@ -14,6 +14,9 @@ from headwater.jsonvalue import is_list, is_object
 MAX_FAULTS = 20
 """How many faults one error names; a value broken in a thousand places needs no thousand lines."""
 
+MASK = "the value"
+"""What reasons call the value at fault. They reach logs and other people, and it may be a password."""
+
 JsonSchema = Mapping[str, Any]
 
 
@@ -28,7 +31,7 @@ class Schema:
     def __init__(self, schema: JsonSchema) -> None:
         document = dict(schema)
         try:
-            self._validator = jsonschema_rs.validator_for(document, retriever=_refuse_to_fetch)
+            self._validator = jsonschema_rs.validator_for(document, retriever=_refuse_to_fetch, mask=MASK)
         except (ValueError, TypeError, jsonschema_rs.ReferencingError) as fault:
             reason = getattr(fault, "message", None) or str(fault)
             raise InvalidInput(f"Not a valid JSON Schema: {reason}") from None
@@ -62,7 +65,7 @@ def _fields(fault: jsonschema_rs.ValidationError) -> list[str]:
 
 
 def _reason(fault: jsonschema_rs.ValidationError) -> str:
-    """The validator's message, cut where it quotes a long value. Of a null that is not allowed it also says
+    """The validator's message, cut where it quotes a long schema. Of a null that is not allowed it also says
     what to write: in many languages a field without a value is null, in JSON Schema it is not there."""
     message = fault.message if len(fault.message) <= 300 else fault.message[:297] + "..."
     return f"{message}; {_NULL_HINT}" if fault.instance is None else message

@@ -111,12 +111,19 @@ class Running:
         return self._process.stdout.readline().strip()
 
 
+BACKUP = """
+import sqlite3, sys
+source, target = sqlite3.connect(sys.argv[1]), sqlite3.connect(sys.argv[2])
+source.backup(target)
+source.close()
+target.close()
+"""
+
+
 def live_backup(file: Path, backup: Path) -> Path:
-    """A copy of a store in use, as SQLite's own tools make it."""
-    with sqlite3.connect(file) as source, sqlite3.connect(backup) as target:
-        source.backup(target)
-    source.close()
-    target.close()
+    """A copy of a store in use, as SQLite's own tools make it; in another process, as they are: two SQLites
+    in one end each other's locks."""
+    subprocess.run([sys.executable, "-c", BACKUP, str(file), str(backup)], check=True)
     return backup
 
 

@@ -28,6 +28,38 @@ PERSON = {
 }
 
 
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "integer"},
+        {"enum": ["a", "b"]},
+        {"const": 1},
+        {"pattern": "^[0-9]+$"},
+        {"minLength": 12},
+        {"maxLength": 3},
+        {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+        {"oneOf": [{"type": "string"}, {"minLength": 1}]},
+        {"not": {"type": "string"}},
+        False,
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("depth", ["itself", "in a list"])
+def test_a_reason_does_not_quote_the_value_which_may_be_a_password(schema: Any, depth: str) -> None:
+    inner, value = (schema, SECRET) if depth == "itself" else ({"items": schema}, [SECRET])
+    faults = Schema({"properties": {"secret": inner}}).faults({"secret": value})
+    assert faults
+    assert SECRET not in str(faults)
+    with pytest.raises(SchemaMismatch) as caught:
+        check_item(
+            Schema({"properties": {"secret": inner}}), {"secret": value}, stream="s", group="g", item="i"
+        )
+    assert SECRET not in str(caught.value.to_dict())
+
+
 class TestFaults:
     def test_are_empty_where_the_value_fits(self) -> None:
         assert fields(PERSON, {"name": "Ann", "tags": ["x"], "address": {"city": "Rome"}}) == []

@@ -82,7 +82,8 @@ class Change(NamedTuple):
     """One committed write, as the store answers it.
 
     `data` is the item after the write, or for a delete the item as it was. `created` is the creating version
-    of the item. `version` is the group's version that this change is.
+    of the item. `version` is the group's version that this change is. `delta` is what led here from the item
+    before, as a JSON list of operations of the wire, where an update has told it; a store tells none.
     """
 
     group: GroupKey
@@ -92,6 +93,7 @@ class Change(NamedTuple):
     created: int
     data: bytes
     origin: Origin = Origin()
+    delta: bytes | None = None
 
 
 class Signal(NamedTuple):
@@ -128,6 +130,8 @@ class Write(NamedTuple):
     `if_exists` makes an update of an item that is not there do nothing, whatever its version was to be: its
     outcome is that of a delete of nothing.
 
+    `delta`, when given, tells after `apply` what that has changed; see Change.
+
     `history` False writes without one: no catch-up stretches over a delete, because none leaves a tombstone.
     It counts when the write makes its group, which stays as it began until it is forgotten.
     """
@@ -144,6 +148,7 @@ class Write(NamedTuple):
     outbox: bytes | None = None
     history: bool = True
     if_exists: bool = False
+    delta: Callable[[], bytes | None] | None = None
 
 
 class PlacedSignal(NamedTuple):

@@ -266,10 +266,17 @@ def _to_publish(batch: Sequence[_Entry], results: Sequence[UnitOutcome | Signal]
     published: list[Published] = []
     for entry, result in zip(batch, results, strict=True):
         if isinstance(result, (Change, Signal)):
-            published.append(result)
+            published.append(_told(entry.what, result))
         elif isinstance(result, Committed) and isinstance(entry.what, Unit) and not result.repeated:
             published += _in_order(entry.what, result.changes)
     return published
+
+
+def _told(what: Write | Signal | Unit, result: Change | Signal) -> Published:
+    """A change with what its update tells of it."""
+    if isinstance(what, Write) and what.delta is not None and isinstance(result, Change):
+        return result._replace(delta=what.delta())
+    return result
 
 
 def _in_order(unit: Unit, changes: Sequence[Change | None]) -> Iterator[Published]:

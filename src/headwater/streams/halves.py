@@ -56,6 +56,11 @@ def joined(before: str, tail: str) -> str:
     return before + tail
 
 
+def is_whole(before: str, tail: str) -> bool:
+    """Whether an append changes nothing of what it is appended to, nor of the tail."""
+    return _half(before[-1:]) is None and _half(tail[:1]) is None
+
+
 def _half(char: str) -> int | None:
     """Which half a sign stands for, counted from 0xD800; None where it is none."""
     found = ord(char) - _FIRST if char else -1

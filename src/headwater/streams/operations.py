@@ -112,10 +112,17 @@ def apply_operations(value: dict[str, Any], operations: list[Operation]) -> dict
 
     :raises InvalidInput: as `apply_to_value`, or the item is an object no more.
     """
-    result = apply_to_value(value, operations)
-    if not is_object(result):
+    return checked_object(apply_to_value(value, operations))
+
+
+def checked_object(value: Any) -> dict[str, Any]:
+    """What operations have made of an item.
+
+    :raises InvalidInput: it is an object no more.
+    """
+    if not is_object(value):
         raise InvalidInput("An item must stay an object; the operations made it something else.")
-    return result
+    return value
 
 
 def apply_to_value(value: Any, operations: list[Operation]) -> Any:

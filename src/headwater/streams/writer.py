@@ -20,8 +20,9 @@ from headwater.schema import Schema, check_item
 from headwater.storage.base import Store
 from headwater.streams.catalog import Catalog, Catalogued
 from headwater.streams.commits import CommitQueue, refused
+from headwater.streams.growth import Told, apply_telling
 from headwater.streams.limits import Limits
-from headwater.streams.operations import apply_operations, parse_operations
+from headwater.streams.operations import checked_object, parse_operations
 from headwater.streams.snapshot import read_snapshot
 
 _OLD_MARK = "__motia"
@@ -94,14 +95,19 @@ class Writer:
         except HeadwaterError as error:
             return refused(error)
 
+        told: bytes | None = None
+
         def apply(current: bytes | None) -> bytes:
+            nonlocal told
             value: dict[str, Any] = {} if current is None else orjson.loads(current)
-            return self._encode(known.schema, apply_operations(value, parsed), stream, group, item)
+            after, delta = apply_telling(value, parsed)
+            body = self._encode(known.schema, checked_object(after), stream, group, item)
+            told = _text(delta)
+            return body
 
         where, key = GroupKey(stream, group), terms.key
         write = Write(where, item, "update", b"", apply, terms.if_version, origin, expires, key)
-        if terms.if_exists:
-            write = write._replace(if_exists=True)
+        write = write._replace(if_exists=terms.if_exists, delta=lambda: told)
         return self._queue.add(write, extra_bytes=len(operations), answer=_item_of)
 
     def delete(
@@ -192,6 +198,17 @@ def _event_body(event: bytes) -> bytes:
         return text_to_keep({"type": body["type"], "data": body.get("data")})
     except orjson.JSONEncodeError as fault:
         raise InvalidInput(f"The event cannot be sent: {fault}.") from None
+
+
+def _text(delta: Told | None) -> bytes | None:
+    """What is told of an update: nothing where it changed a member that is put right when the item is
+    written."""
+    if not delta or any(path[0] in ("id", _OLD_MARK) for _, path, *_ in delta):
+        return None
+    try:
+        return text_to_keep(delta)
+    except orjson.JSONEncodeError:
+        return None  # Operations nest deeper than the item, which may be at the encoder's limit already.
 
 
 def _item_of(change: Change | None) -> Item | None:

@@ -14,7 +14,8 @@ from headwater.jsonvalue import is_list, is_object
 
 MAX_DIFF_BYTES = 256 * 1024
 """Above this size of either value no difference is sought: parsing and walking both would hold the loop for
-milliseconds (about 1 ms for 256 KB on the machine of the design's measurements)."""
+milliseconds (about 1 ms for 256 KB on the machine of the design's measurements). What an update has told of
+itself (`streams/growth.py`) needs no search, however large the item."""
 
 Operation = list[Any]
 Path = list[str | int]

@@ -329,13 +329,10 @@ def _entry(item: Item) -> bytes:
 
 def _patch(advance: Advance) -> bytes:
     """The frame's body as a patch, or nothing where a whole `set` is as short."""
-    change, before = advance.change, advance.before
-    if before is None or max(len(before), len(change.data)) > MAX_DIFF_BYTES:
+    change = advance.change
+    operations = (change.delta if change.kind == "update" else None) or _difference(advance)
+    if not operations:
         return b""
-    try:
-        operations = orjson.dumps(delta_between(orjson.loads(before), orjson.loads(change.data)))
-    except orjson.JSONEncodeError:
-        return b""  # Operations nest deeper than the item, which may be at the encoder's limit already.
     body = b'{"t":"patch","f":%d,"v":%d,"i":%b,"o":%b}' % (
         advance.feed,
         change.version,
@@ -343,6 +340,18 @@ def _patch(advance: Advance) -> bytes:
         operations,
     )
     return body if len(body) < len(change.data) else b""
+
+
+def _difference(advance: Advance) -> bytes:
+    """Operations from the item before to the one after, or nothing where the one is not known, or one of them
+    too large to be compared."""
+    change, before = advance.change, advance.before
+    if before is None or max(len(before), len(change.data)) > MAX_DIFF_BYTES:
+        return b""
+    try:
+        return orjson.dumps(delta_between(orjson.loads(before), orjson.loads(change.data)))
+    except orjson.JSONEncodeError:
+        return b""  # Operations nest deeper than the item, which may be at the encoder's limit already.
 
 
 class V1CatchUp:

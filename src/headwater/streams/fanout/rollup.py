@@ -66,4 +66,10 @@ def _join(first: Advance, then: Advance) -> Advance | None:
         case "create", _:
             return Advance(then.change._replace(kind="create"), then.feed, None)
         case _:
-            return Advance(then.change, then.feed, first.before)
+            return Advance(then.change._replace(delta=_joined(first, then)), then.feed, first.before)
+
+
+def _joined(first: Advance, then: Advance) -> bytes | None:
+    """What two changes told, as one."""
+    one, other = first.change.delta, then.change.delta
+    return None if one is None or other is None else one[:-1] + b"," + other[1:]

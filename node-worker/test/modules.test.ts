@@ -423,6 +423,11 @@ test('headwater and motia resolve without being installed', async (t) => {
   assert.deepEqual(await exported(t, files), { a: ['HeadwaterError', true] })
 })
 
+test('a step of the format after the old one says so', async (t) => {
+  const error = await fails(t, { 'steps/a.ts': "import { queue } from 'motia'; export const config = { triggers: [queue('x')] }" })
+  assert.match(error.message, /"queue" belongs to version 1 of the old framework.*Write the trigger into the config/)
+})
+
 test('what the old module had resolves, and its server says that it is not there', async (t) => {
   const files = {
     'steps/a.ts': `import { config, defineConfig, isApiStep, MemoryStateAdapter, createServer, PLUGIN_FLOW_ID } from 'motia'

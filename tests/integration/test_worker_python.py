@@ -647,8 +647,10 @@ def test_a_missing_import_says_what_to_do(tmp_path: Path) -> None:
         "steps/a_step.py": "import surely_missing.deep",
         "steps/b_step.py": "from lib.missing import x",
         "steps/lib.py": "",
+        "steps/m_step.py": "from motia import queue",
     }
     found = problems(tmp_path, files)
+    assert "Nothing of it is needed" in found["steps/m_step.py"]["hint"]
     assert '"surely_missing"' in found["steps/a_step.py"]["hint"]
     assert "install" in found["steps/a_step.py"]["hint"]
     assert "install" not in found["steps/b_step.py"]["hint"]

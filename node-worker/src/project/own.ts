@@ -22,10 +22,22 @@ const GONE = [
   'getUserIdentifier', 'invalidate', 'isAnalyticsEnabled', 'setupCronHandlers', 'trackEvent', 'validateInfrastructureConfig',
 ] as const
 
+/** What version 1 of the old framework begins a step with, in a format of its own. */
+const LATER = ['api', 'cron', 'enqueue', 'http', 'jsonSchema', 'multiTriggerStep', 'queue', 'state', 'step', 'stream'] as const
+
 function gone(name: string): Function {
+  return saying(name, `"${name}" is a part of the old framework's server, which does not run here.`, 'Steps find what they need in ctx.')
+}
+
+function later(name: string): Function {
+  const message = `"${name}" belongs to version 1 of the old framework, whose steps have another format.`
+  return saying(name, message, "Write the trigger into the config: { type: 'api', name, path, method, emits }, or type 'event' or 'cron'.")
+}
+
+/** A function, or class, that says why it is not there. */
+function saying(name: string, message: string, hint: string): Function {
   const say = function (): never {
-    const message = `"${name}" is a part of the old framework's server, which does not run here.`
-    throw new HeadwaterError({ code: 'NOT_SUPPORTED_YET', message, hint: 'Steps find what they need in ctx.' })
+    throw new HeadwaterError({ code: 'NOT_SUPPORTED_YET', message, hint })
   }
   return Object.defineProperty(say, 'name', { value: name })
 }
@@ -43,6 +55,7 @@ export const OWN: Namespace = {
   JsonSchemaError,
   PLUGIN_FLOW_ID: '_plugins',
   ...Object.fromEntries(GONE.map((name) => [name, gone(name)])),
+  ...Object.fromEntries(LATER.map((name) => [name, later(name)])),
 }
 Object.defineProperty(OWN, '__esModule', { value: true })
 OWN['default'] = OWN

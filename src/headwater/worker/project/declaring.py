@@ -258,6 +258,11 @@ def _hint(sources: Sources, error: BaseException) -> str:
         top = error.name.partition(".")[0]
         if top in sources.by_name:
             return "No file of the project has that name."
+        if top == "motia":
+            return (
+                "Nothing of it is needed: a step gets what it uses as its arguments. Steps of version 1 of "
+                'Motia, which import their triggers, have another format: write config = {"type": ...}.'
+            )
         return f'If "{top}" is a package, install it where headwater runs.'
     if isinstance(error, SystemExit):
         return "The file ends the process while it is imported; nothing may do that at import."

@@ -85,6 +85,11 @@ ENTRY_BYTES = 64
 """What an item or a tombstone counts in a page beside its data, so that many small ones end a page too."""
 
 
+AHEAD_SECONDS = 60.0
+"""How far stamps may lie in the future though no clock was set back: they never decrease, and run ahead a
+little under a storm of writes."""
+
+
 class Page(NamedTuple):
     """A stretch of one group's history, read at one moment.
 
@@ -242,6 +247,8 @@ class Store(Protocol):
 
         `now` is wall time in seconds. The floor of a group rises to the last delete that went. At most
         `limit` of each go. Answers how many did, of whichever were more; a full `limit` means: call again.
+        What was kept more than AHEAD_SECONDS after `now`, by a clock that ran ahead and was set back, ages
+        from `now` on.
 
         :raises StoreUnavailable: the store cannot be written.
         """

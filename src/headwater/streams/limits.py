@@ -29,7 +29,7 @@ class Limits:
         :raises InvalidInput: it is no text, empty, too long, or no text that UTF-8 can hold.
         """
         if not isinstance(value, str) or not value:
-            raise InvalidInput(f"The {what} must be a non-empty text, not {value!r}.")
+            raise InvalidInput(f"The {what} must be a non-empty text, not {_said(value)}.")
         try:
             size = len(value.encode())
         except UnicodeEncodeError:
@@ -73,3 +73,8 @@ class Limits:
             return orjson.loads(text)
         except orjson.JSONDecodeError as fault:
             raise InvalidInput(f"The {what}'s data is not JSON: {fault}.") from None
+
+
+def _said(value: Any) -> str:
+    """What a value is, without what it says: it reaches logs."""
+    return "an empty one" if value == "" else f"a {type(value).__name__}"

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from headwater.errors import HeadwaterError, StoreUnavailable
 from headwater.model import Change, GroupKey, Head, Item, OutboxEntry, Tombstone, Unit, Write
 from headwater.storage.base import (
+    AHEAD_SECONDS,
     BEGINNING,
     ENTRY_BYTES,
     Committed,
@@ -185,6 +186,7 @@ class MemoryStore:
     async def sweep(self, *, now: float, tombstone_age: float, limit: int = 1000) -> int:
         """See Store.sweep."""
         self._check_open()
+        self._bring_back(now)
         swept = 0
         while swept < limit and self._deletes and self._deletes[0].at <= now - tombstone_age:
             self._age_out(self._deletes.popleft())
@@ -195,6 +197,18 @@ class MemoryStore:
             del self._keys[key]
             keys += 1
         return max(swept, keys)
+
+    def _bring_back(self, now: float) -> None:
+        """Let what lies in the future age from now on. Times never decrease, so it is the last ones."""
+        ahead = now + AHEAD_SECONDS
+        for index in range(len(self._deletes) - 1, -1, -1):
+            if self._deletes[index].at <= ahead:
+                break
+            self._deletes[index] = self._deletes[index]._replace(at=now)
+        for index in range(len(self._used) - 1, -1, -1):
+            if self._used[index][0] <= ahead:
+                break
+            self._used[index] = (now, self._used[index][1])
 
     def listen(self, on_changes: OnChanges) -> None:
         """See Store.listen. Nobody else has this memory, so no change is made elsewhere."""

@@ -17,9 +17,9 @@ import apsw
 
 from headwater.errors import StoreUnavailable
 from headwater.model import GroupKey, Unit, Write
-from headwater.storage.base import UnitOutcome
+from headwater.storage.base import AHEAD_SECONDS, UnitOutcome
 from headwater.storage.sqlite.batch import Batch
-from headwater.storage.sqlite.beside import drop_old_keys
+from headwater.storage.sqlite.beside import bring_back, drop_old_keys
 from headwater.storage.sqlite.checkpoint import Checkpoints, copy_back
 from headwater.storage.sqlite.database import Database, connect, roll_back, transaction
 from headwater.storage.sqlite.errors import translate
@@ -40,6 +40,7 @@ PRUNE_ROWS = 1_024
 
 _GROUP = f"SELECT stream, name, {COLUMNS} FROM groups WHERE gid = ?"  # noqa: S608
 _AGED = "SELECT seq, gid, version FROM (SELECT * FROM deletes ORDER BY seq LIMIT ?) WHERE stamp <= ?"
+_NOT_AHEAD = "SELECT seq FROM deletes WHERE stamp <= ? ORDER BY seq DESC LIMIT 1"
 _LAST = "SELECT seq, stamp FROM log ORDER BY seq DESC LIMIT 1"
 
 
@@ -129,6 +130,7 @@ class FileWriter:
         """
         with self._translated():
             db = self._connection()
+            self._bring_back(db, now)
             cut = (now - tombstone_age) * 1000.0
             aged = [_Aged(*row) for row in db.execute(_AGED, (limit, cut))]
             if aged:
@@ -234,6 +236,16 @@ class FileWriter:
             db.execute("COMMIT")
             self.known.replace(changed, forgotten, base, bases)
         self._came_to(self._seq, self._unlogged + 1)
+
+    @staticmethod
+    def _bring_back(db: Database, now: float) -> None:
+        """Let what lies in the future age from now on. Stamps never decrease, so it is the last deletes."""
+        ahead = (now + AHEAD_SECONDS) * 1000.0
+        last: float | None = db.execute("SELECT stamp FROM deletes ORDER BY seq DESC LIMIT 1").get
+        if last is not None and last > ahead:
+            seq: int = db.execute(_NOT_AHEAD, (ahead,)).get or 0
+            db.execute("UPDATE deletes SET stamp = ? WHERE seq > ?", (now * 1000.0, seq))
+        bring_back(db, ahead, now * 1000.0)
 
     @staticmethod
     def _group(db: Database, gid: int) -> tuple[Any, ...]:

@@ -44,6 +44,10 @@ class Place:
         """The stamp of the last commit, in ms."""
         return self._stamp
 
+    def pass_time(self, seconds: float) -> None:
+        """Let the next commit's stamp be that much later."""
+        self._stamp += seconds * 1000.0
+
     async def commit(self, *writes: Write) -> list[Outcome]:
         """Commit one batch, one millisecond after the last."""
         outcomes = await self.commit_units(*writes)

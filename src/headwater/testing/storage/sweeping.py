@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 from headwater.model import Change, GroupKey, Head
+from headwater.storage.base import Repeated
 from headwater.testing.storage.place import Check, G, Place, drop, put
 
 AGE = 60.0
 """Seconds for which these checks keep deletes."""
+
+TEN_DAYS = 10 * 86_400.0
 
 X, Y = GroupKey("room", "x"), GroupKey("room", "y")
 
@@ -135,7 +138,36 @@ async def a_sweep_of_nothing_does_nothing(place: Place) -> None:
     assert set((await place.snapshot(G)).held) == {"a"}
 
 
+async def deletes_of_a_clock_that_was_set_back_age_from_then_on(place: Place) -> None:
+    await place.commit(put("a"), put("b"), put("c"), drop("a"))
+    before = place.stamp / 1000.0
+    place.pass_time(TEN_DAYS)
+    await place.commit(drop("b"))
+    store = await place.store()
+    assert await store.sweep(now=before + AGE / 2, tombstone_age=AGE) == 0
+    assert await store.sweep(now=before + AGE + 1, tombstone_age=AGE) == 1
+    page = await place.read(4)
+    assert ([gone.id for gone in page.tombstones], page.head) == (["b"], Head(5, 4))
+    assert await store.sweep(now=before + AGE / 2 + AGE + 1, tombstone_age=AGE) == 1
+    assert (await place.read(5)).head == Head(5, 5)
+
+
+async def keys_of_a_clock_that_was_set_back_age_from_then_on(place: Place) -> None:
+    before = place.stamp / 1000.0
+    place.pass_time(TEN_DAYS)
+    await place.commit(put("a")._replace(key="once"))
+    (again,) = await place.commit(put("a")._replace(key="once"))
+    assert isinstance(again, Repeated)
+    store = await place.store()
+    assert await store.sweep(now=before, tombstone_age=AGE) == 0
+    assert await store.sweep(now=before + AGE + 1, tombstone_age=AGE) == 1
+    (anew,) = await place.commit(put("a")._replace(key="once"))
+    assert isinstance(anew, Change)
+
+
 CHECKS: tuple[Check, ...] = (
+    deletes_of_a_clock_that_was_set_back_age_from_then_on,
+    keys_of_a_clock_that_was_set_back_age_from_then_on,
     young_tombstones_stay,
     old_tombstones_go_and_the_floor_rises,
     only_the_old_ones_go,

@@ -65,9 +65,7 @@ class Crashes:
         if seconds <= 0:
             return None
         return StepCrashes(
-            f"{file} has ended its process too often, and is not run for {seconds} s.",
-            hint="The log says how its processes ended. What it does to them (a crash of a native library, "
-            "os._exit, too much memory) cannot be caught; mend the step, or leave that work to a subprocess.",
-            file=file,
+            f"This step has ended its process too often, and is not run for {seconds} s.",
+            hint="The log says which step it is and how its processes ended.",
             seconds=seconds,
         )

@@ -20,8 +20,8 @@ from headwater.errors import HeadwaterError, Overloaded, WorkerLost
 from headwater.logline import Line, tell
 from headwater.observe import Run, tell_limit
 from headwater.protocol.workers.messages import Message
+from headwater.steps.workers.blame import Blame
 from headwater.steps.workers.blocking import Verdicts
-from headwater.steps.workers.crashes import Crashes
 from headwater.steps.workers.crew import Crew, Parts
 from headwater.steps.workers.dispatch import choose
 from headwater.steps.workers.invocation import Invocation
@@ -52,7 +52,7 @@ class Pool:
         self._clock = parts.clock
         main, apart = list[Worker](), list[Worker]()
         self._verdicts = Verdicts(parts.settings, parts.clock, main, apart)
-        self._crashes = Crashes(parts.clock)
+        self._blame = Blame(self._verdicts, parts.clock)
         self._usual = Usual(parts.settings, apart)
         self._crew = Crew(self, parts, load, self._usual, main)
         self._apart = Crew(self, parts, load, Apart(parts.settings, main, self._needed_apart), apart)
@@ -178,7 +178,7 @@ class Pool:
         if self._closed:
             self._forward(invocation)
             return
-        if (pause := self._crashes.refusal(invocation.file)) is not None:
+        if (pause := self._blame.refusal(invocation.file)) is not None:
             invocation.fail(pause)
             return
         invocation.holder, invocation.id = self, next(self._numbers)
@@ -342,37 +342,16 @@ class Pool:
     def past_use(self, worker: Worker, invocation: Invocation) -> None:
         """Something on a worker goes on long after its time: what else is on it may end there, what has not
         begun and what comes goes elsewhere."""
-        text = (
-            "%s did not stop %g s after its time; its worker takes nothing more, and ends as soon as nothing "
-            "else runs on it. The step runs in processes of its own from now on"
-        )
-        line = Line(invocation.step, invocation.trace, {"file": invocation.file, "pid": worker.pid})
-        tell(log, logging.ERROR, line, text, invocation.file, self._settings.drain_timeout)
-        self._verdicts.harms(invocation.file)
+        self._blame.went_on(worker.pid, invocation, self._settings.drain_timeout)
         worker.withdraw_unstarted()
         worker.drain(self._settings.linger_timeout)
         self._crew.fill()
         self._apart.fill()
 
-    def _blame(self, files: Sequence[str]) -> None:
-        """A worker has died while code of these files ran on it."""
-        for file in self._crashes.died(files):
-            line = Line(fields={"file": file})
-            if self._verdicts.harms(file):
-                tell(
-                    log,
-                    logging.ERROR,
-                    line,
-                    "%s ended its process; it runs in processes of its own now",
-                    file,
-                )
-            if (refusal := self._crashes.refusal(file)) is not None:
-                tell(log, logging.ERROR, line, "%s", refusal.message)
-
     def lost(self, worker: Worker, how: str) -> None:
         """A worker is gone: what ran on it fails, what had not started moves."""
         if not worker.draining:
-            self._blame(worker.at_work)
+            self._blame.died(worker.at_work)
         for invocation in worker.take_all():
             invocation.losses += 1
             if invocation.started or invocation.losses >= MOST_LOSSES:

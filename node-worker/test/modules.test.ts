@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 
@@ -512,6 +512,9 @@ test('what was transformed is kept for the next start, and damage to it does not
   const kept = readdirSync(folder).filter((name) => name.endsWith('.js'))
   assert.equal(kept.length, 1)
   const file = join(folder, kept[0] as string)
+  // It holds the project's sources, which are nobody else's.
+  const modes = ['.headwater', '.headwater/cache/node'].map((path) => statSync(join(root, path)).mode & 0o777)
+  assert.deepEqual([...modes, statSync(file).mode & 0o777], [0o700, 0o700, 0o600])
   writeFileSync(file, readFileSync(file, 'utf8').replace('a = 1', 'a = 2'))
   const again = new Project(loadOf(root, files), new SourceMaps())
   assert.equal((await again.import('steps/a.ts'))['a'], 2)

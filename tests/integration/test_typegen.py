@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import stat
 import subprocess
 import sys
 from dataclasses import replace
@@ -308,8 +309,9 @@ def test_a_file_at_fault_keeps_its_types_and_the_others_get_fresh_ones(tmp_path:
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).touch()
     write(PROJECT, tmp_path)
-    before = (tmp_path / TYPESCRIPT).read_text()
-    assert "'Add comment'" in before
+    assert "'Add comment'" in (tmp_path / TYPESCRIPT).read_text()
+    kept = tmp_path / ".headwater"
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (kept, *kept.iterdir())] == [0o700, 0o600]
     new = StreamDeclaration("steps/new_stream.py", "python", name="fresh", schema=AUTHOR)
     half = replace(PROJECT, steps=PROJECT.steps[1:], streams=(*PROJECT.streams, new), problems=(BROKEN,))
     for _ in range(2):

@@ -99,7 +99,7 @@ export class Transform {
   /** Keeping is a favour to the next start: where it fails, nothing is lost. */
   #keep(key: string, made: Made): void {
     try {
-      mkdirSync(this.#folder, { recursive: true })
+      mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
       prune(this.#folder)
       // The map first: a program that is found has its map.
       writeWhole(join(this.#folder, `${key}.map`), made.map ?? '')
@@ -137,7 +137,7 @@ function refuseRedeclared(file: string, { code, map }: Made): void {
 
 function writeWhole(file: string, text: string): void {
   const draft = `${file}.${process.pid}`
-  writeFileSync(draft, text)
+  writeFileSync(draft, text, { mode: 0o600 })
   renameSync(draft, file)
 }
 

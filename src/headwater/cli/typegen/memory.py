@@ -79,6 +79,8 @@ def _write(root: Path, declared: Mapping[str, Any], before: Mapping[str, Any]) -
     draft = folder / f"{FILE}.new"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
+        draft.unlink(missing_ok=True)
+        draft.touch(0o600)
         draft.write_bytes(orjson.dumps(entries, option=orjson.OPT_NON_STR_KEYS))
         draft.replace(folder / FILE)
     except OSError:

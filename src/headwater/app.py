@@ -63,8 +63,8 @@ from headwater.work.work import Work, hidden_streams
 
 log = logging.getLogger("headwater.app")
 
-SWEEP_SECONDS = 60.0
-"""How often tombstones past their age are looked for; their age is measured in hours."""
+SWEEP_SECONDS = 30.0
+"""How often tombstones past their age are looked for; that is hours, or a minute for presences."""
 
 STAMP_SECONDS = 0.5
 """How often; after a crash the next process begins a second above what was kept."""
@@ -95,9 +95,9 @@ class Running:
         self.catalog = Catalog([STATE_STREAM, *hidden_streams(settings.work)])
         budgets = Budgets.of(settings.streams, self.observers)
         durable = Realm(self.catalog, store, stamps, settings, clock, self.observers, budgets=budgets)
-        fleeting = Realm(
-            self.catalog, MemoryStore(), stamps, settings, clock, self.observers, budgets=budgets
-        )
+        most = settings.streams.max_presence_left
+        presences = MemoryStore(most, lambda: self.observers.limited("streams.max_presence_left", most))
+        fleeting = Realm(self.catalog, presences, stamps, settings, clock, self.observers, budgets=budgets)
         self.realms = Realms(self.catalog, durable, fleeting)
         self.writer = Writer(
             self.catalog,
@@ -194,6 +194,7 @@ async def _serving(server: Running) -> AsyncGenerator[None]:
         await server.work.start()
         await server.server.start()
         age = server.settings.storage.tombstone_age
+        left = min(age, server.settings.streams.presence_age)
         if server.settings.dev:
             tasks.start("watching", server.runtime.watch)
         tasks.start("expiry", server.realms.durable.expiry.run)
@@ -203,7 +204,7 @@ async def _serving(server: Running) -> AsyncGenerator[None]:
             "keepalive", partial(keep, server.opening.sockets, server.settings.socket, server.observers)
         )
         tasks.start("sweep", partial(_sweep, server.store, age))
-        tasks.start("sweep of fleeting streams", partial(_sweep, server.realms.fleeting.store, age))
+        tasks.start("sweep of fleeting streams", partial(_sweep, server.realms.fleeting.store, left))
         tasks.start("stamps", partial(_keep_stamps, server.realms.durable.queue))
         interval = server.settings.streams.compare_interval
         tasks.start("comparing", partial(server.realms.durable.hub.keep_comparing, interval))

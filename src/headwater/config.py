@@ -105,7 +105,7 @@ class SocketSettings:
     max_frames_per_second: int = _setting(
         1000, "Frames a client may send a second over time; above it the socket is closed with 1008.", least=1
     )
-    max_frame_burst: int = _setting(
+    frame_burst: int = _setting(
         10_000, "Frames a client may send at once, before `max_frames_per_second` counts.", least=1
     )
     unfinished_bytes: int = _setting(
@@ -169,6 +169,16 @@ class StreamSettings:
         "Whole groups held in memory for clients of protocol v0 that have not read them, in bytes; others "
         "wait their turn.",
         least=1,
+    )
+    presence_age: float = _setting(
+        60.0,
+        "Seconds for which presences that left are remembered, so that clients can resume; who comes back "
+        "later is told anew who is there.",
+    )
+    max_presence_left: int = _setting(
+        50_000,
+        "Presences that left and are remembered, over all groups (about 800 bytes each); the oldest are "
+        "forgotten first.",
     )
     compare_interval: float = _setting(
         5.0,

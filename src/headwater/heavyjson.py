@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from headwater.aside.runner import Aside
-from headwater.errors import BodyInvalid, FieldFault
+from headwater.errors import BodyInvalid, FieldFault, Limit
 from headwater.jsonshape import Shape, check_shape, most_values
 from headwater.schema import JsonSchema, Schema
 
@@ -41,14 +41,14 @@ class HeavyJson:
         self._aside = aside
 
     @classmethod
-    async def read(cls, text: bytes, most: Shape, setting: str, hint: str, aside: Aside) -> HeavyJson:
+    async def read(cls, text: bytes, most: Shape, hint: str, aside: Aside) -> HeavyJson:
         """See that the text is JSON, and no more of it than there may be.
 
         :raises TooComplex: it holds too many values or nests too deeply.
         :raises BodyInvalid: it is no JSON.
         :raises Overloaded: it could not be read.
         """
-        given = {"values": most.values, "depth": most.depth, "setting": setting, "hint": hint}
+        given = {"values": list(most.values), "depth": list(most.depth), "hint": hint}
         await aside.run(sound, text, given)
         return cls(text, aside)
 
@@ -102,8 +102,8 @@ def _refuse_constant(name: str) -> Any:
 
 def sound(text: bytes, given: Mapping[str, Any]) -> bytes:
     """See HeavyJson.read; answers nothing."""
-    most = Shape(given["values"], given["depth"])
-    check_shape(text, most, "body", given["setting"], given["hint"])
+    most = Shape(Limit(*given["values"]), Limit(*given["depth"]))
+    check_shape(text, most, "body", given["hint"])
     parse_json(text)
     return b""
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 from typing import NamedTuple
 
-from headwater.errors import TooComplex
+from headwater.errors import Limit, TooComplex
 
 PIECE_BYTES = 64 * 1024
 """Looked at in one go: under a millisecond."""
@@ -27,10 +27,11 @@ _NO_BRACKETS = bytes(sign for sign in range(256) if sign not in _BRACKETS)
 
 
 class Shape(NamedTuple):
-    """The most values that a text may hold, members and elements alike, and how deep they may nest."""
+    """The most values that a text may hold, members and elements alike, and how deep they may nest: each with
+    the setting that says so, "" where none does."""
 
-    values: int
-    depth: int
+    values: Limit
+    depth: Limit
 
 
 def most_values(text: bytes) -> int:
@@ -38,34 +39,37 @@ def most_values(text: bytes) -> int:
     return 1 + text.count(b",") + text.count(b"[") + text.count(b"{")
 
 
-def check_shape(text: bytes, most: Shape, what: str, setting: str, hint: str = "") -> None:
-    """See that a JSON text holds and nests no more than it may. What is no JSON is measured somehow.
-
-    `what` names it in the error. `setting` is that of the values, as "section.key".
+def check_shape(text: bytes, most: Shape, what: str, hint: str = "") -> None:
+    """See that a JSON text holds and nests no more than it may. What is no JSON is measured somehow. `what`
+    names it in the error.
 
     :raises TooComplex: it does.
     """
-    size = len(text)
-    if size > 2 * most.values and most_values(text) > most.values:
-        values = 1
-        for outside in _outside_of_texts(text):
-            values += outside.count(b",") + outside.count(b"[") + outside.count(b"{")
-            values -= outside.count(b"[]") + outside.count(b"{}")
-            if values > most.values:
-                raise too_many_values(what, most.values, setting, hint)
-    if size > 2 * most.depth and text.count(b"[") + text.count(b"{") > most.depth:
-        depth = 0
-        for outside in _outside_of_texts(text):
-            steps = memoryview(outside.translate(_STEPS, _NO_BRACKETS)).cast("b")
-            *depths, depth = accumulate(steps, initial=depth)
-            if max(depths, default=0) > most.depth or depth > most.depth:
-                raise TooComplex(f"The {what} nests deeper than {most.depth}.", hint=hint, depth=most.depth)
+    size, most_held, most_deep = len(text), int(most.values.value), int(most.depth.value)
+    if size > 2 * most_held and most_values(text) > most_held:
+        _check_values(text, most_held, most, what, hint)
+    if size > 2 * most_deep and text.count(b"[") + text.count(b"{") > most_deep:
+        _check_depth(text, most_deep, most, what, hint)
 
 
-def too_many_values(what: str, most: int, setting: str, hint: str = "") -> TooComplex:
-    """The error of a text with too many values."""
-    error = TooComplex(f"The {what} holds more than {most} JSON values.", hint=hint, limit=most)
-    return error.at(setting, most)
+def _check_values(text: bytes, limit: int, most: Shape, what: str, hint: str) -> None:
+    values = 1
+    for outside in _outside_of_texts(text):
+        values += outside.count(b",") + outside.count(b"[") + outside.count(b"{")
+        values -= outside.count(b"[]") + outside.count(b"{}")
+        if values > limit:
+            error = TooComplex(f"The {what} holds more than {limit} JSON values.", hint=hint, limit=limit)
+            raise error.at(*most.values)
+
+
+def _check_depth(text: bytes, limit: int, most: Shape, what: str, hint: str) -> None:
+    depth = 0
+    for outside in _outside_of_texts(text):
+        steps = memoryview(outside.translate(_STEPS, _NO_BRACKETS)).cast("b")
+        *depths, depth = accumulate(steps, initial=depth)
+        if max(depths, default=0) > limit or depth > limit:
+            error = TooComplex(f"The {what} nests deeper than {limit}.", hint=hint, depth=limit)
+            raise error.at(*most.depth)
 
 
 def _outside_of_texts(text: bytes) -> Iterator[bytes]:

@@ -29,7 +29,7 @@ FLOODED = "socket.max_frames_per_second"
 async def stage() -> AsyncGenerator[SocketStage]:
     settings = SocketSettings(
         max_frame_bytes=100_000,
-        max_frame_burst=BURST,
+        frame_burst=BURST,
         max_frames_per_second=1,
         max_frame_values=100,
         max_subscriptions=10,

@@ -16,7 +16,7 @@ from headwater.jsonshape import Shape
 from support import tree
 from support.aside_functions import backwards, end, fail, mismatch, refuse
 
-GIVEN = {"values": 10, "depth": 10, "setting": "server.max_body_values", "hint": ""}
+GIVEN = {"values": ["server.max_body_values", 10], "depth": ["server.max_body_depth", 10], "hint": ""}
 
 
 @pytest.fixture(autouse=True)
@@ -83,13 +83,13 @@ async def test_processes_with_nothing_to_do_are_ended() -> None:
 
 
 async def test_json_is_found_sound_and_its_faults_are_named(aside: Aside) -> None:
-    most = Shape(10, 10)
-    heavy = await HeavyJson.read(b'{"a": [1, "x"]}', most, "server.max_body_values", "", aside)
+    most = Shape(Limit("server.max_body_values", 10), Limit("server.max_body_depth", 10))
+    heavy = await HeavyJson.read(b'{"a": [1, "x"]}', most, "", aside)
     schema = {"properties": {"a": {"items": {"type": "integer"}}}}
     assert [fault.field for fault in await heavy.faults(schema)] == ["a.1"]
     assert await heavy.faults({}) == []
     with pytest.raises(TooComplex):
-        await HeavyJson.read(b"[1,2,3,4,5,6,7,8,9,10,11]", most, "server.max_body_values", "", aside)
+        await HeavyJson.read(b"[1,2,3,4,5,6,7,8,9,10,11]", most, "", aside)
     assert sound(b"[]", GIVEN) == b""
     assert broken(b"[]", {"schema": {}}) == b"[]"
 

@@ -236,3 +236,11 @@ def test_an_ended_subscription_gets_nothing_more(client: Watched) -> None:
 
     assert client.says() == [{"t": "unsub", "sub": 1}]
     assert len(one.state.items()) == 1
+
+
+def test_a_group_that_nobody_follows_any_more_leaves_nothing_behind(client: Watched) -> None:
+    for feed in range(1, 50):
+        one = client.store.subscribe("chat", f"room{feed}")
+        client.whole(one, feed)
+        client.store.unsubscribe(one)
+    assert client.store.feeds == 0

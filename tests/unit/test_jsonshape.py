@@ -33,9 +33,13 @@ def depth(value: Any) -> int:
     return 1 + max(map(depth, value.values() if isinstance(value, dict) else value), default=0)
 
 
+def shape(values: int, deep: int) -> Shape:
+    return Shape(Limit("server.max_body_values", values), Limit("server.max_body_depth", deep))
+
+
 def fits(text: bytes, values: int, deep: int) -> bool:
     try:
-        check_shape(text, Shape(values, deep), "body", "server.max_body_values")
+        check_shape(text, shape(values, deep), "body")
     except TooComplex:
         return False
     return True
@@ -57,7 +61,7 @@ def test_what_a_text_holds_is_counted_wherever_it_is_cut(value: Any, piece: int)
 
 def test_the_error_names_the_setting() -> None:
     with pytest.raises(TooComplex) as caught:
-        check_shape(b"[" + b"[]," * 10 + b"[]]", Shape(10, 10), "body", "server.max_body_values", "see there")
+        check_shape(b"[" + b"[]," * 10 + b"[]]", shape(10, 10), "body", "see there")
     assert caught.value.limit == Limit("server.max_body_values", 10)
     assert (caught.value.code, caught.value.status, caught.value.details) == (
         "TOO_COMPLEX",

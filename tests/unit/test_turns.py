@@ -69,3 +69,13 @@ async def test_who_comes_when_the_turn_is_used_up_waits_for_the_next() -> None:
     await asyncio.sleep(0)
     assert late.left == 0
     assert turns.read(Flood(1, log))
+
+
+async def test_behind_every_flood_the_next_one_is_read() -> None:
+    turns = Turns()
+    for cost in range(1, 4 * TURN, 37):
+        await turns_of(turns, Flood(cost, []))
+        turns.read(late := Flood(1, []))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert late.left == 0

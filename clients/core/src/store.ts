@@ -275,8 +275,12 @@ export class Store {
   }
 
   #detach(subscription: Subscribed): void {
-    if (subscription.feed !== undefined) this.#feeds.get(subscription.feed)?.delete(subscription)
+    const { feed } = subscription
     subscription.feed = undefined
+    if (feed === undefined) return
+    const among = this.#feeds.get(feed)
+    among?.delete(subscription)
+    if (among?.size === 0) this.#feeds.delete(feed)
   }
 
   #tell(message: Json): void {

@@ -97,6 +97,11 @@ class ClientStore:
         """Whether all that is held is the server's state."""
         return self._connected and all(one.state.live for one in self._subscriptions.values())
 
+    @property
+    def feeds(self) -> int:
+        """How many feeds of the server anything here follows."""
+        return len(self._feeds)
+
     def subscribe(
         self,
         stream: str,
@@ -282,10 +287,12 @@ class ClientStore:
         self._watcher(subscription, "error", error)
 
     def _detach(self, subscription: Subscription) -> None:
-        among = self._feeds.get(subscription.feed if subscription.feed is not None else -1)
-        if among is not None and subscription in among:
+        feed, subscription.feed = subscription.feed, None
+        among = self._feeds.get(feed) if feed is not None else None
+        if feed is not None and among is not None and subscription in among:
             among.remove(subscription)
-        subscription.feed = None
+            if not among:
+                del self._feeds[feed]
 
     def _ask(self, subscription: Subscription) -> None:
         """Ask for a subscription. One that is too large to be asked for ends, and nothing else."""

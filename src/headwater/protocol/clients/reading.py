@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headwater.errors import ProtocolFault, TooComplex
+from headwater.errors import Limit, ProtocolFault, TooComplex
 from headwater.jsonshape import Shape, check_shape
 
 MOST_VALUES = 10_000
@@ -20,6 +20,9 @@ def check_values(text: str, most: int) -> None:
     if len(text) <= 2 * most:
         return
     try:
-        check_shape(text.encode(), Shape(most, _DEPTH), "message", "socket.max_frame_values")
+        shape = Shape(Limit("socket.max_frame_values", most), Limit("", _DEPTH))
+        check_shape(text.encode(), shape, "message")
     except TooComplex as fault:
-        raise ProtocolFault(fault.message, **fault.details).at("socket.max_frame_values", most) from None
+        told = ProtocolFault(fault.message, **fault.details)
+        told.limit = fault.limit if "limit" in fault.details else None
+        raise told from None

@@ -13,7 +13,7 @@ from starlette.types import Receive
 
 from headwater.aside.runner import Aside
 from headwater.config import ServerSettings
-from headwater.errors import BodyUnsupported, Overloaded, TooLarge
+from headwater.errors import BodyUnsupported, Limit, Overloaded, TooLarge
 from headwater.heavyjson import HeavyJson, is_heavy, parse_json
 from headwater.jsonshape import Shape, check_shape
 from headwater.server.http.forms import parse_form
@@ -26,7 +26,6 @@ _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 SMALL_PIECE = 4096
 """Bytes of a piece below which it is not kept on its own."""
 
-VALUES = "server.max_body_values"
 HINT = "max_body_values and max_body_depth in [server] of headwater.toml set the limits"
 
 
@@ -119,7 +118,10 @@ class BodyParser:
 
     def __init__(self, settings: ServerSettings, aside: Aside) -> None:
         self._form_limit = settings.max_form_bytes
-        self._most = Shape(settings.max_body_values, settings.max_body_depth)
+        self._most = Shape(
+            Limit("server.max_body_values", settings.max_body_values),
+            Limit("server.max_body_depth", settings.max_body_depth),
+        )
         self._aside = aside
 
     async def parse(self, raw: bytes, headers: Mapping[str, str]) -> Parsed:
@@ -149,8 +151,8 @@ class BodyParser:
     async def _json(self, raw: bytes) -> Any:
         """The value, or what stands for one that is not decoded here."""
         if is_heavy(raw):
-            return await HeavyJson.read(raw, self._most, VALUES, HINT, self._aside)
-        check_shape(raw, self._most, "body", VALUES, HINT)
+            return await HeavyJson.read(raw, self._most, HINT, self._aside)
+        check_shape(raw, self._most, "body", HINT)
         return parse_json(raw)
 
 

@@ -14,6 +14,8 @@ from typing import NamedTuple
 from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import Close, CloseCode, Frame, Opcode
 
+from headwater.errors import Limit
+
 _CONTROL_BYTES = 125  # RFC 6455 section 5.5.
 
 
@@ -42,12 +44,12 @@ QUIET = Quiet()
 class Violation(Exception):
     """The client broke a rule: the socket fails with this code and reason, and nothing more is read."""
 
-    def __init__(self, code: CloseCode, reason: str, setting: str = "") -> None:
-        """`setting` is the one of `[socket]` whose limit was met, if one was."""
+    def __init__(self, code: CloseCode, reason: str, limit: Limit | None = None) -> None:
+        """`limit` is the one that was met, if one was."""
         super().__init__(reason)
         self.code = code
         self.reason = reason
-        self.setting = setting
+        self.limit = limit
 
 
 class Inbound:
@@ -165,4 +167,4 @@ class Inbound:
 
     def _too_big(self) -> Violation:
         reason = f"a message may have {self._limit} bytes"
-        return Violation(CloseCode.MESSAGE_TOO_BIG, reason, "max_frame_bytes")
+        return Violation(CloseCode.MESSAGE_TOO_BIG, reason, Limit("socket.max_frame_bytes", self._limit))

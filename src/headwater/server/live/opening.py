@@ -14,7 +14,7 @@ from websockets.http11 import Request
 from websockets.typing import Subprotocol
 
 from headwater.config import ServerSettings, SocketSettings
-from headwater.errors import HeadwaterError, OriginRefused, Overloaded, RequestInvalid
+from headwater.errors import HeadwaterError, Limit, OriginRefused, Overloaded, RequestInvalid
 from headwater.observe import SILENT, Observer
 from headwater.peer import Peer
 from headwater.server.http.origins import Origins
@@ -92,9 +92,9 @@ class SocketOpening:
         self._observer.accepted(peer)
         return self._make_session(socket, peer)
 
-    def limited(self, setting: str) -> None:
+    def limited(self, limit: Limit) -> None:
         """A socket is closed for a limit that it met."""
-        self._observer.limited(f"socket.{setting}", getattr(self.settings, setting))
+        self._observer.limited(*limit)
 
     def left(self, socket: WebSocket) -> None:
         """A socket is gone."""

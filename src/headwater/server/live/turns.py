@@ -69,7 +69,7 @@ class Turns:
         self._left = TURN
         while self._waiting and self._left > 0:
             self._serve(self._waiting.popleft())
-        self._scheduled = bool(self._waiting)
+        self._scheduled = bool(self._waiting) or self._left < TURN
         if self._scheduled:
             asyncio.get_running_loop().call_soon(self._turn)
 

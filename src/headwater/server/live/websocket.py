@@ -20,6 +20,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from headwater.config import SocketSettings
+from headwater.errors import Limit
 from headwater.server.live.inbound import Closing, Inbound, Ping, Violation
 from headwater.server.live.turns import MESSAGE, PAYLOAD_BYTES, Turns
 from headwater.server.live.unfinished import Unfinished
@@ -77,8 +78,8 @@ class Opening(Protocol):
         """A socket, open or not yet, is gone."""
         ...
 
-    def limited(self, setting: str) -> None:
-        """A socket is closed for a limit that it met: that setting of `[socket]`."""
+    def limited(self, limit: Limit) -> None:
+        """A socket is closed for a limit that it met."""
         ...
 
 
@@ -107,7 +108,7 @@ class WebSocket(asyncio.Protocol):
         """Set while frames are read: from the handshake until the client's close frame or its first fault."""
         self._deadline: asyncio.TimerHandle | None = None
         """Set once the socket is ending: when it is cut off."""
-        self._frames_left = float(opening.settings.max_frame_burst)
+        self._frames_left = float(opening.settings.frame_burst)
         """How many frames the client may still send at once; grows with time."""
         self.has_more = False
         """Whether it waits for its turn to read on; nothing more is taken from the client meanwhile."""
@@ -146,7 +147,7 @@ class WebSocket(asyncio.Protocol):
         if self._inbound is not None:
             settings = self._opening.settings
             more = self._frames_left + (now - self.heard) * settings.max_frames_per_second
-            self._frames_left = min(more, settings.max_frame_burst)
+            self._frames_left = min(more, settings.frame_burst)
             self._inbound.add(data)
             self._ask_turn()
         elif self._deadline is None:
@@ -296,7 +297,8 @@ class WebSocket(asyncio.Protocol):
         if self._frames_left < 0:
             most = self._opening.settings.max_frames_per_second
             reason = f"a client may send {most} frames a second"
-            raise Violation(CloseCode.POLICY_VIOLATION, reason, "max_frames_per_second")
+            limit = Limit("socket.max_frames_per_second", most)
+            raise Violation(CloseCode.POLICY_VIOLATION, reason, limit)
 
     def _rest(self, *, more: bool) -> None:
         """Wait for the next turn, or for more from the client."""
@@ -315,16 +317,15 @@ class WebSocket(asyncio.Protocol):
 
     def give_up(self) -> None:
         """End for what all sockets hold together."""
-        self._fail(
-            Violation(CloseCode.TRY_AGAIN_LATER, "too many messages are unfinished", "unfinished_bytes")
-        )
+        limit = Limit("socket.unfinished_bytes", self._opening.settings.unfinished_bytes)
+        self._fail(Violation(CloseCode.TRY_AGAIN_LATER, "too many messages are unfinished", limit))
 
     def _fail(self, violation: Violation) -> None:
         """Nothing more is read."""
         self._inbound = None
         self._opening.unfinished.hold(self, 0)
-        if violation.setting:
-            self._opening.limited(violation.setting)
+        if violation.limit is not None:
+            self._opening.limited(violation.limit)
         self.close(violation.code, violation.reason)
         self._finish_writing()
 

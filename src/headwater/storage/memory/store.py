@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -59,10 +59,17 @@ class _Delete(NamedTuple):
     version: int
 
 
+def _nobody() -> None:
+    """Nobody is told."""
+
+
 class MemoryStore:
     """A Store that keeps everything in this process; see the contract for each verb."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_deletes: int | None = None, forgetting: Callable[[], None] = _nobody) -> None:
+        """Above `most_deletes` the oldest deletes are forgotten, however young, and `forgetting` is told."""
+        self._most_deletes = most_deletes
+        self._forgetting = forgetting
         self._epoch = secrets.token_hex(8)
         self._groups: dict[GroupKey, Group] = {}
         self._names: dict[str, list[str]] = {}
@@ -99,6 +106,10 @@ class MemoryStore:
         ]
         if self._emptied:
             self._forget_emptied()
+        if self._most_deletes is not None and len(self._deletes) > self._most_deletes:
+            self._forgetting()
+            while len(self._deletes) > self._most_deletes:
+                self._age_out(self._deletes.popleft())
         return outcomes
 
     async def outbox(

@@ -72,9 +72,9 @@ socket, in a log and in a terminal it is the same code. Match codes, never messa
 In Python each error is a class of the package: `from headwater import Conflict`. A handler may raise one,
 `raise Conflict("that name is taken")`, and need not catch what its calls raise: an error of this page that a
 handler lets through is the answer to its request, with the status below and all that it says. What has
-status 500 here, and every other exception, is answered as `HANDLER_FAILED`, which tells the caller nothing of
-the cause. In TypeScript each is a `HeadwaterError` with that `code`:
-`throw new HeadwaterError({ code: 'CONFLICT', message: 'that name is taken' })`.
+status 500 here, `STREAM_UNKNOWN`, which is a slip in the step, and every other exception is answered as
+`HANDLER_FAILED`, which tells the caller nothing of the cause. In TypeScript each is a `HeadwaterError` with
+that `code`: `throw new HeadwaterError({ code: 'CONFLICT', message: 'that name is taken' })`.
 
 | code | HTTP status | meaning | in Python |
 |---|---|---|---|

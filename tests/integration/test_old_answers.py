@@ -69,6 +69,8 @@ async def handler(req, ctx):
     if name == "not awaited":
         ctx.streams.notes.set("g", "1", {"n": 2}, if_version=99)
         return {"status": 200, "body": {}}
+    if name == "no stream":
+        await ctx.streams.nowhere.get("g", "1")
     if name == "misfit":
         await ctx.streams.strict.set("g", "1", {"n": "no"})
     return answers()[name]
@@ -104,6 +106,7 @@ const handle = async (req, ctx) => {
     await ctx.streams.notes.set('g', '1', { n: 1 })
     await ctx.streams.notes.set('g', '1', { n: 2 }, { ifVersion: 99 })
   }
+  if (name === 'no stream') await ctx.streams.nowhere.get('g', '1')
   if (name === 'misfit') await ctx.streams.strict.set('g', '1', { n: 'no' })
   return answers()[name]
 }
@@ -278,10 +281,12 @@ async def test_an_error_that_a_handler_lets_through_is_the_answer_with_its_statu
     assert [fault["field"] for fault in misfit.json()["faults"]] == ["n"]
 
 
-async def test_a_fault_inside_tells_the_caller_nothing(ask: Any) -> None:
-    answer = await ask("raise inside")
+@pytest.mark.parametrize("name", ["raise inside", "no stream"])
+async def test_a_fault_inside_tells_the_caller_nothing(ask: Any, name: str) -> None:
+    answer = await ask(name)
     assert (answer.status_code, answer.json()["code"]) == (500, "HANDLER_FAILED")
     assert "secret" not in answer.json()["detail"]
+    assert "nowhere" not in answer.json()["detail"]
 
 
 async def test_python_classes_of_errors_and_whole_floats_do_too(site: NodeSite) -> None:

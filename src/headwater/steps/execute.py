@@ -23,6 +23,7 @@ from headwater.errors import (
     RunLost,
     SchemaMismatch,
     TimedOut,
+    UnknownStream,
     error_of,
 )
 from headwater.heavyjson import HeavyJson
@@ -181,9 +182,10 @@ class Executor:
             deadlines.end(invocation)
 
     def _error_of(self, failure: Failure, subject: Runnable, trace: str) -> HeadwaterError:
-        """What the caller may know of a failure of user code."""
+        """What the caller may know of a failure of user code: an error of ours that it raised or let through.
+        A stream that is not there is a slip in the step, and nothing that the caller asked for."""
         own = error_of({**failure.cause, "trace": trace})
-        if own is not None and own.status != HandlerFailed.status:
+        if own is not None and own.status != HandlerFailed.status and not isinstance(own, UnknownStream):
             return own
         shown = {"error": failure.reason} if self._settings.dev else {}
         return HandlerFailed(

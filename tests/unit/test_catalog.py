@@ -79,3 +79,19 @@ def test_names_of_sisters_and_of_the_server_are_taken() -> None:
     assert "sister" in reserved("chat.presence")
     assert "server" in reserved("headwater.jobs")
     assert reserved("chat") == reserved("headwater") == ""
+
+
+def test_whoever_waits_for_a_stream_is_told_once_when_it_is_declared() -> None:
+    catalog, told = Catalog(), list[str]()
+    catalog.when_declared("news", lambda: told.append("first"))
+    catalog.when_declared("news", lambda: told.append("second"))
+    off = catalog.when_declared("news", lambda: told.append("called off"))
+    catalog.when_declared("news.presence", lambda: told.append("sister"))
+    off()
+    off()
+    catalog.declare([CHAT])
+    assert told == []
+    catalog.declare([StreamRules(name="news", presence=True)])
+    catalog.declare([StreamRules(name="news", presence=True)])
+
+    assert told == ["first", "second", "sister"]

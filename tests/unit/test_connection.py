@@ -16,6 +16,7 @@ from headwater.peer import Peer
 from headwater.protocol.clients.v0 import V0Wire
 from headwater.server.live.gate import YES, Ask, Verdict
 from headwater.server.live.session_v0 import V0Session
+from headwater.streams.catalog import StreamRules
 from support.stream_changes import ROOM
 from support.stream_frames import Recorder
 from support.stream_stage import StreamStage
@@ -29,12 +30,13 @@ class Rules:
 
     def __init__(self) -> None:
         self.guarded = False
+        self.known = {"chat", "news"}
         self.asked: list[Ask] = []
         self.answers: list[asyncio.Future[Verdict]] = []
 
     def admit(self, ask: Ask) -> Verdict | Awaitable[Verdict]:
         stream = ask.group.stream
-        if stream not in ("chat", "news"):
+        if stream not in self.known:
             raise UnknownStream(f"There is no stream named {stream!r}.", stream=stream)
         if not self.guarded:
             return YES
@@ -59,6 +61,7 @@ class Stage(StreamStage):
             self.rules,
             settings or SocketSettings(max_id_bytes=100),
             ME,
+            when_declared=self.catalog.when_declared,
         )
 
     def ask(self, kind: str, item: str | None = None, group: GroupKey = ROOM, sub: str | None = "s") -> None:
@@ -353,3 +356,17 @@ class TestSlowClients:
         stage.client.full = False
         stage.session.drained()
         assert [error["code"] for error in stage.errors] == ["STREAM_ACCESS_DENIED"] * 2
+
+
+async def test_a_page_that_joined_before_its_stream_was_there_follows_when_it_is(stage: Stage) -> None:
+    later = GroupKey("later", "room")
+    await stage.join(group=later)
+    await stage.join(group=GroupKey("later", "left"), sub="t")
+    stage.ask("leave", group=GroupKey("later", "left"), sub="t")
+    assert [error["code"] for error in stage.errors] == ["STREAM_UNKNOWN", "STREAM_UNKNOWN"]
+
+    stage.rules.known.add("later")
+    stage.catalog.declare([StreamRules(name="later")])
+    await turns()
+
+    assert stage.kinds == ["event", "event", "sync"]

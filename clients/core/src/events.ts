@@ -18,6 +18,9 @@ interface Response {
   floor: number | undefined
 }
 
+/** When to look for a stream that there is not: after so long, then less and less often. */
+const FIRST_LOOK_MS = 1_000
+const SELDOM_LOOK_MS = 30_000
 /** How long a response may be silent: comments come every 15 seconds. */
 const SILENT_MS = 45_000
 
@@ -93,12 +96,23 @@ export const openEvents =
             open.delete(sub)
             hearing.opened()
             hearing.heard({ ...error, t: 'error', sub, ended: true })
+            if (error.code === 'STREAM_UNKNOWN') void appears(asked)
             return
           }
         }
         if (current()) end(`the event stream ended (${answer.status})`)
       } catch (fault) {
         if (current()) end(told(fault))
+      }
+    }
+
+    /** Ask now and then whether a stream that there is not is there, as a socket would tell. */
+    const appears = async (asked: Json) => {
+      for (let wait = FIRST_LOOK_MS; !ended; wait = Math.min(wait * 2, SELDOM_LOOK_MS)) {
+        await new Promise((resolve) => setTimeout(resolve, wait))
+        const answer = ended ? undefined : await request('', asked, { limit: 1 }, {}).catch(() => undefined)
+        if (!answer || ended) continue
+        if (answer.status !== 404 || (await refused(answer))?.code !== 'STREAM_UNKNOWN') return hearing.heard({ t: 'appeared', sub: asked.sub })
       }
     }
 

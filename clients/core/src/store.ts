@@ -49,6 +49,8 @@ export class Store {
   readonly #send: (message: Json) => void
   readonly #open = new Map<number, Subscribed>()
   readonly #feeds = new Map<number, Set<Subscribed>>()
+  /** Ended for a stream that there is not, by number. */
+  readonly #unknown = new Map<number, Subscribed>()
   readonly #questions = new Map<number, Settle>()
   #numbers = 0
   #connected = false
@@ -84,6 +86,7 @@ export class Store {
   }
 
   unsubscribe(subscription: Subscribed): void {
+    this.#unknown.delete(subscription.number)
     if (this.#open.delete(subscription.number)) this.#tell({ t: 'unsub', sub: subscription.number })
     this.#detach(subscription)
   }
@@ -116,6 +119,7 @@ export class Store {
   /** A connection is open: ask for everything, each from where it stands. */
   connected(): void {
     this.#connected = true
+    for (const subscription of [...this.#unknown.values()]) this.#begin(subscription)
     for (const subscription of this.#open.values()) this.#ask(subscription)
   }
 
@@ -134,7 +138,13 @@ export class Store {
   /** Take one message of the server. One that this version does not know is ignored. */
   received(message: Json): void {
     if (message.t === 'hello') this.#most = message.max ?? MOST_BYTES
-    else if (message.ask !== undefined) this.#settle(message.ask, message.t === 'ok' ? undefined : (message as Ended & Json))
+    else if (message.t === 'appeared') {
+      const subscription = this.#unknown.get(message.sub)
+      if (!subscription) return
+      this.#begin(subscription)
+      this.#ask(subscription)
+      this.#watch(subscription, 'behind')
+    } else if (message.ask !== undefined) this.#settle(message.ask, message.t === 'ok' ? undefined : (message as Ended & Json))
     else if (message.t === 'subscribed' || message.f === undefined) {
       const subscription = this.#open.get(message.sub)
       if (subscription) this.#catchUp(subscription, message)
@@ -212,12 +222,21 @@ export class Store {
     this.#watch(subscription, 'behind')
   }
 
+  /** One that ended for a stream which there was not begins again. */
+  #begin(subscription: Subscribed): void {
+    this.#unknown.delete(subscription.number)
+    subscription.error = undefined
+    subscription.number = ++this.#numbers
+    this.#open.set(subscription.number, subscription)
+  }
+
   #failed(subscription: Subscribed, { t: _, sub: _sub, ended, ...error }: Json): void {
     if (ended) {
       subscription.error = error as Ended
       subscription.state.fallBehind()
       this.#open.delete(subscription.number)
       this.#detach(subscription)
+      if (error.code === 'STREAM_UNKNOWN') this.#unknown.set(subscription.number, subscription)
     }
     this.#watch(subscription, 'error', error)
   }

@@ -367,6 +367,28 @@ describe('one bad input', () => {
   })
 })
 
+test('a subscription to a stream that is not there yet begins when it is', async () => {
+  const warned = vi.spyOn(console, 'warn').mockReturnValue()
+  const client = open()
+  const group = client.group<Todo>('later', 'g')
+  const told = vi.fn()
+  group.subscribe(told)
+  const socket = await accepted()
+  socket.say({ t: 'error', sub: 1, code: 'STREAM_UNKNOWN', message: 'no', ended: true })
+  expect([group.error?.code, group.status]).toEqual(['STREAM_UNKNOWN', 'offline'])
+  socket.say({ t: 'appeared', sub: 1 }, { t: 'appeared', sub: 1 })
+  expect(socket.of('sub').slice(1)).toEqual([{ t: 'sub', sub: 2, stream: 'later', group: 'g' }])
+  expect([group.error, group.status]).toEqual([undefined, 'behind'])
+  socket.say({ t: 'error', sub: 2, code: 'STREAM_UNKNOWN', message: 'gone again', ended: true })
+  socket.break()
+  await pass(1000)
+  server.last.accept().fill(3, [A])
+  await pass()
+  expect([group.status, group.getState()]).toEqual(['live', [A[2]]])
+  expect(told).toHaveBeenCalled()
+  warned.mockRestore()
+})
+
 test('loading more settles, whatever becomes of the subscription', async () => {
   const warned = vi.spyOn(console, 'warn').mockReturnValue()
   const client = open()

@@ -170,6 +170,22 @@ test('it is not live before a server has answered, and not after the last subscr
   expect(told).not.toContain('offline')
 })
 
+test('a stream that is not there yet is looked for, and followed when it is', async () => {
+  const warned = vi.spyOn(console, 'warn').mockReturnValue()
+  let there = false
+  const url = await serving((_, response) => {
+    response.writeHead(there ? 200 : 404, there ? head : {})
+    if (!there) response.end(JSON.stringify({ code: 'STREAM_UNKNOWN', title: 'no' }))
+    else response.write(event({ t: 'subscribed', sub: 0, f: 7, epoch: 'e' }) + event({ t: 'complete', sub: 0, v: 0 }))
+    there = true
+  })
+  const group = open(url, { transport: 'sse' }).group('later', 'g')
+  await vi.waitFor(() => expect(group.error?.code).toBe('STREAM_UNKNOWN'))
+  await vi.waitFor(() => expect(group.status).toBe('live'), 5000)
+  expect(group.error).toBeUndefined()
+  warned.mockRestore()
+})
+
 test('an address may have a path and a query: both ways use them', async () => {
   const asked: string[] = []
   const url = await serving((request, response) => {

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -89,6 +89,7 @@ class Catalog:
         """`own` are the server's hidden streams, which stay."""
         self._own = {rules.name: Catalogued(rules) for rules in own}
         self._streams: dict[str, Catalogued] = dict(self._own)
+        self._awaited: dict[str, dict[Callable[[], None], None]] = {}
 
     def declare(self, streams: Iterable[StreamRules]) -> None:
         """Take these streams of the project, and their sisters, instead of those before."""
@@ -96,6 +97,22 @@ class Catalog:
         sisters = [_sister_of(rules) for rules in named.values() if rules.presence]
         streams = (*named.values(), *sisters)
         self._streams = {**{rules.name: Catalogued(rules) for rules in streams}, **self._own}
+        for name in [name for name in self._awaited if name in self._streams and name not in self._own]:
+            for then in list(self._awaited.pop(name)):
+                then()
+
+    def when_declared(self, name: str, then: Callable[[], None]) -> Callable[[], None]:
+        """Call `then`, once, when the project declares a stream of that name. Answers the way to call that
+        off."""
+        self._awaited.setdefault(name, {})[then] = None
+
+        def off() -> None:
+            waiting = self._awaited.get(name, {})
+            waiting.pop(then, None)
+            if not waiting:
+                self._awaited.pop(name, None)
+
+        return off
 
     def __iter__(self) -> Iterator[StreamRules]:
         return (one.rules for one in self._streams.values())

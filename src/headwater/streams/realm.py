@@ -76,13 +76,13 @@ class Realms:
     """Both realms; the stream's name decides."""
 
     def __init__(self, catalog: Catalog, durable: Realm, fleeting: Realm) -> None:
-        self._catalog = catalog
+        self.catalog = catalog
         self.durable = durable
         self.fleeting = fleeting
 
     def of(self, stream: str) -> Realm:
         """The realm that a stream is in."""
-        return self.durable if self._catalog.is_durable(stream) else self.fleeting
+        return self.durable if self.catalog.is_durable(stream) else self.fleeting
 
     def hub_of(self, stream: str) -> Hub:
         """The hub by which a stream is followed."""

@@ -257,6 +257,10 @@ class V1Wire:
         """`subscribed`."""
         return self._message({"t": "subscribed", "sub": sub, "f": feed, "epoch": self.epoch})
 
+    def appeared(self, sub: int) -> bytes:
+        """`appeared`."""
+        return self._message({"t": "appeared", "sub": sub})
+
     def pong(self) -> bytes:
         """`pong`."""
         return self._message({"t": "pong"})

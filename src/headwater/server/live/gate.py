@@ -44,6 +44,9 @@ class Verdict(NamedTuple):
     reason: str = "You may not subscribe to this."
 
 
+MOST_AWAITED = 16
+"""Subscriptions to streams that are not there of which one client is told when they are."""
+
 YES = Verdict(True, "")
 NO = Verdict(False)
 

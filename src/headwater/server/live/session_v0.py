@@ -11,17 +11,20 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from headwater.config import SocketSettings
-from headwater.errors import HeadwaterError, ProtocolFault, TooMany
+from headwater.errors import HeadwaterError, ProtocolFault, TooMany, UnknownStream
 from headwater.model import GroupKey, Subscriber
 from headwater.observe import SILENT, Observer
 from headwater.peer import NOBODY, Peer
 from headwater.protocol.clients.v0 import Request, V0Wire, parse_request
 from headwater.protocol.clients.wire import Wish
 from headwater.server.live.answers import Answers
-from headwater.server.live.gate import Admissions, Gate
+from headwater.server.live.gate import MOST_AWAITED, Admissions, Gate
 from headwater.server.live.speakers import Speakers
 from headwater.streams.fanout.hub import Hub
 from headwater.streams.fanout.subscription import Subscription
+
+WhenDeclared = Callable[[str, Callable[[], None]], Callable[[], None]]
+"""Calls something when a stream is declared, and answers the way to call that off."""
 
 HubOf = Callable[[str], Hub]
 """The hub by which a stream is followed."""
@@ -32,6 +35,10 @@ class Room(NamedTuple):
 
     group: GroupKey
     item: str | None
+
+
+def _nothing() -> None:
+    """Nobody waits."""
 
 
 class V0Session:
@@ -46,6 +53,8 @@ class V0Session:
         "_settings",
         "_socket",
         "_speakers",
+        "_unknown",
+        "_when_declared",
         "_wire",
     )
 
@@ -58,6 +67,7 @@ class V0Session:
         settings: SocketSettings,
         peer: Peer = NOBODY,
         observer: Observer = SILENT,
+        when_declared: WhenDeclared = lambda _stream, _then: _nothing,
     ) -> None:
         self._socket = socket
         self._wire = wire
@@ -67,6 +77,8 @@ class V0Session:
         self._settings = settings
         self._entries: dict[Room, _Entry] = {}
         self._listeners = 0
+        self._when_declared = when_declared
+        self._unknown: dict[Room, _Awaited] | None = None
         self._speakers = Speakers()
 
     def message(self, text: str) -> None:
@@ -101,6 +113,9 @@ class V0Session:
 
     def closed(self) -> None:
         """End all subscriptions."""
+        for awaited in (self._unknown or {}).values():
+            awaited.forget()
+        self._unknown = None
         self._entries = {}
         self._speakers.end()
         self._admissions.close()
@@ -134,14 +149,47 @@ class V0Session:
         if error is not None:
             self._drop(room, entry)
             self._tell(room.group, room.item, error)
+            if isinstance(error, UnknownStream):
+                self._await(room, entry.ids)
             return
         hub = self._hub_of(room.group.stream)
         entry.subscription = hub.subscribe(self._socket, self._wire, Wish(room.group, room.item))
         self._speakers.add(entry.subscription)
 
+    def _await(self, room: Room, ids: set[str]) -> None:
+        """Join a room whose stream there is not once that is declared, of the latest rooms: the page goes on
+        waiting for its first `sync`."""
+        unknown = self._unknown = self._unknown or {}
+        known = unknown.pop(room, None)
+        if known is not None:
+            known.forget()
+            ids = ids | known.ids
+        if len(unknown) >= MOST_AWAITED:
+            unknown.pop(next(iter(unknown))).forget()
+
+        def appeared() -> None:
+            for subscription in unknown.pop(room).ids:
+                try:
+                    self._join(room, Request("join", room.group, room.item, subscription))
+                except HeadwaterError as error:
+                    self._admissions.refused(error)
+                    self._tell(room.group, room.item, error)
+
+        unknown[room] = _Awaited(ids, self._when_declared(room.group.stream, appeared))
+
+    def _forget(self, room: Room, subscription_id: str) -> None:
+        """A listener has left a room whose stream there is not."""
+        unknown = self._unknown or {}
+        awaited = unknown.get(room)
+        if awaited is not None:
+            awaited.ids.discard(subscription_id)
+            if not awaited.ids or not subscription_id:
+                unknown.pop(room).forget()
+
     def _leave(self, room: Room, subscription_id: str) -> None:
         entry = self._entries.get(room)
         if entry is None:
+            self._forget(room, subscription_id)
             return
         if subscription_id in entry.ids:
             entry.ids.discard(subscription_id)
@@ -159,6 +207,13 @@ class V0Session:
 
     def _tell(self, group: GroupKey, item: str | None, error: HeadwaterError) -> None:
         self._answers.say(self._wire.refusal(group, item, error))
+
+
+class _Awaited(NamedTuple):
+    """A room whose stream there is not: the client's subscription ids, and how to wait no more."""
+
+    ids: set[str]
+    forget: Callable[[], None]
 
 
 class _Entry:

@@ -7,8 +7,10 @@ to offer frames to.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from headwater.config import SocketSettings
-from headwater.errors import HeadwaterError, InvalidInput
+from headwater.errors import HeadwaterError, InvalidInput, UnknownStream
 from headwater.model import Subscriber
 from headwater.observe import SILENT, Observer
 from headwater.peer import NOBODY, Peer
@@ -16,7 +18,7 @@ from headwater.protocol.clients.session import SessionRules, ToDo
 from headwater.protocol.clients.v1 import Cancel, More, SetState, Subscribe, Unsubscribe
 from headwater.server.live.answers import Answers
 from headwater.server.live.cancelling import CancelItem, Cancels, nothing_runs
-from headwater.server.live.gate import Admissions, Gate
+from headwater.server.live.gate import MOST_AWAITED, Admissions, Gate
 from headwater.server.live.speakers import Speakers
 from headwater.server.live.v1_streams import V1Streams
 from headwater.streams.fanout.subscription import Subscription
@@ -37,6 +39,7 @@ class V1Session:
         "_speakers",
         "_streams",
         "_subscriptions",
+        "_unknown",
     )
 
     def __init__(
@@ -66,6 +69,8 @@ class V1Session:
         """By the client's number; while the gate is asked, what it is asked about."""
         self._present: dict[int, str] = {}
         """The presence that goes with a subscription."""
+        self._unknown: dict[int, Callable[[], None]] | None = None
+        """Refused for a stream that there is not, and how to wait for it no more. Most sessions need none."""
         self._answers = Answers(socket)
         self._answers.say(streams.wire.hello(settings.ping_interval, settings.max_frame_bytes))
 
@@ -95,6 +100,9 @@ class V1Session:
         for sub, presence in self._present.items():
             self._presence.leave(subscriptions[sub].wish.group, presence)
         self._present = {}
+        for forget in (self._unknown or {}).values():
+            forget()
+        self._unknown = None
 
     def _do(self, asked: ToDo) -> None:
         match asked:
@@ -130,6 +138,20 @@ class V1Session:
         else:
             del self._subscriptions[sub]
             self._answers.say(self._rules.refused(sub, error))
+            if isinstance(error, UnknownStream):
+                self._await(sub, asked.wish.group.stream)
+
+    def _await(self, sub: int, stream: str) -> None:
+        """Tell the client when the stream of a subscription that was refused is there, of the latest."""
+        unknown = self._unknown = self._unknown or {}
+
+        def appeared() -> None:
+            del unknown[sub]
+            self._answers.say(self._streams.wire.appeared(sub))
+
+        if sub in unknown or len(unknown) >= MOST_AWAITED:
+            unknown.pop(sub if sub in unknown else next(iter(unknown)))()
+        unknown[sub] = self._streams.when_declared(stream, appeared)
 
     def _begin(self, asked: _Asked) -> None:
         wish = asked.wish

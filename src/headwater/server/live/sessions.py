@@ -63,7 +63,14 @@ VERSIONS: Mapping[Subprotocol, Callable[[Sessions, WebSocket, Peer], Session]] =
         socket, of.v1, of.presence, of.gate, of.settings, peer, of.cancel, of.observer
     ),
     AUTHORIZATION: lambda of, socket, peer: V0Session(
-        socket, of.v0, of.realms.hub_of, of.gate, of.settings, peer, of.observer
+        socket,
+        of.v0,
+        of.realms.hub_of,
+        of.gate,
+        of.settings,
+        peer,
+        of.observer,
+        of.realms.catalog.when_declared,
     ),
 }
 """The best first."""

@@ -3,6 +3,8 @@ framing share it, so that frames are encoded once, and each realm has an epoch o
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from headwater.model import Subscriber
 from headwater.protocol.clients.v1 import Framing, V1Wire, websocket_framing
 from headwater.protocol.clients.wire import Wish
@@ -27,6 +29,10 @@ class V1Streams:
     def wire_of(self, stream: str) -> V1Wire:
         """The wire that tells of a stream."""
         return self._wires[self._realms.of(stream)]
+
+    def when_declared(self, stream: str, then: Callable[[], None]) -> Callable[[], None]:
+        """See Catalog.when_declared."""
+        return self._realms.catalog.when_declared(stream, then)
 
     def subscribe(self, subscriber: Subscriber, wish: Wish) -> Subscription:
         """See Hub.subscribe."""

@@ -149,6 +149,24 @@ async def test_a_file_that_was_replaced_is_told_once_and_never_written(
     assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
 
 
+async def test_a_file_that_is_overwritten_is_noticed_and_not_mixed_with_the_log(tmp_path: Path) -> None:
+    file, backup = tmp_path / "data.db", tmp_path / "backup.db"
+    store = await SqliteStore.open(backup)
+    await store.commit([Write(G, "old", "set", b"{}")], stamp=1.0)
+    await store.close()
+    shutil.copyfile(backup, file)
+    holder = Holder(file)
+    assert holder.write("a") == "kept"
+    shutil.copyfile(backup, file)
+    async with asyncio.timeout(60):
+        while (told := holder.write("b")) == "kept":
+            await asyncio.sleep(0.05)
+    assert "was overwritten while the server used it" in told
+    assert file.read_bytes() == backup.read_bytes()
+    holder.kill()
+    assert await held(file) == {"old"}
+
+
 def modes(folder: Path) -> dict[str, int]:
     return {path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.iterdir())}
 

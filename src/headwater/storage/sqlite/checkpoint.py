@@ -44,9 +44,13 @@ def copy_back(db: Database) -> bool:
 class Checkpoints:
     """Watches how long the log is and checkpoints beside the writer."""
 
-    def __init__(self, file: Path, began_anew: Callable[[], None]) -> None:
-        """`began_anew` is called within the commit with which the log begins anew."""
+    def __init__(
+        self, file: Path, began_anew: Callable[[], None], is_foreign: Callable[[], bool] = lambda: False
+    ) -> None:
+        """`began_anew` is called within the commit with which the log begins anew; `is_foreign` tells that
+        the log must not be copied into what is there now."""
         self._file = file
+        self._is_foreign = is_foreign
         self._began_anew = began_anew
         self._pages = 0
         self._copied = 0
@@ -84,7 +88,7 @@ class Checkpoints:
     def restart(self, db: Database | None) -> None:
         """Copy the rest and let the log begin anew; on the writer's thread, between two commits."""
         try:
-            if db is not None:
+            if db is not None and not self._is_foreign():
                 db.set_busy_timeout(RESTART_WAIT_MS)
                 _, self._copied = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
         except apsw.Error:
@@ -131,6 +135,9 @@ class Checkpoints:
             self._passive()
 
     def _passive(self) -> None:
+        if self._is_foreign():
+            self._retry_at = monotonic() + RETRY_SECONDS
+            return
         if self._db is None:
             self._db = connect(self._file)
         _, self._copied = self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)

@@ -94,17 +94,26 @@ class Database(Protocol):
 def connect(file: Path, *, create: bool = False) -> Database:
     """A connection to a file, without a look at what the file holds.
 
+    Its end copies no log back: the file may be another one by then. Only a clean end does, see `close_clean`.
+
     :raises apsw.Error: the file cannot be opened.
     """
     db = connect_bare(str(file), apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0))
     try:
         db.set_busy_timeout(BUSY_MS)
+        db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         for pragma in (f"cache_size=-{CACHE_KIB}", "temp_store=memory", "wal_autocheckpoint=0"):
             db.execute(f"PRAGMA {pragma}")
     except apsw.Error:
         db.close()
         raise
     return db
+
+
+def close_clean(db: Database) -> None:
+    """Close the last connection, so that the log is copied back and removed."""
+    db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+    db.close()
 
 
 def connect_bare(address: str, flags: int) -> Database:

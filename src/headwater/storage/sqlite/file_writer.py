@@ -21,7 +21,7 @@ from headwater.storage.base import AHEAD_SECONDS, UnitOutcome
 from headwater.storage.sqlite.batch import Batch
 from headwater.storage.sqlite.beside import bring_back, drop_old_keys
 from headwater.storage.sqlite.checkpoint import Checkpoints, copy_back
-from headwater.storage.sqlite.database import Database, connect, roll_back, transaction
+from headwater.storage.sqlite.database import Database, close_clean, connect, roll_back, transaction
 from headwater.storage.sqlite.errors import translate
 from headwater.storage.sqlite.groups import COLUMNS, GroupState, KnownGroups, write_bases
 from headwater.storage.sqlite.marker import Marker
@@ -75,7 +75,7 @@ class FileWriter:
         self.known: KnownGroups
         self.marker = Marker(file)
         self._chain = Chain(file)
-        self.checkpoints = Checkpoints(file, self._chain.began_anew)
+        self.checkpoints = Checkpoints(file, self._chain.began_anew, self._chain.is_foreign_to_file)
 
     def open(self, *, new_epoch: bool = False) -> Opened:
         """Open or make the file; `new_epoch` begins one in any case.
@@ -149,10 +149,11 @@ class FileWriter:
         try:
             with self._translated():
                 db = self._connection()
+                self._check_files(inside=True)
                 with transaction(db):
                     self.known.settle_all(db)
                 end_run(db, self.marker)
-                db.close()
+                close_clean(db)
         finally:
             self.marker.close()
 
@@ -258,32 +259,44 @@ class FileWriter:
             db = connect(self._file)
             db.execute(f"PRAGMA synchronous={self._synchronous}")
             self.checkpoints.watch(db)
+            self._chain.resume(db)
             self._db = db
         return self._db
 
     def is_lost(self) -> bool:
-        """Whether a file was removed or replaced; may be asked from another thread."""
-        return self._standing.file_is_lost() or self._standing.log_is_lost()
+        """Whether a file was removed, replaced or overwritten; may be asked from another thread."""
+        return self._is_gone() or self._chain.is_foreign_to_file()
 
     def look(self) -> None:
-        """Notice a file that was removed or replaced, though nothing is written."""
+        """Notice a file that was lost, though nothing is written."""
         with suppress(StoreUnavailable):
-            self._check_files()
+            self._check_files(inside=True)
 
-    def _check_files(self) -> None:
+    def _is_gone(self) -> bool:
+        return self._standing.file_is_lost() or self._standing.log_is_lost()
+
+    def _check_files(self, *, inside: bool = False) -> None:
         """From the first file that is lost on, nothing is written any more; it is told once.
+
+        `inside` looks into the file too, which takes a moment.
 
         While the log alone is gone, the connection still has it, and copies it into the file.
         """
-        if self._lost is None and self.is_lost():
-            copied = False
-            if self._db is not None and not self._standing.file_is_lost():
-                with suppress(apsw.Error):
-                    copied = copy_back(self._db)
-            self._lost = self._standing.fault(copied=copied)
-            log.error("%s %s Writes are refused.", self._lost.message, self._lost.hint)
+        if self._lost is None:
+            gone = self._is_gone()
+            overwritten = (inside or gone) and self._chain.is_foreign_to_file()
+            if gone or overwritten:
+                self._lose(overwritten=overwritten)
         if self._lost is not None:
             raise StoreUnavailable(self._lost.message, hint=self._lost.hint, file=str(self._file))
+
+    def _lose(self, *, overwritten: bool) -> None:
+        copied = False
+        if self._db is not None and not (overwritten or self._standing.file_is_lost()):
+            with suppress(apsw.Error):
+                copied = copy_back(self._db)
+        lost = self._lost = self._standing.fault(copied=copied, overwritten=overwritten)
+        log.error("%s %s Writes are refused.", lost.message, lost.hint)
 
     @contextmanager
     def _translated(self) -> Generator[None]:
@@ -302,6 +315,7 @@ class FileWriter:
 
     def _recover(self, error: Exception) -> None:
         """Keep a connection that only has to roll back; drop one that may be broken."""
+        self._chain.rolled_back()
         if isinstance(error, (apsw.FullError, apsw.BusyError)) and self._db is not None:
             try:
                 roll_back(self._db)
@@ -311,6 +325,7 @@ class FileWriter:
             self._drop()
 
     def _drop(self) -> None:
+        self._chain.rolled_back()
         db, self._db = self._db, None
         if db is not None:
             db.close()

@@ -46,10 +46,12 @@ class Standing:
         """Whether the write-ahead log was removed or replaced."""
         return self._log is not None and place_of(self._log_path) != self._log
 
-    def fault(self, *, copied: bool) -> StoreUnavailable:
+    def fault(self, *, copied: bool, overwritten: bool) -> StoreUnavailable:
         """The error of a store that lost a file; `copied`: the database file holds everything all the
         same."""
-        if self.file_is_lost():
+        if overwritten and not self.file_is_lost():
+            text, hint = f"{self._file} was overwritten while the server used it.", RESTORE
+        elif self.file_is_lost():
             text, hint = f"{self._file} was removed or replaced while the server used it.", RESTORE
         else:
             held = "everything acknowledged is" if copied else "the newest commits may not be"

@@ -32,6 +32,9 @@ log = logging.getLogger("headwater.storage")
 UNLINKED = ""
 """The link of a file that never got one: it is new, or an earlier version wrote it."""
 
+LOOKS = 3
+"""At a file while its log is copied back into it."""
+
 _MODE = slice(18, 20)
 """Of a database's first bytes: how it is written and read. Copies made by VACUUM INTO have no log."""
 _WITH_LOG = b"\x02\x02"
@@ -63,6 +66,7 @@ class Chain:
     """Gives links, on the writer's thread."""
 
     def __init__(self, file: Path) -> None:
+        self._file = file
         self._log = log_of(file)
         self._links: tuple[str, ...] = (UNLINKED,)
         """What the file may hold, oldest first; the last is the newest."""
@@ -92,6 +96,30 @@ class Chain:
         """In a transaction: give a link, if one is due."""
         if self._due:
             self.give(db, salt=_part(self._log, _SALT).hex())
+
+    def rolled_back(self) -> None:
+        """The transaction is not done: the link is none."""
+        self._given = None
+
+    def resume(self, db: Database) -> None:
+        """Go on with another connection: whether the last transaction was done is known by the file alone."""
+        if (found := _decode(meta(db, "links"))) is not None:
+            self._links = found.links
+        self._given, self._due = None, True
+
+    def is_foreign_to_file(self) -> bool:
+        """Whether the file itself, read without its log, holds what it may not: it was overwritten.
+
+        May be asked from any thread. While the log is copied back an answer may be late, so it asks again.
+        """
+        for _ in range(LOOKS):
+            try:
+                alone = _decode(_links_without_log(self._file))
+            except apsw.Error:
+                return False
+            if (alone.links[-1] if alone else UNLINKED) in (*self._links, self._given):
+                return False
+        return True
 
     def committed(self) -> None:
         """The transaction is done."""
@@ -166,7 +194,6 @@ def _links_without_log(file: Path) -> str | None:
 
 def _links_with_log(file: Path) -> str | None:
     with closing(connect(file)) as db:
-        db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         return _links(db)
 
 

@@ -44,7 +44,7 @@ export const openEvents =
       if (message.t === 'complete') response.floor = message.floor
       response.id = id ?? response.id
       // Each response has a feed of its own here, so that one event is not heard twice.
-      hearing.heard({ ...message, sub, f: message.f && sub, mark: message.f })
+      hearing.heard({ ...message, sub, f: message.f && sub })
     }
 
     /** A request about what a subscription asks for. */

@@ -4,6 +4,7 @@
  * So none is shown over a state that has it already. Pure: the time is given.
  */
 
+import type { Wanted } from './store.ts'
 import { type Item, told } from './types.ts'
 
 /** What an item would be; `undefined` in: there is none; out: it is deleted. */
@@ -152,11 +153,16 @@ export class Stack {
 export const isTwin = (item: Item, shown: Item | undefined): boolean =>
   !!shown && Object.entries(shown).every(([key, value]) => key === 'id' || JSON.stringify(item[key as 'id']) === JSON.stringify(value))
 
-/** The version that an answer tells for a feed: of what the request has written into its group. */
-export function versionIn(answer: any, feed: number | undefined): number | undefined {
+/**
+ * The version of a group that an answer tells, above the one `after` which it must be: its own number, or the newest of
+ * the group's items in a response (`x-headwater-items`: STREAM/GROUP/ID@VERSION, ...).
+ */
+export function versionIn(answer: any, { stream, group }: Wanted, after: number): number | undefined {
   if (typeof answer === 'number') return answer
-  for (const one of `${answer?.headers?.get?.('headwater-versions') ?? ''}`.split(',')) {
-    const [of, version] = one.split('=')
-    if (of && Number(of) === feed) return Number(version)
+  let newest = after
+  for (const one of `${answer?.headers?.get?.('x-headwater-items') ?? ''}`.split(', ')) {
+    const [of, within] = one.split('/').map(decodeURIComponent)
+    if (of === stream && within === group) newest = Math.max(newest, Number(one.slice(one.lastIndexOf('@') + 1)))
   }
+  return newest > after ? newest : undefined
 }

@@ -80,7 +80,8 @@ export class Room {
 
   /** Show a change now; `written` is the write that makes it true. */
   async overlay(id: string, change: Change<any>, written: Promise<unknown>): Promise<void> {
-    const { state } = this.subscribed
+    const { state, wanted } = this.subscribed
+    const after = state.version
     const [version, , item] = state.get(id) ?? []
     const stack = this.#stacks.get(id) ?? new Stack(id, state.version, version, item)
     const overlay = stack.add(change, Date.now())
@@ -90,7 +91,7 @@ export class Room {
       const answer: any = await written
       // A `fetch` that the server refuses does not fail.
       if (answer?.ok === false) throw answer
-      overlay.until = versionIn(answer, this.subscribed.mark)
+      overlay.until = versionIn(answer, wanted, after)
       overlay.settled = Date.now()
     } catch {
       stack.drop(overlay)

@@ -32,8 +32,6 @@ export interface Subscribed {
   present: Json | undefined
   readonly state: State
   feed: number | undefined
-  /** The feed's number as the server's answers tell it. */
-  mark: number | undefined
   epoch: string
   error: Ended | undefined
 }
@@ -76,7 +74,6 @@ export class Store {
       present: wanted.state,
       state,
       feed: undefined,
-      mark: undefined,
       epoch: '',
       error: undefined,
     }
@@ -169,7 +166,6 @@ export class Store {
         state.begin()
         subscription.epoch = message.epoch
         subscription.feed = message.f
-        subscription.mark = message.mark ?? message.f
         this.#feeds.set(message.f, (this.#feeds.get(message.f) ?? new Set()).add(subscription))
         break
       case 'reset':

@@ -473,14 +473,14 @@ describe('optimistic changes', () => {
   }
   const counter = (n: number): [number, number, any] => [1, 1, { id: 'x', n }]
   const more = (item: any) => ({ ...item, n: item.n + 1 })
-  const answered = (versions?: string) => new Response('{}', { headers: versions === undefined ? {} : { 'headwater-versions': versions } })
+  const answered = (items?: string) => new Response('{}', { headers: items === undefined ? {} : { 'x-headwater-items': items } })
 
   test('are not shown over a state that has them already', async () => {
     const group = open().group<any>('todo', 'g')
     const socket = (await accepted()).fill(1, [counter(7)])
     await pass()
     const seen = shown(group, ([item]) => item.n)
-    for (const [v, answer] of [[2, answered('3=9,101=2')], [3, answered()], [4, undefined]] as const) {
+    for (const [v, answer] of [[2, answered('todo/h/x@9, todo/g/x@2')], [3, answered()], [4, undefined]] as const) {
       let resolve: (value: unknown) => void = () => {}
       void group.optimistic('x', more, new Promise((done) => (resolve = done)))
       socket.say({ t: 'patch', f: 101, v, i: 'x', o: [['s', ['n'], 6 + v]] })
@@ -508,7 +508,7 @@ describe('optimistic changes', () => {
         // The server's words come before its answers, two of them as one.
         socket.say({ t: 'patch', f: 101, v: n + 2, i: 'x', o: [['s', ['n'], n + 1]] })
         await pass(5)
-        for (const at of [n, n - 1]) resolves[at]!(answered(told ? `101=${at + 2}` : undefined))
+        for (const at of [n, n - 1]) resolves[at]!(answered(told ? `todo/g/x@${at + 2}` : undefined))
         await pass(1)
       }
     }
@@ -538,7 +538,7 @@ describe('optimistic changes', () => {
     socket.say({ t: 'set', f: 101, v: 2, c: 2, d: { id: 'made', text: 'hi', by: 'me', at: 5 } })
     expect(group.getState().map(({ id }) => id)).toEqual(['a', 'made'])
     await pass(1000)
-    resolve(answered('101=2'))
+    resolve(answered('todo/g/made@2'))
     await pass()
     socket.say({ t: 'gone', f: 101, v: 3, i: 'made' })
     await pass()
@@ -547,7 +547,7 @@ describe('optimistic changes', () => {
     socket.say({ t: 'set', f: 101, v: 4, c: 4, d: { id: 'other', text: 'hi' } })
     expect(group.getState().map(({ id }) => id)).toEqual(['a', 'temporary'])
     await pass(100)
-    resolve(answered('101=4'))
+    resolve(answered('todo/g/other@4'))
     await pass()
     expect(group.getState().map(({ id }) => id)).toEqual(['a', 'other'])
     expect(seen).not.toContain(2)

@@ -96,7 +96,7 @@ describe('over event streams', () => {
       await vi.waitFor(() => expect(heard).toHaveLength(1))
       close()
       const { f } = one.message
-      expect(heard[0]).toEqual({ ...one.message, sub: 5, f: f && 5, mark: f })
+      expect(heard[0]).toEqual({ ...one.message, sub: 5, f: f && 5 })
     })
   }
 })

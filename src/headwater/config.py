@@ -46,6 +46,18 @@ class ServerSettings:
         'them on: "api.example.com", ".example.com" for all below it, "*" for any. Empty: none while it '
         "listens on this machine alone, else any.",
     )
+    trusted_proxies: tuple[str, ...] = _setting(
+        (),
+        'Addresses and networks of proxies in front, as "127.0.0.1" or "10.0.0.0/8": what they say in '
+        "`X-Forwarded-*` or `Forwarded` of client, scheme and host is believed, what others say there is "
+        "dropped. Empty: those headers mean nothing to the server.",
+    )
+    root_path: str = _setting(
+        "",
+        'Path below which a proxy in front shows the server, as "/app": taken off the paths of requests '
+        "that have it, put before redirects.",
+        may_be_empty=True,
+    )
     max_body_bytes: int = _setting(
         32 * MIB, "Largest request body, in bytes; above it the answer is 413.", least=1
     )

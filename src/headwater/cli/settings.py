@@ -18,12 +18,20 @@ from headwater.cli.places import Fault, Flag, Given, from_env_file, from_environ
 from headwater.config import Settings
 from headwater.envfile import EnvFile, read_env
 from headwater.errors import ConfigError
+from headwater.server.http.forwarded import prefix_fault, proxy_fault
 from headwater.server.http.hosts import host_fault
 from headwater.server.http.origins import origin_fault
 
 __all__ = ["Flag", "LoadedSettings", "load_settings"]
 
 DEFAULT = "default"
+
+_NAMES = {
+    "server.cors_origins": origin_fault,
+    "server.allowed_hosts": host_fault,
+    "server.trusted_proxies": proxy_fault,
+}
+"""Lists of names, and who knows what is wrong with an entry."""
 
 
 class LoadedSettings(NamedTuple):
@@ -104,11 +112,13 @@ def _contradictions(values: Mapping[str, Value], origins: Mapping[str, str]) -> 
 
 
 def _unusable_names(values: Mapping[str, Value], origins: Mapping[str, str]) -> list[Fault]:
-    """Entries that would never match what browsers send."""
+    """Entries that would never match what browsers and proxies send."""
+    lists = cast("Mapping[str, tuple[str, ...]]", values)
+    entries = [(key, look, entry) for key, look in _NAMES.items() for entry in lists[key]]
+    entries.append(("server.root_path", prefix_fault, str(values["server.root_path"])))
     return [
         Fault(key, origins[key], f"{key}: {fault[0]}", fault[1])
-        for key, look in (("server.cors_origins", origin_fault), ("server.allowed_hosts", host_fault))
-        for entry in cast("tuple[str, ...]", values[key])
+        for key, look, entry in entries
         if (fault := look(entry)) is not None
     ]
 

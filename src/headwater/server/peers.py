@@ -14,6 +14,9 @@ from websockets.http11 import Request
 
 from headwater.peer import PackedHeaders, Peer, PeerKind
 
+CLIENT = "headwater.client"
+"""Name in the state that a WebSocket protocol is given: the address of its client, where a proxy told it."""
+
 _HANDSHAKE = frozenset(
     {
         "connection",
@@ -36,13 +39,17 @@ def peer_of_request(scope: Scope, headers: Mapping[str, str], kind: PeerKind = "
     )
 
 
-def peer_of_handshake(request: Request, transport: asyncio.BaseTransport | None = None) -> Peer:
-    """Who opened a socket. Its headers stay packed: a socket lives long and is seldom asked."""
+def peer_of_handshake(
+    request: Request, transport: asyncio.BaseTransport | None = None, told: str = ""
+) -> Peer:
+    """Who opened a socket, at the address that a proxy `told`, or else at the other end. Its headers stay
+    packed: a socket lives long and is seldom asked."""
     lines = [
         f"{name}: {value}" for name, value in request.headers.raw_items() if name.lower() not in _HANDSHAKE
     ]
     packed = PackedHeaders("\r\n".join(lines).encode("utf-8", "surrogateescape"))
-    return Peer("websocket", request.path, _host(transport and transport.get_extra_info("peername")), packed)
+    address = told or _host(transport and transport.get_extra_info("peername"))
+    return Peer("websocket", request.path, address, packed)
 
 
 def _host(peername: Any) -> str:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
-from urllib.parse import quote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -32,7 +31,7 @@ from headwater.server.http.bodies import NOTHING, BodyParser, BodyReader, Client
 from headwater.server.http.cors import Cors
 from headwater.server.http.disconnect import while_connected
 from headwater.server.http.exchange import Exchange
-from headwater.server.http.incoming import read_query
+from headwater.server.http.incoming import read_query, read_root
 from headwater.server.http.nested import QUERY_DEPTH, nest
 from headwater.server.http.origins import Origins
 from headwater.server.http.problem import problem
@@ -181,7 +180,7 @@ class HttpApp:
             file = await self._public.find(decode_path(path))
             if file and method in ("GET", "HEAD"):
                 query = exchange.scope["query_string"].decode("latin-1")
-                url = quote(exchange.scope.get("root_path", "").rstrip("/")) + path
+                url = read_root(exchange.scope) + path
                 return await exchange.hand_over(file_response(file, url, query, exchange.headers), self._cors)
             allowed = allowed or (("GET", "HEAD", "OPTIONS") if file else ())
         if not allowed:

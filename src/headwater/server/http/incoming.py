@@ -13,6 +13,16 @@ _UNQUOTED = "/:@!$&'()*+,;=~"
 """What a path may hold as it is (RFC 3986, section 3.3)."""
 
 
+ROOT = "headwater.root"
+"""Name in a scope: the path below which browsers see the server, percent-encoded. Paths of requests are
+without it already."""
+
+
+def read_root(scope: Scope) -> str:
+    """What stands before paths of ours where browsers see them, percent-encoded; "" for nothing."""
+    return scope.get(ROOT) or quote(scope.get("root_path", "").rstrip("/"))
+
+
 def read_path(scope: Scope) -> str:
     """The path as it came in, percent-encoded, below where the application is mounted.
 

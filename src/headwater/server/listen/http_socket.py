@@ -30,7 +30,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-import uvicorn
 from starlette.types import Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -41,11 +40,9 @@ from headwater.observe import SILENT, Observer, tell_limit
 from headwater.peer import Peer
 from headwater.server.http.cors import Header
 from headwater.server.http.disconnect import CONNECTION, PATIENCE
-from headwater.server.http.hosts import Hosts
 from headwater.server.listen.arrival import Arrival
 from headwater.server.listen.backlog import MOST_WAITING, Backlog
-from headwater.server.listen.head_rules import check_head
-from headwater.server.listen.offers import OfferedProtocol
+from headwater.server.listen.checked import CheckedProtocol, HeadConfig
 from headwater.server.listen.refusals import (
     MOST_HEADERS,
     headers_too_large,
@@ -73,15 +70,14 @@ PARTING_SECONDS = 2.0
 """How long a refused client may take to read why; until then what it sends is thrown away."""
 
 
-class HttpConfig(uvicorn.Config):
+class HttpConfig(HeadConfig):
     """uvicorn's configuration, with the limits of `HttpSocket`."""
 
     limits: ServerSettings
-    hosts: Hosts
     observer: Observer = SILENT
 
 
-class HttpSocket(OfferedProtocol):
+class HttpSocket(CheckedProtocol):
     """One connection, from its first byte until it ends or becomes a WebSocket. A Connection of its
     requests."""
 
@@ -97,7 +93,6 @@ class HttpSocket(OfferedProtocol):
         self.lost = False
         self.when_lost: Callable[[], None] | None = None
         self._limits = config.limits
-        self._hosts = config.hosts
         self._observer = config.observer
         self._refusal: HeadwaterError | None = None
         self._parting = self._handed_over = False
@@ -206,7 +201,7 @@ class HttpSocket(OfferedProtocol):
             self._refusal = headers_too_large(limit)
             raise self._refusal
         try:
-            self._check_head()
+            self.check_head()
         except HeadwaterError as error:
             self._refusal = error
             raise
@@ -219,12 +214,6 @@ class HttpSocket(OfferedProtocol):
             self._unanswered.append(self.cycle)
             if len(self._unanswered) == 2:
                 self.loop.call_later(PATIENCE, self._read_on)
-
-    def _check_head(self) -> None:
-        if self.parser.get_method() == b"CONNECT":
-            raise RequestInvalid("this is no proxy")
-        opens_socket = self.parser.should_upgrade() and self._should_upgrade()
-        check_head(self.parser.get_http_version(), self.headers, self._hosts, opens_socket=opens_socket)
 
     def _read_on(self) -> None:
         """Read again, once, behind a request that runs: a connection that is not read is not seen to end."""
@@ -395,6 +384,5 @@ class HttpSocket(OfferedProtocol):
 
     def _tell(self, error: HeadwaterError) -> None:
         if self._observer.listening:
-            host = self.client[0] if self.client else ""
-            self._observer.refused(Peer("http", address=host), error)
+            self._observer.refused(Peer("http", address=self.address), error)
             tell_limit(self._observer, error)

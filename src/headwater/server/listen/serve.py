@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from headwater.config import ServerSettings
 from headwater.errors import CannotListen
 from headwater.observe import SILENT, Observer
+from headwater.server.http.forwarded import Proxies, read_prefix
 from headwater.server.http.hosts import Hosts
 from headwater.server.listen.http_socket import HttpConfig, HttpSocket
 from headwater.server.listen.open_files import room_for_connections
@@ -59,6 +60,8 @@ def uvicorn_config(
     )
     config.limits = settings
     config.hosts = Hosts(settings)
+    config.proxies = Proxies(settings)
+    config.prefix = read_prefix(settings.root_path) or ""
     return config
 
 

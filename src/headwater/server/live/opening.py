@@ -23,7 +23,7 @@ from headwater.server.live.sessions import spoken
 from headwater.server.live.turns import Turns
 from headwater.server.live.unfinished import Unfinished
 from headwater.server.live.websocket import Session, WebSocket
-from headwater.server.peers import peer_of_handshake
+from headwater.server.peers import CLIENT, peer_of_handshake
 
 MakeSession = Callable[[WebSocket, Peer], Session]
 
@@ -52,7 +52,7 @@ class SocketOpening:
 
     def protocol(self, config: Any, server_state: Any, app_state: Any) -> WebSocket:
         """A protocol object for one upgraded request; the signature is uvicorn's (`ws=`)."""
-        return WebSocket(self, server_state.connections)
+        return WebSocket(self, server_state.connections, app_state.get(CLIENT, ""))
 
     def refuse(self, request: Request) -> tuple[HTTPStatus, str] | None:
         """Too many sockets, headers that contradict themselves, or a page from an origin that the settings do
@@ -87,7 +87,7 @@ class SocketOpening:
 
     def session(self, socket: WebSocket, request: Request) -> Session:
         """A session for a socket that has opened."""
-        peer = peer_of_handshake(request, socket.transport)
+        peer = peer_of_handshake(request, socket.transport, socket.told)
         self._guests.enter(peer.identity, socket)
         self._observer.accepted(peer)
         return self._make_session(socket, peer)

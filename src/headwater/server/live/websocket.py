@@ -97,12 +97,15 @@ class WebSocket(asyncio.Protocol):
         "has_more",
         "heard",
         "pinged",
+        "told",
         "transport",
     )
 
-    def __init__(self, opening: Opening, server_connections: set[Any]) -> None:
+    def __init__(self, opening: Opening, server_connections: set[Any], told: str = "") -> None:
         self._opening = opening
         self._server_connections = server_connections
+        self.told = told
+        """The address of its client, where a proxy in front told it."""
         self._session: Session | None = None
         self._inbound: Inbound | None = None
         """Set while frames are read: from the handshake until the client's close frame or its first fault."""

@@ -19,6 +19,7 @@ from typing import Any, cast
 
 from starlette.types import ASGIApp
 
+from headwater.allocator import Allocator
 from headwater.aside.runner import Aside
 from headwater.clock import Stamps, SystemClock
 from headwater.config import Settings
@@ -205,6 +206,9 @@ async def _serving(server: Running) -> AsyncGenerator[None]:
         )
         tasks.start("sweep", partial(_sweep, server.store, age))
         tasks.start("sweep of fleeting streams", partial(_sweep, server.realms.fleeting.store, left))
+        allocator = Allocator()
+        allocator.settle()
+        tasks.start("trimming", allocator.keep_trimming)
         tasks.start("stamps", partial(_keep_stamps, server.realms.durable.queue))
         interval = server.settings.streams.compare_interval
         tasks.start("comparing", partial(server.realms.durable.hub.keep_comparing, interval))

@@ -58,8 +58,10 @@ def _check_values(text: bytes, limit: int, most: Shape, what: str, hint: str) ->
         values += outside.count(b",") + outside.count(b"[") + outside.count(b"{")
         values -= outside.count(b"[]") + outside.count(b"{}")
         if values > limit:
-            error = TooComplex(f"The {what} holds more than {limit} JSON values.", hint=hint, limit=limit)
-            raise error.at(*most.values)
+            # No name for it: an error that its own frame knows would keep the text until the next collection.
+            raise TooComplex(f"The {what} holds more than {limit} JSON values.", hint=hint, limit=limit).at(
+                *most.values
+            )
 
 
 def _check_depth(text: bytes, limit: int, most: Shape, what: str, hint: str) -> None:
@@ -68,8 +70,7 @@ def _check_depth(text: bytes, limit: int, most: Shape, what: str, hint: str) -> 
         steps = memoryview(outside.translate(_STEPS, _NO_BRACKETS)).cast("b")
         *depths, depth = accumulate(steps, initial=depth)
         if max(depths, default=0) > limit or depth > limit:
-            error = TooComplex(f"The {what} nests deeper than {limit}.", hint=hint, depth=limit)
-            raise error.at(*most.depth)
+            raise TooComplex(f"The {what} nests deeper than {limit}.", hint=hint, depth=limit).at(*most.depth)
 
 
 def _outside_of_texts(text: bytes) -> Iterator[bytes]:

@@ -160,6 +160,12 @@ async def test_a_broken_urlencoded_form_is_refused(raw: bytes) -> None:
         await parsed(raw, URLENCODED)
 
 
+@pytest.mark.parametrize("raw", [b"a=%ff" + b"%41" * 100_000, b"&".join([b"a=" + b"1" * 100] * 1001)])
+async def test_a_long_broken_form_is_refused_too(raw: bytes) -> None:
+    with pytest.raises(BodyInvalid):
+        await parsed(raw, URLENCODED)
+
+
 async def test_a_long_urlencoded_form_is_read_too() -> None:
     raw = b"a=" + b"%41" * 200_000
     assert await parsed(raw, URLENCODED) == ("inline", {"a": "A" * 200_000})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+import weakref
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -95,3 +97,21 @@ def test_what_is_held_is_told() -> None:
     assert inbound.held == 500
     assert not list(fed(inbound, frame(CONT, b"y" * 100)[:-1]))
     assert inbound.held == 500 + 99
+
+
+class Watched(Inbound):
+    """One that can be watched."""
+
+
+def test_what_is_let_go_is_freed_at_once() -> None:
+    inbound = Watched(LIMIT)
+    assert not list(fed(inbound, text("x" * 500, fin=False) + frame(CONT, b"y" * 100)[:-1]))
+    inbound.let_go()
+    assert inbound.held == 0
+    kept = weakref.ref(inbound)
+    gc.disable()
+    try:
+        del inbound
+        assert kept() is None
+    finally:
+        gc.enable()

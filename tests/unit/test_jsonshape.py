@@ -3,6 +3,8 @@ cut."""
 
 from __future__ import annotations
 
+import gc
+import sys
 from typing import Any
 
 import orjson
@@ -74,3 +76,16 @@ def test_the_error_names_the_setting() -> None:
 @pytest.mark.parametrize("text", [b"[" * 100, b'"' + b"\\" * 100, b'"[' * 50, b"\\[" * 50, b"]" * 200])
 def test_what_is_no_json_is_measured_somehow(text: bytes) -> None:
     assert fits(text, 10, 10) in (True, False)
+
+
+@pytest.mark.parametrize(("values", "deep"), [(10, 10), (1000, 1)])
+def test_nothing_holds_a_text_that_was_refused(values: int, deep: int) -> None:
+    text = orjson.dumps([[]] * 100)
+    gc.disable()
+    try:
+        before = sys.getrefcount(text)
+        assert not fits(text, values, deep)
+        after = sys.getrefcount(text)
+    finally:
+        gc.enable()
+    assert after == before

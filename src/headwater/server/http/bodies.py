@@ -145,7 +145,7 @@ class BodyParser:
             return Parsed("json", await self._json(raw))
         if media_type in _FORMS:
             _check_charset(parameters)
-            return Parsed("inline", await parse_form(raw, content_type, self._form_limit))
+            return Parsed("inline", await parse_form(raw, content_type, self._form_limit, self._aside))
         return Parsed("text", None)
 
     async def _json(self, raw: bytes) -> Any:

@@ -78,6 +78,11 @@ class Inbound:
         """Bytes of what is not whole or not read yet."""
         return len(self._bytes or b"") + self._size
 
+    def let_go(self) -> None:
+        """Keep nothing: a frame that is being read holds on to what came, in a circle."""
+        self._bytes = self._parsing = self._parts = self._decoder = None
+        self._size = 0
+
     def next(self) -> Arrival | Quiet | None:
         """What the next frame brings; None where it is not whole yet.
 

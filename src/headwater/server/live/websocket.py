@@ -138,8 +138,7 @@ class WebSocket(asyncio.Protocol):
         """The transport is gone."""
         self._server_connections.discard(self)
         self._opening.left(self)
-        self._opening.unfinished.hold(self, 0)
-        self._inbound = None
+        self._stop_reading()
         self._end()
         if self._deadline is not None:
             self._deadline.cancel()
@@ -323,10 +322,15 @@ class WebSocket(asyncio.Protocol):
         limit = Limit("socket.unfinished_bytes", self._opening.settings.unfinished_bytes)
         self._fail(Violation(CloseCode.TRY_AGAIN_LATER, "too many messages are unfinished", limit))
 
+    def _stop_reading(self) -> None:
+        inbound, self._inbound = self._inbound, None
+        if inbound is not None:
+            inbound.let_go()
+        self._opening.unfinished.hold(self, 0)
+
     def _fail(self, violation: Violation) -> None:
         """Nothing more is read."""
-        self._inbound = None
-        self._opening.unfinished.hold(self, 0)
+        self._stop_reading()
         if violation.limit is not None:
             self._opening.limited(violation.limit)
         self.close(violation.code, violation.reason)
@@ -334,7 +338,7 @@ class WebSocket(asyncio.Protocol):
 
     def _answer_close(self, closing: Closing) -> None:
         """Both sides have said goodbye, or do now: the server ends the connection, once all is sent."""
-        self._inbound = None
+        self._stop_reading()
         if self._deadline is None:
             self._control(Opcode.CLOSE, closing.payload)
             self._end()

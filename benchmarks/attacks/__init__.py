@@ -1,0 +1,1 @@
+"""What a well-behaved client sees while others attack the server."""

@@ -5,6 +5,7 @@
  */
 
 import { type Hearing, type Link, type OpenLink, PLAIN } from './link.ts'
+import { parse } from './numbers.ts'
 import { offline } from './refused.ts'
 import { type Ended, type Json, told } from './types.ts'
 
@@ -162,7 +163,7 @@ async function read(body: ReadableStream<Uint8Array>, hear: (message?: Json, id?
     hear()
     for (const line of lines) {
       if (line.startsWith('id: ')) id = line.slice(4)
-      else if (line.startsWith('data:')) hear(JSON.parse(line.slice(5)), id)
+      else if (line.startsWith('data:')) hear(parse(line.slice(5)), id)
     }
   }
 }

@@ -32,7 +32,12 @@ export function remember(keep: Keep, name: string, rooms: Iterable<[string, Stat
   const texts: string[] = []
   for (const [key, state] of rooms) {
     if (!state.whole || !state.epoch) continue
-    const text = JSON.stringify([key, state.epoch, state.version, state.floor, state.save()] satisfies Kept)
+    let text: string
+    try {
+      text = JSON.stringify([key, state.epoch, state.version, state.floor, state.save()] satisfies Kept)
+    } catch {
+      continue // A bigint, which JSON would not bring back.
+    }
     if ((room -= text.length) < 0) break
     texts.push(text)
   }

@@ -4,6 +4,7 @@
  * So none is shown over a state that has it already. Pure: the time is given.
  */
 
+import { same } from './numbers.ts'
 import type { Wanted } from './store.ts'
 import { type Item, told } from './types.ts'
 
@@ -151,7 +152,7 @@ export class Stack {
 
 /** Whether an item is what is shown under another id: it holds all that this shows. */
 export const isTwin = (item: Item, shown: Item | undefined): boolean =>
-  !!shown && Object.entries(shown).every(([key, value]) => key === 'id' || JSON.stringify(item[key as 'id']) === JSON.stringify(value))
+  !!shown && Object.entries(shown).every(([key, value]) => key === 'id' || same(item[key as 'id'], value))
 
 /**
  * The version of a group that an answer tells, above the one `after` which it must be: its own number, or the newest of

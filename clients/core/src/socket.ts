@@ -1,6 +1,7 @@
 /** A link over a WebSocket. */
 
 import { type Hearing, type Link, type OpenLink, PLAIN } from './link.ts'
+import { parse } from './numbers.ts'
 import { told } from './types.ts'
 
 /** As much of a WebSocket as is used; that of browsers, of Node and of the package `ws` will do. */
@@ -35,7 +36,7 @@ export const openSocket =
     socket.onopen = () => hearing.opened()
     socket.onmessage = ({ data }) => {
       try {
-        hearing.heard(JSON.parse(data))
+        hearing.heard(parse(data))
       } catch (fault) {
         end(`a message could not be read: ${told(fault)}`)
       }

@@ -246,6 +246,8 @@ export class ItemSubscription<T extends Item = Item> extends Subscription<T | nu
 }
 
 function compare(a: unknown, b: unknown): number {
-  if (typeof a === 'number' && typeof b === 'number') return a - b
+  if (isNumber(a) && isNumber(b)) return a < b ? -1 : +(a > b)
   return a == null || b == null ? +(a == null) - +(b == null) : String(a).localeCompare(String(b))
 }
+
+const isNumber = (value: unknown): value is number => typeof value === 'number' || typeof value === 'bigint'

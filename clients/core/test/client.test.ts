@@ -94,6 +94,19 @@ describe('state', () => {
     expect(before).toEqual({ id: 'a', left: { n: 1 }, right: { n: 1 } })
   })
 
+  test('a whole number that a double cannot hold keeps its digits', async () => {
+    const store = new Map<string, string>()
+    const keep = { getItem: (name: string) => store.get(name) ?? null, setItem: (name: string, text: string) => void store.set(name, text), removeItem: (name: string) => void store.delete(name) }
+    const item = open({ keep }).item<any>('todo', 'g', 'a')
+    const socket = await accepted()
+    socket.say({ t: 'subscribed', sub: 1, f: 101, epoch: 'e' })
+    socket.onmessage!({ data: '{"t":"page","sub":1,"v":1,"items":[[1,1,{"id":"a","n":1161380288898609914,"m":1152921504606846976,"text":"1161380288898609914"}]]}' })
+    socket.say({ t: 'complete', sub: 1, v: 1 })
+    expect(item.getState()).toEqual({ id: 'a', n: 1161380288898609914n, m: 2 ** 60, text: '1161380288898609914' })
+    void item.optimistic('a', (one: any) => ({ ...one, n: one.n + 1n }), Promise.resolve())
+    expect(item.getState().n).toBe(1161380288898609915n)
+  })
+
   test('a sort key sorts, numbers by size, without touching what others see', async () => {
     const client = open()
     const sorted = client.group<any>('todo', 'g', { sortKey: 'n' })

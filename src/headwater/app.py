@@ -23,7 +23,7 @@ from headwater.allocator import Allocator
 from headwater.aside.runner import Aside
 from headwater.clock import Stamps, SystemClock
 from headwater.config import Settings
-from headwater.control.methods import work_methods
+from headwater.control.methods import server_methods, work_methods
 from headwater.control.open import control_place
 from headwater.control.place import ControlPlace
 from headwater.control.server import ControlServer
@@ -250,7 +250,8 @@ async def _controlled(server: Running, place: ControlPlace | None) -> AsyncGener
         yield
         return
     line_bytes = 2 * server.settings.work.max_payload_bytes + MOST_LINE_BYTES_BESIDE
-    control = ControlServer(place, work_methods(server.work), line_bytes)
+    methods = {**work_methods(server.work), **server_methods(lambda: server.url)}
+    control = ControlServer(place, methods, line_bytes)
     try:
         await control.start()
     except OSError as error:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from headwater.cli.projects import find_server
 from support import command
 from support.command import DEADLINE, HEADWATER, Output, environment
 from support.scenario_server import Server
@@ -37,9 +38,10 @@ def write(server: Server, *writes: dict[str, Any]) -> None:
 
 
 @contextmanager
-def watching(server: Server, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], Output]]:
+def watching(*arguments: str, cwd: Path | None = None) -> Iterator[tuple[subprocess.Popen[str], Output]]:
     process = subprocess.Popen(
-        [HEADWATER, "watch", *arguments, "--url", server.url],
+        [HEADWATER, "watch", *arguments],
+        cwd=cwd,
         env=environment(),
         stdout=subprocess.PIPE,
         text=True,
@@ -55,7 +57,7 @@ def watching(server: Server, *arguments: str) -> Iterator[tuple[subprocess.Popen
 
 def test_a_group_is_a_line_for_each_change(server: Server) -> None:
     write(server, {"set": "a", "data": {"n": 1}})
-    with watching(server, "room", "g") as (process, output):
+    with watching("room", "g", "--url", server.url) as (process, output):
         output.wait_for('"create"')
         write(server, {"set": "a", "data": {"n": 2}}, {"delete": "a"})
         output.wait_for('"delete"')
@@ -65,18 +67,39 @@ def test_a_group_is_a_line_for_each_change(server: Server) -> None:
 
 
 def test_an_item_is_a_line_for_each_state_and_null_while_there_is_none(server: Server) -> None:
-    with watching(server, "room", "g", "a", "--json") as (_, output):
+    with watching("room", "g", "a", "--json", "--url", server.url) as (_, output):
         output.wait_for("null")
         write(server, {"set": "b", "data": {}}, {"set": "a", "data": {"n": 1}})
         assert json.loads(output.wait_for(".*n.:.*")[0]) == {"id": "a", "n": 1}
 
 
 def test_a_server_that_is_not_there_or_refuses_is_an_error(server: Server, tmp_path: Path) -> None:
-    refused = headwater("watch", "nothing", "g", "--url", server.url, cwd=tmp_path)
+    project = tmp_path / "project"
+    refused = headwater("watch", "nothing", "g", "--project", str(project), cwd=tmp_path)
     assert (refused.returncode, "nothing" in refused.stderr) == (1, True)
     server.stop()
     missing = headwater("watch", "room", "g", "--url", server.url, cwd=tmp_path)
     assert (missing.returncode, "CANNOT_CONNECT" in missing.stderr) == (1, True)
+    assert "--url names another one" in missing.stderr
+    stopped = headwater("watch", "room", "g", cwd=project)
+    assert (stopped.returncode, "NO_SERVER" in stopped.stderr) == (1, True)
+    both = headwater("watch", "room", "g", "--url", server.url, "--project", ".", cwd=project)
+    assert (both.returncode, "--project" in both.stderr) == (2, True)
+
+
+def test_in_a_project_its_own_server_is_meant_whatever_port_it_was_given(
+    server: Server, tmp_path: Path
+) -> None:
+    assert server.url.rpartition(":")[2] != "3000"
+    write(server, {"set": "a", "data": {"n": 1}})
+    with watching("room", "g", cwd=tmp_path / "project" / "steps") as (_, output):
+        output.wait_for('"create"')
+
+
+def test_where_the_server_cannot_be_asked_its_address_is_what_the_settings_say(tmp_path: Path) -> None:
+    (tmp_path / "steps").mkdir()
+    (tmp_path / "headwater.toml").write_text('[server]\nhost = "::"\nport = 4000\ncontrol = "off"\n')
+    assert find_server(tmp_path) == "http://[::1]:4000"
 
 
 def test_on_a_terminal_it_is_a_table_and_what_strangers_wrote_is_text(server: Server) -> None:

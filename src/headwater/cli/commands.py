@@ -15,7 +15,7 @@ import typer
 
 from headwater import __version__
 from headwater.cli import work_commands
-from headwater.errors import ConfigError
+from headwater.errors import ConfigError, InvalidInput
 
 if TYPE_CHECKING:
     from headwater.cli.settings import Flag, LoadedSettings
@@ -104,7 +104,13 @@ def watch(
     item: Annotated[
         str | None, typer.Argument(metavar="[ID]", help="Only this item.", show_default=False)
     ] = None,
-    url: Annotated[str, typer.Option(metavar="URL", help="The server.")] = "http://127.0.0.1:3000",
+    url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="The server.", show_default="that of the project, else http://127.0.0.1:3000"
+        ),
+    ] = None,
+    project: work_commands.Project = None,
     token: Annotated[
         str | None,
         typer.Option(metavar="TOKEN", envvar="HEADWATER_TOKEN", help="A token, where it asks for one."),
@@ -113,10 +119,13 @@ def watch(
     debug: Debug = False,
 ) -> None:
     """Show a group or an item of a running server, live."""
+    from headwater.cli.projects import find_server
     from headwater.cli.watch import Watched
     from headwater.cli.watch import watch as run_watch
 
-    run_watch(Watched(url, token, stream, group, item), json=json)
+    if url is not None and project is not None:
+        raise InvalidInput("--url and --project are two ways to name a server; give one.")
+    run_watch(Watched(url or find_server(project), token, stream, group, item), json=json)
 
 
 app.command()(work_commands.emit)

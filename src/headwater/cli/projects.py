@@ -1,13 +1,15 @@
 """Which project a command is about that speaks to a running server: the one that it names, or the one in
-which it stands. Owns the search and what is said when it finds none; asks no server anything."""
+which it stands, and where that server is. Owns the search and what is said when it finds none; asks a server
+for no more than its address."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from headwater.control.client import runs
+from headwater.config import ServerSettings
+from headwater.control.client import ask, runs
 from headwater.control.place import folder_of
-from headwater.errors import ConfigError
+from headwater.errors import AccessDenied, ConfigError, NoServer
 
 MARKS = ("headwater.toml", "steps", "streams")
 """What a project's folder holds before a server has run there; one of them."""
@@ -43,6 +45,32 @@ def find_project(named: Path | None) -> Path:
         "This folder is no project.",
         hint="Go to a project's folder, or name it with --project DIR; `headwater create NAME` makes one.",
     )
+
+
+def find_server(named: Path | None) -> str:
+    """The address of the project's server: what the running one says, whose flags nobody else knows; where it
+    cannot be asked, what the settings say. Outside of every project that of a server without settings.
+
+    :raises ConfigError: the one named is no folder, or its settings cannot be used.
+    :raises NoServer: none runs there.
+    """
+    from headwater.cli.settings import load_settings  # Not what `headwater queue` should wait for.
+    from headwater.server.http.authority import local_url
+
+    try:
+        project = find_project(named)
+    except ConfigError:
+        if named is not None:
+            raise
+        return local_url(ServerSettings().host, ServerSettings().port)
+    try:
+        (said,) = ask(project, "address")
+        return said["url"]
+    except (AccessDenied, NoServer) as unasked:
+        server = load_settings(project).settings.server
+        if isinstance(unasked, NoServer) and server.control == "on":
+            raise
+        return local_url(server.host, server.port)
 
 
 def _serving_below(here: Path) -> list[Path]:

@@ -7,7 +7,6 @@ On a terminal it is a table that is drawn anew; elsewhere, and with --json, one 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from headwater.cli.terminal import has_colours, out, visible
-from headwater.client import Client, connect
+from headwater.client import CannotConnect, Client, connect
 
 FRESH_SECONDS = 1.5
 """How long a change is shown as one."""
@@ -127,8 +126,13 @@ def watch(watched: Watched, *, json: bool) -> None:
     :raises SubscriptionEnded: the server refuses it.
     """
     plain = json or not has_colours(sys.stdout)
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         asyncio.run(_print_changes(watched) if plain else _draw(watched))
+    except KeyboardInterrupt:
+        return
+    except CannotConnect as error:
+        hint = "Is the server running? --url names another one, --project DIR that of a project."
+        raise CannotConnect(error.message, hint=hint) from None
 
 
 async def _print_changes(watched: Watched) -> None:

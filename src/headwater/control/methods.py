@@ -1,4 +1,5 @@
-"""What a running server answers on its control socket: the table of methods, over what `work/` offers.
+"""What a running server answers on its control socket: the table of methods, over what `work/` offers
+and where it listens.
 
 A method is an async generator of entries. It reads its arguments, and leaves the doing to work.
 """
@@ -6,7 +7,7 @@ A method is an async generator of entries. It reads its arguments, and leaves th
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
 from headwater.control.messages import maybe_text_of, text_of
@@ -39,6 +40,16 @@ def work_methods(work: Work) -> dict[str, Method]:
         "emit": methods.emit,
         "cancel": methods.cancel,
     }
+
+
+def server_methods(url: Callable[[], str]) -> dict[str, Method]:
+    """The methods about the server itself."""
+
+    async def address(_args: Args) -> Entries:
+        """`{"url"}`: where a client on this machine finds it, whatever flags it was begun with."""
+        yield {"url": url()}
+
+    return {"address": address}
 
 
 class _WorkMethods:

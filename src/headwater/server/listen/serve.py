@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from headwater.config import ServerSettings
 from headwater.errors import CannotListen
 from headwater.observe import SILENT, Observer
+from headwater.server.http.authority import local_url
 from headwater.server.http.forwarded import Proxies, read_prefix
 from headwater.server.http.hosts import Hosts
 from headwater.server.listen.http_socket import HttpConfig, HttpSocket
@@ -85,9 +86,7 @@ class HttpServer:
     @property
     def url(self) -> str:
         """The address that a browser on this machine opens."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(self._settings.host)  # noqa: S104
-        own = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
-        return f"http://{host or own}:{self.port}"
+        return local_url(self._settings.host, self.port)
 
     async def start(self) -> int:
         """Listen, and answer the port that was bound. Raises CannotListen."""

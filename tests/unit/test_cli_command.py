@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -38,6 +39,14 @@ def test_a_misspelt_command_is_told_the_right_one(capsys: pytest.CaptureFixture[
     assert "Did you mean 'routes'?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["queue", "--help"]])
+def test_what_a_list_of_commands_says_of_each_is_whole(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 0
+    assert "..." not in capsys.readouterr().out.partition("Commands:")[2]
+
+
 def test_a_wrong_setting_gives_code_place_and_hint_and_ends_with_2(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -63,6 +72,14 @@ def test_several_wrong_settings_are_listed(capsys: pytest.CaptureFixture[str], t
 def test_a_set_without_a_value_shows_how_it_looks(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "--set", "server.port"]) == 2
     assert "--set server.port=8080" in capsys.readouterr().err
+
+
+def test_an_emit_without_data_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    assert main(["emit", "t", "-"]) == 2
+    assert "There is no data on standard input." in capsys.readouterr().err
 
 
 def test_a_missing_folder_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headwater.cli.create import TEMPLATE, create_project
+from headwater.cli.create import TEMPLATE, TEMPLATE_LANGUAGES, create_project
 from headwater.errors import HeadwaterError, InvalidInput
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "chat"
@@ -28,6 +28,12 @@ def test_the_new_project_is_the_example_chat(tmp_path: Path) -> None:
     assert {"headwater.toml", ".gitignore", "README.md", "public/index.html"} <= files(target).keys()
 
 
+def test_what_is_secret_or_made_is_not_kept_with_the_source(tmp_path: Path) -> None:
+    for language in TEMPLATE_LANGUAGES:
+        ignored = (create_project(language, tmp_path, language) / ".gitignore").read_text().split()
+        assert {".env", ".headwater/"} <= set(ignored), language
+
+
 def test_there_is_one_copy_of_the_example(tmp_path: Path) -> None:
     assert TEMPLATE.resolve() == EXAMPLE.resolve()
 
@@ -38,6 +44,7 @@ def test_what_running_the_example_leaves_behind_is_not_copied(
     template = tmp_path / "template"
     (template / ".headwater").mkdir(parents=True)
     (template / ".headwater" / "data.db").touch()
+    (template / ".env").touch()
     (template / "steps" / "__pycache__").mkdir(parents=True)
     (template / "steps" / "a_step.py").touch()
     monkeypatch.setattr("headwater.cli.create.TEMPLATE", template)

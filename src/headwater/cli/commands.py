@@ -155,9 +155,9 @@ def create(
 
 @app.command()
 def routes(project: Folder = Path(), set_: Set = None, json: Json = False, debug: Debug = False) -> None:
-    """Print what the project declares, and its problems; those of a running server's events too.
+    """Print what the project declares, and its problems.
 
-    The exit code is 1 if a file is at fault.
+    Those of a running server's events are told, too. The exit code is 1 if a file is at fault.
     """
     loaded = _load(project, settings=set_)
     from headwater.cli.lost_steps import with_lost_steps
@@ -185,10 +185,10 @@ def types(
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Write the project's types: types.d.ts and headwater_types.pyi.
+    """Write the project's types, for TypeScript and Python.
 
-    They hold every step's request and response and every stream's items, of all languages. What a file at
-    fault declares stays as it last was, and the exit code is 1.
+    The files types.d.ts and headwater_types.pyi hold every step's request and response and every stream's
+    items, of all languages. What a file at fault declares stays as it last was, and the exit code is 1.
     """
     from headwater.cli.types_command import check_types, write_types
 

@@ -16,7 +16,7 @@ TEMPLATE_LANGUAGES = ("python", "typescript", "mixed")
 
 _PAGE = "public"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_LEFT_OUT = shutil.ignore_patterns(".headwater", "__pycache__", "*.pyc")
+_LEFT_OUT = shutil.ignore_patterns(".headwater", ".env", "__pycache__", "*.pyc")
 
 
 def create_project(name: str, parent: Path, language: str = TEMPLATE_LANGUAGES[0]) -> Path:

@@ -34,7 +34,7 @@ Debug = Annotated[
 
 @queue_app.command(name="list")
 def list_queues(project: Project = None, json: Json = False, debug: Debug = False) -> None:
-    """Print each step's queue: what waits, runs, is tried again, is dead."""
+    """Print how many events of each step wait, run or are dead."""
     queues = list(_ask(project, "queue.list"))
     if json:
         _print_json(queues)
@@ -46,7 +46,7 @@ def list_queues(project: Project = None, json: Json = False, debug: Debug = Fals
 
 @queue_app.command()
 def running(step: Step = None, project: Project = None, json: Json = False, debug: Debug = False) -> None:
-    """Print the runs under way, with the ids by which they can be cancelled."""
+    """Print the runs under way, with the ids to cancel them by."""
     runs = list(_ask(project, "queue.running", step=step))
     if json:
         _print_json(runs)
@@ -76,7 +76,10 @@ def dead(
 
 @queue_app.command()
 def show(job: Id, project: Project = None, json: Json = False, debug: Debug = False) -> None:
-    """Print all about one event or run: its data, attempts, error and traceback."""
+    """Print all about one event or run.
+
+    That is its data, attempts, error and traceback, and the steps that it has kept.
+    """
     (found,) = _ask(project, "queue.show", id=job)
     if json:
         _print_json(found)
@@ -132,7 +135,7 @@ def purge(
 
 @queue_app.command()
 def pause(step: StepName, project: Project = None, json: Json = False, debug: Debug = False) -> None:
-    """Let a step start no more events, also after a restart; they wait."""
+    """Let a step start no more events, also after a restart."""
     (done,) = _ask(project, "queue.pause", step=step)
     _tell(done, f'"{step}" {"is paused" if done["changed"] else "was paused already"}.', json=json)
 
@@ -162,6 +165,11 @@ def emit(
 ) -> None:
     """Emit an event. Once this ends, it is kept."""
     text = sys.stdin.read() if data == "-" else data
+    if not text.strip():
+        raise InvalidInput(
+            f"There is no data{' on standard input' if data == '-' else ''}.",
+            hint="The data of an event is JSON; null is the least of it.",
+        )
     (done,) = _ask(project, "emit", topic=topic, data=text, key=key, delay=delay, group=group)
     runs: dict[str, str] = done["runs"]
     if not runs:

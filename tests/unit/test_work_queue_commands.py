@@ -276,6 +276,30 @@ async def test_a_step_that_there_is_not_cannot_be_paused(site: Site) -> None:
         assert caught.value.hint == 'Is "Bill" meant?'
 
 
+async def test_nothing_is_asked_about_a_step_that_there_is_not(site: Site) -> None:
+    await site.start(consumer("Bill", retries=0))
+    for method, args in (
+        ("queue.running", {}),
+        ("queue.dead", {}),
+        ("queue.retry", {}),
+        ("queue.purge", {"what": "dead"}),
+        ("queue.purge", {"what": "waiting"}),
+    ):
+        with pytest.raises(UnknownStep) as caught:
+            await site.ask(method, step="Bll", **args)
+        assert caught.value.hint == 'Is "Bill" meant?'
+        await site.ask(method, step="Bill", **args)
+
+
+async def test_the_dead_events_of_a_step_that_is_gone_can_be_asked_for(site: Site) -> None:
+    await site.start(consumer(retries=0))
+    await site.kill(1)
+    site.work.take((consumer("other"),), ())
+    (letter,) = await site.ask("queue.dead", step="step")
+    assert letter["topic"] == "t"
+    assert await site.ask("queue.purge", what="dead", step="step") == [{"purged": 1}]
+
+
 async def test_an_emit_tells_who_takes_it(site: Site) -> None:
     await site.start(consumer("one"), consumer("two"))
     (done,) = await site.ask("emit", topic="t", data='{"n": 1}')
@@ -304,7 +328,7 @@ async def test_an_emit_has_delay_key_and_group(site: Site) -> None:
 
 
 async def test_a_run_is_cancelled_wherever_it_is(site: Site) -> None:
-    await site.start(consumer(concurrency=1))
+    await site.start(consumer(concurrency=1), consumer("other", topics=("o",)))
     for data in (1, 2):
         await site.emit(data)
     running, waiting = (job["id"] for job in await site.jobs())

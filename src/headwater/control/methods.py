@@ -63,7 +63,7 @@ class _WorkMethods:
 
     async def running(self, args: Args) -> Entries:
         """`step`?: the runs under way, as `RunState`."""
-        for state in self._work.overview.running(self._step(args)):
+        for state in self._work.overview.running(await self._step(args)):
             yield dataclasses.asdict(state)
 
     async def dead(self, args: Args) -> Entries:
@@ -71,7 +71,7 @@ class _WorkMethods:
         limit = args.get("limit", 100)
         if not isinstance(limit, int) or not 1 <= limit <= MOST_LISTED:
             raise InvalidInput(f"limit is from 1 to {MOST_LISTED}.", field="limit")
-        step = self._step(args)
+        step = await self._step(args)
         async for letter in self._work.dead_letters.list(step, limit):
             yield letter
 
@@ -85,12 +85,12 @@ class _WorkMethods:
             await self._work.dead_letters.retry(text_of(args, "id"))
             yield {"retried": 1}
             return
-        async for count in self._work.dead_letters.retry_all(self._step(args)):
+        async for count in self._work.dead_letters.retry_all(await self._step(args)):
             yield {"retried": count}
 
     async def purge(self, args: Args) -> Entries:
         """`what` ("dead" or "waiting"), `step`?: `{"purged": n}`, more than once."""
-        what, step = text_of(args, "what"), self._step(args)
+        what, step = text_of(args, "what"), await self._step(args)
         if what not in ("dead", "waiting"):
             raise InvalidInput('what is "dead" or "waiting".', field="what")
         work = self._work
@@ -129,5 +129,9 @@ class _WorkMethods:
         await self._work.runs.cancel(text_of(args, "run"))
         yield {"cancelled": True}
 
-    def _step(self, args: Args) -> str | None:
-        return maybe_text_of(args, "step")
+    async def _step(self, args: Args) -> str | None:
+        """The step that is named, if one is; what is asked of one that there is not is a mistake."""
+        step = maybe_text_of(args, "step")
+        if step is not None:
+            await self._work.dead_letters.check_step(step)
+        return step

@@ -17,6 +17,7 @@ from headwater.streams.commits import CommitQueue
 from headwater.work.dispatcher import Dispatcher
 from headwater.work.job import DEAD, Job
 from headwater.work.overview import groups_of
+from headwater.work.pauses import check_known
 
 PAGE_ITEMS = 100
 PAGE_BYTES = 8 * 1024 * 1024
@@ -42,6 +43,14 @@ class DeadLetters:
                 del letter["data"]
                 letter["error"].pop("traceback", None)
                 yield letter
+
+    async def check_step(self, step: str) -> None:
+        """See that there is a step of that name, or that something of it waits or is kept here.
+
+        :raises UnknownStep: there is not.
+        :raises StoreUnavailable: the store cannot be read.
+        """
+        check_known(step, self._dispatcher, [name async for name, _ in groups_of(self._store, DEAD)])
 
     async def retry(self, job: str) -> None:
         """Try one again, as if it were new.

@@ -91,7 +91,7 @@ class Events:
                 hint="Write to that stream or state group, and its subscribers run.",
             )
         if not math.isfinite(emission.delay) or not 0 <= emission.delay <= MOST_DELAY:
-            raise InvalidInput(f"delay is in seconds, from 0 to {MOST_DELAY:g}, not {emission.delay}.")
+            raise InvalidInput(f"delay is in seconds, from 0 to {MOST_DELAY:.0f}, not {emission.delay:g}.")
         for name, text in (("messageGroupId", emission.group), ("key", emission.key)):
             limit = self._settings.max_name_bytes
             if text is not None and not 0 < len(text.encode(errors="replace")) <= limit:

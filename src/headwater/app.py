@@ -106,6 +106,7 @@ class Running:
             durable.queue,
             max_item_bytes=settings.storage.max_item_bytes,
             max_id_bytes=settings.socket.max_id_bytes,
+            max_item_values=settings.storage.max_item_values,
         )
         self.presence = Presence(
             self.catalog, fleeting.queue, max_state_bytes=settings.socket.max_state_bytes
@@ -113,7 +114,11 @@ class Running:
         self.state = StateService(
             store,
             durable.queue,
-            Limits(max_item_bytes=settings.storage.max_item_bytes, max_id_bytes=settings.socket.max_id_bytes),
+            Limits(
+                max_item_bytes=settings.storage.max_item_bytes,
+                max_id_bytes=settings.socket.max_id_bytes,
+                max_item_values=settings.storage.max_item_values,
+            ),
             piece=settings.storage.max_unit_writes,
         )
         self.runtime = StepRuntime(settings, self.writer, observer=self.observers)

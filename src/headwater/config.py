@@ -153,6 +153,9 @@ class StorageSettings:
         86_400.0, "Seconds for which deletes are remembered, so that clients can resume."
     )
     max_item_bytes: int = _setting(32 * MIB, "Largest item, in bytes of JSON.", least=1)
+    max_item_values: int = _setting(
+        250_000, "Most JSON values in one item, members and elements together.", least=1
+    )
     max_pending_bytes: int = _setting(
         256 * MIB, "Writes waiting for a commit, in bytes; above it they are refused.", least=1
     )
@@ -299,6 +302,9 @@ class WorkSettings:
         "What an event meets that breaks a step's `input`: strict refuses the emit, warn runs the step.",
     )
     max_payload_bytes: int = _setting(4 * MIB, "Largest data of one event, in bytes of JSON.", least=1)
+    max_payload_values: int = _setting(
+        100_000, "Most JSON values in the data of one event, members and elements together.", least=1
+    )
     max_kept_bytes: int = _setting(1 * MIB, "Largest result of one `ctx.step`, in bytes of JSON.", least=1)
     max_name_bytes: int = _setting(KIB, "Longest message group or key of an event, in UTF-8 bytes.", least=1)
     max_queued: int = _setting(

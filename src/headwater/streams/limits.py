@@ -7,21 +7,31 @@ from typing import Any
 
 import orjson
 
-from headwater.errors import InvalidInput, TooLarge
+from headwater.errors import InvalidInput, Limit, TooLarge
+from headwater.jsonshape import Shape, check_shape
 from headwater.model import Terms
 
 MAX_TTL = 1e10
 """Some three hundred years; a time beyond it is a mistake of units."""
 
 
+MOST_VALUES = 250_000
+"""JSON values of one item, unless the settings say otherwise: decoding so many lists takes some 40 ms."""
+
+_ANY_DEPTH = 1 << 30
+"""The encoder says itself what nests too deeply."""
+
+
 class Limits:
-    """The largest item and the longest id, in bytes, and what is sound besides."""
+    """The largest item and the longest id, in bytes, the most JSON values of an item, and what is sound
+    besides."""
 
-    __slots__ = ("max_id_bytes", "max_item_bytes")
+    __slots__ = ("_shape", "max_id_bytes", "max_item_bytes")
 
-    def __init__(self, *, max_item_bytes: int, max_id_bytes: int) -> None:
+    def __init__(self, *, max_item_bytes: int, max_id_bytes: int, max_item_values: int = MOST_VALUES) -> None:
         self.max_item_bytes = max_item_bytes
         self.max_id_bytes = max_id_bytes
+        self._shape = Shape(Limit("storage.max_item_values", max_item_values), Limit("", _ANY_DEPTH))
 
     def check_id(self, what: str, value: Any) -> None:
         """See that a name is one.
@@ -62,13 +72,28 @@ class Limits:
                 limit=self.max_item_bytes,
             ).at("storage.max_item_bytes", self.max_item_bytes)
 
+    def check_values(self, what: str, text: bytes) -> None:
+        """See that a JSON text holds few enough values: what decodes it holds up everybody else.
+
+        :raises TooComplex: it does not.
+        """
+        check_shape(text, self._shape, what, f"Raise [storage] max_item_values, or split the {what}.")
+
+    def check_text(self, what: str, text: bytes) -> None:
+        """See that a JSON text is small enough, in bytes and in values.
+
+        :raises TooLarge: it is not.
+        """
+        self.check_size(what, len(text))
+        self.check_values(what, text)
+
     def decode(self, what: str, text: bytes) -> Any:
         """The value of a JSON text.
 
         :raises TooLarge: it is too large.
         :raises InvalidInput: it is not JSON.
         """
-        self.check_size(what, len(text))
+        self.check_text(what, text)
         try:
             return orjson.loads(text)
         except orjson.JSONDecodeError as fault:

@@ -94,7 +94,7 @@ class StateService:
         try:
             where = self._place(group, key)
             expires = self._expires(terms)
-            self._limits.check_size("list of operations", len(operations))
+            self._limits.check_text("list of operations", operations)
             parsed = parse_operations(operations)
         except HeadwaterError as error:
             return refused(error)
@@ -215,6 +215,7 @@ class StateService:
         except orjson.JSONEncodeError as fault:
             raise InvalidInput(f"The value of {key!r} cannot be kept: {fault}.") from None
         self._limits.check_size("value", len(body) - len(_before(key)) - 1)
+        self._limits.check_values("value", body)
         return body
 
 

@@ -21,7 +21,7 @@ from headwater.storage.base import Store
 from headwater.streams.catalog import Catalog, Catalogued
 from headwater.streams.commits import CommitQueue, refused
 from headwater.streams.growth import Told, apply_telling
-from headwater.streams.limits import Limits
+from headwater.streams.limits import MOST_VALUES, Limits
 from headwater.streams.operations import checked_object, parse_operations
 from headwater.streams.snapshot import read_snapshot
 
@@ -40,12 +40,15 @@ class Writer:
         *,
         max_item_bytes: int,
         max_id_bytes: int = 1024,
+        max_item_values: int = MOST_VALUES,
         clock: Clock | None = None,
     ) -> None:
         self._catalog = catalog
         self._store = store
         self._queue = queue
-        self._limits = Limits(max_item_bytes=max_item_bytes, max_id_bytes=max_id_bytes)
+        self._limits = Limits(
+            max_item_bytes=max_item_bytes, max_id_bytes=max_id_bytes, max_item_values=max_item_values
+        )
         self._clock = clock or SystemClock()
 
     @property
@@ -89,7 +92,7 @@ class Writer:
 
         try:
             known = self._check(stream, group, item)
-            self._limits.check_size("list of operations", len(operations))
+            self._limits.check_text("list of operations", operations)
             parsed = parse_operations(operations)
             expires = self._expires(known, terms)
         except HeadwaterError as error:
@@ -131,7 +134,7 @@ class Writer:
 
         try:
             self._check(stream, group, *(() if item is None else (item,)))
-            self._limits.check_size("event", len(event))
+            self._limits.check_text("event", event)
             body = _event_body(event)
         except HeadwaterError as error:
             return refused(error)
@@ -179,7 +182,7 @@ class Writer:
             body = text_to_keep(value)
         except orjson.JSONEncodeError as fault:
             raise InvalidInput(f"Item {item!r} of stream {stream!r} cannot be kept: {fault}.") from None
-        self._limits.check_size("item", len(body))
+        self._limits.check_text("item", body)
         check_item(schema, value, stream=stream, group=group, item=item)
         return body
 

@@ -79,8 +79,6 @@ EXEMPT = {
     "workers.max_size": "what finds no worker waits, and that has a limit of its own",
     "workers.node_max_size": "as above",
     "work.max_retries": "the end of a job tells it",
-    "socket.max_frame_burst": "told as socket.max_frames_per_second",
-    "server.max_body_depth": "told as server.max_body_values",
 }
 """Settings that bound something and are never told as limits, and why."""
 

@@ -12,9 +12,10 @@ import os
 import signal
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -22,6 +23,7 @@ from headwater.errors import ProtocolFault
 from headwater.logline import Line, tell
 from headwater.protocol.workers import messages as protocol
 from headwater.protocol.workers.messages import Message
+from headwater.steps.workers.slices import Slices
 
 log = logging.getLogger("headwater.steps")
 user_log = logging.getLogger("headwater.user")
@@ -31,7 +33,7 @@ MAX_LINE_BYTES = 16 * 1024
 KEPT_LINES = 20
 """Lines of standard error that are kept, to explain a death."""
 LAST_WORDS_GRACE = 0.1
-"""Seconds that the end of standard error is waited for once the process is gone: a grandchild may hold it."""
+"""Seconds that the end of its output is waited for once the process is gone: a grandchild may hold it."""
 FATAL = ("FATAL ERROR: ", "Fatal Python error: ")
 """How the runtimes of user code begin the line that says why they end."""
 END_GRACE = 2.0
@@ -67,7 +69,9 @@ class WorkerProcess:
         self.ended: asyncio.Future[str] = loop.create_future()
         self.last_words: deque[str] = deque(maxlen=KEPT_LINES)
         self.pid = 0
-        self._receive = receive
+        self._messages = Slices(receive, self._read)
+        self._paused = False
+        self._unread: set[int] = set()  # Of its outputs, those that have brought more than a slice.
         self._frame_limit = frame_limit
         self._decoder = protocol.Decoder("worker", limit=frame_limit)
         self._loop = loop
@@ -80,7 +84,7 @@ class WorkerProcess:
         self._reason = ""
         self._ending = False
         self._fatal = ""
-        self._speaks = True
+        self._speaking = {1, 2}
 
     @classmethod
     async def start(cls, launch: Launch, receive: Callable[[Message], None]) -> WorkerProcess:
@@ -177,12 +181,21 @@ class WorkerProcess:
 
     def pause(self) -> None:
         """Stop reading what the process sends, until `resume`."""
-        if (link := self._live()) and link.is_reading():
-            link.pause_reading()
+        self._paused = True
+        self._read(False)
 
     def resume(self) -> None:
         """Read again."""
-        if (link := self._live()) and not link.is_reading():
+        self._paused = False
+        self._read(not self._messages.behind)
+
+    def _read(self, wanted: bool) -> None:
+        link = self._live()
+        if link is None or link.is_reading() == (wanted and not self._paused):
+            return
+        if link.is_reading():
+            link.pause_reading()
+        else:
             link.resume_reading()
 
     def _live(self) -> asyncio.Transport | None:
@@ -220,9 +233,11 @@ class WorkerProcess:
 
     def received(self, data: bytes) -> None:
         """Bytes came from the process; one that breaks the protocol is ended."""
+        self._messages.take(self._decoded(data))
+
+    def _decoded(self, data: bytes) -> Iterator[Message]:
         try:
-            for message in self._decoder.feed(data):
-                self._receive(message)
+            yield from self._decoder.feed(data)
         except ProtocolFault as fault:
             log.error("A worker broke the protocol and is ended: %s", fault.message)
             self.kill(f"it broke the protocol: {fault.message}")
@@ -231,6 +246,7 @@ class WorkerProcess:
 
     def disconnected(self) -> None:
         """The socket is closed: the process is ending, or is made to."""
+        self._messages.finish()
         self._socket_open = False
         if self._exit_code is None:
             asyncio.get_running_loop().call_later(EXIT_GRACE, self.kill, "it closed its socket")
@@ -246,23 +262,44 @@ class WorkerProcess:
             self.resume()
             # What it wrote last is still read; a grandchild that holds the socket open is not waited for.
             asyncio.get_running_loop().call_later(EXIT_GRACE, self._socket.abort)
-        asyncio.get_running_loop().call_later(LAST_WORDS_GRACE, self.fell_silent)
+        asyncio.get_running_loop().call_later(LAST_WORDS_GRACE, self._listen_no_longer, END_GRACE)
         if _signal_group(self.pid, signal.SIGTERM):
             asyncio.get_running_loop().call_later(END_GRACE, _signal_group, self.pid, signal.SIGKILL)
         self._settle()
 
-    def fell_silent(self) -> None:
-        """Nothing more comes on standard error, or it is not waited for."""
-        self._speaks = False
+    def _listen_no_longer(self, left: float) -> None:
+        """The process is gone: what it has written is read, for `left` seconds if it is so much."""
+        if self._unread and left > 0:
+            more = left - LAST_WORDS_GRACE
+            asyncio.get_running_loop().call_later(LAST_WORDS_GRACE, self._listen_no_longer, more)
+        else:
+            self.fell_silent(1, 2)
+
+    def fell_silent(self, *outputs: int) -> None:
+        """Nothing more comes on standard output (1) or error (2), or it is not waited for."""
+        self._speaking.difference_update(outputs)
         self._settle()
 
     def _settle(self) -> None:
-        if self._socket_open or self._speaks or self._exit_code is None or self.ended.done():
+        if self._socket_open or self._speaking or self._exit_code is None or self.ended.done():
             return
         if self._child is not None:
             self._child.close()
         words, reason = _exit_words(self._exit_code), self._reason or self._fatal
         self.ended.set_result(f"{words}: {reason}" if reason else words)
+
+    def read_output(self, fd: int, wanted: bool) -> None:
+        """Read standard output (1) or error (2), or leave it unread for now."""
+        (self._unread.discard if wanted else self._unread.add)(fd)
+        pipe = self._child.get_pipe_transport(fd) if self._child is not None else None
+        if pipe is None or pipe.is_closing():
+            return
+        # uvloop's transports are no subclasses of asyncio's, so this is told, not checked.
+        pipe = cast(asyncio.ReadTransport, pipe)
+        if wanted:
+            pipe.resume_reading()
+        else:
+            pipe.pause_reading()
 
     def said(self, line: str) -> None:
         """A line came on standard error."""
@@ -294,22 +331,23 @@ class _Output(asyncio.SubprocessProtocol):
     def __init__(self, process: WorkerProcess) -> None:
         self._process = process
         self._rest = {1: b"", 2: b""}
+        self._lines = {fd: Slices(partial(self._line, fd), partial(process.read_output, fd)) for fd in (1, 2)}
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         *lines, rest = (self._rest[fd] + data).split(b"\n")
-        for line in lines:
-            self._line(fd, line)
         while len(rest) > MAX_LINE_BYTES:
-            self._line(fd, rest[:MAX_LINE_BYTES])
+            lines.append(rest[:MAX_LINE_BYTES])
             rest = rest[MAX_LINE_BYTES:]
         self._rest[fd] = rest
+        self._lines[fd].take(iter(lines))
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        if fd in self._lines:
+            self._lines[fd].finish()
         if self._rest.get(fd):
             self._line(fd, self._rest[fd])
             self._rest[fd] = b""
-        if fd == 2:
-            self._process.fell_silent()
+        self._process.fell_silent(fd)
 
     def process_exited(self) -> None:
         self._process.exited()

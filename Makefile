@@ -23,7 +23,7 @@ SOAK_FLAGS ?=
 NODES := 20.18.0 22.20.0 24.19.0
 OLDEST_NODE := $(firstword $(NODES))
 
-.PHONY: help setup demo test test-all check format docs bench soak soak-clients soak-work npm nodes browser lock build clean
+.PHONY: help setup demo test test-all check format docs bench soak soak-clients soak-work npm nodes browser edge lock build clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 12
@@ -61,10 +61,10 @@ demo: setup ## Run the example chat, or EXAMPLE=llm-chat, and print its address.
 # they share, as long as that costs nobody time.
 PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal
 
-test: setup npm $(VENV)/nodes/$(OLDEST_NODE)/.installed browser ## Run the tests. TESTS= narrows, PYTEST_FLAGS= adds flags.
+test: setup npm $(VENV)/nodes/$(OLDEST_NODE)/.installed browser edge ## Run the tests. TESTS= narrows, PYTEST_FLAGS= adds flags.
 	$(PYTEST) -m "not every_node" $(PYTEST_FLAGS) $(TESTS)
 
-test-all: setup npm nodes browser ## The same, with the Node worker's on every line of Node.
+test-all: setup npm nodes browser edge ## The same, with the Node worker's on every line of Node.
 	$(PYTEST) $(PYTEST_FLAGS) $(TESTS)
 
 check: setup $(REACT) ## Formatting, lint, types, layers.
@@ -122,7 +122,11 @@ $(VENV)/nodes/%/.installed: | $(VENV)/.synced
 	touch $@
 
 browser: ## Have Debian's Chromium, where that is possible; browser tests skip without it.
-	@./scripts/have-chromium
+	@./scripts/have-package chromium chromium "the browser tests"
+
+edge: ## Have Debian's nginx and openssl, where that is possible; tests of proxies and TLS skip without them.
+	@./scripts/have-package nginx nginx-light "tests of proxies"
+	@./scripts/have-package openssl openssl "tests of TLS"
 
 lock: $(VENV)/.uv-$(UV_VERSION) ## Bring uv.lock up to date with pyproject.toml.
 	$(UV) lock

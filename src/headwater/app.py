@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import ssl
 import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
@@ -34,6 +35,7 @@ from headwater.server.http import client_script
 from headwater.server.http.app import build_http_app
 from headwater.server.http.origins import Origins
 from headwater.server.listen.serve import HttpServer
+from headwater.server.listen.tls import read_tls
 from headwater.server.live.attendance import Attendance
 from headwater.server.live.gate import StreamGate
 from headwater.server.live.keepalive import keep
@@ -82,7 +84,7 @@ OnProject = Callable[[Project], None]
 class Running:
     """A server that serves."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, settings: Settings, store: Store, tls: ssl.SSLContext | None = None) -> None:
         self.settings = settings
         self.store = store
         self.observers = Observers()
@@ -151,7 +153,9 @@ class Running:
         self.http = build_http_app(
             settings, self.runtime, internal, self.observers, aside=self.aside, origins=origins
         )
-        self.server = HttpServer(self.http, settings.server, cast(Any, self.opening.protocol), self.observers)
+        self.server = HttpServer(
+            self.http, settings.server, cast(Any, self.opening.protocol), self.observers, tls
+        )
         self.runtime.on_project(self._take)
 
     @property
@@ -176,12 +180,14 @@ class Running:
 async def running(settings: Settings, *, on_project: OnProject | None = None) -> AsyncGenerator[Running]:
     """A server, from its first bytes to its last. `on_project` hears of each generation after the first.
 
-    :raises HeadwaterError: the store cannot be opened or the port cannot be bound.
+    :raises HeadwaterError: the certificate cannot be used, the store cannot be opened, the port cannot be
+        bound.
     """
+    tls = read_tls(settings)
     store = await open_store(settings)
     try:
         with control_place(settings) as place:
-            server = Running(settings, store)
+            server = Running(settings, store, tls)
             async with _serving(server), _controlled(server, place):
                 if on_project is not None:
                     server.runtime.on_project(on_project)

@@ -58,6 +58,15 @@ class ServerSettings:
         "that have it, put before redirects.",
         may_be_empty=True,
     )
+    tls_cert: str = _setting(
+        "",
+        "File of the certificate in PEM, those of its authorities behind it, relative to the project: the "
+        "server speaks https and wss. Empty: plain HTTP, as behind a proxy.",
+        may_be_empty=True,
+    )
+    tls_key: str = _setting(
+        "", "File of its private key, without a passphrase. Empty: it is in `tls_cert`.", may_be_empty=True
+    )
     max_body_bytes: int = _setting(
         32 * MIB, "Largest request body, in bytes; above it the answer is 413.", least=1
     )

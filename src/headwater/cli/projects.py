@@ -70,7 +70,7 @@ def find_server(named: Path | None) -> str:
         server = load_settings(project).settings.server
         if isinstance(unasked, NoServer) and server.control == "on":
             raise
-        return local_url(server.host, server.port)
+        return local_url(server.host, server.port, "https" if server.tls_cert else "http")
 
 
 def _serving_below(here: Path) -> list[Path]:

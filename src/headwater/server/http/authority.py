@@ -57,10 +57,10 @@ def read_origin(text: str) -> Origin | None:
     return Origin(found[1], authority.name, authority.port or DEFAULT_PORTS.get(found[1]))
 
 
-def local_url(host: str, port: int) -> str:
+def local_url(host: str, port: int, scheme: str = "http") -> str:
     """The address by which a client on this machine finds a server that listens at `host`."""
     name = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
-    return f"http://{f'[{name}]' if ':' in name else name}:{port}"
+    return f"{scheme}://{f'[{name}]' if ':' in name else name}:{port}"
 
 
 def is_loopback(name: str) -> bool:

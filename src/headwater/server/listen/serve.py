@@ -8,8 +8,10 @@ import errno
 import logging
 import math
 import socket
+import ssl
 from collections.abc import Generator
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self
 
 import uvicorn
@@ -75,9 +77,13 @@ class HttpServer:
         settings: ServerSettings,
         ws_class: type[asyncio.Protocol] | None = None,
         observer: Observer = SILENT,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._settings = settings
+        self._scheme = "http" if tls is None else "https"
         self._config = uvicorn_config(app, settings, ws_class)
+        if tls is not None:
+            self._config.ssl_context_factory = partial(_made, tls)
         self._config.observer = observer
         self._server = _Server(self._config)
         self._serving: asyncio.Task[None] | None = None
@@ -86,7 +92,7 @@ class HttpServer:
     @property
     def url(self) -> str:
         """The address that a browser on this machine opens."""
-        return local_url(self._settings.host, self.port)
+        return local_url(self._settings.host, self.port, self._scheme)
 
     async def start(self) -> int:
         """Listen, and answer the port that was bound. Raises CannotListen."""
@@ -142,6 +148,11 @@ class _Server(uvicorn.Server):
             await asyncio.wait(set(self.server_state.tasks), timeout=LAST_WORDS_SECONDS)
         for connection in list(self.server_state.connections):
             connection.transport.abort()
+
+
+def _made(tls: ssl.SSLContext, *_: object) -> ssl.SSLContext:
+    """uvicorn asks for a maker of what is made already."""
+    return tls
 
 
 def _fitting(settings: ServerSettings) -> ServerSettings:

@@ -1,0 +1,154 @@
+"""A server that speaks TLS itself: what its files may be, and our clients against it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import ssl
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from headwater.app import running
+from headwater.client import connect
+from headwater.config import ServerSettings, Settings
+from headwater.errors import ConfigError
+from headwater.server.http.client_script import BUILT
+from headwater.server.listen.tls import read_tls
+from support.command import environment
+from support.node import find
+from support.steps_project import write
+from support.tls import Pair, make_certificate, openssl
+
+NPM = Path(__file__).parents[1] / "npm"
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+def read(project: Path, cert: str | Path = "", key: str | Path = "") -> ssl.SSLContext | None:
+    server = ServerSettings(tls_cert=str(cert), tls_key=str(key))
+    return read_tls(Settings(project=project, server=server))
+
+
+def fault(project: Path, cert: str | Path = "", key: str | Path = "") -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        read(project, cert, key)
+    assert caught.value.hint
+    return caught.value
+
+
+def test_without_files_there_is_none(tmp_path: Path) -> None:
+    assert read(tmp_path) is None
+
+
+def test_paths_are_relative_to_the_project_and_one_file_may_hold_both(pair: Pair, tmp_path: Path) -> None:
+    assert read(pair.cert.parent, pair.cert.name, pair.key.name)
+    both = tmp_path / "both.pem"
+    both.touch(0o600)
+    both.write_text(pair.key.read_text() + pair.cert.read_text())
+    assert read(tmp_path, "both.pem")
+
+
+def test_each_fault_names_its_file_and_setting(pair: Pair, tmp_path: Path) -> None:
+    (tmp_path / "empty.pem").touch()
+    (tmp_path / "broken.pem").write_text("-----BEGIN CERTIFICATE-----\nbm8=\n-----END CERTIFICATE-----\n")
+    locked = tmp_path / "locked.key"
+    openssl("pkey", "-in", str(pair.key), "-aes256", "-passout", "pass:secret", "-out", str(locked))
+    other = make_certificate(tmp_path, "other")
+    for cert, key, setting, says in [
+        ("", pair.key, "tls_key", "tls_cert is not"),
+        ("missing.pem", pair.key, "tls_cert", "No such file"),
+        (tmp_path, pair.key, "tls_cert", "Is a directory"),
+        (pair.cert, "missing.key", "tls_key", "No such file"),
+        ("empty.pem", pair.key, "tls_cert", "no certificate"),
+        ("broken.pem", pair.key, "tls_cert", "cannot be used"),
+        (pair.cert, "empty.pem", "tls_key", "no private key"),
+        (pair.cert, "", "tls_cert", "no private key"),
+        (pair.cert, locked, "tls_key", "has a passphrase"),
+        (pair.cert, other.key, "tls_key", "is not that of the certificate"),
+    ]:
+        error = fault(tmp_path, cert, key)
+        assert error.details["setting"] == f"server.{setting}"
+        assert f"[server] {setting}" in error.message
+        assert says in error.message
+        assert not setting.endswith("key") or "secret" not in error.message
+
+
+@pytest.mark.parametrize(("mode", "told"), [(0o600, False), (0o640, False), (0o644, True), (0o620, True)])
+def test_a_key_that_others_may_read_is_told(
+    pair: Pair, tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, told: bool
+) -> None:
+    key = tmp_path / "a.key"
+    key.write_text(pair.key.read_text())
+    key.chmod(mode)
+    with caplog.at_level(logging.WARNING):
+        assert read(tmp_path, pair.cert, key)
+    assert [f"chmod 600 {key}" in record.getMessage() for record in caplog.records] == [True] * told
+
+
+async def test_the_store_is_not_touched_when_a_file_is_at_fault(tmp_path: Path) -> None:
+    settings = Settings(project=tmp_path, server=ServerSettings(port=0, tls_cert="missing.pem"))
+    with pytest.raises(ConfigError):
+        async with running(settings):
+            raise AssertionError
+    assert list(tmp_path.iterdir()) == []
+
+
+STREAM = """
+config = {"name": "room", "schema": {"type": "object"}, "baseConfig": {"storageType": "default"}}
+"""
+STEP = """
+config = {"name": "put", "type": "api", "path": "/put", "method": "POST", "emits": []}
+async def handler(req, ctx):
+    await ctx.streams.room.set("g", "a", {"n": 1})
+    return {"status": 200, "body": req["headers"]["host"]}
+"""
+SCRIPT = """
+import WebSocket from 'ws'
+const [script, url, transport] = process.argv.slice(1)
+const { connect } = await import(script)
+const client = connect(url, { WebSocket, transport })
+client.group('room', 'g').addChangeListener((items) => {
+  console.log(JSON.stringify(items))
+  client.close()
+})
+"""
+
+
+async def test_our_clients_speak_with_it(pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, {"steps/room_stream.py": STREAM, "steps/put_step.py": STEP})
+    server = ServerSettings(port=0, tls_cert=str(pair.cert), tls_key=str(pair.key))
+    monkeypatch.setenv("SSL_CERT_FILE", str(pair.cert))
+    async with running(Settings(project=tmp_path, server=server)) as site:
+        assert site.url.startswith("https://127.0.0.1:")
+        async with httpx.AsyncClient(verify=ssl.create_default_context(), base_url=site.url) as client:
+            assert (await client.post("/put")).text
+            page = await client.get("/headwater/client.js", headers={"origin": site.url})
+            assert page.status_code == 200
+        for url in (site.url, site.url.replace("https", "wss")):
+            async with connect(url) as client:
+                group = client.group("room", "g")
+                assert [item["n"] for item in await anext(group)] == [1]
+                await group.aclose()
+        # Who speaks plain HTTP with it gets no answer and does no harm.
+        async with httpx.AsyncClient() as plain:
+            with pytest.raises(httpx.HTTPError):
+                await plain.get(site.url.replace("https", "http"))
+        for transport in ("websocket", "sse"):
+            said = await asyncio.to_thread(from_node, site.url, transport, pair)
+            assert [item["n"] for item in json.loads(said)] == [1]
+
+
+def from_node(url: str, transport: str, pair: Pair) -> str:
+    """What the TypeScript client sees."""
+    command = [str(find().node), "--input-type=module", "-e", SCRIPT, str(BUILT), url, transport]
+    env = {**environment(), "NODE_EXTRA_CA_CERTS": str(pair.cert)}
+    done = subprocess.run(command, env=env, cwd=NPM, capture_output=True, text=True, timeout=60)
+    assert not done.returncode, done.stderr
+    return done.stdout

@@ -50,7 +50,7 @@ async def test_a_named_origin_is_echoed_with_credentials() -> None:
     assert allowed(response.headers) == {
         "access-control-allow-origin": APP,
         "access-control-allow-credentials": "true",
-        "access-control-expose-headers": "x-trace-id, x-headwater-items",
+        "access-control-expose-headers": "x-trace-id, x-headwater-items, etag, retry-after",
     }
     assert response.headers["vary"] == "Origin"
 
@@ -86,6 +86,37 @@ async def test_a_preflight_allows_what_it_asks_for() -> None:
     assert headers["access-control-max-age"] == "600"
     assert "Access-Control-Request-Headers" in headers["vary"]
     assert "Origin" in headers["vary"]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("path", ["/x", "/streams/room/g/a"])
+async def test_every_method_that_is_served_may_be_asked_for(method: str, path: str) -> None:
+    asked = {**PREFLIGHT, "access-control-request-method": method}
+    async with serving(ROUTES, internal=[("/streams", ClientScript())], cors_origins=(APP,)) as site:
+        answer = await site.client.options(path, headers=asked)
+    assert answer.status_code == 204
+    assert method in answer.headers["access-control-allow-methods"].split(", ")
+    assert "*" not in "".join(allowed(answer.headers).values())
+
+
+async def test_a_preflight_without_headers_allows_none() -> None:
+    asked = {name: value for name, value in PREFLIGHT.items() if not name.endswith("headers")}
+    async with serving(ROUTES, cors_origins=(APP,)) as site:
+        answer = await site.client.options("/x", headers=asked)
+    assert (answer.status_code, "access-control-allow-headers" in answer.headers) == (204, False)
+
+
+async def test_one_origin_s_answer_is_never_another_s() -> None:
+    other = "https://other.example"
+    async with serving(ROUTES, cors_origins=(APP, other)) as site:
+        for origin in (APP, other):
+            for answer in (
+                await site.client.get("/x", headers={"origin": origin}),
+                await site.client.options("/x", headers={**PREFLIGHT, "origin": origin}),
+                await site.client.get("/nowhere", headers={"origin": origin}),
+            ):
+                assert answer.headers["access-control-allow-origin"] == origin
+                assert "origin" in ", ".join(answer.headers.get_list("vary")).lower()
 
 
 async def test_a_preflight_for_a_path_that_is_not_there_lets_the_page_see_the_404() -> None:

@@ -17,9 +17,10 @@ from starlette.types import Receive, Scope, Send
 from headwater.errors import MethodNotAllowed, RouteUnknown
 from headwater.peer import read_headers
 from headwater.server.http.conditional import Tagged, send_tagged
+from headwater.server.http.problem import INERT
 
 PATH = "/headwater/client.js"
-_HEADERS = [(b"x-content-type-options", b"nosniff")]
+_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"content-security-policy", INERT.encode())]
 BUILT = Path(__file__).parents[2] / "browser" / "dist" / "client.js"
 
 

@@ -15,7 +15,9 @@ from headwater.server.http.origins import SETTING_HINT, Origins
 from headwater.steps.project.declare import ApiResponse
 
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
-EXPOSED = f"{TRACE_HEADER}, x-headwater-items"
+EXPOSED = f"{TRACE_HEADER}, x-headwater-items, etag, retry-after"
+"""Headers of answers that pages of other origins may read beside those that browsers always show."""
+
 MAX_AGE = "600"
 """Seconds for which a browser may keep the answer to a preflight."""
 

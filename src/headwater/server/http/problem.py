@@ -14,6 +14,10 @@ CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER = "1"
 """Seconds after which a client may try again what met 429 or 503."""
 
+INERT = "default-src 'none'; frame-ancestors 'none'"
+"""Content-Security-Policy of what is the server's own: a browser that shows it runs nothing and lets no page
+frame it."""
+
 _OWN = frozenset({"type", "title", "status", "detail", "code", "hint", "trace", "traceId", "traceback"})
 """Members that details of an error cannot replace or say twice, and the one that never leaves the server."""
 
@@ -31,7 +35,11 @@ def problem(error: HeadwaterError, trace: str) -> ApiResponse:
         body["hint"] = error.hint
     body.update((name, value) for name, value in error.details.items() if name not in _OWN)
     body["traceId"] = trace
-    headers = [("content-type", CONTENT_TYPE)]
+    headers = [
+        ("content-type", CONTENT_TYPE),
+        ("cache-control", "no-store"),
+        ("content-security-policy", INERT),
+    ]
     if error.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
         headers.append(("retry-after", RETRY_AFTER))
     if "allow" in error.details:

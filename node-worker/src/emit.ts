@@ -21,8 +21,9 @@ export type Emit = (event: EmittedEvent) => Call
  * ids of the runs by the names of their steps, and `repeated`, whether the key was used before. */
 export function makeEmit(calls: Calls, invocation: Invocation): Emit {
   const emit: Emit = (event) => {
-    const { topic, data, messageGroupId, delay, key } = event ?? ({} as EmittedEvent)
-    const given = { topic, group: messageGroupId ?? undefined, delay: delay ?? undefined, key: key ?? undefined }
+    const { topic, data, messageGroupId, delay, key, ...others } = Object(event) as EmittedEvent
+    const unknown = Object.keys(others)[0]
+    const given = { topic, group: messageGroupId ?? undefined, delay: delay ?? undefined, key: key ?? undefined, unknown }
     return calls.begin(invocation, SERVICE, 'emit', given, emit, () => toJson(data ?? null, 'data'))
   }
   return emit

@@ -52,6 +52,16 @@ class TestSet:
         assert "must stay an object" in refusal({}, {"type": "set", "path": "", "value": value})
 
 
+class TestUnknownMembers:
+    def test_are_refused_before_a_misspelt_path_has_the_whole_item_set(self) -> None:
+        with pytest.raises(InvalidInput, match=r'Operation 1 \(set\) has no "pth"') as caught:
+            after({"a": 1}, {"type": "remove", "path": "a"}, {"type": "set", "pth": "b", "value": {}})
+        assert caught.value.hint == 'Is "path" meant?'
+
+    def test_are_refused_before_a_misspelt_number_counts_as_one(self) -> None:
+        assert '"amount"' in refusal({"n": 1}, {"type": "increment", "path": "n", "amount": 5})
+
+
 class TestMerge:
     def test_joins_one_level(self) -> None:
         merged = after(

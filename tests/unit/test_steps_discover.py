@@ -198,9 +198,32 @@ def test_deep_keys_of_an_event_step_are_checked() -> None:
 
     texts = [problem.message for problem in project(steps=[step("steps/a_step.py", config)]).problems]
 
-    assert any('"type" must be "fifo" or "standard", not "lifo"' in text for text in texts)
+    assert any(
+        '"infrastructure.queue.type" must be "fifo" or "standard", not "lifo"' in text for text in texts
+    )
     assert any('infrastructure.queue has no key "retries"' in text for text in texts)
     assert any('infrastructure has no key "handlr"' in text for text in texts)
+
+
+def test_a_step_that_reacts_to_a_stream_which_nobody_declares_is_warned_of() -> None:
+    reacts = EVENT | {"subscribes": ["user.created", "stream:chat", "stream:chta", "state:", "state:any"]}
+
+    found = project(steps=[step("steps/a_step.py", reacts)], streams=[stream("steps/c_stream.py", STREAM)])
+
+    assert [(one.level, one.code, one.hint) for one in found.problems] == [
+        ("warning", "STREAM_UNKNOWN", 'Did you mean "chat"?'),
+        ("warning", "STREAM_UNKNOWN", ""),
+    ]
+    assert 'a stream "chta"' in found.problems[0].message
+    assert len(found.steps) == 1
+
+
+def test_nothing_is_said_of_a_stream_whose_own_file_is_at_fault() -> None:
+    reacts = step("steps/a_step.py", EVENT | {"subscribes": ["stream:chat"]})
+
+    found = project(steps=[reacts], streams=[stream("steps/c_stream.py", STREAM | {"ttl": -1})])
+
+    assert [one.file for one in found.problems] == ["steps/c_stream.py"]
 
 
 def test_a_problem_points_at_the_line_of_its_key() -> None:

@@ -276,10 +276,11 @@ async def test_what_its_author_may_not_mean_is_told_once(
 ) -> None:
     await stage.start(consumer(topics=("order.created",)))
     for _ in range(2):
-        emission = Emission("Order.Created", b"1", origin=Origin("shop", ""))
+        emission = Emission("Order.Created", b"1", origin=Origin("shop", ""), unknown="messageGroupID")
         await stage.events.emit(emission, ("order.created",))
     told = [record.getMessage() for record in caplog.records]
     assert told == [
+        'An emit has no "messageGroupID", which is ignored. Is "messageGroupId" meant?',
         '"shop" emits "Order.Created", which its "emits" does not list.',
         'Nobody subscribes to "Order.Created"; the event is dropped. Is "order.created" meant?',
     ]

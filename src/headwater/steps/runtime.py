@@ -251,7 +251,10 @@ class StepRuntime:
     def _stay(self, problems: Iterable[Problem]) -> None:
         """The running generation goes on and shows what is wrong with the files."""
         self._show(replace(self._current.project, problems=tuple(problems)))
-        log.error("The project did not load; generation %d goes on serving", self._current.number)
+        if self._current.number:
+            log.error("The project did not load; generation %d goes on serving", self._current.number)
+        else:
+            log.error("The project did not load")
 
     def _show(self, project: Project) -> None:
         known = set(self._project.problems)

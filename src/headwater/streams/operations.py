@@ -9,6 +9,7 @@ that meets a value of the wrong kind is refused and none of its siblings takes e
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -60,6 +61,9 @@ def _read(text: bytes) -> Any:
         raise InvalidInput(f"The operations are not JSON: {fault}.") from None
 
 
+_MEMBERS = ("type", "path", "value", "by")
+"""One with another member is refused: whoever misspelt the path would have the whole item set."""
+
 _SHAPE = 'For example [{"type": "increment", "path": "count", "by": 1}].'
 
 
@@ -75,6 +79,11 @@ def _parse(index: int, raw: Any) -> Operation:
         raise InvalidInput(
             f"Operation {index} has the type {kind!r}; known are {known}.", hint=_SHAPE, index=index
         )
+    unknown = next((name for name in raw if name not in _MEMBERS), None)
+    if unknown is not None:
+        near = get_close_matches(unknown, _MEMBERS, n=1)
+        hint = f'Is "{near[0]}" meant?' if near else _SHAPE
+        raise InvalidInput(f'Operation {index} ({kind}) has no "{unknown[:100]}".', hint=hint, index=index)
     path = _path(index, raw.get("path", ""))
     if kind == "remove":
         return Operation(kind, path, b"null")

@@ -172,7 +172,7 @@ def _emits(worker: WorkerDriver) -> None:
     assert worker.events.emitted == [
         {"topic": "unawaited", "data": {"n": 1}},
         {"topic": "t", "data": [1], "group": "g", "delay": 1.5, "key": "k"},
-        {"topic": "empty", "data": None},
+        {"topic": "empty", "data": None, "unknown": "delya"},
     ]
 
 

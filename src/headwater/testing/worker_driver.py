@@ -81,7 +81,7 @@ class StandInEvents:
 
     def answer(self, message: Message) -> Message:
         """The `result` of a call."""
-        members = {name: message.header.get(name) for name in ("topic", "group", "delay", "key")}
+        members = {name: message.header.get(name) for name in ("topic", "group", "delay", "key", "unknown")}
         given = {name: value for name, value in members.items() if value is not None}
         self.emitted.append({**given, "data": orjson.loads(message.sections[0])})
         accepted = {"runs": {"Taker": f"run-{len(self.emitted)}"}, "repeated": "key" in given}

@@ -10,6 +10,7 @@ import logging
 import math
 import secrets
 from asyncio import Future
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 import orjson
@@ -37,12 +38,16 @@ MOST_TOLD = 1000
 _ANY_DEPTH = Limit("", 1 << 30)
 """The decoder says itself what nests too deeply."""
 
+MEMBERS = ("topic", "data", "messageGroupId", "delay", "key")
+"""What `ctx.emit` takes."""
+
 
 class Emission(NamedTuple):
     """One event as it is emitted.
 
     `data` is JSON text. `group` keeps order (fifo steps). `delay` is in seconds. A `key` that was used in the
-    last day makes no new jobs. `depth` counts the reactions that led to it.
+    last day makes no new jobs. `depth` counts the reactions that led to it. `unknown` is a member that it was
+    given and that means nothing.
     """
 
     topic: str
@@ -52,6 +57,7 @@ class Emission(NamedTuple):
     key: str | None = None
     origin: Origin = Origin()
     depth: int = 0
+    unknown: str = ""
 
 
 class Events:
@@ -144,6 +150,10 @@ class Events:
     ) -> None:
         """Say once what the author of the step may not mean. It is delivered all the same."""
         step, topic = emission.origin.step, emission.topic
+        if emission.unknown:
+            near = get_close_matches(emission.unknown.lower(), [one.lower() for one in MEMBERS], n=1)
+            meant = f' Is "{next(one for one in MEMBERS if one.lower() == near[0])}" meant?' if near else ""
+            self._once(emission, f'An emit has no "{emission.unknown}", which is ignored.{meant}')
         if declared and topic not in declared:
             self._once(emission, f'"{step}" emits "{topic}", which its "emits" does not list.')
         if not consumers:

@@ -13,6 +13,9 @@ from headwater.worker.values import as_dict, from_json, to_json
 _SHAPE = 'For example ctx.emit({"topic": "order.created", "data": {"id": 1}}).'
 
 
+_MEMBERS = frozenset({"topic", "data", "messageGroupId", "message_group_id", "delay", "key"})
+
+
 class Emit:
     """`ctx.emit`, for one invocation. Each call begins at once and returns a `Call` to await."""
 
@@ -36,6 +39,7 @@ class Emit:
             "group": fields.get("messageGroupId", fields.get("message_group_id")),
             "delay": fields.get("delay"),
             "key": fields.get("key"),
+            "unknown": next((str(name) for name in fields if name not in _MEMBERS), None),
         }
         given = {name: value for name, value in members.items() if value is not None or name == "topic"}
         return self._calls.begin(

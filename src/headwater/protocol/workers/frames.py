@@ -100,6 +100,7 @@ _OF_SERVICE: dict[str, dict[str, tuple[type, ...]]] = {
     },
     "events": {
         "topic": (str,), "group?": _OPTIONAL_TEXT, "delay?": _OPTIONAL_NUMBER, "key?": _OPTIONAL_TEXT,
+        "unknown?": _OPTIONAL_TEXT,
     },
     "state": {
         "group?": _OPTIONAL_TEXT, "item?": _OPTIONAL_TEXT, "if_version?": _OPTIONAL_INT,

@@ -1,8 +1,8 @@
 """What workers report about a project, made into a `Project`: every config checked, every clash named.
 
 Owns the way from entries to declarations. What a config of one type may hold is in `triggers/` and, for
-streams, here; which of two files counts that declare the same is `clashes.py`'s. Reads no disk and runs
-nothing.
+streams, here; which of two files counts that declare the same is `clashes.py`'s, whether names lead somewhere
+`references.py`'s. Reads no disk and runs nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from headwater.steps.project.clashes import steps_apart, streams_apart
 from headwater.steps.project.declare import Problem, Project, Step, StreamDeclaration
+from headwater.steps.project.references import dangling
 from headwater.steps.project.shape import Fault, check, schema_fault, suggestion, topic_faults
 from headwater.steps.project.sources import Sources
 from headwater.steps.project.stream_config import STREAM_KEYS, declare_stream
@@ -34,6 +35,7 @@ def project_of(generation: int, manifest: Mapping[str, Any], sources: Sources) -
     steps, clashes = steps_apart(steps)
     streams, more = streams_apart(streams)
     problems = [*sources.problems, *found.problems, *clashes, *more]
+    problems += dangling(steps, streams, problems)
     problems.sort(key=lambda one: (one.file, one.line))
     return Project(generation, tuple(steps), tuple(streams), tuple(problems))
 

@@ -83,23 +83,29 @@ def required(key: Key) -> Key:
     return Key(key.allowed, key.accepts, required=True)
 
 
-def check(config: Mapping[str, Any], keys: Keys, *, of: str, elsewhere: Mapping[str, str]) -> list[Fault]:
+def check(
+    config: Mapping[str, Any], keys: Keys, *, of: str, elsewhere: Mapping[str, str], within: str = ""
+) -> list[Fault]:
     """What is wrong with a config: missing and wrong values are errors, unknown keys are warnings.
 
     A key that is null counts as missing. `of` names the kind of thing ("an api step"); `elsewhere` tells for
-    keys of other kinds where they belong.
+    keys of other kinds where they belong. `within` is where this part of a config lies, ending in a dot.
     """
     faults = [
-        Fault("error", name, f'{of} needs "{name}": {key.allowed}', _near_miss(name, config, keys))
+        Fault(
+            "error", f"{within}{name}", f'{of} needs "{name}": {key.allowed}', _near_miss(name, config, keys)
+        )
         for name, key in keys.items()
         if key.required and config.get(name) is None
     ]
     for name, value in config.items():
         key = keys.get(name)
         if key is None:
-            faults.append(_unknown(name, keys, of, elsewhere))
+            unknown = _unknown(name, keys, of, elsewhere)
+            faults.append(unknown._replace(key=f"{within}{name}"))
         elif value is not None and not key.accepts(value):
-            faults.append(Fault("error", name, f'"{name}" must be {key.allowed}, not {_quote(value)}'))
+            place = f"{within}{name}"
+            faults.append(Fault("error", place, f'"{place}" must be {key.allowed}, not {_quote(value)}'))
     return faults
 
 

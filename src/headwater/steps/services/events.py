@@ -12,6 +12,9 @@ from headwater.steps.services.service import Method, Running, Service, Value, da
 from headwater.work.events import Emission, Events
 from headwater.work.job import Accepted
 
+MOST_SHOWN = 100
+"""Characters of a member's name that are told."""
+
 
 def event_service(events: Events, emits_of: Callable[[str], tuple[str, ...]]) -> Service:
     """The method of `events`. `emits_of` answers the topics that the step of that name says it emits."""
@@ -26,6 +29,7 @@ def event_service(events: Events, emits_of: Callable[[str], tuple[str, ...]]) ->
             key=header.get("key"),
             origin=origin,
             depth=origin.depth,
+            unknown=(header.get("unknown") or "")[:MOST_SHOWN],
         )
         return events.emit(emission, emits_of(origin.step))
 

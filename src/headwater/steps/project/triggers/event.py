@@ -54,17 +54,14 @@ def _infrastructure_faults(infrastructure: Any) -> list[Fault]:
         return []
     given = cast("dict[str, Any]", infrastructure)
     sections = dict.fromkeys(_INFRASTRUCTURE, OBJECT)
-    faults = _inside("infrastructure", check(given, sections, of="infrastructure", elsewhere={}))
+    faults = check(given, sections, of="infrastructure", elsewhere={}, within="infrastructure.")
     for name, keys in _INFRASTRUCTURE.items():
         section = given.get(name)
         if is_object(section):
             place = f"infrastructure.{name}"
-            faults += _inside(place, check(cast("dict[str, Any]", section), keys, of=place, elsewhere={}))
+            entries = cast("dict[str, Any]", section)
+            faults += check(entries, keys, of=place, elsewhere={}, within=f"{place}.")
     return faults
-
-
-def _inside(place: str, faults: list[Fault]) -> list[Fault]:
-    return [fault._replace(key=f"{place}.{fault.key}") for fault in faults]
 
 
 def _declare(entry: Entry) -> EventStep:

@@ -4,7 +4,7 @@ export const config = { type: 'api', name: 'Emit', path: '/emit', method: 'POST'
 export const handler = async (req, { emit }) => {
   void emit({ topic: 'unawaited', data: { n: 1 } })
   const given = await emit({ topic: 't', data: [1], messageGroupId: 'g', delay: 1.5, key: 'k' })
-  await emit({ topic: 'empty' })
+  await emit({ topic: 'empty', delya: 3 })
   const codes = []
   for (const wrong of [{}, { topic: 1 }, { topic: 't', delay: 'soon' }, { topic: 't', messageGroupId: 7 }, null]) {
     await emit(wrong).catch((error) => codes.push(error.code))

@@ -5,7 +5,7 @@ async def handler(req, ctx):
     """Emits in every form, and tells what became of what makes no sense."""
     ctx.emit({"topic": "unawaited", "data": {"n": 1}})
     given = await ctx.emit({"topic": "t", "data": [1], "messageGroupId": "g", "delay": 1.5, "key": "k"})
-    await ctx.emit({"topic": "empty"})
+    await ctx.emit({"topic": "empty", "delya": 3})
     codes = []
     for wrong in ({}, {"topic": 1}, {"topic": "t", "delay": "soon"}, {"topic": "t", "messageGroupId": 7}, None):
         try:

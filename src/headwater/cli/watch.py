@@ -90,7 +90,8 @@ class Screen:
         names = _columns(shown)
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", expand=False)
         for name in names:
-            table.add_column(visible(name), overflow="ellipsis", no_wrap=True, max_width=MOST_CELL)
+            # The cells do not wrap. The column may: of those that may, the widest gives way first.
+            table.add_column(Text(visible(name), no_wrap=True), overflow="ellipsis", max_width=MOST_CELL)
         now = time.monotonic()
         for item in shown:
             fresh = now - self._changed.get(item["id"], 0.0) < FRESH_SECONDS
@@ -116,7 +117,8 @@ def _members(item: Mapping[str, Any]) -> Table:
 def _cell(value: Any) -> Text:
     if value is None:
         return Text("")
-    return Text(visible(value if isinstance(value, str) else orjson.dumps(value).decode()))
+    text = visible(value if isinstance(value, str) else orjson.dumps(value).decode())
+    return Text(text, no_wrap=True, overflow="ellipsis")
 
 
 def watch(watched: Watched, *, json: bool) -> None:

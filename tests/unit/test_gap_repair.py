@@ -11,11 +11,12 @@ import orjson
 import pytest
 
 from headwater.errors import StoreUnavailable
-from headwater.model import Change, Write
-from headwater.storage.base import Page, Store
+from headwater.model import Change, Item, Tombstone, Write
+from headwater.storage.base import Head, Page, Store
 from headwater.storage.memory import MemoryStore
 from headwater.streams.fanout import recovery
 from headwater.streams.fanout.feed import Feed
+from headwater.streams.fanout.gap import changes_of
 from support.ear import Ear
 from support.lossy_store import LossyStore
 from support.v1_client import JudgedClient
@@ -118,3 +119,28 @@ async def test_where_the_store_says_that_notices_were_lost_they_are_made_up_for_
     assert elsewhere.held() == [["a", "b"]] * 2
     assert elsewhere.reasons() == ["join", "join"]
     comparing.cancel()
+
+
+def read(items: dict[str, int], gone: dict[str, int], through: int) -> Page:
+    """All of a group as a page: the versions of its items, and of its deletes as far as they are told."""
+    kept = [Item(name, b"{}", version, version) for name, version in items.items()]
+    return Page(kept, [Tombstone(*one) for one in gone.items()], through, True, Head(through, 0))
+
+
+@pytest.mark.parametrize(
+    ("after", "items", "gone", "through", "told"),
+    [
+        (3, {"a": 4, "b": 5}, {}, 5, [4, 5]),
+        (3, {"b": 5}, {"a": 6}, 6, None),  # At 5 there was an "a" as well.
+        (3, {"b": 5}, {}, 5, [5]),  # Nothing lies between what is missing and the last.
+        (3, {"a": 4, "c": 7}, {"b": 5}, 7, [4, 5, 7]),
+        (0, {"a": 1, "b": 2}, {}, 2, [1, 2]),
+        (0, {"a": 1, "b": 2}, {}, 4, [1, 2]),  # What came and went after them is nothing.
+        (0, {"b": 2}, {}, 3, None),  # "a" was there at 2, and no delete of it is told.
+    ],
+)
+def test_a_page_is_told_change_by_change_only_where_each_state_in_between_has_been(
+    after: int, items: dict[str, int], gone: dict[str, int], through: int, told: list[int] | None
+) -> None:
+    changes = changes_of(read(items, gone, through), ROOM, after)
+    assert (None if changes is None else [change.version for change in changes]) == told

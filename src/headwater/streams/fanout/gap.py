@@ -46,7 +46,9 @@ def changes_of(page: Page, group: GroupKey, after: int) -> list[Change] | None:
     - the page is not all, so too much is missing for one read;
     - deletes were forgotten meanwhile, so what is gone is not told;
     - a version is missing below the last but one. Its item was written again, later than the change that
-      follows; so what a client would hold between the two is no state that the group was in.
+      follows; so what a client would hold between the two is no state that the group was in;
+    - one is missing below the last, and the page goes further: a page from nothing tells of no delete, so
+      what was deleted after the last change is missing at it.
 
     Deletes come without what the item was: a wire that needs that cannot be served so.
     """
@@ -63,6 +65,9 @@ def changes_of(page: Page, group: GroupKey, after: int) -> list[Change] | None:
         Change(group, one.id, "delete", one.version, 0, b"") for one in page.tombstones if one.version > after
     ]
     changes.sort(key=lambda change: change.version)
-    if len(changes) > 1 and changes[-2].version - after != len(changes) - 1:
+    versions = [change.version for change in changes]
+    if versions and versions[-1] == page.through:
+        versions.pop()  # What comes of it is what the group is now, whatever is missing before it.
+    if versions and versions[-1] - after != len(versions):
         return None
     return changes

@@ -213,6 +213,7 @@ class CreateChatMessageRequest(TypedDict):
     queryParams: dict[str, str | list[str]]
     headers: dict[str, str | list[str]]
     rawBody: str | bytes
+    auth: dict[str, Any] | None
 
 CreateChatMessageResponse = Mapping[str, Any]
 
@@ -225,6 +226,7 @@ class LikeChatMessageRequest(TypedDict):
     queryParams: dict[str, str | list[str]]
     headers: dict[str, str | list[str]]
     rawBody: str | bytes
+    auth: dict[str, Any] | None
 
 LikeChatMessageResponse = Mapping[str, Any]
 
@@ -252,6 +254,7 @@ class Context:
     flows: list[str]
     step_name: str
     cancelled: bool
+    auth: dict[str, Any] | None
     attempt: int
     run: str
     app: None

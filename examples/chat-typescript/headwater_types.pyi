@@ -203,6 +203,7 @@ class CreateChatMessageRequest(TypedDict):
     queryParams: dict[str, str | list[str]]
     headers: dict[str, str | list[str]]
     rawBody: str | bytes
+    auth: dict[str, Any] | None
 
 class CreateChatMessageBody201(TypedDict):
     id: str
@@ -236,6 +237,7 @@ class Context:
     flows: list[str]
     step_name: str
     cancelled: bool
+    auth: dict[str, Any] | None
     attempt: int
     run: str
     app: None

@@ -213,6 +213,7 @@ class AskRequest(TypedDict):
     queryParams: dict[str, str | list[str]]
     headers: dict[str, str | list[str]]
     rawBody: str | bytes
+    auth: dict[str, Any] | None
 
 AskResponse = Mapping[str, Any]
 
@@ -222,6 +223,7 @@ class AskAgainRequest(TypedDict):
     queryParams: dict[str, str | list[str]]
     headers: dict[str, str | list[str]]
     rawBody: str | bytes
+    auth: dict[str, Any] | None
 
 AskAgainResponse = Mapping[str, Any]
 
@@ -231,6 +233,7 @@ class StopRequest(TypedDict):
     queryParams: dict[str, str | list[str]]
     headers: dict[str, str | list[str]]
     rawBody: str | bytes
+    auth: dict[str, Any] | None
 
 StopResponse = Mapping[str, Any]
 
@@ -240,6 +243,7 @@ class WhichModelRequest(TypedDict):
     queryParams: dict[str, str | list[str]]
     headers: dict[str, str | list[str]]
     rawBody: str | bytes
+    auth: dict[str, Any] | None
 
 WhichModelResponse = Mapping[str, Any]
 
@@ -271,6 +275,7 @@ class Context:
     flows: list[str]
     step_name: str
     cancelled: bool
+    auth: dict[str, Any] | None
     attempt: int
     run: str
     app: None

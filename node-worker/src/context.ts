@@ -101,6 +101,7 @@ const MEMBERS: Readonly<Record<string, (parts: ContextParts, invocation: Invocat
   state: (parts, invocation) => new State(parts.calls, invocation),
   emit: (parts, invocation) => makeEmit(parts.calls, invocation),
   app: (parts) => parts.app(),
+  auth: (_, invocation) => invocation.header.auth ?? null,
   attempt: (_, invocation) => invocation.header.attempt ?? 1,
   run: (_, invocation) => invocation.header.run ?? '',
   traceId: (_, invocation) => invocation.header.trace,

@@ -3,7 +3,16 @@
  * with each; whether a config makes sense is for the server to judge.
  */
 
-import { ACCESS_NAMES, accessOf, conditionOf, configOf, DeclarationFault, member, middlewareOf } from './exports.ts'
+import {
+  ACCESS_NAMES,
+  accessOf,
+  authenticateOf,
+  conditionOf,
+  configOf,
+  DeclarationFault,
+  member,
+  middlewareOf,
+} from './exports.ts'
 import { describe, locationsOf, tracebackOf } from './faults.ts'
 import { needsHandler } from './kinds.ts'
 import { lifespanFile, lifespanOf } from './lifespan.ts'
@@ -20,12 +29,17 @@ const STEP = /[^/][._]step\.(?:ts|js|mts|cts|mjs|cjs)$/
 const STREAM = /[^/][._]stream\.(?:ts|js|mts|cts|mjs|cjs)$/
 const CONFIG_LINE = /^\s*(?:export\s+)?(?:(?:const|let|var)\s+config\b|(?:module\.)?exports\.config\b)/m
 
+/** The file that says who asks; it lies in the project's root. */
+const AUTH = /^headwater_auth\.[cm]?[jt]s$/
+const AUTH_LINE = /^.*\b(?:function|const|let|var|default)\b.*\bauthenticate\b/m
+
 const LIFESPAN_LINE = /^.*\b(?:function|const|let|var|default)\b.*\blifespan\b/m
 
 export interface Manifest {
   readonly steps: JsonObject[]
   readonly streams: JsonObject[]
   readonly problems: JsonObject[]
+  readonly auth: JsonObject[]
 }
 
 /**
@@ -33,12 +47,16 @@ export interface Manifest {
  * before: should it end the process, or never end itself, nobody else can say which it was.
  */
 export async function declare(project: Project, onFile: (path: string) => void): Promise<Manifest> {
-  const manifest: Manifest = { steps: [], streams: [], problems: [] }
+  const manifest: Manifest = { steps: [], streams: [], problems: [], auth: [] }
   for (const path of project.sources.paths().sort()) {
     const kind = kindOf(project, path)
     if (kind === undefined) continue
     onFile(path)
     await new File(project, path, manifest).declare(kind)
+  }
+  for (const path of project.sources.paths().filter((one) => AUTH.test(one))) {
+    onFile(path)
+    await new File(project, path, manifest, AUTH_LINE).declareAuth()
   }
   const lifespan = lifespanFile(project.sources.paths())
   if (lifespan !== undefined) onFile(lifespan)
@@ -71,6 +89,13 @@ class File {
 
   declare(kind: Kind): Promise<void> {
     return this.see((module) => this.#manifest[kind].push(kind === 'steps' ? this.#step(module) : this.#stream(module)))
+  }
+
+  declareAuth(): Promise<void> {
+    return this.see((module) => {
+      authenticateOf(module)
+      this.#manifest.auth.push({ file: this.#path, language: LANGUAGE, ...this.#atConfig() })
+    })
   }
 
   /** Import the file and look at what it exports; whatever goes wrong is a problem. */

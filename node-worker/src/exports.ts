@@ -55,6 +55,16 @@ export function conditionOf(module: Namespace): Handler | undefined {
   return undefined
 }
 
+/** The function that says who asks, by name or as the file's default. */
+export function authenticateOf(module: Namespace): Handler {
+  const whole = module['default']
+  const found = member(module, 'authenticate') ?? (typeof whole === 'function' ? whole : undefined)
+  if (typeof found === 'function') return found as Handler
+  const said = found === undefined ? 'exports no function' : `has a ${nameOf(found)}, not a function,`
+  const hint = 'Write `export const authenticate = async (request) => { ... }`, which gives an object or null.'
+  throw new DeclarationFault('AUTH_INVALID', `The file ${said} named authenticate.`, hint)
+}
+
 /** A member of what a file exports, by name or on its default. */
 export function member(module: Namespace, name: string): unknown {
   if (module[name] !== undefined) return module[name]

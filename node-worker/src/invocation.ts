@@ -29,6 +29,8 @@ interface InvokeHeader {
   readonly attempt?: number
   /** Whether an attempt at the run has begun before. */
   readonly resumed?: boolean
+  /** The context of whose request caused it. */
+  readonly auth?: unknown
 }
 
 export class Invocation {

@@ -3,12 +3,13 @@
  * return. Nothing else here knows a kind; the server has its side of each in `steps/project/triggers`.
  */
 
-import { accessOf, chainOf, conditionOf, type Handler } from './exports.ts'
+import { handlerFailed } from './errors.ts'
+import { accessOf, authenticateOf, chainOf, conditionOf, type Handler } from './exports.ts'
 import type { Namespace } from './project/externals.ts'
 import type { Post } from './posts.ts'
 import { requestOf } from './requests.ts'
 import { answerOf } from './responses.ts'
-import { fromJson } from './values.ts'
+import { fromJson, nameOf, toJson } from './values.ts'
 
 /** The members of a `result` that is ok, and its sections. */
 export interface Result {
@@ -42,6 +43,11 @@ export const KINDS: Readonly<Record<string, Kind>> = {
     values: ({ header: { group, item, auth } }) => [{ groupId: group, id: item ?? undefined }, auth],
     result: (returned) => ({ members: { allowed: returned === true }, sections: [] }),
   },
+  authenticate: {
+    functions: (module) => [authenticateOf(module)],
+    values: ({ header: { request } }) => [request],
+    result: contextOf,
+  },
   condition: {
     functions: (module) => {
       const condition = conditionOf(module)
@@ -65,6 +71,15 @@ export const KINDS: Readonly<Record<string, Kind>> = {
 /** What an event or cron step returns means nothing. */
 function nothing(): Result {
   return { members: {}, sections: [] }
+}
+
+/** Who asks, as the project says: an object, or nothing for nobody. */
+function contextOf(returned: unknown): Result {
+  if (returned === undefined || returned === null) return { members: { known: false }, sections: [] }
+  if (typeof returned !== 'object' || Array.isArray(returned)) {
+    throw handlerFailed(`authenticate gives an object or null, not ${nameOf(returned)}`)
+  }
+  return { members: { known: true }, sections: [Buffer.from(toJson(returned, 'context'))] }
 }
 
 function textOf({ sections: [section = 'null'] }: Post): string {

@@ -89,10 +89,10 @@ async function load(loop: Loop, post: Post): Promise<void> {
   const { generation, root } = post.header as unknown as { generation: number; root: string }
   process.chdir(root)
   const project = loop.load(post)
-  const { steps, streams, problems } = await declare(project, (file) => loop.channel.send({ t: 'loading', file }))
+  const declared = await declare(project, (file) => loop.channel.send({ t: 'loading', file }))
   project.settle()
   loop.settleLoop()
-  loop.channel.send({ t: 'manifest', generation, steps, streams, problems })
+  loop.channel.send({ t: 'manifest', generation, ...declared })
 }
 
 main()

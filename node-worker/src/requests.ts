@@ -21,6 +21,7 @@ export function requestOf(post: Post): Record<string, unknown> {
     queryParams: request.queryParams ?? {},
     headers: request.headers ?? {},
     rawBody: raw,
+    auth: post.header['auth'] ?? null,
   }
 }
 

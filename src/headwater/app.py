@@ -33,6 +33,7 @@ from headwater.logline import Line, tell
 from headwater.observe import Observers
 from headwater.server.http import client_script
 from headwater.server.http.app import build_http_app
+from headwater.server.http.authentication import Authentication
 from headwater.server.http.origins import Origins
 from headwater.server.listen.serve import HttpServer
 from headwater.server.listen.tls import read_tls
@@ -138,8 +139,10 @@ class Running:
             self.realms, self.presence, self.gate, settings.socket, stamps, cancel, self.observers
         )
         origins = Origins(settings.server, dev=settings.dev)
+        self.who = Authentication(self.runtime.authenticate, settings.auth, origins)
+        """Who asks."""
         self.opening = SocketOpening(
-            settings.server, settings.socket, sessions.open, self.guests, self.observers, origins
+            settings.server, settings.socket, sessions.open, self.guests, self.observers, origins, self.who
         )
         self.events = EventStreams(
             self.realms,
@@ -147,11 +150,19 @@ class Running:
             guests=self.guests,
             observer=self.observers,
         )
-        pages = StreamHttp(self.realms, self.gate, self.events, settings, cancel, origins)
+        pages = StreamHttp(
+            self.realms, self.gate, self.events, settings, cancel, origins, self.who, self.observers
+        )
         internal: list[tuple[str, ASGIApp]] = [(client_script.PATH, client_script.ClientScript())]
         internal += [(pages.prefix, pages)] if pages.prefix else []
         self.http = build_http_app(
-            settings, self.runtime, internal, self.observers, aside=self.aside, origins=origins
+            settings,
+            self.runtime,
+            internal,
+            self.observers,
+            aside=self.aside,
+            origins=origins,
+            who=self.who,
         )
         self.server = HttpServer(
             self.http, settings.server, cast(Any, self.opening.protocol), self.observers, tls
@@ -171,6 +182,9 @@ class Running:
     def _take(self, project: Project) -> None:
         """A generation takes over: its streams, routes and work, in one turn of the loop."""
         self.catalog.declare(project.streams)
+        if self.who.take(project.authenticator):
+            self.opening.ask_again()
+            self.events.close()
         self.http.set_project(project)
         queues = self.runtime.queues
         self.work.take(consumers_of(queues, self.settings.work), cron_jobs_of(queues))

@@ -257,7 +257,9 @@ class WorkerSettings:
         "generation ends, or there are more workers than needed.",
     )
     access_timeout: float = _setting(
-        5.0, "Seconds an access function may take; after that the answer is no.", least=MOMENT
+        5.0,
+        "Seconds an access function or `authenticate` may take; after that the answer is no.",
+        least=MOMENT,
     )
     max_frame_bytes: int = _setting(64 * MIB, "Largest frame between server and worker, in bytes.", least=KIB)
     node: str = _setting(
@@ -339,6 +341,25 @@ class WorkSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthSettings:
+    """Who asks: what the project's `authenticate` is asked, and how often."""
+
+    cookie: str = _setting(
+        "", "Cookie that brings a token where nothing else does; empty: none.", may_be_empty=True
+    )
+    cache: float = _setting(
+        0.0,
+        "Seconds for which an answer of `authenticate` holds for further requests with the same token; 0 "
+        "asks each time. For where the token alone decides the answer.",
+        most=3600.0,
+    )
+    cache_size: int = _setting(10_000, "Most tokens whose answers are held by `cache`.", least=1)
+    max_context_bytes: int = _setting(
+        8 * KIB, "Largest answer of `authenticate`, in bytes of JSON; one above it refuses.", least=1
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     """What is logged, and how."""
 
@@ -364,4 +385,5 @@ class Settings:
     workers: WorkerSettings = field(default_factory=WorkerSettings)
     steps: StepSettings = field(default_factory=StepSettings)
     work: WorkSettings = field(default_factory=WorkSettings)
+    auth: AuthSettings = field(default_factory=AuthSettings)
     log: LogSettings = field(default_factory=LogSettings)

@@ -159,6 +159,21 @@ class AccessDenied(HeadwaterError):
     status = 403
 
 
+class Unauthenticated(HeadwaterError):
+    """A request that says who asks and is not believed, or that says it in no way that is understood."""
+
+    code = "UNAUTHENTICATED"
+    status = 401
+
+
+class AuthUnavailable(HeadwaterError):
+    """Nobody can say who asks now, so nobody is let in: the project's authenticator is broken, took too long,
+    or found no worker."""
+
+    code = "AUTH_UNAVAILABLE"
+    status = 503
+
+
 class StoreUnavailable(HeadwaterError):
     """The store cannot take or answer this now (locked file, I/O error, closed); nothing was acknowledged."""
 

@@ -24,11 +24,12 @@ class GroupKey(NamedTuple):
 
 class Origin(NamedTuple):
     """Who made a write: the step's name and the trace id of the invocation, which may be empty, and how many
-    reactions led to it."""
+    reactions led to it. `auth` is the context of whoever's request caused it, as JSON text."""
 
     step: str = ""
     trace: str = ""
     depth: int = 0
+    auth: bytes | None = None
 
 
 class Trace(NamedTuple):

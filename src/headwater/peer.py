@@ -21,6 +21,9 @@ SUBPROTOCOL = "Authorization"
 """Browsers cannot set headers of a socket; so a client offers this subprotocol and then its token as
 another."""
 
+TOKEN_PREFIX = "headwater.token."  # noqa: S105 - what begins a subprotocol
+"""So begins the subprotocol by which clients of protocol v1 bring their token."""
+
 TOKEN_PARAMETER = "authToken"  # noqa: S105 - a parameter's name
 """The query parameter that carries a token where no header can."""
 
@@ -32,13 +35,15 @@ Values = dict[str, str | list[str]]
 @dataclass(frozen=True, slots=True)
 class Peer:
     """Who asks. `headers` have lower-case names, `address` is the host it came from ("" where there is none),
-    `url` the path and query as they came in. `identity` is who it is once somebody has said so."""
+    `url` the path and query as they came in. `identity` and `context` are who it is, once somebody has said
+    so: a name, and the project's own words as the JSON text of an object."""
 
     kind: PeerKind
     url: str = ""
     address: str = ""
     headers: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     identity: str | None = None
+    context: bytes | None = None
 
     @property
     def query(self) -> Values:
@@ -62,7 +67,8 @@ class Peer:
     @property
     def token(self) -> str | None:
         """What it brings to say who it is: the header `Authorization`, without "Bearer"; else the subprotocol
-        that follows `Authorization`; else the query's `authToken`. None where it brings none."""
+        that follows `Authorization` or that begins with `headwater.token.`; else the query's `authToken`.
+        None where it brings none."""
         headers = self.headers
         return (
             _bearer(headers.get("authorization", ""))
@@ -140,9 +146,12 @@ def _bearer(value: str) -> str:
 
 def _offered(subprotocols: str) -> str:
     offers = [offer.strip() for offer in subprotocols.split(",")]
-    if SUBPROTOCOL not in offers:
-        return ""
-    return next((offer for offer in offers[offers.index(SUBPROTOCOL) + 1 :] if offer), "")
+    for at, offer in enumerate(offers):
+        if offer.startswith(TOKEN_PREFIX):
+            return offer.removeprefix(TOKEN_PREFIX)
+        if offer == SUBPROTOCOL:
+            return next((following for following in offers[at + 1 :] if following), "")
+    return ""
 
 
 def _last(value: str | list[str]) -> str:

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from headwater.config import SocketSettings
 from headwater.protocol.clients.v0 import V0Wire
 from headwater.server.live.inbound import Inbound, Quiet, Violation
+from headwater.server.live.session import Session
 from headwater.server.live.session_v0 import V0Session
-from headwater.server.live.websocket import Session
 from support.socket_client import frame
 from support.socket_server import OpenGate
 from support.stream_stage import StreamStage

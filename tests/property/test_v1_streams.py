@@ -25,10 +25,10 @@ from headwater.clock import Stamps
 from headwater.config import Settings, SocketSettings, StreamSettings
 from headwater.model import GroupKey, Origin, Terms, Write
 from headwater.protocol.clients.v0 import V0Wire
+from headwater.server.live.session import Session
 from headwater.server.live.session_v0 import V0Session
 from headwater.server.live.session_v1 import V1Session
 from headwater.server.live.v1_streams import V1Streams
-from headwater.server.live.websocket import Session
 from headwater.storage.base import Store
 from headwater.storage.memory import MemoryStore
 from headwater.streams.catalog import PRESENCE, Catalog, StreamRules

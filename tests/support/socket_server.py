@@ -18,8 +18,9 @@ from headwater.protocol.clients.v0 import V0Wire
 from headwater.server.listen.serve import HttpServer
 from headwater.server.live.gate import YES, Ask, Verdict
 from headwater.server.live.opening import SocketOpening
+from headwater.server.live.session import Session
 from headwater.server.live.session_v0 import V0Session
-from headwater.server.live.websocket import Session, WebSocket
+from headwater.server.live.websocket import WebSocket
 from headwater.storage.base import Store
 from support.ear import Ear
 from support.socket_client import RawSocket

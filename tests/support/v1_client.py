@@ -10,7 +10,7 @@ import orjson
 from headwater.client.state import Held
 from headwater.client.store import ClientStore, Subscription
 from headwater.model import Change, GroupKey, Unit, Write
-from headwater.server.live.websocket import Session
+from headwater.server.live.session import Session
 from headwater.storage.base import Committed, Store, UnitOutcome
 from support.stream_frames import payloads
 

@@ -15,9 +15,9 @@ from headwater.errors import RunUnknown
 from headwater.model import GroupKey, Item, Origin, Terms
 from headwater.observe import SILENT, Observer
 from headwater.server.live.gate import Ask, Gate
+from headwater.server.live.session import Session
 from headwater.server.live.session_v1 import V1Session
 from headwater.server.live.v1_streams import V1Streams
-from headwater.server.live.websocket import Session
 from headwater.storage.base import Store
 from headwater.storage.memory import MemoryStore
 from headwater.streams.catalog import PRESENCE, Catalog, StreamRules

@@ -12,7 +12,8 @@ from websockets.typing import Subprotocol
 
 from headwater.config import ServerSettings, SocketSettings
 from headwater.server.live.opening import SocketOpening
-from headwater.server.live.websocket import Session, WebSocket
+from headwater.server.live.session import Session
+from headwater.server.live.websocket import WebSocket
 
 
 def opening(host: str = "127.0.0.1", cors_origins: tuple[str, ...] = (), most: int = 10) -> SocketOpening:

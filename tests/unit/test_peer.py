@@ -51,6 +51,7 @@ def test_both_doors_say_the_same(number: int) -> None:
         ({"authorization": "first", "sec-websocket-protocol": "Authorization, second"}, "/", "first"),
         ({"sec-websocket-protocol": "Authorization, a.b"}, "/?authToken=third", "a.b"),
         ({"sec-websocket-protocol": "headwater.v1, Authorization,a.b"}, "/", "a.b"),
+        ({"sec-websocket-protocol": "headwater.v1, headwater.token.a.b"}, "/?authToken=third", "a.b"),
         ({"sec-websocket-protocol": "Authorization"}, "/", None),
         ({"sec-websocket-protocol": "headwater.v1"}, "/x?authToken=a%20b&authToken=c", "c"),
         ({}, "/?authToken=", None),

@@ -11,10 +11,12 @@ import pytest
 from headwater.config import WorkSettings
 from headwater.control.methods import work_methods
 from headwater.errors import InvalidInput, JobUnknown, TooMany, UnknownStep
+from headwater.model import Origin
 from headwater.storage.memory import MemoryStore
 from headwater.work.attempt import HandedOn
 from headwater.work.consumer import Consumer
 from headwater.work.cron import CronJob
+from headwater.work.events import Emission
 from headwater.work.job import PAYLOADS
 from headwater.work.work import Work
 from support.stream_store import HeldStore, turns
@@ -180,6 +182,25 @@ async def test_a_dead_event_tried_again_is_as_deep_in_a_chain_as_before(site: Si
     await site.ask("queue.retry", id=letter["id"])
     ((job, _, _),) = site.performer.held.values()
     assert job.depth == 7
+
+
+async def test_an_event_keeps_who_caused_it_and_shows_it_to_nobody(
+    site: Site,
+) -> None:
+    await site.start(consumer(retries=1))
+    origin = Origin("emitter", "trace", auth=b'{"user":"ada"}')
+    await site.events.emit(Emission("t", b'"x"', origin=origin))
+    await site.settle()
+    (job,) = await site.jobs()
+    assert job["auth"] == {"user": "ada"}
+    assert all("auth" not in one for one in await site.ask("queue.show", id=job["id"]))
+    await site.end("x", BROKEN)
+    await site.pass_time(10)
+    await site.end("x", BROKEN)
+    assert all("auth" not in one for one in await site.ask("queue.dead"))
+    await site.ask("queue.retry", id=job["id"])
+    ((again, _, _),) = site.performer.held.values()
+    assert again.auth == b'{"user":"ada"}'
 
 
 async def test_a_dead_event_is_taken_up_once_by_two_who_try_it_at_the_same_time(store: MemoryStore) -> None:

@@ -19,7 +19,8 @@ from websockets.exceptions import InvalidHandshake
 from websockets.typing import Subprotocol
 
 from headwater.errors import InvalidInput
-from headwater.protocol.clients.v1 import SUBPROTOCOL, TOKEN_PREFIX
+from headwater.peer import TOKEN_PREFIX
+from headwater.protocol.clients.v1 import SUBPROTOCOL
 
 OPEN_SECONDS = 10.0
 """How long a server may take to answer the handshake."""

@@ -80,10 +80,12 @@ class Executor:
         trace: str = "",
         *,
         depth: int = 0,
+        auth: bytes | None = None,
         watch: Callable[[Invocation], None] | None = None,
     ) -> Answer:
         """Run something and give its answer. Cancelling the call (nobody waits any more) cancels it. `depth`
-        counts the reactions that led to it. `watch` is told the invocation when it begins.
+        counts the reactions that led to it, `auth` is the context of who caused it. `watch` is told the
+        invocation when it begins.
 
         Where the kind says what is answered instead of a failure, nothing is raised.
 
@@ -96,8 +98,10 @@ class Executor:
         :raises TooLarge: the input fits no frame to a worker.
         """
         try:
-            return await self._answer(kind, subject, given, Origin(subject.name, trace, depth), watch)
-        except Failure as failure:
+            return await self._answer(kind, subject, given, Origin(subject.name, trace, depth, auth), watch)
+        except Failure as told:
+            secrets = kind.secrets(given)
+            failure = told.without(secrets) if secrets else told
             _log_failure(kind, subject, trace, failure)
             error = self._error_of(failure, subject, trace)
             error.__cause__ = failure

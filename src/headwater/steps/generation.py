@@ -239,6 +239,8 @@ def _as_entry(fault: HeadwaterError, file: str) -> dict[str, Any]:
 
 def _declared(project: Project) -> set[str]:
     twins = {twin for stream in project.streams for twin in stream.twins}
+    if project.authenticator is not None and not project.authenticator.broken:
+        twins.add(project.authenticator.file)
     return twins | {one.file for one in (*project.steps, *project.streams)}
 
 

@@ -63,13 +63,13 @@ class StepPerformer:
         executor = generation.executors.get(step.language) if step is not None else None
         if step is None or executor is None or self._generations.closed:
             raise HandedOn
-        attempt = Attempt(job.id, job.attempts, resumed, payload)
-        watch = partial(self._begun, job.id)
+        attempt = Attempt(job.id, job.attempts, resumed, payload, job.auth)
+        watch, depth = partial(self._begun, job.id), job.depth
         try:
             if isinstance(step, EventStep):
-                await executor.run(EVENT, step, attempt, job.trace, depth=job.depth, watch=watch)
+                await executor.run(EVENT, step, attempt, job.trace, depth=depth, auth=job.auth, watch=watch)
             else:
-                await executor.run(CRON, step, attempt, job.trace, depth=job.depth, watch=watch)
+                await executor.run(CRON, step, attempt, job.trace, depth=depth, watch=watch)
         except Overloaded as error:
             raise HandedOn from error
         except HeadwaterError as error:

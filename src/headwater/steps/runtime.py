@@ -10,14 +10,20 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from headwater.clock import Clock, SystemClock
 from headwater.config import Settings
 from headwater.envfile import ENV_FILE
-from headwater.errors import UnknownStep, WorkerLost
+from headwater.errors import (
+    AuthUnavailable,
+    HeadwaterError,
+    TooLarge,
+    Unauthenticated,
+    UnknownStep,
+    WorkerLost,
+)
 from headwater.logline import Line, tell
-from headwater.observe import SILENT, Observer
+from headwater.observe import SILENT, Observer, tell_limit
 from headwater.protocol.workers import messages as protocol
 from headwater.steps.calls import OrderedCalls
 from headwater.steps.consumers import Worked, queues_of
@@ -26,6 +32,8 @@ from headwater.steps.project.declare import ApiRequest, ApiResponse, ApiStep, Pr
 from headwater.steps.project.sources import Sources, snapshot
 from headwater.steps.project.triggers.access import ACCESS, AccessQuestion
 from headwater.steps.project.triggers.api import API
+from headwater.steps.project.triggers.authenticate import AUTHENTICATE, AuthQuestion
+from headwater.steps.project.triggers.kind import Failure
 from headwater.steps.project.watch import watch
 from headwater.steps.services.service import Service
 from headwater.steps.services.streams import stream_service
@@ -128,10 +136,10 @@ class StepRuntime:
         executor = self._current.executors.get(found.language) if found is not None else None
         if executor is None or found is None:
             raise UnknownStep(f'The step "{step.name}" is no longer part of the project.', file=step.file)
-        return await executor.run(API, found, request, request.trace)
+        return await executor.run(API, found, request, request.trace, auth=request.auth)
 
-    async def access(self, stream: str, group: str, item: str | None, auth: Any) -> bool:
-        """Whether a subscription is allowed; `item` None asks for the whole group.
+    async def access(self, stream: str, group: str, item: str | None, auth: bytes | None) -> bool:
+        """Whether a subscription is allowed; `item` None asks for the whole group, `auth` is who asks.
 
         A stream without an access function is open. Anything wrong is a no: an unknown stream, a function
         that raises, hangs, answers other than exactly true, or loses its worker.
@@ -145,6 +153,30 @@ class StepRuntime:
         executor = current.executors.get(declaration.language)
         asked = AccessQuestion(group, item, auth)
         return executor is not None and await executor.run(ACCESS, declaration, asked)
+
+    async def authenticate(self, asked: AuthQuestion) -> bytes | None:
+        """Who asks: the context that the project gives, as the JSON text of an object; None for nobody.
+
+        :raises Unauthenticated: the project's function raised, or gave what is no context.
+        :raises AuthUnavailable: it cannot be used, took too long, or found no worker.
+        """
+        who = self._current.project.authenticator
+        if who is None:
+            return None
+        executor = self._current.executors.get(who.language)
+        if who.broken or executor is None:
+            raise AuthUnavailable("Nobody is let in: the project cannot say who asks.", hint=who.broken)
+        try:
+            return await executor.run(AUTHENTICATE, who, asked)
+        except HeadwaterError as error:
+            if isinstance(error.__cause__, Failure):  # The log has it already.
+                raise Unauthenticated("The project refuses this request.") from None
+            tell_limit(self._observer, error)
+            line = Line(who.name, fields={"file": who.file, "code": error.code})
+            tell(log, logging.ERROR, line, "A request is refused: %s %s", error.message, error.hint)
+            if isinstance(error, TooLarge):
+                raise Unauthenticated("The project refuses this request.") from None
+            raise AuthUnavailable("Who asks cannot be told now.", hint="Try again.") from None
 
     async def reload(self) -> None:
         """Load the project as it is on the disk now; returns once that has been served or has failed.

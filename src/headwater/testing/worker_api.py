@@ -26,7 +26,7 @@ def _request_json(worker: WorkerDriver) -> None:
     members = {"pathParams": {"id": "1"}, "queryParams": {"q": ["a", "b"]}, "headers": {"x-a": "é"}}
     answer = body_of(worker.run_step("Echo", raw=b'{"a": 1}', request=members))
     assert answer["request"] == {**members, "body": {"a": 1}, "rawBody": '{"a": 1}'}
-    assert answer["members"] == ["body", "headers", "pathParams", "queryParams", "rawBody"]
+    assert answer["members"] == ["auth", "body", "headers", "pathParams", "queryParams", "rawBody"]
 
 
 @scenario("gives an empty object as body when there is none")

@@ -19,7 +19,7 @@ class JobCache:
     def put(self, job: Job, payload: bytes | None = None) -> None:
         """Hold a job, if there is room."""
         payload = job.data if payload is None else payload
-        size = ENTRY_BYTES + len(payload or b"")
+        size = _size(job, payload)
         if self._bytes + size <= self._limit and job.id not in self._held:
             self._held[job.id] = job, payload
             self._bytes += size
@@ -29,5 +29,9 @@ class JobCache:
         found = self._held.pop(job, None)
         if found is None:
             return None, None
-        self._bytes -= ENTRY_BYTES + len(found[1] or b"")
+        self._bytes -= _size(*found)
         return found
+
+
+def _size(job: Job, payload: bytes | None) -> int:
+    return ENTRY_BYTES + len(payload or b"") + len(job.auth or b"")

@@ -41,6 +41,7 @@ class DeadLetters:
             for item in page:
                 letter = orjson.loads(item.data)
                 del letter["data"]
+                letter.pop("auth", None)
                 letter["error"].pop("traceback", None)
                 yield letter
 
@@ -104,6 +105,7 @@ class DeadLetters:
             lane=letter.get("group"),
             trace=letter["trace"],
             depth=letter.get("depth", 0),
+            auth=orjson.dumps(letter["auth"]) if "auth" in letter else None,
         )
         try:
             await self._dispatcher.revive(job, orjson.dumps(letter["data"]), item.version)

@@ -180,6 +180,7 @@ class Events:
             lane=lane,
             trace=emission.origin.trace,
             depth=emission.depth,
+            auth=emission.origin.auth,
         )
 
 

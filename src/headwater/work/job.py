@@ -66,8 +66,8 @@ class Job(NamedTuple):
 
     `id` is also its run's. `queue` names the step. `lane` is what is kept in order (fifo), None for nothing.
     Times are wall times in seconds. `attempts` counts those begun, the running one among them. `depth` counts
-    the reactions that led to it. `data` is the payload as JSON text where it lies in the job, None where it
-    lies beside it.
+    the reactions that led to it. `auth` is the context of whose request caused it, as JSON text. `data` is
+    the payload as JSON text where it lies in the job, None where it lies beside it.
     """
 
     id: str
@@ -84,6 +84,7 @@ class Job(NamedTuple):
     begun: bool = False
     owns: tuple[Place, ...] = ()
     data: bytes | None = None
+    auth: bytes | None = None
 
     def encode(self) -> bytes:
         """The item's text."""
@@ -107,6 +108,8 @@ class Job(NamedTuple):
             members["begun"] = True
         if self.owns:
             members["owns"] = [list(place) for place in self.owns]
+        if self.auth is not None:
+            members["auth"] = orjson.Fragment(self.auth)
         text = text_to_keep(members)
         return text if self.data is None else b'%b,"data":%b}' % (text[:-1], self.data)
 
@@ -130,6 +133,7 @@ def decode(queue: str, text: bytes) -> Job:
         begun=members.get("begun", False),
         owns=tuple(Place(*place) for place in members.get("owns", ())),
         data=data,
+        auth=orjson.dumps(members["auth"]) if "auth" in members else None,
     )
 
 
@@ -173,6 +177,8 @@ def ended(job: Job, ending: Ending, payload: bytes | None) -> bytes:
         members["group"] = job.lane
     if job.depth:
         members["depth"] = job.depth
+    if job.auth is not None and payload is not None:
+        members["auth"] = orjson.Fragment(job.auth)
     if ending.code:
         members["error"] = {
             "code": ending.code,

@@ -129,17 +129,24 @@ class Overview:
             if job in queue.held and (known := await self._ledger.read(queue.name, job)) is not None:
                 payload = await self._ledger.payload(known)
                 kept = await self._ledger.kept(known)
-                return {**orjson.loads(known.encode()), "kept": kept, "data": orjson.loads(payload)}
+                return {**_shown(known.encode()), "kept": kept, "data": orjson.loads(payload)}
         for stream in (DEAD, DONE):
             async for group, _ in groups_of(self._store, stream):
                 item = await self._store.get(GroupKey(stream, group), job)
                 if item is not None:
-                    return orjson.loads(item.data)
+                    return _shown(item.data)
         raise JobUnknown(
             f"There is no event or run {job[:100]!r}.",
             hint="What has ended is kept for a time only ([work] finished_age, dead_age).",
             job=job[:100],
         )
+
+
+def _shown(text: bytes) -> dict[str, Any]:
+    """What a job says, without who caused it: that is for the step alone."""
+    members: dict[str, Any] = orjson.loads(text)
+    members.pop("auth", None)
+    return members
 
 
 async def groups_of(store: Store, stream: str) -> AsyncGenerator[tuple[str, int]]:

@@ -85,10 +85,11 @@ class Reactions:
         self._wake.set()
 
     def _reason(self, write: Write) -> bytes | None:
-        """What a write gives its outbox entry: how deep in a chain it is; None where nobody reacts to it."""
+        """What a write gives its outbox entry: how deep in a chain it is, and behind that the context of who
+        caused it, if anybody is known; None where nobody reacts to it."""
         stream, group = write.group
         if stream in self._streams or (stream == STATE and group in self._groups):
-            return b"%d" % write.origin.depth
+            return b"%d%b" % (write.origin.depth, write.origin.auth or b"")
         return None
 
     async def run(self) -> None:
@@ -118,11 +119,12 @@ class Reactions:
     async def _deal(self, entry: OutboxEntry) -> asyncio.Future[Any]:
         """Ask who wants an entry, and begin the unit that makes their jobs and settles it."""
         topic = _topic(entry.group)
-        depth = int(entry.reason or b"0") + 1
+        deep, brace, context = (entry.reason or b"0").partition(b"{")
+        depth, auth = int(deep) + 1, brace + context or None
         reaction = orjson.dumps(_input(entry))
         consumers = self._dispatcher.consumers.of(topic)
         wanted = [one for one in consumers if await self._wants(one, reaction, entry)]
-        jobs = [self._job(one, entry, topic, depth) for one in wanted]
+        jobs = [self._job(one, entry, topic, depth)._replace(auth=auth) for one in wanted]
         if depth > MOST_DEPTH:
             return self._end_chain(jobs, reaction, entry)
         return self._dispatcher.accept(jobs, reaction, settles=(entry.id,))

@@ -72,6 +72,7 @@ MEMBERS: Mapping[str, Callable[[ContextParts, Invocation], Any]] = {
     "state": lambda parts, invocation: State(parts.calls, invocation, parts.old_state),
     "emit": lambda parts, invocation: Emit(parts.calls, invocation),
     "app": lambda parts, _invocation: parts.app(),
+    "auth": lambda _parts, invocation: invocation.auth,
     "attempt": lambda _parts, invocation: invocation.attempt,
     "run": lambda _parts, invocation: invocation.run,
     "trace_id": lambda _parts, invocation: invocation.trace,

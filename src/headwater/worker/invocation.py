@@ -33,6 +33,7 @@ class Invocation:
         "_open",
         "_wake",
         "attempt",
+        "auth",
         "blocked",
         "cancelled",
         "failures",
@@ -62,6 +63,8 @@ class Invocation:
         self.run: str = header.get("run") or ""
         self.attempt: int = header.get("attempt") or 1
         self.resumed: bool = header.get("resumed") is True
+        self.auth: Any = header.get("auth")
+        """The context of whoever's request caused it, None for nobody."""
         self.plain = False
         self.of_run: Any = None
         """What `ctx` offers of the run, once it is asked for."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from headwater.protocol.workers.messages import Message, Section
 from headwater.worker.context import Context
+from headwater.worker.project.auth_file import AuthRequest, context_text
 from headwater.worker.requests import request_of
 from headwater.worker.responses import answer_of
 from headwater.worker.values import from_json
@@ -21,6 +22,9 @@ CONDITION = "condition"
 
 ACCESS = "access"
 """A stream's access function."""
+
+AUTHENTICATE = "authenticate"
+"""The function of the project that says who asks."""
 
 Result = tuple[Mapping[str, Any], tuple[Section, ...]]
 """The members and sections of a `result` that is ok."""
@@ -54,6 +58,15 @@ def _allowed(returned: Any) -> Result:
     return {"allowed": returned is True}, ()
 
 
+def _asker(message: Message, _context: Callable[[], Context]) -> tuple[Any, ...]:
+    return (AuthRequest(message.header["request"]),)
+
+
+def _known(returned: Any) -> Result:
+    text = context_text(returned)
+    return {"known": text is not None}, () if text is None else (text,)
+
+
 def _input(message: Message, context: Callable[[], Context]) -> tuple[Any, ...]:
     return from_json(bytes(message.sections[0])), context()
 
@@ -74,6 +87,7 @@ def _nothing(_returned: Any) -> Result:
 KINDS: Mapping[str, Kind] = {
     "api": Kind(HANDLER, _request, _response),
     "access": Kind(ACCESS, _subscription, _allowed),
+    "authenticate": Kind(AUTHENTICATE, _asker, _known),
     "condition": Kind(CONDITION, _input, _wanted),
     "event": Kind(HANDLER, _input, _nothing),
     "cron": Kind(HANDLER, _context, _nothing),

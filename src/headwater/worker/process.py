@@ -165,7 +165,9 @@ class Process:
         self._runner.adopt(declared)
         _spare_collections()
         self._channel.send(
-            protocol.manifest(header["generation"], declared.steps, declared.streams, declared.problems)
+            protocol.manifest(
+                header["generation"], declared.steps, declared.streams, declared.problems, declared.auth
+            )
         )
 
     def _say_blocked(self, invocation: Invocation, seconds: float) -> None:

@@ -22,6 +22,7 @@ def request_of(message: Message) -> dict[str, Any]:
         "queryParams": request.get("queryParams") or {},
         "headers": request.get("headers") or {},
         "rawBody": text,
+        "auth": message.header.get("auth"),
     }
 
 

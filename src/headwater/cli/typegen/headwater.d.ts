@@ -168,6 +168,8 @@ export interface FlowContext<TEmit = EmittedEvent> {
   app: App
   /** Whether the run is to end: somebody cancelled it, or nobody waits for the request's answer. */
   readonly cancelled: boolean
+  /** The context of whose request caused this, as `authenticate` of `headwater_auth` gave it; null for nobody. */
+  auth: Record<string, any> | null
   /** How often an event has been tried, this time included; 1 for a request. */
   attempt: number
   /** The id of the run of an event or a cron step; empty for requests. */
@@ -188,6 +190,8 @@ export interface ApiRequest<TBody = unknown> {
   headers: Record<string, string | string[]>
   /** The body as it came: text, or bytes where it is no UTF-8. */
   rawBody: string | Uint8Array
+  /** The context of who asks, as `authenticate` of `headwater_auth` gave it; null for nobody. */
+  auth: Record<string, any> | null
   [more: string]: any
 }
 

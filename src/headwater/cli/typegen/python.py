@@ -105,6 +105,7 @@ class Context:
     flows: list[str]
     step_name: str
     cancelled: bool
+    auth: dict[str, Any] | None
     attempt: int
     run: str
     app: Any
@@ -181,6 +182,7 @@ class _Writer:
             f"class {request}(TypedDict):\n"
             f"    body: {body}\n    pathParams: dict[str, str]\n    queryParams: dict[str, str | list[str]]\n"
             "    headers: dict[str, str | list[str]]\n    rawBody: str | bytes\n"
+            "    auth: dict[str, Any] | None\n"
         )
         answers = [
             self._answer(step, status, schema) for status, schema in sorted(step.response_schemas.items())

@@ -21,7 +21,7 @@ from headwater.protocol.clients.rfc6455 import text_frame
 from headwater.protocol.clients.wire import Advance, Brought, CatchUpOf, Cursor, Stretch, Wish
 
 SUBPROTOCOL = "headwater.v1"
-TOKEN_PREFIX = "headwater.token."  # noqa: S105  (a name of the protocol, no secret)
+
 
 _RESERVED = frozenset({"auth", "set", "update", "delete", "send"})
 _NUMBER_LIMIT = 2**53

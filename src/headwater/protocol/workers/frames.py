@@ -72,7 +72,9 @@ _FROM_SERVER: dict[str, dict[str, tuple[type, ...]]] = {
 
 _FROM_WORKER: dict[str, dict[str, tuple[type, ...]]] = {
     "hello": {"protocol": (int,), "language": (str,), "language_version": (str,), "pid": (int,)},
-    "manifest": {"generation": (int,), "steps": (list,), "streams": (list,), "problems": (list,)},
+    "manifest": {
+        "generation": (int,), "steps": (list,), "streams": (list,), "problems": (list,), "auth?": (list,),
+    },
     "loading": {"file": (str,)},
     "started": {"id": (int,)},
     "call": {

@@ -191,10 +191,12 @@ def manifest(
     steps: Sequence[Mapping[str, Any]],
     streams: Sequence[Mapping[str, Any]],
     problems: Sequence[Mapping[str, Any]],
+    auth: Sequence[Mapping[str, Any]] = (),
 ) -> Message:
     """What the project's files declare; the entries are those of section 7 of the specification."""
     header: dict[str, Any] = {"t": "manifest", "generation": generation}
-    return Message({**header, "steps": list(steps), "streams": list(streams), "problems": list(problems)})
+    listed = {"steps": list(steps), "streams": list(streams), "problems": list(problems)}
+    return Message({**header, **listed, **({"auth": list(auth)} if auth else {})})
 
 
 def loading(file: str) -> Message:

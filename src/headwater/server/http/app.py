@@ -27,6 +27,7 @@ from headwater.errors import (
 )
 from headwater.logline import Line, tell, tell_fault
 from headwater.observe import SILENT, Answered, Observer, tell_limit
+from headwater.server.http.authentication import Authentication
 from headwater.server.http.bodies import NOTHING, BodyParser, BodyReader, ClientGone
 from headwater.server.http.cors import Cors
 from headwater.server.http.disconnect import while_connected
@@ -37,6 +38,7 @@ from headwater.server.http.origins import Origins
 from headwater.server.http.problem import problem
 from headwater.server.http.routing import Match, Router, decode_path
 from headwater.server.http.static import PublicFolder, file_response
+from headwater.server.peers import peer_of_request
 from headwater.steps.project.declare import ApiRequest, ApiResponse, ApiStep, Project
 
 logger = logging.getLogger("headwater.http")
@@ -64,7 +66,9 @@ class HttpApp:
         aside: Aside,
         observer: Observer,
         origins: Origins,
+        who: Authentication | None,
     ) -> None:
+        self._who = who
         self._observer = observer
         self._settings = settings
         self._executor = executor
@@ -138,16 +142,34 @@ class HttpApp:
         return None
 
     async def _run(self, exchange: Exchange, match: Match) -> ApiResponse:
+        auth = None
+        if self._who is not None and self._who.asks:
+            auth = await self._know(self._who, exchange)
         if not exchange.unread:
-            return await self._run_with(exchange, match, b"")
+            return await self._run_with(exchange, match, b"", auth)
         raw = await self._bodies.read(exchange.receive, exchange.headers)
         exchange.unread = False
         try:
-            return await self._run_with(exchange, match, raw)
+            return await self._run_with(exchange, match, raw, auth)
         finally:
             self._bodies.let_go(raw)
 
-    async def _run_with(self, exchange: Exchange, match: Match, raw: bytes) -> ApiResponse:
+    async def _know(self, who: Authentication, exchange: Exchange) -> bytes | None:
+        """The context of who asks, before anything of the body is read.
+
+        :raises HeadwaterError: the request is refused.
+        """
+        scope = {**exchange.scope, "headwater.path": exchange.path}
+        peer = peer_of_request(scope, exchange.headers)
+        try:
+            return (await who.know(peer)).context
+        except HeadwaterError as error:
+            self._observer.refused(peer, error)
+            raise
+
+    async def _run_with(
+        self, exchange: Exchange, match: Match, raw: bytes, auth: bytes | None
+    ) -> ApiResponse:
         parsed = NOTHING
         if raw:
             parsed = await self._parser.parse(raw, exchange.headers)
@@ -162,6 +184,7 @@ class HttpApp:
             body=parsed.value,
             trace=exchange.trace.id,
             parent=exchange.trace.parent,
+            auth=auth,
         )
         try:
             work = self._executor.run_api(match.step, request)
@@ -217,12 +240,13 @@ def build_http_app(
     *,
     aside: Aside | None = None,
     origins: Origins | None = None,
+    who: Authentication | None = None,
 ) -> HttpApp:
     """The HTTP side of the server, without routes until `set_project` is called.
 
     `internal` lists applications by path prefix ("/streams"); they are asked where no step has the path, see
     it as it came in, and may raise HeadwaterError before they answer. `aside` is where large JSON is read;
-    its owner closes it. `origins` are the rules for pages, where others keep them too.
+    its owner closes it. `origins` are the rules for pages, where others keep them too; `who` says who asks.
     """
     origins = origins or Origins(settings.server, dev=settings.dev)
-    return HttpApp(settings, executor, tuple(internal), aside or Aside(), observer, origins)
+    return HttpApp(settings, executor, tuple(internal), aside or Aside(), observer, origins, who)

@@ -42,6 +42,8 @@ def problem(error: HeadwaterError, trace: str) -> ApiResponse:
     ]
     if error.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
         headers.append(("retry-after", RETRY_AFTER))
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers.append(("www-authenticate", "Bearer"))
     if "allow" in error.details:
         headers.append(("allow", ", ".join(error.details["allow"])))
     return ApiResponse(error.status, headers, encode(body))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from headwater.errors import AccessDenied, HeadwaterError, TooMany, UnknownStream
 from headwater.model import GroupKey
@@ -19,8 +19,8 @@ from headwater.streams.catalog import Catalog
 
 log = logging.getLogger("headwater.socket")
 
-AskRule = Callable[[str, str, str | None, Any], Awaitable[bool]]
-"""Asks the rule of a stream about a group and perhaps an item of it, for a context."""
+AskRule = Callable[[str, str, str | None, bytes | None], Awaitable[bool]]
+"""Asks the rule of a stream about a group and perhaps an item of it, for a context as JSON text."""
 
 Then = Callable[[HeadwaterError | None], None]
 
@@ -84,7 +84,7 @@ class StreamGate:
 
     async def _judge(self, ask: Ask, stream: str, item: str | None) -> Verdict:
         """What the access function says: anything but exactly true is a no."""
-        if await self._access(stream, ask.group.group, item, None) is True:
+        if await self._access(stream, ask.group.group, item, ask.peer.context) is True:
             return YES
         self._observer.refused(ask.peer, AccessDenied(NO.reason, stream=ask.group.stream))
         return NO

@@ -5,7 +5,7 @@ Owns the set of open sockets. Knows sessions only as something it makes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -17,12 +17,14 @@ from headwater.config import ServerSettings, SocketSettings
 from headwater.errors import HeadwaterError, Limit, OriginRefused, Overloaded, RequestInvalid
 from headwater.observe import SILENT, Observer
 from headwater.peer import Peer
+from headwater.server.http.authentication import Authentication
 from headwater.server.http.origins import Origins
 from headwater.server.live.attendance import Attendance
+from headwater.server.live.session import Session
 from headwater.server.live.sessions import spoken
 from headwater.server.live.turns import Turns
 from headwater.server.live.unfinished import Unfinished
-from headwater.server.live.websocket import Session, WebSocket
+from headwater.server.live.websocket import WebSocket
 from headwater.server.peers import CLIENT, peer_of_handshake
 
 MakeSession = Callable[[WebSocket, Peer], Session]
@@ -39,6 +41,7 @@ class SocketOpening:
         guests: Attendance | None = None,
         observer: Observer = SILENT,
         origins: Origins | None = None,
+        who: Authentication | None = None,
     ) -> None:
         self.settings = settings
         self.sockets: set[WebSocket] = set()
@@ -46,6 +49,7 @@ class SocketOpening:
         self.unfinished: Unfinished[WebSocket] = Unfinished(settings.unfinished_bytes)
         self._server = server
         self._origins = Origins(server) if origins is None else origins
+        self._who = who
         self._make_session = make_session
         self._guests = Attendance() if guests is None else guests
         self._observer = observer
@@ -85,9 +89,27 @@ class SocketOpening:
         """The version of the protocol to speak; see sessions.py."""
         return spoken(offered)
 
-    def session(self, socket: WebSocket, request: Request) -> Session:
+    def know(self, socket: WebSocket, request: Request) -> Coroutine[Any, Any, Peer] | None:
+        """See Opening. What is refused is told the observer here."""
+        if self._who is None or not self._who.asks:
+            return None
+        return self._know(self._who, peer_of_handshake(request, socket.transport, socket.told))
+
+    async def _know(self, who: Authentication, peer: Peer) -> Peer:
+        try:
+            return await who.know(peer)
+        except HeadwaterError as error:
+            self._observer.refused(peer, error)
+            raise
+
+    def ask_again(self) -> None:
+        """Who is here may be somebody else by now: all sockets come again, with their cursors."""
+        for socket in tuple(self.sockets):
+            socket.send_away()
+
+    def session(self, socket: WebSocket, request: Request, peer: Peer | None) -> Session:
         """A session for a socket that has opened."""
-        peer = peer_of_handshake(request, socket.transport, socket.told)
+        peer = peer_of_handshake(request, socket.transport, socket.told) if peer is None else peer
         self._guests.enter(peer.identity, socket)
         self._observer.accepted(peer)
         return self._make_session(socket, peer)

@@ -16,10 +16,11 @@ from headwater.protocol.clients.v0 import V0Wire
 from headwater.protocol.clients.v1 import SUBPROTOCOL
 from headwater.server.live.cancelling import CancelItem
 from headwater.server.live.gate import Gate
+from headwater.server.live.session import Session
 from headwater.server.live.session_v0 import V0Session
 from headwater.server.live.session_v1 import V1Session
 from headwater.server.live.v1_streams import V1Streams
-from headwater.server.live.websocket import Session, WebSocket
+from headwater.server.live.websocket import WebSocket
 from headwater.streams.presence import Presence
 from headwater.streams.realm import Realms
 

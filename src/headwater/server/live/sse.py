@@ -103,7 +103,7 @@ class EventStreams:
         self._observer = observer
 
     def close(self) -> None:
-        """End all of them; browsers come back by themselves, with their cursors."""
+        """End all that are open now; browsers come back by themselves, with their cursors."""
         for unsent in self._responses:
             unsent.end()
 

@@ -14,9 +14,11 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from headwater.config import Settings, StreamSettings
-from headwater.errors import InvalidInput, MethodNotAllowed, OriginRefused, UnknownItem
+from headwater.errors import HeadwaterError, InvalidInput, MethodNotAllowed, OriginRefused, UnknownItem
 from headwater.model import Item
+from headwater.observe import SILENT, Observer
 from headwater.peer import Peer, read_headers
+from headwater.server.http.authentication import Authentication
 from headwater.server.http.conditional import Tagged, send_tagged
 from headwater.server.http.incoming import read_query
 from headwater.server.http.origins import SETTING_HINT, Origins
@@ -51,6 +53,8 @@ class StreamHttp:
         settings: Settings,
         cancel: CancelItem,
         origins: Origins | None = None,
+        who: Authentication | None = None,
+        observer: Observer = SILENT,
     ) -> None:
         self.prefix = settings.streams.prefix.rstrip("/")
         """The path that it is to be mounted at; empty where it is turned off."""
@@ -59,6 +63,8 @@ class StreamHttp:
         self._events = events
         self._cancel_item = cancel
         self._origins = Origins(settings.server, dev=settings.dev) if origins is None else origins
+        self._who = who
+        self._observer = observer
         self._limits = settings.streams
         self._max_id_bytes = settings.socket.max_id_bytes
 
@@ -85,7 +91,7 @@ class StreamHttp:
         target = read_target(rest, query, max_id_bytes=self._max_id_bytes)
         listens = "text/event-stream" in headers.get("accept", "") and method == "GET"
         peer = peer_of_request(scope, headers, "sse" if listens else "http")
-        await admit(self._gate, Ask(peer, target.group, target.item))
+        peer = await self._admitted(peer, target)
         if listens:
             following = read_following(query, headers.get("last-event-id"))
             await self._events.serve(peer, target, following, receive, send)
@@ -95,6 +101,26 @@ class StreamHttp:
         reading = await _read(store, target, window, self._limits)
         tagged = Tagged(f'"{store.epoch}.{reading.version}"', "application/json", reading.body)
         await send_tagged(send, method, headers, tagged)
+
+    async def _admitted(self, peer: Peer, target: Target) -> Peer:
+        """The peer as the project knows it, once the gate lets it in. What holds no longer when it has is
+        asked again.
+
+        :raises HeadwaterError: it is refused.
+        """
+        while True:
+            era = 0 if self._who is None else self._who.era
+            known = peer if self._who is None else await self._know(self._who, peer)
+            await admit(self._gate, Ask(known, target.group, target.item))
+            if self._who is None or era == self._who.era:
+                return known
+
+    async def _know(self, who: Authentication, peer: Peer) -> Peer:
+        try:
+            return await who.know(peer)
+        except HeadwaterError as error:
+            self._observer.refused(peer, error)
+            raise
 
     async def _cancel(self, peer: Peer, target: Target) -> None:
         """Stop the run that has claimed an item, for whoever may read it.
@@ -108,7 +134,7 @@ class StreamHttp:
             raise OriginRefused(said, hint=SETTING_HINT, origin=origin)
         if target.item is None:
             raise InvalidInput("a run is cancelled by an item that it has claimed", field="id")
-        await admit(self._gate, Ask(peer, target.group, target.item))
+        await self._admitted(peer, target)
         await self._cancel_item(target.group, target.item)
 
 

@@ -10,21 +10,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from websockets.frames import Close, CloseCode, Frame, Opcode
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
 
-from headwater.config import SocketSettings
-from headwater.errors import Limit
+from headwater.errors import HeadwaterError, Limit
+from headwater.peer import Peer
 from headwater.server.live.inbound import Closing, Inbound, Ping, Violation
-from headwater.server.live.turns import MESSAGE, PAYLOAD_BYTES, Turns
-from headwater.server.live.unfinished import Unfinished
+from headwater.server.live.session import Knowing, Opening, Session
+from headwater.server.live.turns import MESSAGE, PAYLOAD_BYTES
 
+log = logging.getLogger("headwater.socket")
 _quiet = logging.getLogger("headwater.socket.handshake")  # The library's log lines; off: they hold user data.
 _quiet.addHandler(logging.NullHandler())
 _quiet.propagate = False
@@ -34,55 +33,6 @@ CLOSING_SECONDS = 2.0
 """How long a client may take to answer a close and to read what was sent before it; then it is cut off."""
 
 
-class Session(Protocol):
-    """What a socket's messages mean."""
-
-    def message(self, text: str) -> None:
-        """A whole text message came."""
-        ...
-
-    def filled(self) -> None:
-        """The socket takes no frames from now on."""
-        ...
-
-    def drained(self) -> None:
-        """The socket can take frames again."""
-        ...
-
-    def closed(self) -> None:
-        """The socket is ending: it takes no more frames. Called once."""
-        ...
-
-
-class Opening(Protocol):
-    """Decides about handshakes and makes sessions; one for the whole server."""
-
-    settings: SocketSettings
-    sockets: set[WebSocket]
-    turns: Turns
-    unfinished: Unfinished[WebSocket]
-
-    def refuse(self, request: Request) -> tuple[HTTPStatus, str] | None:
-        """Why this handshake is refused, or None."""
-        ...
-
-    def select(self, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-        """The subprotocol to speak of those that the client offers."""
-        ...
-
-    def session(self, socket: WebSocket, request: Request) -> Session:
-        """The session of a socket that has just opened."""
-        ...
-
-    def left(self, socket: WebSocket) -> None:
-        """A socket, open or not yet, is gone."""
-        ...
-
-    def limited(self, limit: Limit) -> None:
-        """A socket is closed for a limit that it met."""
-        ...
-
-
 class WebSocket(asyncio.Protocol):
     """One socket. It is a Subscriber with an outlet: feeds offer frames to it, or write them."""
 
@@ -90,6 +40,7 @@ class WebSocket(asyncio.Protocol):
         "_deadline",
         "_frames_left",
         "_inbound",
+        "_knowing",
         "_opening",
         "_server_connections",
         "_session",
@@ -111,6 +62,8 @@ class WebSocket(asyncio.Protocol):
         """Set while frames are read: from the handshake until the client's close frame or its first fault."""
         self._deadline: asyncio.TimerHandle | None = None
         """Set once the socket is ending: when it is cut off."""
+        self._knowing: asyncio.Task[None] | None = None
+        """Set while its handshake waits to be answered, until it is known who asks."""
         self._frames_left = float(opening.settings.frame_burst)
         """How many frames the client may still send at once; grows with time."""
         self.has_more = False
@@ -152,7 +105,7 @@ class WebSocket(asyncio.Protocol):
             self._frames_left = min(more, settings.frame_burst)
             self._inbound.add(data)
             self._ask_turn()
-        elif self._deadline is None:
+        elif self._deadline is None and self._knowing is None:
             self._shake(data)
         self.heard = now
         self.pinged = None
@@ -208,15 +161,22 @@ class WebSocket(asyncio.Protocol):
 
     def ping(self, now: float) -> None:
         """Send a ping, to be answered before the ping timeout."""
-        if self._deadline is None:
+        if self._deadline is None and self._knowing is None:
             self.pinged = now
             self._control(Opcode.PING, b"")
 
     def close(self, code: int, reason: str) -> None:
         """Close with a code and a reason that the client sees. The connection ends when it has answered."""
-        if self._deadline is None:
+        if self._knowing is not None:
+            self.abort()
+        elif self._deadline is None:
             self._control(Opcode.CLOSE, Close(code, reason).serialize())
             self._end()
+
+    def send_away(self) -> None:
+        """Have the client come again, if its socket is open."""
+        if self._session is not None:
+            self.close(CloseCode.SERVICE_RESTART, "come again")
 
     def abort(self) -> None:
         """Let go at once, without what is still buffered."""
@@ -233,14 +193,47 @@ class WebSocket(asyncio.Protocol):
             if isinstance(request, Request):
                 refused = opening.refuse(request)
                 response = library.accept(request) if refused is None else library.reject(*refused)
-                library.send_response(response)
-                self._answer(library)
-                if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-                    self._inbound = Inbound(opening.settings.max_frame_bytes)
-                    self._session = opening.session(self, request)
+                opens = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
+                knowing = opening.know(self, request) if opens else None
+                if knowing is not None:
+                    self.transport.pause_reading()
+                    waiting = self._shake_known(library, request, response, knowing)
+                    self._knowing = asyncio.get_running_loop().create_task(waiting)
+                    return
+                self._respond(library, response)
+                if opens:
+                    self._open(request, None)
                     return
         self._answer(library)
         self._end()
+
+    async def _shake_known(
+        self, library: ServerProtocol, request: Request, response: Response, knowing: Knowing
+    ) -> None:
+        """Answer the request once it is known who asks. Nothing is read meanwhile."""
+        try:
+            peer = await knowing
+        except HeadwaterError as error:
+            peer, response = None, library.reject(HTTPStatus(error.status), f"{error.message}\n")
+        except Exception:
+            log.exception("Who opens a socket could not be told")
+            peer, response = None, library.reject(HTTPStatus.INTERNAL_SERVER_ERROR, "The server failed.\n")
+        self._knowing = None
+        self._respond(library, response)
+        if peer is None:
+            self._answer(library)
+            self._end()
+        else:
+            self._open(request, peer)
+        self._read_on()
+
+    def _respond(self, library: ServerProtocol, response: Response) -> None:
+        library.send_response(response)
+        self._answer(library)
+
+    def _open(self, request: Request, peer: Peer | None) -> None:
+        self._inbound = Inbound(self._opening.settings.max_frame_bytes)
+        self._session = self._opening.session(self, request, peer)
 
     def _answer(self, library: ServerProtocol) -> None:
         for data in library.data_to_send():
@@ -358,6 +351,8 @@ class WebSocket(asyncio.Protocol):
         Until it has closed its side too, or the moment is over, the connection stays and what comes is thrown
         away: data that meets a closed connection is answered by a reset, which can overtake the close frame.
         """
+        if self._knowing is not None:
+            self._knowing.cancel()
         if self._deadline is not None:
             return
         loop = asyncio.get_running_loop()

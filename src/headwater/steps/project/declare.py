@@ -90,6 +90,20 @@ class StreamDeclaration(StreamRules):
 
 
 @dataclass(frozen=True, slots=True)
+class Authenticator:
+    """The file of the project that says who asks. `stamp` tells two of them apart whose answers may differ.
+    `broken` says why it cannot be asked, which lets nobody in; it is empty where it can."""
+
+    file: str
+    language: str
+    line: int = 0
+    stamp: str = ""
+    broken: str = ""
+    name: str = "authenticate"
+    flows: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One fault in the project, for people: where, what, what to do. `level` "error" leaves the file out."""
 
@@ -114,6 +128,8 @@ class Project:
     steps: tuple[Step, ...] = ()
     streams: tuple[StreamDeclaration, ...] = ()
     problems: tuple[Problem, ...] = ()
+    authenticator: Authenticator | None = None
+    """Who says who asks; None: nobody, and so nobody is known."""
 
     @property
     def routes(self) -> tuple[ApiStep, ...]:
@@ -130,9 +146,9 @@ class ApiRequest:
     """One HTTP request on its way to an API step.
 
     `headers` have lower-case names. `query` values are text, a list where a name repeats, or what names with
-    brackets nest. `body` is what
-    was parsed for `body_kind` "json" and "inline" (forms), for validation; `raw_body` is what came in.
-    `trace` is the trace id, `parent` the caller's span in it, if there is one.
+    brackets nest. `body` is what was parsed for `body_kind` "json" and "inline" (forms), for validation;
+    `raw_body` is what came in. `auth` is the context of who asks, as JSON text. `trace` is the trace id,
+    `parent` the caller's span in it, if there is one.
     """
 
     method: str
@@ -145,6 +161,7 @@ class ApiRequest:
     body: Any
     trace: str
     parent: str = ""
+    auth: bytes | None = None
 
 
 @dataclass(slots=True)

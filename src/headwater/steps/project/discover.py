@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
+from headwater.steps.project.authenticator import authenticator_of
 from headwater.steps.project.clashes import steps_apart, streams_apart
 from headwater.steps.project.declare import Problem, Project, Step, StreamDeclaration
 from headwater.steps.project.references import dangling
@@ -34,10 +35,11 @@ def project_of(generation: int, manifest: Mapping[str, Any], sources: Sources) -
     found.reported(_listed(manifest, "problems"))
     steps, clashes = steps_apart(steps)
     streams, more = streams_apart(streams)
-    problems = [*sources.problems, *found.problems, *clashes, *more]
+    who, doubts = authenticator_of(sources, _listed(manifest, "auth"))
+    problems = [*sources.problems, *found.problems, *clashes, *more, *doubts]
     problems += dangling(steps, streams, problems)
     problems.sort(key=lambda one: (one.file, one.line))
-    return Project(generation, tuple(steps), tuple(streams), tuple(problems))
+    return Project(generation, tuple(steps), tuple(streams), tuple(problems), who)
 
 
 def merged(manifests: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -45,7 +47,7 @@ def merged(manifests: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     parts = list(manifests)
     return {
         name: [one for part in parts for one in _listed(part, name)]
-        for name in ("steps", "streams", "problems")
+        for name in ("steps", "streams", "problems", "auth")
     }
 
 

@@ -42,6 +42,7 @@ MAX_JSON_BYTES = 1024 * 1024
 
 _KINDS = ("step", "stream")
 _LIFESPAN = re.compile(r"headwater_lifespan\.(?:py|[cm]?[jt]s)\Z")
+_AUTHENTICATOR = re.compile(r"headwater_auth\.(?:py|[cm]?[jt]s)\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ class Sources:
     """One snapshot. Paths are relative to the project, with `/`, in path order.
 
     `files` holds the bytes of every source file; `declaring` the paths of the files whose names make them
-    step or stream files; `problems` what could not be read or was left out; `env` what the `.env` says.
+    step or stream files, or the one that says who asks; `problems` what could not be read or was left out;
+    `env` what the `.env` says.
     """
 
     files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
@@ -101,7 +103,9 @@ def _reader_of(path: str) -> str:
 
 
 def declares(path: str, folders: Iterable[str]) -> bool:
-    """Whether a file, by folder and name, declares a step or a stream."""
+    """Whether a file, by folder and name, declares a step, a stream or who asks."""
+    if is_authenticator(path):
+        return True
     return _is_named(path) and bool(language_of(path)) and any(_inside(path, folder) for folder in folders)
 
 
@@ -154,6 +158,11 @@ def is_lifespan(path: str) -> bool:
     return bool(_LIFESPAN.match(path))
 
 
+def is_authenticator(path: str) -> bool:
+    """Whether a file says who asks; it lies in the project's root."""
+    return bool(_AUTHENTICATOR.match(path))
+
+
 def is_ignored(name: str) -> bool:
     """Whether a folder of this name is never entered."""
     return name in IGNORED or name.startswith(".")
@@ -196,7 +205,7 @@ def _counts(path: str, settings: StepSettings) -> bool:
 
 def _is_required(path: str, settings: StepSettings) -> bool:
     """Whether leaving a file out is a fault. Other files of Node are found on the disk."""
-    if path.endswith(".py") or is_lifespan(path):
+    if path.endswith(".py") or is_lifespan(path) or is_authenticator(path):
         return True
     return bool(language_of(path)) and _is_in_folders(path, settings)
 

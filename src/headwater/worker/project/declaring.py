@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, cast
 from headwater.errors import HeadwaterError
 from headwater.worker.chain import Link, links
 from headwater.worker.faults import describe, frames, innermost, traceback_text
-from headwater.worker.kinds import ACCESS, CONDITION, HANDLER, needs_handler
+from headwater.worker.kinds import ACCESS, AUTHENTICATE, CONDITION, HANDLER, needs_handler
+from headwater.worker.project.auth_file import AUTH_FILE, AuthInvalid, authenticate_of
 from headwater.worker.project.files import Sources
 from headwater.worker.project.importing import Importer
 from headwater.worker.project.lifespan_file import LIFESPAN_FILE, LifespanFile, lifespan_of
@@ -23,6 +24,7 @@ _STEP_ENDINGS = ("_step.py", ".step.py")
 _STREAM_ENDINGS = ("_stream.py", ".stream.py")
 _CONFIG_LINE = re.compile(rb"^config\b[^=\n]*=(?!=)", re.MULTILINE)
 _LIFESPAN_LINE = re.compile(rb"^(?:async +def +|def +|class +)?lifespan\b", re.MULTILINE)
+_AUTH_LINE = re.compile(rb"^(?:async +def +|def +|class +)?authenticate\b", re.MULTILINE)
 _STEP_FUNCTIONS = frozenset({"middleware", "condition"})
 _ACCESS_NAMES = ("can_access", "canAccess")
 
@@ -37,18 +39,20 @@ class Missing(HeadwaterError):
 
 class Declared(NamedTuple):
     """What the files gave: the entries of the manifest, and the functions to run: for each of the names
-    below, those of a file are one chain; and what is entered before any of them."""
+    below, those of a file are one chain; and what is entered before any of them. `auth` are the files that
+    say who asks."""
 
     steps: list[dict[str, Any]]
     streams: list[dict[str, Any]]
     problems: list[dict[str, Any]]
     functions: dict[str, dict[str, tuple[Link, ...]]]
+    auth: list[dict[str, Any]]
     lifespan: LifespanFile | None = None
 
 
 def nothing_declared() -> Declared:
     """What no file has declared yet."""
-    return Declared([], [], [], {HANDLER: {}, ACCESS: {}, CONDITION: {}})
+    return Declared([], [], [], {HANDLER: {}, ACCESS: {}, CONDITION: {}, AUTHENTICATE: {}}, [])
 
 
 def declare(importer: Importer, on_file: Callable[[str], None] = lambda _: None) -> Declared:
@@ -60,10 +64,26 @@ def declare(importer: Importer, on_file: Callable[[str], None] = lambda _: None)
         if kind is not None:
             on_file(path)
             _declare_file(importer, path, kind, declared)
+    if AUTH_FILE in importer.sources.files:
+        on_file(AUTH_FILE)
+        _declare_auth(importer, declared)
     if LIFESPAN_FILE in importer.sources.files:
         on_file(LIFESPAN_FILE)
         return declared._replace(lifespan=_declare_lifespan(importer, declared))
     return declared
+
+
+def _declare_auth(importer: Importer, declared: Declared) -> None:
+    line = _line_of(_AUTH_LINE, importer.sources.files[AUTH_FILE])
+    try:
+        function = authenticate_of(importer.load(AUTH_FILE))
+    except AuthInvalid as error:
+        declared.problems.append(_problem(AUTH_FILE, error, line))
+    except BaseException as error:
+        declared.problems.append(_import_problem(importer, AUTH_FILE, error))
+    else:
+        declared.functions[AUTHENTICATE][AUTH_FILE] = links([function])
+        declared.auth.append({"file": AUTH_FILE, "language": LANGUAGE, "line": line or 1})
 
 
 def _declare_lifespan(importer: Importer, declared: Declared) -> LifespanFile:

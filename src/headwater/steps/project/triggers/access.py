@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+import orjson
 
 from headwater.protocol.workers import messages as protocol
 from headwater.protocol.workers.messages import Message, Task
@@ -11,15 +13,18 @@ from headwater.steps.project.triggers.kind import RunKind
 
 
 class AccessQuestion(NamedTuple):
-    """Who asks to follow what: `item` None is the whole group, `auth` any JSON value."""
+    """Who asks to follow what: `item` None is the whole group, `auth` the context of who asks as JSON text,
+    None for nobody."""
 
     group: str
     item: str | None
-    auth: Any
+    auth: bytes | None
 
 
 def _frame(task: Task, stream: StreamDeclaration, asked: AccessQuestion) -> Message:
-    return protocol.invoke(task, "access", {"stream": stream.name, **asked._asdict()})
+    auth = None if asked.auth is None else orjson.loads(asked.auth)
+    members = {"stream": stream.name, "group": asked.group, "item": asked.item, "auth": auth}
+    return protocol.invoke(task, "access", members)
 
 
 ACCESS: RunKind[StreamDeclaration, AccessQuestion, bool] = RunKind(

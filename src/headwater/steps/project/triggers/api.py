@@ -131,7 +131,10 @@ def _frame(task: Task, _step: ApiStep, request: ApiRequest) -> Message:
     }
     if request.body_kind == "inline":
         members["body"] = request.body
-    return protocol.invoke(task, "api", {"request": members}, (request.raw_body,))
+    told: dict[str, Any] = {"request": members}
+    if request.auth is not None:
+        told["auth"] = orjson.loads(request.auth)
+    return protocol.invoke(task, "api", told, (request.raw_body,))
 
 
 def _inputs(step: ApiStep) -> list[Check[ApiRequest]]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar, cast
 
+import orjson
+
 from headwater.config import Settings
 from headwater.protocol.workers.messages import Message, Task
 from headwater.schema import JsonSchema
@@ -61,16 +63,18 @@ class Check(Generic[Checked]):
 
 class Attempt(NamedTuple):
     """One attempt at a job: its run, its number (1 at first), whether the run has begun before, and the JSON
-    text of its data."""
+    text of its data; and that of the context of whose request caused it."""
 
     run: str
     number: int
     resumed: bool
     data: bytes
+    auth: bytes | None = None
 
     def members(self) -> dict[str, Any]:
         """What an invocation of it tells the worker beside the data."""
-        return {"run": self.run, "attempt": self.number, "resumed": self.resumed}
+        auth = {} if self.auth is None else {"auth": orjson.loads(self.auth)}
+        return {"run": self.run, "attempt": self.number, "resumed": self.resumed, **auth}
 
 
 class Failure(Exception):
@@ -90,6 +94,13 @@ class Failure(Exception):
         self.traceback = traceback
         self.cause = cause
         self.cancelled = cancelled
+
+    def without(self, secrets: Sequence[str]) -> Failure:
+        """The same, saying none of these texts."""
+        message, traceback = self.message, self.traceback
+        for secret in sorted(secrets, key=len, reverse=True):
+            message, traceback = message.replace(secret, "***"), traceback.replace(secret, "***")
+        return Failure(message, traceback, self.cause, cancelled=self.cancelled)
 
     @classmethod
     def of(cls, result: Message) -> Failure:
@@ -120,6 +131,10 @@ def _no_checks(_subject: Any) -> Sequence[Check[Any]]:
     return ()
 
 
+def _no_secrets(_given: Any) -> Sequence[str]:
+    return ()
+
+
 def _message(failure: Failure) -> str:
     return failure.message
 
@@ -138,6 +153,7 @@ class RunKind(Generic[Subject, Given, Answer]):
     `waits`: while no worker is free it waits, among at most `max_waiting` of its kind; else it fails at once
     with Overloaded, and whoever runs it comes again. `told` is the line of the log about a failure of user
     code.
+    `secrets` are texts of the input that no line of the log may hold.
     `instead` is answered in place of any failure, which then only the log tells; None raises it.
     """
 
@@ -150,3 +166,4 @@ class RunKind(Generic[Subject, Given, Answer]):
     waits: bool = False
     told: Callable[[Failure], str] = _message
     instead: Answer | None = None
+    secrets: Callable[[Given], Sequence[str]] = _no_secrets

@@ -1,0 +1,127 @@
+"""Who a peer is: asks the project, and fails closed. HTTP, sockets and event streams ask here.
+
+Owns what is asked, for how long an answer holds, and that a wrong token is never taken for nobody. Knows no
+worker: whoever asks the project is given. Where the project says nothing of who asks, nothing is asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any, NamedTuple, cast
+
+import orjson
+
+from headwater.config import AuthSettings
+from headwater.errors import OriginRefused, Unauthenticated
+from headwater.peer import Peer
+from headwater.server.http.origins import SETTING_HINT, Origins
+from headwater.steps.project.declare import Authenticator
+from headwater.steps.project.triggers.authenticate import AuthQuestion
+
+AskWho = Callable[[AuthQuestion], Awaitable[bytes | None]]
+"""Asks the project: the JSON text of a context, or None for nobody. Raises HeadwaterError where it is refused
+or cannot be asked."""
+
+
+class _Held(NamedTuple):
+    context: bytes
+    until: float
+
+
+class Authentication:
+    """Who asks, for one server. Until `take` has been told of an authenticator, everybody is nobody."""
+
+    def __init__(
+        self,
+        ask: AskWho,
+        settings: AuthSettings,
+        origins: Origins,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.asks = False
+        """Whether there is anybody to ask; where not, `know` need not be called."""
+        self.era = 0
+        """Grows whenever answers of before may hold no longer."""
+        self._ask = ask
+        self._settings = settings
+        self._origins = origins
+        self._now = now
+        self._who: Authenticator | None = None
+        self._held: dict[bytes, _Held] = {}
+
+    def take(self, who: Authenticator | None) -> bool:
+        """A generation takes over. Whether everybody is to be asked again, whoever they were."""
+        if who == self._who:
+            return False
+        self._who, self.asks = who, who is not None
+        self._held.clear()
+        self.era += 1
+        return True
+
+    async def know(self, peer: Peer) -> Peer:
+        """The peer, with the identity and the context that the project gives it; without, it is nobody.
+
+        :raises Unauthenticated: it brings a token that is not believed, or the project refuses it.
+        :raises OriginRefused: it brings cookies from a page that may not use them.
+        :raises AuthUnavailable: the project cannot be asked.
+        """
+        if not self.asks:
+            return peer
+        cookies = peer.cookies
+        self._check_origin(peer, cookies)
+        token = peer.token or cookies.get(self._settings.cookie) or None
+        while True:
+            era = self.era
+            context = await self._context(peer, token, cookies)
+            if era == self.era:
+                break
+        if context is None:
+            if token is not None:
+                hint = "Bring a token that is valid, or none."
+                raise Unauthenticated("The token is not valid here.", hint=hint)
+            return peer
+        return replace(peer, identity=_identity(context), context=context)
+
+    async def _context(self, peer: Peer, token: str | None, cookies: dict[str, str]) -> bytes | None:
+        key = None
+        if token is not None and self._settings.cache:
+            key = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()  # No secret is kept.
+            held = self._held.get(key)
+            if held is not None and held.until > self._now():
+                return held.context
+        era = self.era
+        context = await self._ask(AuthQuestion(token, peer.headers, cookies, peer.query, peer.url, peer.kind))
+        if key is not None and context is not None and era == self.era:
+            self._hold(key, context)
+        return context
+
+    def _hold(self, key: bytes, context: bytes) -> None:
+        self._held.pop(key, None)
+        while len(self._held) >= self._settings.cache_size:
+            del self._held[next(iter(self._held))]
+        self._held[key] = _Held(context, self._now() + self._settings.cache)
+
+    def _check_origin(self, peer: Peer, cookies: dict[str, str]) -> None:
+        """A browser adds cookies to what any page sends: they speak for the user only on pages that may.
+
+        Whatever else the request brings, for a page can make up a token to get past this.
+        """
+        origin = peer.headers.get("origin")
+        if not cookies or origin is None or self._origins.allows(origin, peer.headers.get("host", "")):
+            return
+        self._origins.refused(origin)
+        said = f'pages of "{origin}" may not use the cookies of this server'
+        raise OriginRefused(said, hint=SETTING_HINT, origin=origin)
+
+
+def _identity(context: bytes) -> str | None:
+    """The name by which somebody is found again: the context's `user`, else its `sub`."""
+    members = cast("dict[str, Any]", orjson.loads(context))
+    for name in ("user", "sub"):
+        value = members.get(name)
+        if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
+            return str(value)
+    return None

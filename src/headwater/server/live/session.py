@@ -1,0 +1,77 @@
+"""What a socket asks of others: who opens it and with what session, and what its messages mean. Contracts
+alone."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Protocol
+
+from websockets.http11 import Request
+from websockets.typing import Subprotocol
+
+from headwater.config import SocketSettings
+from headwater.errors import Limit
+from headwater.peer import Peer
+from headwater.server.live.turns import Turns
+from headwater.server.live.unfinished import Unfinished
+
+if TYPE_CHECKING:
+    from headwater.server.live.websocket import WebSocket
+
+
+class Session(Protocol):
+    """What a socket's messages mean."""
+
+    def message(self, text: str) -> None:
+        """A whole text message came."""
+        ...
+
+    def filled(self) -> None:
+        """The socket takes no frames from now on."""
+        ...
+
+    def drained(self) -> None:
+        """The socket can take frames again."""
+        ...
+
+    def closed(self) -> None:
+        """The socket is ending: it takes no more frames. Called once."""
+        ...
+
+
+Knowing = Coroutine[Any, Any, Peer]
+
+
+class Opening(Protocol):
+    """Decides about handshakes and makes sessions; one for the whole server."""
+
+    settings: SocketSettings
+    sockets: set[WebSocket]
+    turns: Turns
+    unfinished: Unfinished[WebSocket]
+
+    def refuse(self, request: Request) -> tuple[HTTPStatus, str] | None:
+        """Why this handshake is refused, or None."""
+        ...
+
+    def select(self, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+        """The subprotocol to speak of those that the client offers."""
+        ...
+
+    def know(self, socket: WebSocket, request: Request) -> Knowing | None:
+        """Who opens a socket, where that is to be asked; None where nobody says so. Awaited, it raises
+        HeadwaterError to refuse."""
+        ...
+
+    def session(self, socket: WebSocket, request: Request, peer: Peer | None) -> Session:
+        """The session of a socket that has just opened, for a peer that was asked about."""
+        ...
+
+    def left(self, socket: WebSocket) -> None:
+        """A socket, open or not yet, is gone."""
+        ...
+
+    def limited(self, limit: Limit) -> None:
+        """A socket is closed for a limit that it met."""
+        ...

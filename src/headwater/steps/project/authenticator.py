@@ -1,0 +1,49 @@
+"""Which file of the project says who asks, and when another load of it may answer otherwise.
+
+Owns that nothing fails open: a file that is there and cannot be used is an authenticator that lets nobody in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from headwater.steps.project.declare import Authenticator, Problem
+from headwater.steps.project.sources import Sources, is_authenticator, language_of
+
+
+def authenticator_of(
+    sources: Sources, declared: Sequence[Mapping[str, Any]]
+) -> tuple[Authenticator | None, list[Problem]]:
+    """The authenticator of the project, and what is wrong with it. `declared` is what workers found.
+
+    - There is no such file: None.
+    - There are several: nobody can say which counts, so none is asked.
+    - Its worker could not use it: its own problem is reported already.
+    """
+    files = [path for path in sources.declaring if is_authenticator(path)]
+    if not files:
+        return None, []
+    file, stamp = files[0], _stamp(sources, files)
+    if len(files) > 1:
+        message = f"{' and '.join(files)} both say who asks, so nobody is let in"
+        hint = "Keep one of them."
+        twice = Problem("error", "AUTH_INVALID", message, file=files[1], hint=hint, involved=tuple(files))
+        return Authenticator(file, language_of(file), stamp=stamp, broken=message), [twice]
+    found = next((one for one in declared if one.get("file") == file), None)
+    if found is None:
+        broken = f"{file} cannot be used; `headwater routes` tells why"
+        return Authenticator(file, language_of(file), stamp=stamp, broken=broken), []
+    return Authenticator(file, language_of(file), int(found.get("line") or 0), stamp), []
+
+
+def _stamp(sources: Sources, files: Sequence[str]) -> str:
+    """A digest of what the answers may come from: the file, all files that it may import, the environment."""
+    digest = hashlib.sha256()
+    for path, content in sources.files.items():
+        if path in files or path not in sources.declaring:
+            digest.update(f"{path}\0{len(content)}\0".encode())
+            digest.update(content)
+    digest.update(repr(sorted(sources.env.values.items())).encode())
+    return digest.hexdigest()

@@ -1,0 +1,135 @@
+"""What is asked of a project about who asks, and for how long an answer holds."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from headwater.config import AuthSettings, ServerSettings
+from headwater.errors import OriginRefused, Unauthenticated
+from headwater.peer import Peer
+from headwater.server.http.authentication import Authentication
+from headwater.server.http.origins import Origins
+from headwater.steps.project.declare import Authenticator
+from headwater.steps.project.triggers.authenticate import AuthQuestion
+
+WHO = Authenticator("headwater_auth.py", "python")
+
+
+class Project:
+    """Answers what `answers` has for a token, and notes what it was asked."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str | None, bytes] = {"t": b'{"user":"ada"}', "s": b'{"sub":7}', "n": b"{}"}
+        self.asked: list[AuthQuestion] = []
+        self.now = 0.0
+        self.gate: asyncio.Event | None = None
+
+    async def ask(self, asked: AuthQuestion) -> bytes | None:
+        self.asked.append(asked)
+        answer = self.answers.get(asked.token)
+        if self.gate is not None:
+            await self.gate.wait()
+        return answer
+
+    def authentication(self, who: Authenticator | None = WHO, **settings: object) -> Authentication:
+        origins = Origins(ServerSettings(cors_origins=("https://app.example",)))
+        given = AuthSettings(**settings)  # pyright: ignore[reportArgumentType]
+        made = Authentication(self.ask, given, origins, lambda: self.now)
+        made.take(who)
+        return made
+
+
+def peer(token: str | None = None, **headers: str) -> Peer:
+    given = headers if token is None else {"authorization": f"Bearer {token}", **headers}
+    return Peer("http", "/a?b=c", "192.0.2.1", given)
+
+
+async def test_where_the_project_says_nothing_nothing_is_asked() -> None:
+    project = Project()
+    anybody = peer("t")
+    assert await project.authentication(None).know(anybody) is anybody
+    assert project.asked == []
+
+
+@pytest.mark.parametrize(("token", "identity"), [("t", "ada"), ("s", "7"), ("n", None)])
+async def test_the_context_and_the_name_in_it_become_the_peers(token: str, identity: str | None) -> None:
+    project = Project()
+    known = await project.authentication().know(peer(token))
+    assert (known.identity, known.context) == (identity, project.answers[token])
+    assert project.asked[0].url == "/a?b=c"
+
+
+async def test_a_token_that_is_not_known_is_refused_and_none_is_anonymous() -> None:
+    authentication = Project().authentication()
+    assert (await authentication.know(peer())).context is None
+    with pytest.raises(Unauthenticated):
+        await authentication.know(peer("guessed"))
+
+
+async def test_an_answer_holds_for_its_token_as_long_as_the_setting_says() -> None:
+    project = Project()
+    authentication = project.authentication(cache=10.0)
+    for token in ("t", "t", "s", "t"):
+        await authentication.know(peer(token))
+    assert [one.token for one in project.asked] == ["t", "s"]
+    project.now = 10.0
+    await authentication.know(peer("t"))
+    assert len(project.asked) == 3
+
+    for _ in range(2):  # A refusal is asked anew, and so is nobody.
+        with pytest.raises(Unauthenticated):
+            await authentication.know(peer("guessed"))
+        await authentication.know(peer())
+    assert len(project.asked) == 7
+
+
+async def test_no_more_answers_are_held_than_the_setting_says() -> None:
+    project = Project()
+    authentication = project.authentication(cache=10.0, cache_size=2)
+    for token in ("t", "s", "n", "t"):
+        await authentication.know(peer(token))
+    assert [one.token for one in project.asked] == ["t", "s", "n", "t"]
+
+
+async def test_an_authenticator_that_comes_meanwhile_is_asked_too() -> None:
+    project = Project()
+    project.gate = asyncio.Event()
+    authentication = project.authentication(cache=10.0)
+    knowing = asyncio.create_task(authentication.know(peer("t")))
+    while not project.asked:
+        await asyncio.sleep(0)
+    project.answers["t"] = b'{"user":"bob"}'
+    assert authentication.take(Authenticator("headwater_auth.py", "python", stamp="other"))
+    assert not authentication.take(Authenticator("headwater_auth.py", "python", stamp="other"))
+    project.gate.set()
+    assert (await knowing).identity == "bob"
+    assert (await authentication.know(peer("t"))).identity == "bob"
+
+
+async def test_a_cookie_is_a_token_where_nothing_else_is() -> None:
+    authentication = Project().authentication(cookie="session")
+    assert (await authentication.know(peer(cookie="a=b; session=t"))).identity == "ada"
+    assert (await authentication.know(peer("s", cookie="session=t"))).identity == "7"
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        ("https://app.example", True),
+        ("http://here.example", True),
+        ("https://evil.example", False),
+        ("null", False),
+    ],
+)
+async def test_cookies_speak_for_nobody_on_pages_of_elsewhere(origin: str, allowed: bool) -> None:
+    authentication = Project().authentication()
+    asks = peer(None, cookie="session=t", origin=origin, host="here.example")
+    bare = peer(None, origin=origin, host="here.example")
+    await authentication.know(bare)
+    if allowed:
+        await authentication.know(asks)
+    else:
+        with pytest.raises(OriginRefused):
+            await authentication.know(asks)

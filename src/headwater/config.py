@@ -98,7 +98,8 @@ class ServerSettings:
     )
     read_timeout: float = _setting(
         15.0,
-        "Seconds a client may take for a request's headers, or pause in its body; then the answer is 408.",
+        "Seconds a client may take for a handshake of TLS, for a request's headers, or pause in its body; "
+        "then the answer is 408.",
         least=MOMENT,
     )
     write_timeout: float = _setting(

@@ -17,9 +17,11 @@ from headwater.client import connect
 from headwater.config import ServerSettings, Settings
 from headwater.errors import ConfigError
 from headwater.server.http.client_script import BUILT
+from headwater.server.listen.serve import HttpServer
 from headwater.server.listen.tls import read_tls
 from support.command import environment
 from support.node import find
+from support.socket_server import answer
 from support.steps_project import write
 from support.tls import Pair, make_certificate, openssl
 
@@ -143,6 +145,16 @@ async def test_our_clients_speak_with_it(pair: Pair, tmp_path: Path, monkeypatch
         for transport in ("websocket", "sse"):
             said = await asyncio.to_thread(from_node, site.url, transport, pair)
             assert [item["n"] for item in json.loads(said)] == [1]
+
+
+async def test_who_never_ends_a_handshake_is_let_go(pair: Pair, tmp_path: Path) -> None:
+    server = ServerSettings(port=0, read_timeout=0.2, tls_cert=str(pair.cert), tls_key=str(pair.key))
+    tls = read_tls(Settings(project=tmp_path, server=server))
+    async with HttpServer(answer, server, tls=tls) as site:
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+        async with asyncio.timeout(30):  # By itself TLS waits for a minute.
+            assert await reader.read() == b""
+        writer.close()
 
 
 def from_node(url: str, transport: str, pair: Pair) -> str:

@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Generator
 from dataclasses import replace
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -82,10 +82,9 @@ class HttpServer:
         self._settings = settings
         self._scheme = "http" if tls is None else "https"
         self._config = uvicorn_config(app, settings, ws_class)
-        if tls is not None:
-            self._config.ssl_context_factory = partial(_made, tls)
         self._config.observer = observer
         self._server = _Server(self._config)
+        self._server.tls = tls
         self._serving: asyncio.Task[None] | None = None
         self.port = settings.port
 
@@ -131,14 +130,29 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
+        self.tls: ssl.SSLContext | None = None
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        await super().startup(sockets if self.tls is None else [])
+        if self.tls is not None:
+            for bound in sockets or ():
+                self.servers.append(await self._listen_by_tls(self.tls, bound))
         self.ready.set()
+
+    async def _listen_by_tls(self, tls: ssl.SSLContext, bound: socket.socket) -> asyncio.Server:
+        """As uvicorn listens, but with a bound for handshakes: nothing else counts who never ends one."""
+        config = cast(HttpConfig, self.config)
+        return await asyncio.get_running_loop().create_server(
+            partial(HttpSocket, config, self.server_state, self.lifespan.state),
+            sock=bound,
+            ssl=tls,
+            ssl_handshake_timeout=config.limits.read_timeout,
+            backlog=BACKLOG,
+        )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
@@ -148,11 +162,6 @@ class _Server(uvicorn.Server):
             await asyncio.wait(set(self.server_state.tasks), timeout=LAST_WORDS_SECONDS)
         for connection in list(self.server_state.connections):
             connection.transport.abort()
-
-
-def _made(tls: ssl.SSLContext, *_: object) -> ssl.SSLContext:
-    """uvicorn asks for a maker of what is made already."""
-    return tls
 
 
 def _fitting(settings: ServerSettings) -> ServerSettings:

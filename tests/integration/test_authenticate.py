@@ -316,3 +316,21 @@ async def test_what_hangs_lets_nobody_in(tmp_path: Path, body: str, caplog: pyte
             await site.runtime.authenticate(AuthQuestion("secret-token", {}, {}, {}, "/", "http"))
     assert any("took longer than 0.1 s" in record.getMessage() for record in caplog.records)
     assert "secret-token" not in caplog.text
+
+
+async def test_no_line_of_the_log_holds_a_token(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    canary = "canary-7f3a"
+    with caplog.at_level("DEBUG", logger="headwater"):
+        await site.me(canary)
+        await site.me(cookie=f"session={canary}")
+        await site.client.post(f"/me?authToken={canary}", json={})
+        await site.client.get(f"/streams/private/ada?authToken={canary}")
+        await site.client.get(f"/nothing?authToken={canary}")
+        for offers, query in (
+            (("headwater.v1", f"headwater.token.{canary}"), ""),
+            ((), f"?authToken={canary}"),
+        ):
+            with pytest.raises(InvalidStatus):
+                await site.socket(*offers, query=query).__aenter__()
+    assert caplog.records
+    assert canary not in str([vars(record) for record in caplog.records])

@@ -7,6 +7,7 @@ import pytest
 from headwater.cli import report
 from headwater.steps.project.declare import (
     ApiStep,
+    Authenticator,
     CronStep,
     EventStep,
     NoopStep,
@@ -54,6 +55,17 @@ def test_a_project_is_shown_as_tables_without_colours(capsys: pytest.CaptureFixt
         "    Close the bracket.",
         "",
     ]
+
+
+def test_who_says_who_asks_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    who = Authenticator("headwater_auth.py", "python", stamp="digest of an environment")
+    report.show_project(Project(1, (), (CHAT,), (), who))
+    assert "authenticate  headwater_auth.py" in shown(capsys)
+    assert "digest" not in str(report.as_json(Project(1, authenticator=who)))
+    report.show_project(Project(1, (), (CHAT,), (), Authenticator("headwater_auth.py", "python", broken="x")))
+    assert "nobody: all are refused  headwater_auth.py" in shown(capsys)
+    report.show_reload(Project(1), Project(2, authenticator=who))
+    assert "  who asks may be told otherwise: everyone is asked again" in shown(capsys)
 
 
 def test_an_empty_project_says_so(capsys: pytest.CaptureFixture[str]) -> None:

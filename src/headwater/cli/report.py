@@ -13,6 +13,7 @@ from rich.text import Text
 from headwater.cli.terminal import out, say, table, visible
 from headwater.steps.project.declare import (
     ApiStep,
+    Authenticator,
     CronStep,
     EventStep,
     Problem,
@@ -32,6 +33,8 @@ def show_project(project: Project) -> None:
     """Print everything that the project declares, and what is wrong with it."""
     table("Routes", ("method", "path", "step", "file"), map(_route_row, routes_of(project)))
     table("Streams", ("name", "access", "file"), map(_stream_row, project.streams))
+    asked = [project.authenticator] if project.authenticator is not None else []
+    table("Who asks", ("said by", "file"), map(_authenticator_row, asked))
     others = [step for step in project.steps if not isinstance(step, ApiStep)]
     table("Other steps", ("type", "name", "runs on", "file"), map(_step_row, others))
     if not project.steps and not project.streams:
@@ -45,6 +48,10 @@ def _route_row(step: ApiStep) -> Sequence[str]:
 
 def _stream_row(stream: StreamDeclaration) -> Sequence[str]:
     return stream.name, "restricted" if stream.access else "open", stream.file
+
+
+def _authenticator_row(who: Authenticator) -> Sequence[str]:
+    return "nobody: all are refused" if who.broken else who.name, who.file
 
 
 def _step_row(step: Step) -> Sequence[str]:
@@ -100,6 +107,8 @@ def show_reload(before: Project, after: Project) -> None:
     say(f"reloaded ({len(lines) or 'no'} change{'' if len(lines) == 1 else 's'} in declarations)", "bold")
     for line in lines:
         say(f"  {line}")
+    if before.authenticator != after.authenticator:
+        say("  who asks may be told otherwise: everyone is asked again")
     fixed = {place(problem) for problem in before.problems} - {place(problem) for problem in after.problems}
     for where in sorted(fixed):
         say(f"  fixed {where}", "green")
@@ -136,11 +145,15 @@ def counts(project: Project) -> dict[str, int]:
 
 
 def as_json(project: Project) -> dict[str, Any]:
-    """The project as plain values for tools: `steps`, `streams`, `problems`."""
+    """The project as plain values for tools: `steps`, `streams`, `problems`, and as `authenticator` who says
+    who asks, null where nobody does."""
+    who = project.authenticator
+    said = None if who is None else {"file": who.file, "language": who.language, "broken": who.broken}
     return {
         "steps": [{"type": _kind(step), **dataclasses.asdict(step)} for step in project.steps],
         "streams": _plain(project.streams),
         "problems": _plain(project.problems),
+        "authenticator": said,
     }
 
 

@@ -36,7 +36,7 @@ from headwater.server.http.app import build_http_app
 from headwater.server.http.authentication import Authentication
 from headwater.server.http.origins import Origins
 from headwater.server.listen.serve import HttpServer
-from headwater.server.listen.tls import read_tls
+from headwater.server.listen.tls import Renewal, read_tls
 from headwater.server.live.attendance import Attendance
 from headwater.server.live.gate import StreamGate
 from headwater.server.live.keepalive import keep
@@ -164,6 +164,7 @@ class Running:
             origins=origins,
             who=self.who,
         )
+        self.renewal = None if tls is None else Renewal(tls, settings)
         self.server = HttpServer(
             self.http, settings.server, cast(Any, self.opening.protocol), self.observers, tls
         )
@@ -223,6 +224,8 @@ async def _serving(server: Running) -> AsyncGenerator[None]:
         left = min(age, server.settings.streams.presence_age)
         if server.settings.dev:
             tasks.start("watching", server.runtime.watch)
+        if server.renewal is not None:
+            tasks.start("certificate", server.renewal.run)
         tasks.start("expiry", server.realms.durable.expiry.run)
         tasks.start("expiry of fleeting streams", server.realms.fleeting.expiry.run)
         tasks.start("reactions", server.work.reactions.run)

@@ -18,7 +18,7 @@ from headwater.config import ServerSettings, Settings
 from headwater.errors import ConfigError
 from headwater.server.http.client_script import BUILT
 from headwater.server.listen.serve import HttpServer
-from headwater.server.listen.tls import read_tls
+from headwater.server.listen.tls import Renewal, read_tls
 from support.command import environment
 from support.node import find
 from support.socket_server import answer
@@ -155,6 +155,50 @@ async def test_who_never_ends_a_handshake_is_let_go(pair: Pair, tmp_path: Path) 
         async with asyncio.timeout(30):  # By itself TLS waits for a minute.
             assert await reader.read() == b""
         writer.close()
+
+
+async def test_a_renewed_certificate_is_taken_and_a_faulty_one_is_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second, other = (make_certificate(tmp_path, name) for name in ("first", "second", "other"))
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    server = ServerSettings(port=0, tls_cert="cert.pem", tls_key="key.pem")
+    settings = Settings(project=tmp_path, server=server)
+
+    def place(of_cert: Path, of_key: Path) -> None:
+        for source, target in ((of_cert, cert), (of_key, key)):
+            fresh = tmp_path / "fresh"
+            fresh.touch(0o600)
+            fresh.write_bytes(source.read_bytes())
+            fresh.replace(target)
+
+    place(*first)
+    tls = read_tls(settings)
+    assert tls is not None
+    renewal = Renewal(tls, settings)
+    async with HttpServer(answer, server, tls=tls) as site:
+        for placed, shown in [
+            (first, first),
+            ((second.cert, other.key), first),
+            (second, second),
+            ((Path("/dev/null"), second.key), second),
+        ]:
+            place(*placed)
+            renewal.look()
+            renewal.look()
+            assert await shown_by(site.port) == ssl.PEM_cert_to_DER_cert(shown.cert.read_text())
+    assert len([one for one in caplog.records if "is not taken" in one.getMessage()]) == 2
+
+
+async def shown_by(port: int) -> bytes:
+    """The certificate that a client is shown."""
+    blind = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    blind.check_hostname, blind.verify_mode = False, ssl.CERT_NONE
+    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=blind)
+    found = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    await writer.wait_closed()
+    return found
 
 
 def from_node(url: str, transport: str, pair: Pair) -> str:

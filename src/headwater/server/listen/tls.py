@@ -4,6 +4,7 @@ OpenSSL name neither the file nor the fault.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 import stat
@@ -15,6 +16,9 @@ from headwater.errors import ConfigError
 log = logging.getLogger("headwater.server")
 
 _CERT, _KEY = "server.tls_cert", "server.tls_key"
+LOOK_SECONDS = 60.0
+"""How often the files are looked at."""
+
 _MAKE = (
     "for a try, `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 "
     "-subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout key.pem -out cert.pem` makes both"
@@ -28,14 +32,69 @@ def read_tls(settings: Settings) -> ssl.SSLContext | None:
     :raises ConfigError: a file is missing, cannot be read, holds something else, has a passphrase, or they do
         not belong together; `details` name `setting` and `file`.
     """
-    server = settings.server
-    if not server.tls_cert:
-        if server.tls_key:
+    if not settings.server.tls_cert:
+        if settings.server.tls_key:
             raise _fault(_KEY, "tls_key is set, and tls_cert is not", "tls_cert names the certificate's file")
         return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    _load(context, settings)
+    return context
+
+
+class Renewal:
+    """Takes a certificate anew when its files change: they are replaced every few weeks, and a server that
+    goes on with the old one is cut off from everybody on the day that ends."""
+
+    def __init__(self, tls: ssl.SSLContext, settings: Settings) -> None:
+        self._tls = tls
+        self._settings = settings
+        self._seen = self._marks()
+
+    async def run(self) -> None:
+        """Look every minute, until cancelled. In the loop, not beside it: no handshake may be under way in
+        OpenSSL while its context changes."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            self.look()
+
+    def look(self) -> None:
+        """Take what has changed, for connections from now on; a fault is told, and what there was stays."""
+        marks = self._marks()
+        if marks == self._seen:
+            return
+        try:
+            _load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self._settings)
+            _load(self._tls, self._settings)
+        except ConfigError as error:
+            text = "The certificate has changed and is not taken, the one before stays: %s %s"
+            log.warning(text, error.message, error.hint)
+        else:
+            log.info("The certificate has changed and is taken for connections from now on")
+        self._seen = marks
+
+    def _marks(self) -> list[tuple[int, int] | None]:
+        marks: list[tuple[int, int] | None] = []
+        for path in _files(self._settings)[:2]:
+            try:
+                found = path.stat()
+            except OSError:
+                marks.append(None)
+            else:
+                marks.append((found.st_mtime_ns, found.st_ino))
+        return marks
+
+
+def _files(settings: Settings) -> tuple[Path, Path, str]:
+    """The certificate's, the key's, and the setting that names that."""
+    server = settings.server
     cert = settings.project / server.tls_cert
-    key = settings.project / server.tls_key if server.tls_key else cert
-    key_setting = _KEY if server.tls_key else _CERT
+    return (cert, settings.project / server.tls_key, _KEY) if server.tls_key else (cert, cert, _CERT)
+
+
+def _load(context: ssl.SSLContext, settings: Settings) -> None:
+    cert, key, key_setting = _files(settings)
     if "-----BEGIN CERTIFICATE-----" not in _read(cert, _CERT):
         raise _fault(_CERT, f'"{cert}" holds no certificate in PEM', _MAKE, cert)
     text = _read(key, key_setting)
@@ -48,13 +107,6 @@ def read_tls(settings: Settings) -> ssl.SSLContext | None:
         )
         raise _fault(key_setting, f'the private key in "{key}" has a passphrase', hint, key)
     _see_who_may_read(key)
-    return _context(cert, key, key_setting)
-
-
-def _context(cert: Path, key: Path, key_setting: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
     try:
         context.load_cert_chain(cert, key, password=lambda: "")
     except ssl.SSLError as error:
@@ -64,7 +116,6 @@ def _context(cert: Path, key: Path, key_setting: str) -> ssl.SSLContext:
             raise _fault(key_setting, told, hint, key) from None
         told = f'"{cert}" and "{key}" cannot be used for TLS: {error.reason or "they are damaged"}'
         raise _fault(_CERT, told, _MAKE, cert) from None
-    return context
 
 
 def _read(path: Path, setting: str) -> str:

@@ -24,7 +24,7 @@ export class HeadwaterError extends Error {
   readonly #members: ErrorMembers
 
   constructor(members: ErrorMembers) {
-    super([`${members.message} ${members.hint ?? ''}`.trimEnd(), ...faultLines(members['faults'])].join('\n'))
+    super([`${members.message} ${members.hint ?? ''}`.trimEnd(), ...faultLines(members['faults'], members.message)].join('\n'))
     const { code, message: _, hint = '', ...details } = members
     this.name = 'HeadwaterError'
     this.code = code
@@ -40,9 +40,11 @@ export class HeadwaterError extends Error {
   }
 }
 
-function faultLines(faults: unknown): string[] {
+/** The faults beyond the one that the message names itself. */
+function faultLines(faults: unknown, message: string): string[] {
   if (!Array.isArray(faults)) return []
-  return (faults as Fault[]).map((fault) => `${fault.field || '(the whole value)'}: ${fault.message}`)
+  const others = (faults as Fault[]).filter(({ field, message: what }) => !message.includes(field ? `${field}: ${what}` : what))
+  return others.map((fault) => `${fault.field || '(the whole value)'}: ${fault.message}`)
 }
 
 export function invalidInput(message: string, hint = ''): HeadwaterError {

@@ -634,6 +634,8 @@ def test_each_way_an_import_can_fail_is_reported_with_its_place(tmp_path: Path) 
     assert found["steps/d_step.py"]["involved"] == ["steps/d_step.py", "steps/old.py"]
     assert places["steps/e_step.py"] == ("IMPORT_FAILED", "steps/e_step.py", 2)
     assert found["steps/e_step.py"]["involved"] == ["steps/e_step.py", "steps/old.py"]
+    line = found["steps/a_step.py"]["traceback"].splitlines()
+    assert [part.strip() for part in line[1:]] == ["def f(:", "^"]
     assert places["steps/f_step.py"][1] == "steps/f_step.py"
     assert places["steps/g_step.py"][:2] == ("SYNTAX_ERROR", "steps/g_step.py")
     assert places["steps/h_step.py"] == ("IMPORT_FAILED", "steps/h_step.py", 2)

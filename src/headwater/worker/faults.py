@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
@@ -33,9 +34,12 @@ def error_from(members: Mapping[str, Any]) -> HeadwaterError:
 
 
 def _notes(error: HeadwaterError) -> Iterator[str]:
+    """What the message does not say itself: faults beyond the one that it names, and what to do."""
     faults: Any = error.details.get("faults")
     for fault in cast(list[Any], faults) if isinstance(faults, list) else ():
-        yield f"{fault['field'] or '(the whole value)'}: {fault['message']}"
+        told = f"{fault['field']}: {fault['message']}" if fault["field"] else fault["message"]
+        if told not in error.message:
+            yield told if fault["field"] else f"(the whole value): {told}"
     if error.hint:
         yield error.hint
 
@@ -64,6 +68,12 @@ def traceback_text(error: BaseException) -> str:
         half = MAX_TRACEBACK // 2
         text = f"{text[:half]}\n  ...\n{text[-half:]}"
     return text
+
+
+def written_line(error: SyntaxError) -> str:
+    """The line that does not parse, with a mark under what is wrong; empty where it is not known."""
+    *place, _ = "".join(traceback.format_exception_only(error)).rstrip("\n").split("\n")
+    return textwrap.dedent("\n".join(place)) if error.text else ""
 
 
 def _strip(shown: traceback.TracebackException, seen: set[int]) -> None:

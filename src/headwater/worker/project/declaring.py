@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 
 from headwater.errors import HeadwaterError
 from headwater.worker.chain import Link, links
-from headwater.worker.faults import describe, frames, innermost, traceback_text
+from headwater.worker.faults import describe, frames, innermost, traceback_text, written_line
 from headwater.worker.kinds import ACCESS, AUTHENTICATE, CONDITION, HANDLER, needs_handler
 from headwater.worker.project.auth_file import AUTH_FILE, AuthInvalid, authenticate_of
 from headwater.worker.project.files import Sources
@@ -260,8 +260,9 @@ def _import_problem(importer: Importer, path: str, error: BaseException) -> dict
     members = {"file": file, "code": code, "message": describe(error), "involved": list(involved)}
     if hint := _hint(sources, error):
         members["hint"] = hint
-    if code != "SYNTAX_ERROR":
-        members["traceback"] = traceback_text(error)
+    shown = written_line(error) if isinstance(error, SyntaxError) else traceback_text(error)
+    if shown:
+        members["traceback"] = shown
     return {**members, "line": place[1]} if place else members
 
 

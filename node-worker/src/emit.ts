@@ -3,6 +3,7 @@
 import type { Call, Calls, Members, Service } from './calls.ts'
 import { invalidInput } from './errors.ts'
 import type { Invocation } from './invocation.ts'
+import { checkSeconds } from './members.ts'
 import { nameOf, toJson } from './values.ts'
 
 /** What steps emit. `delay` is in seconds; fifo steps keep the order of a `messageGroupId`. */
@@ -33,7 +34,7 @@ function check(_method: string, { topic, group, delay, key }: Members): void {
   if (typeof topic !== 'string') throw invalidInput('An event needs a topic that is a text.')
   if (group !== undefined && typeof group !== 'string') throw invalidInput(`messageGroupId is a text, not ${nameOf(group)}.`)
   if (key !== undefined && typeof key !== 'string') throw invalidInput(`key is a text, not ${nameOf(key)}.`)
-  if (delay !== undefined && typeof delay !== 'number') throw invalidInput(`delay is a number of seconds, not ${nameOf(delay)}.`)
+  checkSeconds('delay', delay)
 }
 
 const SERVICE: Service = {

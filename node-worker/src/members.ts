@@ -31,8 +31,15 @@ export function checkName(what: string, value: unknown): void {
 }
 
 export function checkTerms({ if_version: version, ttl, key, if_exists: exists = false }: Members): void {
-  if (version !== undefined && !Number.isInteger(version)) throw invalidInput('ifVersion is a whole number.')
-  if (ttl !== undefined && typeof ttl !== 'number') throw invalidInput('ttl is a number of seconds.')
+  if (version !== undefined && !Number.isSafeInteger(version)) throw invalidInput('ifVersion is a whole number.')
+  checkSeconds('ttl', ttl)
   if (typeof exists !== 'boolean') throw invalidInput('ifExists is true or false.')
   if (key !== undefined && typeof key !== 'string') throw invalidInput('key is a text.')
+}
+
+/** NaN and Infinity would become null on their way, which is no seconds at all. */
+export function checkSeconds(name: string, value: unknown): void {
+  if (value === undefined) return
+  if (typeof value !== 'number') throw invalidInput(`${name} is a number of seconds, not ${nameOf(value)}.`)
+  if (!Number.isFinite(value)) throw invalidInput(`${name} is a number of seconds that is finite.`)
 }

@@ -8,6 +8,7 @@ from typing import Any, cast
 from headwater.errors import InvalidInput
 from headwater.worker.calls import Call, Calls, Service
 from headwater.worker.invocation import Invocation
+from headwater.worker.members import check_seconds
 from headwater.worker.values import as_dict, from_json, to_json
 
 _SHAPE = 'For example ctx.emit({"topic": "order.created", "data": {"id": 1}}).'
@@ -54,9 +55,7 @@ def _check(_method: str, members: Mapping[str, Any]) -> None:
     for name, shown in (("group", "messageGroupId"), ("key", "key")):
         if not isinstance(members.get(name, ""), str):
             raise InvalidInput(f"{shown} is a text, not {type(members[name]).__name__}.", hint=_SHAPE)
-    delay = members.get("delay", 0)
-    if isinstance(delay, bool) or not isinstance(delay, (int, float)):
-        raise InvalidInput(f"delay is a number of seconds, not {type(delay).__name__}.", hint=_SHAPE)
+    check_seconds("delay", members.get("delay", 0))
 
 
 def _read(_members: Mapping[str, Any], text: bytes | None, _versions: list[int]) -> Any:

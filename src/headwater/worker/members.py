@@ -3,6 +3,7 @@ wrong types on this side: the server would rightly take them for a broken worker
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -54,12 +55,22 @@ def check_terms(members: Mapping[str, Any]) -> None:
 
     :raises InvalidInput: one has not.
     """
-    if type(members.get("if_version", 0)) is not int:
+    version = members.get("if_version", 0)
+    if type(version) is not int or abs(version) >= 2**63:
         raise InvalidInput("if_version is a whole number.")
-    ttl = members.get("ttl", 0)
-    if isinstance(ttl, bool) or not isinstance(ttl, (int, float)):
-        raise InvalidInput("ttl is a number of seconds.")
+    check_seconds("ttl", members.get("ttl", 0))
     if not isinstance(members.get("key", ""), str):
         raise InvalidInput("key is a text.")
     if not isinstance(members.get("if_exists", False), bool):
         raise InvalidInput("if_exists is true or false.")
+
+
+def check_seconds(name: str, value: object) -> None:
+    """See that a member is a number of seconds, as JSON has it.
+
+    :raises InvalidInput: it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InvalidInput(f"{name} is a number of seconds, not {type(value).__name__}.")
+    if not abs(value) <= sys.float_info.max:
+        raise InvalidInput(f"{name} is a number of seconds that is finite.")

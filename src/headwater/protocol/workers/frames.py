@@ -7,7 +7,6 @@ it from `messages.py`, where the messages are made.
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from types import NoneType
@@ -15,7 +14,7 @@ from typing import Any, Literal, NamedTuple, cast
 
 import orjson
 
-from headwater.errors import ProtocolFault, TooLarge
+from headwater.errors import InvalidInput, ProtocolFault, TooLarge
 
 DEFAULT_LIMIT = 64 * 1024 * 1024
 """The limit on a frame's length in bytes where nobody says another."""
@@ -178,6 +177,7 @@ def encode(message: Message, *, limit: int = DEFAULT_LIMIT) -> list[Section]:
     """The buffers of one frame, to be written one after the other; small frames are a single buffer.
 
     :raises TooLarge: the frame would pass `limit` bytes.
+    :raises InvalidInput: the header holds a whole number that nobody can read.
     """
     header, sections = message
     if sections:
@@ -203,18 +203,27 @@ def _header_bytes(header: dict[str, Any]) -> bytes:
         return orjson.dumps(header)
     except orjson.JSONEncodeError:
         # Lone surrogates, or an integer beyond 64 bits: rare, so it may be slow.
-        return json.dumps(_without_surrogates(header), ensure_ascii=False, separators=(",", ":")).encode()
+        return orjson.dumps(_sayable(header))
 
 
-def _without_surrogates(value: Any) -> Any:
-    """The same plain value with lone surrogates replaced: names and ids may hold them, frames may not."""
+def _sayable(value: Any) -> Any:
+    """The same plain value as its reader understands it: lone surrogates replaced (names and ids may hold
+    them, frames may not), integers beyond 64 bits as the nearest number.
+
+    :raises InvalidInput: an integer is larger than any number of JSON that is read.
+    """
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, Mapping):
         items = cast(Mapping[Any, Any], value).items()
-        return {_without_surrogates(str(key)): _without_surrogates(member) for key, member in items}
+        return {_sayable(str(key)): _sayable(member) for key, member in items}
     if isinstance(value, list | tuple):
-        return [_without_surrogates(member) for member in cast(Sequence[Any], value)]
+        return [_sayable(member) for member in cast(Sequence[Any], value)]
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        try:
+            return float(value)
+        except OverflowError:
+            raise InvalidInput("A whole number is too large for JSON.") from None
     return value
 
 

@@ -25,8 +25,7 @@ from headwater.server.live.turns import MESSAGE, PAYLOAD_BYTES
 
 log = logging.getLogger("headwater.socket")
 _quiet = logging.getLogger("headwater.socket.handshake")  # The library's log lines; off: they hold user data.
-_quiet.addHandler(logging.NullHandler())
-_quiet.propagate = False
+_quiet.disabled = True  # Not merely unheard: whoever listens to all loggers would hear of tokens.
 
 
 CLOSING_SECONDS = 2.0

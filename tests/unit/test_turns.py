@@ -79,3 +79,24 @@ async def test_behind_every_flood_the_next_one_is_read() -> None:
         for _ in range(3):
             await asyncio.sleep(0)
         assert late.left == 0
+
+
+class Faulty(Flood):
+    """A socket whose reading fails in its second turn."""
+
+    def read(self, most: int) -> int:
+        if self.left <= SHARE:
+            raise RuntimeError("a fault of the server")
+        return super().read(most)
+
+
+async def test_a_socket_whose_reading_fails_takes_no_turn_from_the_others() -> None:
+    loop, faults = asyncio.get_running_loop(), list[object]()
+    loop.set_exception_handler(lambda _, context: faults.append(context.get("exception")))
+    turns = Turns()
+    turns.read(Faulty(2 * SHARE, []))
+    turns.read(other := Flood(10 * TURN, []))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    loop.set_exception_handler(None)
+    assert (len(faults), other.left) == (1, 0)

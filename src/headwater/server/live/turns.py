@@ -65,13 +65,15 @@ class Turns:
         return True
 
     def _turn(self) -> None:
-        """The next turn of the loop."""
+        """The next turn of the loop. There is one after it, whatever a socket does: they all wait for it."""
         self._left = TURN
-        while self._waiting and self._left > 0:
-            self._serve(self._waiting.popleft())
-        self._scheduled = bool(self._waiting) or self._left < TURN
-        if self._scheduled:
-            asyncio.get_running_loop().call_soon(self._turn)
+        try:
+            while self._waiting and self._left > 0:
+                self._serve(self._waiting.popleft())
+        finally:
+            self._scheduled = bool(self._waiting) or self._left < TURN
+            if self._scheduled:
+                asyncio.get_running_loop().call_soon(self._turn)
 
     def _serve(self, reader: Reader) -> None:
         self._left -= reader.read(SHARE)

@@ -97,17 +97,20 @@ class WebSocket(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the client: the request's head first, whole as uvicorn gives it, then frames."""
-        now = asyncio.get_running_loop().time()
+        self._hear()
+        self.pinged = None
         if self._inbound is not None:
-            settings = self._opening.settings
-            more = self._frames_left + (now - self.heard) * settings.max_frames_per_second
-            self._frames_left = min(more, settings.frame_burst)
             self._inbound.add(data)
             self._ask_turn()
         elif self._deadline is None and self._knowing is None:
             self._shake(data)
+
+    def _hear(self) -> None:
+        """The client is there; with the time since it was heard last, it has earned so many frames more."""
+        now, settings = asyncio.get_running_loop().time(), self._opening.settings
+        earned = (now - self.heard) * settings.max_frames_per_second
+        self._frames_left = min(self._frames_left + earned, settings.frame_burst)
         self.heard = now
-        self.pinged = None
 
     def eof_received(self) -> None:
         """The client has closed its side; so do we, once it has read what was sent."""
@@ -128,10 +131,10 @@ class WebSocket(asyncio.Protocol):
             self._read_on()
             return
         self.full_since = None
+        self._hear()  # It reads: the pong timeout begins anew.
         if self._inbound is not None and self._inbound.held:
             self._ask_turn()  # What came before it was full.
         self._read_on()
-        self.heard = asyncio.get_running_loop().time()  # It reads: the pong timeout begins anew.
         if self._session is not None:
             self._session.drained()
 
@@ -268,6 +271,9 @@ class WebSocket(asyncio.Protocol):
                     self._answer_close(arrival)
         except Violation as violation:
             self._fail(violation)
+        except BaseException:
+            self.transport.abort()  # A fault of ours: it would wait for a turn that nobody gives it.
+            raise
         self._rest(more=whole and self._may_read)
         return spent
 

@@ -14,7 +14,7 @@ from headwater.errors import UnknownStream
 from headwater.model import GroupKey
 from headwater.peer import Peer
 from headwater.protocol.clients.v0 import V0Wire
-from headwater.server.live.gate import YES, Ask, Verdict
+from headwater.server.live.gate import MOST_AWAITED, YES, Ask, Verdict
 from headwater.server.live.session_v0 import V0Session
 from headwater.streams.catalog import StreamRules
 from support.stream_changes import ROOM
@@ -370,3 +370,21 @@ async def test_a_page_that_joined_before_its_stream_was_there_follows_when_it_is
     await turns()
 
     assert stage.kinds == ["event", "event", "sync"]
+
+
+async def test_who_waits_for_a_stream_is_bounded_in_listeners_of_one_room_too(stage: Stage) -> None:
+    later = GroupKey("later", "room")
+    names = [f"s{number}" for number in range(3 * MOST_AWAITED)]
+    for name in names:
+        await stage.join(group=later, sub=name)
+    stage.rules.known.add("later")
+    stage.catalog.declare([StreamRules(name="later")])
+    await turns()
+    assert stage.kinds[-1] == "sync"
+
+    for name in names[-MOST_AWAITED:]:
+        stage.ask("leave", group=later, sub=name)
+    stage.client.forget()
+    await stage.set("a", later)
+    await turns()
+    assert stage.kinds == []

@@ -59,3 +59,15 @@ async def test_of_the_latest_alone_and_not_when_it_has_left(stage: V1Stage) -> N
     await asyncio.sleep(0)
 
     assert told(client) == [one.number for one in asked[3:]]
+
+
+async def test_a_number_that_means_another_subscription_by_now_is_not_told(stage: V1Stage) -> None:
+    client = stage.connect()
+    assert client.socket is not None
+    assert client.socket.session is not None
+    for stream in ("later", "chat"):
+        asked = {"t": "sub", "sub": 7, "stream": stream, "group": "room"}
+        client.socket.session.message(orjson.dumps(asked).decode())
+        await asyncio.sleep(0)
+    stage.catalog.declare([StreamRules(name="chat"), StreamRules(name="later")])
+    assert told(client) == []

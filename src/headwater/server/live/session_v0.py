@@ -37,6 +37,13 @@ class Room(NamedTuple):
     item: str | None
 
 
+class _Listener(NamedTuple):
+    """One who has joined a room, by the client's own subscription id."""
+
+    room: Room
+    subscription: str
+
+
 def _nothing() -> None:
     """Nobody waits."""
 
@@ -78,7 +85,8 @@ class V0Session:
         self._entries: dict[Room, _Entry] = {}
         self._listeners = 0
         self._when_declared = when_declared
-        self._unknown: dict[Room, _Awaited] | None = None
+        self._unknown: dict[_Listener, Callable[[], None]] | None = None
+        """Refused for a stream that there is not, and how to wait for it no more. Most sessions need none."""
         self._speakers = Speakers()
 
     def message(self, text: str) -> None:
@@ -113,8 +121,8 @@ class V0Session:
 
     def closed(self) -> None:
         """End all subscriptions."""
-        for awaited in (self._unknown or {}).values():
-            awaited.forget()
+        for forget in (self._unknown or {}).values():
+            forget()
         self._unknown = None
         self._entries = {}
         self._speakers.end()
@@ -150,41 +158,37 @@ class V0Session:
             self._drop(room, entry)
             self._tell(room.group, room.item, error)
             if isinstance(error, UnknownStream):
-                self._await(room, entry.ids)
+                for subscription in entry.ids:
+                    self._await(_Listener(room, subscription))
             return
         hub = self._hub_of(room.group.stream)
         entry.subscription = hub.subscribe(self._socket, self._wire, Wish(room.group, room.item))
         self._speakers.add(entry.subscription)
 
-    def _await(self, room: Room, ids: set[str]) -> None:
-        """Join a room whose stream there is not once that is declared, of the latest rooms: the page goes on
+    def _await(self, listener: _Listener) -> None:
+        """Join once the stream that there is not is declared, for the latest who asked: the page goes on
         waiting for its first `sync`."""
-        unknown = self._unknown = self._unknown or {}
-        known = unknown.pop(room, None)
-        if known is not None:
-            known.forget()
-            ids = ids | known.ids
-        if len(unknown) >= MOST_AWAITED:
-            unknown.pop(next(iter(unknown))).forget()
+        if self._unknown is None:
+            self._unknown = {}
+        unknown, (room, subscription) = self._unknown, listener
+        if listener in unknown or len(unknown) >= MOST_AWAITED:
+            unknown.pop(listener if listener in unknown else next(iter(unknown)))()
 
         def appeared() -> None:
-            for subscription in unknown.pop(room).ids:
-                try:
-                    self._join(room, Request("join", room.group, room.item, subscription))
-                except HeadwaterError as error:
-                    self._admissions.refused(error)
-                    self._tell(room.group, room.item, error)
+            del unknown[listener]
+            try:
+                self._join(room, Request("join", room.group, room.item, subscription))
+            except HeadwaterError as error:
+                self._admissions.refused(error)
+                self._tell(room.group, room.item, error)
 
-        unknown[room] = _Awaited(ids, self._when_declared(room.group.stream, appeared))
+        unknown[listener] = self._when_declared(room.group.stream, appeared)
 
     def _forget(self, room: Room, subscription_id: str) -> None:
-        """A listener has left a room whose stream there is not."""
-        unknown = self._unknown or {}
-        awaited = unknown.get(room)
-        if awaited is not None:
-            awaited.ids.discard(subscription_id)
-            if not awaited.ids or not subscription_id:
-                unknown.pop(room).forget()
+        """A listener has left a room whose stream there is not, or all have."""
+        for listener in list(self._unknown or ()):
+            if listener.room == room and subscription_id in ("", listener.subscription):
+                (self._unknown or {}).pop(listener)()
 
     def _leave(self, room: Room, subscription_id: str) -> None:
         entry = self._entries.get(room)
@@ -207,13 +211,6 @@ class V0Session:
 
     def _tell(self, group: GroupKey, item: str | None, error: HeadwaterError) -> None:
         self._answers.say(self._wire.refusal(group, item, error))
-
-
-class _Awaited(NamedTuple):
-    """A room whose stream there is not: the client's subscription ids, and how to wait no more."""
-
-    ids: set[str]
-    forget: Callable[[], None]
 
 
 class _Entry:

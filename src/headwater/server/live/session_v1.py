@@ -119,6 +119,7 @@ class V1Session:
 
     def _ask(self, request: Subscribe) -> None:
         wish = request.wish
+        self._forget(request.sub)
         asked = self._subscriptions[request.sub] = _Asked(request)
         self._admissions.ask(wish.group, wish.item, lambda error: self._answered(asked, error))
 
@@ -143,15 +144,22 @@ class V1Session:
 
     def _await(self, sub: int, stream: str) -> None:
         """Tell the client when the stream of a subscription that was refused is there, of the latest."""
-        unknown = self._unknown = self._unknown or {}
+        if self._unknown is None:
+            self._unknown = {}
+        unknown = self._unknown
 
         def appeared() -> None:
             del unknown[sub]
             self._answers.say(self._streams.wire.appeared(sub))
 
-        if sub in unknown or len(unknown) >= MOST_AWAITED:
-            unknown.pop(sub if sub in unknown else next(iter(unknown)))()
+        if len(unknown) >= MOST_AWAITED:
+            self._forget(next(iter(unknown)))
         unknown[sub] = self._streams.when_declared(stream, appeared)
+
+    def _forget(self, sub: int) -> None:
+        """Tell of this number no more: it is out of the latest, or means another subscription now."""
+        if self._unknown and sub in self._unknown:
+            self._unknown.pop(sub)()
 
     def _begin(self, asked: _Asked) -> None:
         wish = asked.wish

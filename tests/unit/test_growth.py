@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headwater.config import StreamSettings
 from headwater.errors import InvalidInput
 from headwater.model import Origin
 from headwater.protocol.clients.delta import apply_delta
 from headwater.streams.growth import apply_telling
 from headwater.streams.operations import parse_operations
+from support.ear import Ear
 from support.stream_store import turns
 from support.v1_stage import ROOM, V1Stage
 
@@ -98,4 +100,18 @@ async def test_an_append_to_a_long_text_travels_as_one(appends: int) -> None:
     assert sum(map(len, client.socket.waiting)) < 1000
     await stage.exchange(client)
     assert one.state.items()[0]["text"].endswith("x" + "tok " * appends)
+    await stage.close()
+
+
+async def test_what_is_no_shorter_than_the_item_is_not_kept() -> None:
+    ear = Ear()
+    stage = V1Stage(streams=StreamSettings(rings_bytes=5_000), observer=ear)
+    await stage.set("a", text="x")
+    client = stage.connect()
+    client.subscribe(ROOM, None, None)
+    await stage.exchange(client)
+    long, short = ({"type": "set", "path": "text", "value": text} for text in ("x" * 10_000, "y"))
+    await stage.writer.update(*ROOM, "a", orjson.dumps([long, short]), origin=Origin())
+    await turns()
+    assert ear.limits() == []
     await stage.close()

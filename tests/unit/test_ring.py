@@ -33,6 +33,13 @@ def test_the_oldest_leave_when_the_bytes_run_out() -> None:
     assert not ring.covers(ring.base - 1)
 
 
+def test_what_an_update_tells_counts_too() -> None:
+    history, ring = History(), Ring(1, RingBudget(BIG, 3 * (ENTRY_BYTES + 100)), 0)
+    for n in range(10):
+        ring.append(history.set("a", n=n)._replace(delta=b"x" * 500))
+    assert (ring.base, ring.head) == (9, 10)
+
+
 def test_a_change_above_the_limit_is_not_kept_and_leaves_no_gap() -> None:
     history, ring = History(), Ring(1, RingBudget(BIG, 1000), 0)
     ring.append(history.set("a"))

@@ -27,7 +27,10 @@ def apply_telling(value: Any, operations: list[Operation]) -> tuple[Any, Told | 
         before = None if place is None else _at(place)
         value = apply_to_value(value, [operation])
         more = None if place is None else _told(operation, place, before)
-        told = None if told is None or more is None else told + more
+        if told is not None and more is not None:
+            told.extend(more)
+        else:
+            told = None
     return value, told
 
 

@@ -105,7 +105,7 @@ class Writer:
             value: dict[str, Any] = {} if current is None else orjson.loads(current)
             after, delta = apply_telling(value, parsed)
             body = self._encode(known.schema, checked_object(after), stream, group, item)
-            told = _text(delta)
+            told = _text(delta, len(body))
             return body
 
         where, key = GroupKey(stream, group), terms.key
@@ -203,15 +203,16 @@ def _event_body(event: bytes) -> bytes:
         raise InvalidInput(f"The event cannot be sent: {fault}.") from None
 
 
-def _text(delta: Told | None) -> bytes | None:
+def _text(delta: Told | None, most: int) -> bytes | None:
     """What is told of an update: nothing where it changed a member that is put right when the item is
-    written."""
+    written, nor where it is no shorter than the item, of `most` bytes: nobody would be sent it."""
     if not delta or any(path[0] in ("id", _OLD_MARK) for _, path, *_ in delta):
         return None
     try:
-        return text_to_keep(delta)
+        text = text_to_keep(delta)
     except orjson.JSONEncodeError:
         return None  # Operations nest deeper than the item, which may be at the encoder's limit already.
+    return text if len(text) < most else None
 
 
 def _item_of(change: Change | None) -> Item | None:

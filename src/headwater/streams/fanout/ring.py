@@ -78,7 +78,7 @@ class Ring:
         self._latest[change.id] = change
         self._advances.append(advance)
         self.head = change.version
-        size = len(change.data) + ENTRY_BYTES
+        size = _size(change)
         self._bytes += size
         self._budget.grew(self, size)
         while self._bytes > self._budget.each_bytes:
@@ -104,7 +104,7 @@ class Ring:
     def forget_oldest(self) -> None:
         """Let the oldest change go; there must be one."""
         gone = self._advances.popleft().change
-        size = len(gone.data) + ENTRY_BYTES
+        size = _size(gone)
         self._bytes -= size
         self.base = gone.version
         if self._latest.get(gone.id) is gone:
@@ -117,3 +117,7 @@ class Ring:
         self._latest.clear()
         self._budget.shrank(self, self._bytes, empty=True)
         self._bytes = 0
+
+
+def _size(change: Change) -> int:
+    return len(change.data) + len(change.delta or b"") + ENTRY_BYTES

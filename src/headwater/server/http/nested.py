@@ -40,8 +40,14 @@ class _Node:
     def at(self, part: str, *, last: bool) -> _Node:
         """The place below. `[]` at the end of a name is one place more each time, elsewhere the first one."""
         if part == "":
-            part = str(len(self.below)) if last else "0"
+            part = self._next() if last else "0"
         return self.below.setdefault(part, _Node())
+
+    def _next(self) -> str:
+        place = len(self.below)
+        while str(place) in self.below:
+            place += 1
+        return str(place)
 
     def value(self) -> Any:
         """All of it as a JSON value."""

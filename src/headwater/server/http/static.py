@@ -46,7 +46,9 @@ for _suffix, _type in {
 MOST_RANGES = 16
 """Stretches of a file that one request may ask for; whoever asks for more gets all of it."""
 
-_RANGE = re.compile(r"bytes=\s*(?:\d+-\d*|-\d+)(?:\s*,\s*(?:\d+-\d*|-\d+))*\s*", re.IGNORECASE)
+_PLACE = r"\d{1,18}"  # No file is longer, and Python refuses to read numbers of thousands of digits.
+_STRETCH = rf"(?:{_PLACE}-(?:{_PLACE})?|-{_PLACE})"
+_RANGE = re.compile(rf"bytes=\s*{_STRETCH}(?:\s*,\s*{_STRETCH})*\s*", re.IGNORECASE)
 _BOTH_ENDS = re.compile(r"(\d+)-(\d+)")
 
 

@@ -43,7 +43,8 @@ class Ownership:
         """Take the locks, making the folder and an empty file where there are none. `file` is a real path.
 
         :raises StoreUnavailable: another process, or another store of this one, holds it, or it has other
-        names. :raises StoreReadOnly: the folder or the file cannot be written.
+            names.
+        :raises StoreReadOnly: the folder or the file cannot be written.
         """
         lock = Path(f"{file}.lock")
         try:

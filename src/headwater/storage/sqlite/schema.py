@@ -1,20 +1,22 @@
 """The tables, and how files become and stay what this version expects. Owns all DDL and the marks in a file.
 
 - `groups`: one row a group. Its columns from `version` on are behind by what `log` holds after `meta.settled`
-(see `groups.py`), so that a write does not have to touch this table. - `items`: clustered by group and
-creation, so that a snapshot and a stretch of it are one range. An update changes one row in place and touches
-no index. - `log`: what was written, in the order of commits, always appended at the right edge. `prev` is the
-sequence of the same group's write before, so "what changed after v" is a walk backwards, without an index
-that every write would have to keep. Bounded in rows; from older versions on, a group is scanned instead. -
-`deletes`: the tombstones, chained the same way, kept by age. One whose id lives again counts no more. -
-`keys`: the outcomes of writes that carried a key, kept by age. - `outcomes`: the same for units, under no
-stream and no name, one row a write (`kind` null: a delete of nothing); and for writes to groups without
-history, which may be forgotten before their keys are old. - `outbox`: entries until they are settled. -
-`bases`: the base of each stream that ever had a group without history. Such a group (`groups.history` 0) has
-no rows in `log` and `deletes`, and its row is always current. - `meta`: `epoch`, `base`, `settled` (the log
-is in `groups` up to here), `running` (how the process that has the file open syncs it; null after a clean
-end), `run` (its mark, see `runs.py`), `links` (see `write_ahead.py`), `unlogged` (the commits that left no
-row in `log`), `stamp` (that of the last of them).
+  (see `groups.py`), so that a write does not have to touch this table.
+- `items`: clustered by group and creation, so that a snapshot and a stretch of it are one range. An update
+  changes one row in place and touches no index.
+- `log`: what was written, in the order of commits, always appended at the right edge. `prev` is the sequence
+  of the same group's write before, so "what changed after v" is a walk backwards, without an index that every
+  write would have to keep. Bounded in rows; from older versions on, a group is scanned instead.
+- `deletes`: the tombstones, chained the same way, kept by age. One whose id lives again counts no more.
+- `keys`: the outcomes of writes that carried a key, kept by age.
+- `outcomes`: the same for units, under no stream and no name, one row a write (`kind` null: a delete of
+  nothing); and for writes to groups without history, which may be forgotten before their keys are old.
+- `outbox`: entries until they are settled.
+- `bases`: the base of each stream that ever had a group without history. Such a group (`groups.history` 0)
+  has no rows in `log` and `deletes`, and its row is always current.
+- `meta`: `epoch`, `base`, `settled` (the log is in `groups` up to here), `running` (how the process that has
+  the file open syncs it; null after a clean end), `run` (its mark, see `runs.py`), `links` (see
+  `write_ahead.py`), `unlogged` (the commits that left no row in `log`), `stamp` (that of the last of them).
 """
 
 from __future__ import annotations

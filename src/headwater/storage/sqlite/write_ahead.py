@@ -162,10 +162,11 @@ def _untouched(file: Path) -> bool:
 def _foreign(file: Path, *, copied: bool) -> str | None:
     """Why a log is not this file's, by what both say. `copied`: some of the log may be in the file already.
 
-    - A file that says nothing by itself, being damaged or half copied back: it is left to SQLite. - Together
-    they cannot be read: not its own. - The file's link is none of the log's, or the file is of a kind that
-    has no log: not its own. - The file holds the newest link, which was given in this very log, of which
-    nothing was copied back: it is a copy made since.
+    - A file that says nothing by itself, being damaged or half copied back: it is left to SQLite.
+    - Together they cannot be read: not its own.
+    - The file's link is none of the log's, or the file is of a kind that has no log: not its own.
+    - The file holds the newest link, which was given in this very log, of which nothing was copied back: it
+      is a copy made since.
     """
     mode = _part(file, _MODE)
     try:

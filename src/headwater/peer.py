@@ -36,7 +36,8 @@ Values = dict[str, str | list[str]]
 class Peer:
     """Who asks. `headers` have lower-case names, `address` is the host it came from ("" where there is none),
     `url` the path and query as they came in. `identity` and `context` are who it is, once somebody has said
-    so: a name, and the project's own words as the JSON text of an object."""
+    so: a name, and the project's own words as the JSON text of an object. `secure`: it is known to have come
+    by TLS, to this server or to a trusted proxy; False says nothing."""
 
     kind: PeerKind
     url: str = ""
@@ -44,6 +45,7 @@ class Peer:
     headers: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     identity: str | None = None
     context: bytes | None = None
+    secure: bool = False
 
     @property
     def query(self) -> Values:

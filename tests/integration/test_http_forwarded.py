@@ -12,6 +12,7 @@ from headwater.config import ServerSettings
 from headwater.server.http.client_script import PATH, ClientScript
 from headwater.server.peers import peer_of_request
 from support.http_site import serving, tell
+from support.socket_client import RawSocket
 from support.socket_server import socket_stage
 
 HERE, CLIENT, LIAR = "127.0.0.1", "203.0.113.9", "198.51.100.1"
@@ -102,7 +103,12 @@ async def test_a_socket_knows_its_client_and_pages_are_compared_with_what_browse
         await stage.open("/app/live?a=1", {**CLAIMS, "origin": "https://app.example"})
         assert (stage.peers[-1].address, stage.peers[-1].url) == (CLIENT, "/live?a=1")
         assert stage.peers[-1].headers["host"] == "app.example"
+        assert stage.peers[-1].secure
+        plain = await RawSocket.connect(stage.port)
+        assert (await plain.shake(headers={**CLAIMS, "origin": "http://app.example"})).status == 403
+        await plain.end()
         await stage.open("/live")
+        assert not stage.peers[-1].secure
         assert stage.peers[-1].address == HERE
 
 

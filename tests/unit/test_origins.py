@@ -94,3 +94,17 @@ def test_an_entry_that_would_never_match_is_refused(entry: str, says: str) -> No
 )
 def test_pages_of_the_server_itself_are_its_own(origin: str, host: str, own: bool) -> None:
     assert Origins(ServerSettings(host="0.0.0.0")).allows(origin, host) is own
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "allowed"),
+    [
+        ("https://app.example", "app.example", True),
+        ("http://app.example", "app.example", False),
+        ("http://app.example:3000", "app.example:3000", False),
+        ("http://listed.example", "listed.example", True),
+    ],
+)
+def test_behind_tls_a_plain_page_of_the_same_name_is_another_s(origin: str, host: str, allowed: bool) -> None:
+    origins = Origins(ServerSettings(host="0.0.0.0", cors_origins=("http://listed.example",)))
+    assert origins.allows(origin, host, secure=True) is allowed

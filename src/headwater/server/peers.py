@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from starlette.types import Scope
 from websockets.http11 import Request
@@ -15,7 +15,18 @@ from websockets.http11 import Request
 from headwater.peer import PackedHeaders, Peer, PeerKind
 
 CLIENT = "headwater.client"
-"""Name in the state that a WebSocket protocol is given: the address of its client, where a proxy told it."""
+"""Name in the state that a WebSocket protocol is given: a `Told`, where more is known than it sees."""
+
+
+class Told(NamedTuple):
+    """What is known of a handshake beside its head: the client's `address` where a proxy told it ("" for
+    none), and whether it came by TLS."""
+
+    address: str = ""
+    secure: bool = False
+
+
+UNTOLD = Told()
 
 _HANDSHAKE = frozenset(
     {
@@ -34,22 +45,22 @@ def peer_of_request(scope: Scope, headers: Mapping[str, str], kind: PeerKind = "
     query: bytes = scope["query_string"]
     path: str = scope.get("headwater.path") or scope["path"]
     client = scope.get("client")
-    return Peer(
-        kind, f"{path}?{query.decode('latin-1')}" if query else path, client[0] if client else "", headers
-    )
+    url = f"{path}?{query.decode('latin-1')}" if query else path
+    secure = scope.get("scheme") == "https"
+    return Peer(kind, url, client[0] if client else "", headers, secure=secure)
 
 
 def peer_of_handshake(
-    request: Request, transport: asyncio.BaseTransport | None = None, told: str = ""
+    request: Request, transport: asyncio.BaseTransport | None = None, told: Told = UNTOLD
 ) -> Peer:
-    """Who opened a socket, at the address that a proxy `told`, or else at the other end. Its headers stay
-    packed: a socket lives long and is seldom asked."""
+    """Who opened a socket, at the address that was told, or else at the other end. Its headers stay packed: a
+    socket lives long and is seldom asked."""
     lines = [
         f"{name}: {value}" for name, value in request.headers.raw_items() if name.lower() not in _HANDSHAKE
     ]
     packed = PackedHeaders("\r\n".join(lines).encode("utf-8", "surrogateescape"))
-    address = told or _host(transport and transport.get_extra_info("peername"))
-    return Peer("websocket", request.path, address, packed)
+    address = told.address or _host(transport and transport.get_extra_info("peername"))
+    return Peer("websocket", request.path, address, packed, secure=told.secure)
 
 
 def _host(peername: Any) -> str:

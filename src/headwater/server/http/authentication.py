@@ -104,13 +104,16 @@ class Authentication:
             del self._held[next(iter(self._held))]
         self._held[key] = _Held(context, self._now() + self._settings.cache)
 
+    def _allows(self, origin: str, peer: Peer) -> bool:
+        return self._origins.allows(origin, peer.headers.get("host", ""), secure=peer.secure)
+
     def _check_origin(self, peer: Peer, cookies: dict[str, str]) -> None:
         """A browser adds cookies to what any page sends: they speak for the user only on pages that may.
 
         Whatever else the request brings, for a page can make up a token to get past this.
         """
         origin = peer.headers.get("origin")
-        if not cookies or origin is None or self._origins.allows(origin, peer.headers.get("host", "")):
+        if not cookies or origin is None or self._allows(origin, peer):
             return
         self._origins.refused(origin)
         said = f'pages of "{origin}" may not use the cookies of this server'

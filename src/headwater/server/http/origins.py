@@ -83,11 +83,12 @@ class Origins:
         self._for_this_machine = is_loopback(server.host)
         self._told: set[str] = set()
 
-    def allows(self, origin: str, host: str) -> bool:
+    def allows(self, origin: str, host: str, *, secure: bool = False) -> bool:
         """Whether pages of an origin may, at a server that was addressed as `host`: the server's own pages;
         pages of this machine while the server is for this machine only, or in `dev` (a front end's
-        development server has another port); and what `cors_origins` lists."""
-        return self.lists(origin) or self.is_own(origin, host) or self._is_near(origin, host)
+        development server has another port); and what `cors_origins` lists. `secure`: the request came by
+        TLS, so that a page of the same name that did not is another's: whoever sits between can write it."""
+        return self.lists(origin) or self.is_own(origin, host, secure=secure) or self._is_near(origin, host)
 
     def shares(self, origin: str, host: str) -> bool:
         """Whether pages of an origin may read answers: what `cors_origins` lists, and in `dev` pages of this
@@ -98,10 +99,10 @@ class Origins:
         """Whether `cors_origins` lists an origin, or all."""
         return self.named.allow(origin)
 
-    def is_own(self, origin: str, host: str) -> bool:
+    def is_own(self, origin: str, host: str, *, secure: bool = False) -> bool:
         """Whether it is that of the server's own pages."""
         page, here = read_origin(origin), read_authority(host)
-        if page is None or here is None:
+        if page is None or here is None or (secure and page.scheme == "http"):
             return False
         return (here.name, here.port or DEFAULT_PORTS.get(page.scheme)) == (page.name, page.port)
 

@@ -24,7 +24,7 @@ from headwater.server.http.hosts import Hosts
 from headwater.server.http.incoming import ROOT
 from headwater.server.listen.head_rules import check_head
 from headwater.server.listen.offers import OfferedProtocol
-from headwater.server.peers import CLIENT
+from headwater.server.peers import CLIENT, Told
 
 
 class HeadConfig(uvicorn.Config):
@@ -74,8 +74,10 @@ class CheckedProtocol(OfferedProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection on, and tell who its client is."""
-        if self._from_proxy:
-            self.app_state = {**self.app_state, CLIENT: self.address}
+        secure = cast(dict[str, Any], self.scope)["scheme"] == "https"
+        if self._from_proxy or secure:
+            told = Told(self.address if self._from_proxy else "", secure)
+            self.app_state = {**self.app_state, CLIENT: told}
         super().handle_websocket_upgrade()
 
     def _rewrite(self) -> None:

@@ -25,7 +25,7 @@ from headwater.server.live.sessions import spoken
 from headwater.server.live.turns import Turns
 from headwater.server.live.unfinished import Unfinished
 from headwater.server.live.websocket import WebSocket
-from headwater.server.peers import CLIENT, peer_of_handshake
+from headwater.server.peers import CLIENT, UNTOLD, peer_of_handshake
 
 MakeSession = Callable[[WebSocket, Peer], Session]
 
@@ -56,19 +56,19 @@ class SocketOpening:
 
     def protocol(self, config: Any, server_state: Any, app_state: Any) -> WebSocket:
         """A protocol object for one upgraded request; the signature is uvicorn's (`ws=`)."""
-        return WebSocket(self, server_state.connections, app_state.get(CLIENT, ""))
+        return WebSocket(self, server_state.connections, app_state.get(CLIENT, UNTOLD))
 
-    def refuse(self, request: Request) -> tuple[HTTPStatus, str] | None:
+    def refuse(self, request: Request, *, secure: bool = False) -> tuple[HTTPStatus, str] | None:
         """Too many sockets, headers that contradict themselves, or a page from an origin that the settings do
         not allow."""
-        refusal = self._refusal(request)
+        refusal = self._refusal(request, secure)
         if refusal is None:
             return None
         error, text = refusal
         self._observer.refused(peer_of_handshake(request), error)
         return HTTPStatus(error.status), text
 
-    def _refusal(self, request: Request) -> tuple[HeadwaterError, str] | None:
+    def _refusal(self, request: Request, secure: bool) -> tuple[HeadwaterError, str] | None:
         most = self._server.max_connections
         if len(self.sockets) > most:
             self._observer.limited("server.max_connections", most)
@@ -79,7 +79,7 @@ class SocketOpening:
         except MultipleValuesError as error:
             text = f"The header {error.args[0]} may be given once.\n"
             return RequestInvalid(text.strip()), text
-        if origin is not None and not self._origins.allows(origin, host):
+        if origin is not None and not self._origins.allows(origin, host, secure=secure):
             self._origins.refused(origin)
             text = f"Pages from {origin} may not open sockets here; see [server] cors_origins.\n"
             return OriginRefused(text.strip(), origin=origin), text

@@ -51,7 +51,7 @@ class Opening(Protocol):
     turns: Turns
     unfinished: Unfinished[WebSocket]
 
-    def refuse(self, request: Request) -> tuple[HTTPStatus, str] | None:
+    def refuse(self, request: Request, *, secure: bool) -> tuple[HTTPStatus, str] | None:
         """Why this handshake is refused, or None."""
         ...
 

@@ -128,7 +128,8 @@ class StreamHttp:
         :raises HeadwaterError: that is not to be, or there is none.
         """
         origin = peer.headers.get("origin")
-        if origin is not None and not self._origins.allows(origin, peer.headers.get("host", "")):
+        host = peer.headers.get("host", "")
+        if origin is not None and not self._origins.allows(origin, host, secure=peer.secure):
             self._origins.refused(origin)
             said = f'pages of "{origin}" may not cancel runs here'
             raise OriginRefused(said, hint=SETTING_HINT, origin=origin)

@@ -22,6 +22,7 @@ from headwater.peer import Peer
 from headwater.server.live.inbound import Closing, Inbound, Ping, Violation
 from headwater.server.live.session import Knowing, Opening, Session
 from headwater.server.live.turns import MESSAGE, PAYLOAD_BYTES
+from headwater.server.peers import UNTOLD, Told
 
 log = logging.getLogger("headwater.socket")
 _quiet = logging.getLogger("headwater.socket.handshake")  # The library's log lines; off: they hold user data.
@@ -51,11 +52,10 @@ class WebSocket(asyncio.Protocol):
         "transport",
     )
 
-    def __init__(self, opening: Opening, server_connections: set[Any], told: str = "") -> None:
+    def __init__(self, opening: Opening, server_connections: set[Any], told: Told = UNTOLD) -> None:
         self._opening = opening
         self._server_connections = server_connections
         self.told = told
-        """The address of its client, where a proxy in front told it."""
         self._session: Session | None = None
         self._inbound: Inbound | None = None
         """Set while frames are read: from the handshake until the client's close frame or its first fault."""
@@ -193,7 +193,7 @@ class WebSocket(asyncio.Protocol):
         library.receive_data(head)
         for request in library.events_received():
             if isinstance(request, Request):
-                refused = opening.refuse(request)
+                refused = opening.refuse(request, secure=self.told.secure)
                 response = library.accept(request) if refused is None else library.reject(*refused)
                 opens = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
                 knowing = opening.know(self, request) if opens else None

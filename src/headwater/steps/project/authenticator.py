@@ -18,13 +18,13 @@ def authenticator_of(
 ) -> tuple[Authenticator | None, list[Problem]]:
     """The authenticator of the project, and what is wrong with it. `declared` is what workers found.
 
-    - There is no such file: None.
+    - There is no such file: None. One that lies elsewhere is told of, for it shuts nothing.
     - There are several: nobody can say which counts, so none is asked.
     - Its worker could not use it: its own problem is reported already.
     """
     files = [path for path in sources.declaring if is_authenticator(path)]
     if not files:
-        return None, []
+        return None, [_misplaced(path) for path in sources.files if is_authenticator(path.rpartition("/")[2])]
     file, stamp = files[0], _stamp(sources, files)
     if len(files) > 1:
         message = f"{' and '.join(files)} both say who asks, so nobody is let in"
@@ -36,6 +36,13 @@ def authenticator_of(
         broken = f"{file} cannot be used; `headwater routes` tells why"
         return Authenticator(file, language_of(file), stamp=stamp, broken=broken), []
     return Authenticator(file, language_of(file), int(found.get("line") or 0), stamp), []
+
+
+def _misplaced(path: str) -> Problem:
+    message = "The file is not asked who asks, for it does not lie in the project's root: nobody is known"
+    return Problem(
+        "warning", "AUTH_INVALID", message, file=path, hint="Move it to the root.", involved=(path,)
+    )
 
 
 def _stamp(sources: Sources, files: Sequence[str]) -> str:

@@ -73,6 +73,12 @@ class ServerSettings:
     max_bodies_bytes: int = _setting(
         512 * MIB, "Request bodies held at once, in bytes; above it the answer is 503.", least=1
     )
+    unread_bytes: int = _setting(
+        256 * MIB,
+        "Bytes of answers that wait for their clients to read them, over all connections; above it the one "
+        "that has waited longest is cut off.",
+        least=MIB,
+    )
     max_body_values: int = _setting(
         1_000_000,
         "Most JSON values in a request body, members and elements together; above it the answer is 413.",

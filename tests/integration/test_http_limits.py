@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator
 
@@ -268,6 +269,32 @@ async def test_a_client_that_does_not_read_its_answer_is_cut_off() -> None:
                 await asyncio.sleep(0.05)
         deaf.close()
     assert site.ear.limits() == ["server.write_timeout"]
+
+
+async def test_unread_answers_have_a_limit_together_and_the_oldest_goes_first() -> None:
+    size = 16 * KIB * KIB
+
+    async def much(_asked: ApiRequest) -> ApiResponse:
+        return ApiResponse(200, [], b"x" * size)
+
+    async with serving({"GET /much": much, "GET /well": tell}, unread_bytes=2 * size) as site:
+        clients = [await site.connect() for _ in range(3)]
+        for _, writer in clients:
+            writer.write(request("GET /much"))
+            await asyncio.sleep(0)
+        async with asyncio.timeout(30):
+            while not site.ear.limits():
+                await asyncio.sleep(0.01)
+        assert site.ear.limits() == ["server.unread_bytes"]
+        assert await is_well(site)
+        whole = 0
+        for reader, _ in clients:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                head = await reader.readuntil(b"\r\n\r\n")
+                assert status(head) == 200
+                await reader.readexactly(size)
+                whole += 1
+        assert whole == 2
 
 
 async def test_a_client_that_reads_slowly_gets_all_of_its_answer() -> None:

@@ -38,6 +38,7 @@ from headwater.config import ServerSettings
 from headwater.errors import HeadwaterError, RequestInvalid
 from headwater.observe import SILENT, Observer, tell_limit
 from headwater.peer import Peer
+from headwater.server.held import HeldBytes
 from headwater.server.http.cors import Header
 from headwater.server.http.disconnect import CONNECTION, PATIENCE
 from headwater.server.listen.arrival import Arrival
@@ -75,6 +76,8 @@ class HttpConfig(HeadConfig):
 
     limits: ServerSettings
     observer: Observer = SILENT
+    unread: HeldBytes[HttpSocket]
+    """Answers that clients do not read."""
 
 
 class HttpSocket(CheckedProtocol):
@@ -94,6 +97,7 @@ class HttpSocket(CheckedProtocol):
         self.when_lost: Callable[[], None] | None = None
         self._limits = config.limits
         self._observer = config.observer
+        self._unread_bytes = config.unread
         self._refusal: HeadwaterError | None = None
         self._parting = self._handed_over = False
         self._unanswered: deque[RequestResponseCycle] = deque()
@@ -122,6 +126,7 @@ class HttpSocket(CheckedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection; whoever is answering learns that nobody listens."""
         self._end_watches()
+        self._unread_bytes.hold(self, 0)
         self._stop_answering()
         self.pipeline.clear()
         self._backlog.rest()
@@ -166,12 +171,14 @@ class HttpSocket(CheckedProtocol):
     def pause_writing(self) -> None:
         """The client does not keep up with its answer."""
         super().pause_writing()
+        self._unread_bytes.hold(self, self.transport.get_write_buffer_size())
         if self._write_watch is not None:
             self._write_watch.fall_behind()
 
     def resume_writing(self) -> None:
         """The client has caught up."""
         super().resume_writing()
+        self._unread_bytes.hold(self, 0)
         if self._write_watch is not None:
             self._write_watch.catch_up()
 
@@ -301,6 +308,11 @@ class HttpSocket(CheckedProtocol):
 
     def _unread(self) -> None:
         self._observer.limited("server.write_timeout", self._limits.write_timeout)
+        self.transport.abort()
+
+    def give_up(self) -> None:
+        """Too much is held for clients that do not read, and for this one the longest."""
+        self._observer.limited("server.unread_bytes", self._limits.unread_bytes)
         self.transport.abort()
 
     def _watch_parting(self) -> None:

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 from headwater.config import ServerSettings
 from headwater.errors import CannotListen
 from headwater.observe import SILENT, Observer
+from headwater.server.held import HeldBytes
 from headwater.server.http.authority import local_url
 from headwater.server.http.forwarded import Proxies, read_prefix
 from headwater.server.http.hosts import Hosts
@@ -62,6 +63,7 @@ def uvicorn_config(
         timeout_graceful_shutdown=math.ceil(settings.shutdown_timeout),
     )
     config.limits = settings
+    config.unread = HeldBytes(settings.unread_bytes)
     config.hosts = Hosts(settings)
     config.proxies = Proxies(settings)
     config.prefix = read_prefix(settings.root_path) or ""

@@ -17,13 +17,13 @@ from headwater.config import ServerSettings, SocketSettings
 from headwater.errors import HeadwaterError, Limit, OriginRefused, Overloaded, RequestInvalid
 from headwater.observe import SILENT, Observer
 from headwater.peer import Peer
+from headwater.server.held import HeldBytes
 from headwater.server.http.authentication import Authentication
 from headwater.server.http.origins import Origins
 from headwater.server.live.attendance import Attendance
 from headwater.server.live.session import Session
 from headwater.server.live.sessions import spoken
 from headwater.server.live.turns import Turns
-from headwater.server.live.unfinished import Unfinished
 from headwater.server.live.websocket import WebSocket
 from headwater.server.peers import CLIENT, UNTOLD, peer_of_handshake
 
@@ -46,7 +46,7 @@ class SocketOpening:
         self.settings = settings
         self.sockets: set[WebSocket] = set()
         self.turns = Turns()
-        self.unfinished: Unfinished[WebSocket] = Unfinished(settings.unfinished_bytes)
+        self.unfinished: HeldBytes[WebSocket] = HeldBytes(settings.unfinished_bytes)
         self._server = server
         self._origins = Origins(server) if origins is None else origins
         self._who = who

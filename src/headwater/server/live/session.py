@@ -13,8 +13,8 @@ from websockets.typing import Subprotocol
 from headwater.config import SocketSettings
 from headwater.errors import Limit
 from headwater.peer import Peer
+from headwater.server.held import HeldBytes
 from headwater.server.live.turns import Turns
-from headwater.server.live.unfinished import Unfinished
 
 if TYPE_CHECKING:
     from headwater.server.live.websocket import WebSocket
@@ -49,7 +49,7 @@ class Opening(Protocol):
     settings: SocketSettings
     sockets: set[WebSocket]
     turns: Turns
-    unfinished: Unfinished[WebSocket]
+    unfinished: HeldBytes[WebSocket]
 
     def refuse(self, request: Request, *, secure: bool) -> tuple[HTTPStatus, str] | None:
         """Why this handshake is refused, or None."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headwater.server.live.unfinished import Unfinished
+from headwater.server.held import HeldBytes
 
 
 class Socket:
@@ -14,7 +14,7 @@ class Socket:
 
 
 def test_the_one_that_is_unfinished_for_longest_goes_first() -> None:
-    unfinished: Unfinished[Socket] = Unfinished(100)
+    unfinished: HeldBytes[Socket] = HeldBytes(100)
     first, second, third = Socket(), Socket(), Socket()
     unfinished.hold(first, 40)
     unfinished.hold(second, 40)
@@ -26,7 +26,7 @@ def test_the_one_that_is_unfinished_for_longest_goes_first() -> None:
 
 
 def test_what_is_finished_does_not_count() -> None:
-    unfinished: Unfinished[Socket] = Unfinished(100)
+    unfinished: HeldBytes[Socket] = HeldBytes(100)
     first, second = Socket(), Socket()
     unfinished.hold(first, 60)
     unfinished.hold(first, 0)
@@ -40,7 +40,7 @@ def test_what_is_finished_does_not_count() -> None:
 
 
 def test_one_that_is_too_much_alone_goes_too() -> None:
-    unfinished: Unfinished[Socket] = Unfinished(100)
+    unfinished: HeldBytes[Socket] = HeldBytes(100)
     unfinished.hold(alone := Socket(), 101)
     assert alone.given_up
     assert unfinished.used == 0

@@ -1,8 +1,9 @@
-"""Messages of which a part has come, over all sockets: how many bytes they may be together. Pure, no I/O.
+"""Bytes that clients make the server hold, over all connections: how many they may be together. Pure, no I/O.
 
-Each socket may hold a message of the largest size for as long as its client likes, and two thousand of them
-are gigabytes. Above the limit the one that has been unfinished for longest is given up: whoever sends a
-message finishes it, and whoever wants to hold memory does not.
+Each may have half a message of the largest size lie here, or an answer of the largest size that it does not
+read, for as long as it likes, and two thousand of them are gigabytes. Above the limit the one that has held
+something for longest is given up: whoever sends a message finishes it, whoever asked for an answer reads it,
+and whoever wants to hold memory does neither.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Holder(Protocol):
-    """A socket with an unfinished message."""
+    """A connection for which something is held."""
 
     def give_up(self) -> None:
         """Let it go: afterwards it holds nothing."""
@@ -22,8 +23,8 @@ class Holder(Protocol):
 Held = TypeVar("Held", bound=Holder)
 
 
-class Unfinished(Generic[Held]):
-    """What all sockets hold."""
+class HeldBytes(Generic[Held]):
+    """What is held of one kind, for all connections."""
 
     def __init__(self, limit_bytes: int) -> None:
         self.used = 0
@@ -33,7 +34,7 @@ class Unfinished(Generic[Held]):
         """Those that hold something, the first that began first."""
 
     def hold(self, holder: Held, size: int) -> None:
-        """A socket holds so many bytes now."""
+        """So many bytes are held for a connection now."""
         before = self._sizes.pop(holder, 0) if not size else self._sizes.get(holder, 0)
         if size == before:
             return

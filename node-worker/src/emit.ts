@@ -30,10 +30,12 @@ export function makeEmit(calls: Calls, invocation: Invocation): Emit {
   return emit
 }
 
+const SHAPE = "For example emit({ topic: 'order.created', data: { id: 1 } })."
+
 function check(_method: string, { topic, group, delay, key }: Members): void {
-  if (typeof topic !== 'string') throw invalidInput('An event needs a topic that is a text.')
-  if (group !== undefined && typeof group !== 'string') throw invalidInput(`messageGroupId is a text, not ${nameOf(group)}.`)
-  if (key !== undefined && typeof key !== 'string') throw invalidInput(`key is a text, not ${nameOf(key)}.`)
+  if (typeof topic !== 'string') throw invalidInput('An event needs a topic that is a text.', SHAPE)
+  if (group !== undefined && typeof group !== 'string') throw invalidInput(`messageGroupId is a text, not ${nameOf(group)}.`, SHAPE)
+  if (key !== undefined && typeof key !== 'string') throw invalidInput(`key is a text, not ${nameOf(key)}.`, SHAPE)
   checkSeconds('delay', delay)
 }
 

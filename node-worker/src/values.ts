@@ -165,7 +165,7 @@ function hintFor(value: object): string {
 }
 
 function noForm(value: unknown, path: string, hint = ''): HeadwaterError {
-  return invalidInput(`${short(path)} is a ${nameOf(value)}, which has no JSON form.`, hint)
+  return invalidInput(`${short(path)} is ${kindOf(value)}, which has no JSON form.`, hint)
 }
 
 /** The name of a value's type, for people. */
@@ -173,6 +173,13 @@ export function nameOf(value: unknown): string {
   if (value === null) return 'null'
   if (typeof value !== 'object' || isProxy(value)) return typeof value
   return (value.constructor as Function | undefined)?.name || 'object'
+}
+
+/** The same with its article, where it has one. */
+export function kindOf(value: unknown): string {
+  const name = nameOf(value)
+  if (value === null || value === undefined) return name
+  return `${/^[aeiou]/i.test(name) ? 'an' : 'a'} ${name}`
 }
 
 function short(path: string): string {

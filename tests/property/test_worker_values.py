@@ -143,7 +143,7 @@ def test_a_value_that_holds_itself_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ({"a": [object()]}, "data.a[0] is a object"),
+        ({"a": [object()]}, "data.a[0] is an object"),
         ({"a": {b"x": 1}}, "data.a has a key of type bytes"),
         (b"x", "data is a bytes"),
         ({"a": 10**5000}, "too many digits"),

@@ -1,6 +1,6 @@
 /** A file's `config` -> plain JSON values. Owns where schemas are found and converted; judges no config. */
 
-import { nameOf } from '../values.ts'
+import { kindOf } from '../values.ts'
 import { isZod3, zod3ToJsonSchema } from './zod3.ts'
 import { isZod4, zod4ToJsonSchema } from './zod4.ts'
 
@@ -37,7 +37,7 @@ function convert(value: unknown, path: string, depth: number, warn: Warn): unkno
     case 'object':
       return value === null ? null : convertObject(value, path, depth, warn)
     default:
-      throw notJson(`${path} is a ${nameOf(value)}, which has no JSON form.`)
+      throw notJson(`${path} is ${kindOf(value)}, which has no JSON form.`)
   }
 }
 
@@ -47,7 +47,7 @@ function convertObject(value: object, path: string, depth: number, warn: Warn): 
   if (Array.isArray(value)) return value.map((one, index) => convert(one ?? null, `${path}[${index}]`, depth + 1, warn))
   const toJSON = (value as { toJSON?: () => unknown }).toJSON
   if (typeof toJSON === 'function') return convert(toJSON.call(value), path, depth + 1, warn)
-  if (!isRecord(value)) throw notJson(`${path} is a ${nameOf(value)}, which has no JSON form.`)
+  if (!isRecord(value)) throw notJson(`${path} is ${kindOf(value)}, which has no JSON form.`)
   const members = Object.entries(value).filter(([, one]) => one !== undefined)
   return Object.fromEntries(members.map(([key, one]) => [key, convert(one, `${path}.${key}`, depth + 1, warn)]))
 }

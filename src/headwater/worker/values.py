@@ -195,7 +195,9 @@ def _model(value: Any, path: str, depth: int) -> Any:
         return plain(tolist(), path, depth + 1)
     if (attributes := _plain_object(value)) is not None:
         return plain(attributes, path, depth + 1)
-    raise InvalidInput(f"{_short(path)} is a {_type_name(value)}, which has no JSON form.", hint=_hint(value))
+    name = _type_name(value)
+    kind = f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+    raise InvalidInput(f"{_short(path)} is {kind}, which has no JSON form.", hint=_hint(value))
 
 
 def _hint(value: Any) -> str:

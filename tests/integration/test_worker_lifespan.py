@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -174,7 +175,10 @@ def test_one_that_does_not_end_is_cancelled(tmp_path: Path) -> None:
     with working(tmp_path, {"headwater_lifespan.py": lifespan, "steps/a_step.py": APP}) as worker:
         worker.run_step("App")
         end(worker)
-        assert logged(worker) == ["headwater_lifespan.py did not end within 3 s and is cancelled"]
+        assert logged(worker) == [
+            "headwater_lifespan.py is still busy after its yield; the end of its worker waits for it",
+            "headwater_lifespan.py did not end within 3 s and is cancelled",
+        ]
 
 
 BROKEN = {
@@ -195,3 +199,19 @@ def test_a_broken_file_is_a_problem_and_nothing_runs(tmp_path: Path, kind: str) 
             "headwater_lifespan.py", code, line
         )  # fmt: skip
         assert "headwater_lifespan.py" in worker.run_step("App").header["error"]["message"]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_one_that_holds_the_loop_is_named(tmp_path: Path, when: str) -> None:
+    hold = 'open("gate").read()'
+    before, after = (hold, "pass") if when == "before" else ("pass", hold)
+    source = f"async def lifespan():\n    {before}\n    yield\n    {after}\n"
+    os.mkfifo(tmp_path / "gate")
+    with working(tmp_path, {"headwater_lifespan.py": source, "steps/app_step.py": APP}) as worker:
+        worker.call_step("App")
+        if when == "after":
+            worker.wait_for("result")
+            worker.send(protocol.drain(0.0))
+        line = worker.wait_for("log")
+        assert line.header["message"].startswith(f"headwater_lifespan.py is still busy {when} its yield")
+        os.close(os.open(tmp_path / "gate", os.O_WRONLY))

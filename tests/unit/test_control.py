@@ -16,7 +16,7 @@ import pytest
 from headwater.control import place as places
 from headwater.control import server as serving
 from headwater.control.client import ask, runs
-from headwater.control.messages import read_answer
+from headwater.control.messages import Question, read_answer
 from headwater.control.place import ControlPlace, folder_of
 from headwater.control.server import ControlServer
 from headwater.errors import (
@@ -237,3 +237,8 @@ async def test_a_path_longer_than_an_address_may_be_works(tmp_path: Path, name: 
     assert stat.S_IMODE((folder_of(project) / places.SOCKET).stat().st_mode) == 0o600
     await site.close()
     assert not (folder_of(project) / places.SOCKET).exists()
+
+
+def test_an_argument_that_json_cannot_hold_is_the_askers_fault() -> None:
+    with pytest.raises(InvalidInput, match=r"queue\.dead"):
+        Question("queue.dead", {"limit": 10**30}).encode()

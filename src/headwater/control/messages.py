@@ -26,8 +26,14 @@ class Question(NamedTuple):
     args: Mapping[str, Any]
 
     def encode(self) -> bytes:
-        """The line that asks it."""
-        return text_to_keep({"method": self.method, "args": dict(self.args)}) + b"\n"
+        """The line that asks it.
+
+        :raises InvalidInput: an argument has no JSON form, as a number that is too large.
+        """
+        try:
+            return text_to_keep({"method": self.method, "args": dict(self.args)}) + b"\n"
+        except orjson.JSONEncodeError as fault:
+            raise InvalidInput(f"The arguments of {self.method} are not JSON: {fault}.") from None
 
 
 def read_question(line: bytes) -> Question:

@@ -7,8 +7,9 @@ groups and cancel scopes want it; the task belongs to no invocation. Knows no in
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack
+import threading
+from collections.abc import Callable, Coroutine, Generator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from contextvars import Context
 from types import TracebackType
 from typing import Any
@@ -24,6 +25,9 @@ ENTER_SECONDS = 30.0
 LEAVE_SECONDS = 3.0
 """How long it may take from its yield to its end, before it is cancelled. The server kills a process that
 has not ended five seconds after it was to."""
+
+SLOW_SECONDS = 1.0
+"""After so long it is told that all wait for it: one that holds the loop meets no limit here."""
 
 CANCEL_SECONDS = 0.5
 """How long it may take after that."""
@@ -86,7 +90,8 @@ class Lifespan:
         if task is None:
             return
         self._leaving.set()
-        await asyncio.wait({task}, timeout=LEAVE_SECONDS)
+        with self._told_if_slow("after its yield; the end of its worker waits for it"):
+            await asyncio.wait({task}, timeout=LEAVE_SECONDS)
         if not task.done():
             self._say(f"{LIFESPAN_FILE} did not end within {LEAVE_SECONDS:g} s and is cancelled", {})
             task.cancel()
@@ -104,8 +109,9 @@ class Lifespan:
         limit = asyncio.timeout(ENTER_SECONDS)
         try:
             async with AsyncExitStack() as stack:
-                async with limit:
-                    self.app = await stack.enter_async_context(self._file.enter(self._opening))
+                with self._told_if_slow("before its yield; what is to run waits for it"):
+                    async with limit:
+                        self.app = await stack.enter_async_context(self._file.enter(self._opening))
                 self.is_open = True
                 opened.set_result(None)
                 await self._leaving.wait()
@@ -133,6 +139,19 @@ class Lifespan:
 
     def _say(self, text: str, fields: Mapping[str, Any]) -> None:
         send_log(self._send, log_line("error", text, fields, None))
+
+    @contextmanager
+    def _told_if_slow(self, where: str) -> Generator[None]:
+        """Tell that it takes long, from a thread: it may hold the loop."""
+        text = f"{LIFESPAN_FILE} is still busy {where}"
+        line = log_line("warn", text, {"file": LIFESPAN_FILE, "seconds": SLOW_SECONDS}, None)
+        timer = threading.Timer(SLOW_SECONDS, send_log, (self._send, line))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
 
 def _trail(error: BaseException) -> TracebackType | None:

@@ -85,6 +85,11 @@ class Invocation:
         """Whether its calls are settled and only its result is to be sent."""
         return self._ended
 
+    def let_go(self) -> None:
+        """Let go of what runs its code: its task holds it, and would wait for the collector with it. A thread
+        may go on after it, and takes itself off the list that it knows."""
+        self.within = []
+
     def take_message(self) -> Message:
         """What the server sent, once: what outlives the invocation must not keep a large body."""
         message, self._message = self._message, Message({})

@@ -234,7 +234,7 @@ class Runner:
         return KINDS[invocation.kind].arguments(invocation.take_message(), context)
 
     def _end(self, invocation: Invocation, message: Message, send: Callable[[Message], None]) -> None:
-        invocation.within.clear()  # Its task holds it, and would wait for the collector with it.
+        invocation.let_go()
         for call in invocation.failures:
             if not call.observed:
                 send_log(self._send, call_failed(invocation, call))

@@ -17,6 +17,9 @@ from typing import NamedTuple
 
 from headwater.errors import Limit, TooComplex
 
+ANY_DEPTH = Limit("", 1 << 30)
+"""No bound: coders say themselves what nests too deeply."""
+
 PIECE_BYTES = 64 * 1024
 """Looked at in one go: under a millisecond."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from headwater.errors import InvalidInput, Limit, TooLarge
-from headwater.jsonshape import Shape, check_shape
+from headwater.jsonshape import ANY_DEPTH, Shape, check_shape
 from headwater.model import Terms
 
 MAX_TTL = 1e10
@@ -17,9 +17,6 @@ MAX_TTL = 1e10
 
 MOST_VALUES = 250_000
 """JSON values of one item, unless the settings say otherwise: decoding so many lists takes some 40 ms."""
-
-_ANY_DEPTH = 1 << 30
-"""The encoder says itself what nests too deeply."""
 
 
 class Limits:
@@ -31,7 +28,7 @@ class Limits:
     def __init__(self, *, max_item_bytes: int, max_id_bytes: int, max_item_values: int = MOST_VALUES) -> None:
         self.max_item_bytes = max_item_bytes
         self.max_id_bytes = max_id_bytes
-        self._shape = Shape(Limit("storage.max_item_values", max_item_values), Limit("", _ANY_DEPTH))
+        self._shape = Shape(Limit("storage.max_item_values", max_item_values), ANY_DEPTH)
 
     def check_id(self, what: str, value: Any) -> None:
         """See that a name is one.

@@ -18,7 +18,7 @@ import orjson
 from headwater.clock import Clock
 from headwater.config import WorkSettings
 from headwater.errors import InvalidInput, Limit, SchemaMismatch, TooLarge
-from headwater.jsonshape import Shape, check_shape
+from headwater.jsonshape import ANY_DEPTH, Shape, check_shape
 from headwater.logline import Line, tell
 from headwater.model import Origin
 from headwater.streams.commits import refused
@@ -33,10 +33,6 @@ MOST_DELAY = 366 * 86_400.0
 """A year, in seconds; a later time is a mistake of units."""
 MOST_TOLD = 1000
 """Different things told once; beyond them they are told no more, so that made-up topics hold no memory."""
-
-
-_ANY_DEPTH = Limit("", 1 << 30)
-"""The decoder says itself what nests too deeply."""
 
 MEMBERS = ("topic", "data", "messageGroupId", "delay", "key")
 """What `ctx.emit` takes."""
@@ -119,7 +115,7 @@ class Events:
             ).at("work.max_payload_bytes", limit)
         most = Limit("work.max_payload_values", self._settings.max_payload_values)
         hint = "Keep it in a stream or the state and emit its id, or raise [work] max_payload_values."
-        check_shape(emission.data, Shape(most, _ANY_DEPTH), "event's data", hint)
+        check_shape(emission.data, Shape(most, ANY_DEPTH), "event's data", hint)
         try:
             return orjson.loads(emission.data)
         except orjson.JSONDecodeError as fault:

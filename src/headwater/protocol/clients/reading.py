@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from headwater.errors import Limit, ProtocolFault, TooComplex
-from headwater.jsonshape import Shape, check_shape
+from headwater.jsonshape import ANY_DEPTH, Shape, check_shape
 
 MOST_VALUES = 10_000
 """JSON values of one message where nobody says another limit."""
-
-_DEPTH = 1 << 30
-"""No bound: the decoder says itself what is too deep."""
 
 
 def check_values(text: str, most: int) -> None:
@@ -20,7 +17,7 @@ def check_values(text: str, most: int) -> None:
     if len(text) <= 2 * most:
         return
     try:
-        shape = Shape(Limit("socket.max_frame_values", most), Limit("", _DEPTH))
+        shape = Shape(Limit("socket.max_frame_values", most), ANY_DEPTH)
         check_shape(text.encode(), shape, "message")
     except TooComplex as fault:
         # No name for it, as in `jsonshape.py`.

@@ -138,6 +138,29 @@ async def test_unfinished_messages_have_a_bound_together(stage: SocketStage, nei
         await asyncio.sleep(0)
 
 
+async def test_who_finishes_messages_and_begins_others_is_not_the_oldest(
+    stage: SocketStage, neighbour: RawSocket
+) -> None:
+    part, small = text("x" * 99_999, fin=False), text("x" * 1000)
+    busy, idle, *others = [await stage.open() for _ in range(4)]
+    busy.send(small[:500])
+    while not stage.opening.unfinished.used:
+        await asyncio.sleep(0)
+    idle.send(part)
+    while stage.opening.unfinished.used < 99_999:
+        await asyncio.sleep(0)
+    for _ in range(2):
+        busy.send(small[500:] + small[:500])
+        assert await busy.kind() == "event"
+    for other in others:
+        other.send(part)
+    busy.send(small[500:] + part[:5000])
+    assert await idle.closed() == 1013
+    assert await busy.kind() == "event"
+    for client in (busy, idle, *others):
+        await client.end()
+
+
 async def test_a_flood_whose_client_has_left_is_thrown_away(stage: SocketStage, neighbour: RawSocket) -> None:
     open_before = len(stage.sockets)
     client = await stage.open()

@@ -252,7 +252,7 @@ class WebSocket(asyncio.Protocol):
         It stops where nothing whole is left, the client has sent too many, the socket is full (its answers
         would pile up: it reads on once it has drained), or the share is used up.
         """
-        spent, whole = 0, True
+        spent, whole, brought = 0, True, False
         try:
             while spent < most and self._inbound is not None and self._may_read:
                 arrival = self._inbound.next()
@@ -262,6 +262,7 @@ class WebSocket(asyncio.Protocol):
                 spent += 1
                 self._count()
                 if isinstance(arrival, str):
+                    brought = True
                     spent += MESSAGE + len(arrival) // PAYLOAD_BYTES
                     if self._session is not None:
                         self._session.message(arrival)
@@ -274,7 +275,7 @@ class WebSocket(asyncio.Protocol):
         except BaseException:
             self.transport.abort()  # A fault of ours: it would wait for a turn that nobody gives it.
             raise
-        self._rest(more=whole and self._may_read)
+        self._rest(more=whole and self._may_read, brought=brought)
         return spent
 
     @property
@@ -300,9 +301,11 @@ class WebSocket(asyncio.Protocol):
             limit = Limit("socket.max_frames_per_second", most)
             raise Violation(CloseCode.POLICY_VIOLATION, reason, limit)
 
-    def _rest(self, *, more: bool) -> None:
-        """Wait for the next turn, or for more from the client."""
+    def _rest(self, *, more: bool, brought: bool) -> None:
+        """Wait for the next turn, or for more from the client. `brought`: a message has become whole."""
         held = 0 if self._inbound is None else self._inbound.held
+        if brought and held:
+            self._opening.unfinished.hold(self, 0)  # What it holds now began just now.
         self._opening.unfinished.hold(self, held)
         if more and held and self._inbound is not None:
             self._wait()

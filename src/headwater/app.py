@@ -245,17 +245,27 @@ async def _serving(server: Running) -> AsyncGenerator[None]:
         )
         yield
     finally:
-        # Requests, and whatever else runs, end within the same time.
-        until = time.monotonic() + server.settings.server.shutdown_timeout
-        server.work.rest()
-        await tasks.close()
-        server.events.close()
-        await server.server.stop()
+        await _end(server)
+
+
+async def _end(server: Running) -> None:
+    """End everything, in the order in which parts stand on one another, whatever becomes of one of them.
+    Requests, and whatever else runs, end within the same time."""
+    until = time.monotonic() + server.settings.server.shutdown_timeout
+
+    async def end_what_runs() -> None:
         ended = server.work.stop()
         await server.runtime.close(within=max(until - time.monotonic(), 0.0))
         await ended
-        await server.aside.close()
-        await server.realms.close()
+
+    async with contextlib.AsyncExitStack() as last_first:
+        last_first.push_async_callback(server.realms.close)
+        last_first.push_async_callback(server.aside.close)
+        last_first.push_async_callback(end_what_runs)
+        last_first.push_async_callback(server.server.stop)
+        last_first.callback(server.events.close)
+        last_first.push_async_callback(server.tasks.close)
+        last_first.callback(server.work.rest)
 
 
 def _see_that_it_loaded(server: Running) -> None:

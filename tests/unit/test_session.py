@@ -124,8 +124,8 @@ def test_half_of_a_character_in_a_name_is_refused_to_whoever_asked(rules: Sessio
     assert (told["code"], told["field"], told["sub"], told["ended"]) == ("PROTOCOL_FAULT", field, 4, True)
 
 
-def test_to_end_what_is_not_open_is_settled_already(rules: SessionRules) -> None:
-    assert say(rules, t="unsub", sub=4) is None
+def test_to_end_what_is_not_open_is_no_fault(rules: SessionRules) -> None:
+    assert say(rules, t="unsub", sub=4) == Unsubscribe(4)
 
 
 def test_a_number_is_used_once_at_a_time(rules: SessionRules) -> None:

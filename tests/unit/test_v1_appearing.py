@@ -71,3 +71,26 @@ async def test_a_number_that_means_another_subscription_by_now_is_not_told(stage
         await asyncio.sleep(0)
     stage.catalog.declare([StreamRules(name="chat"), StreamRules(name="later")])
     assert told(client) == []
+
+
+async def test_who_has_unsubscribed_is_not_told(stage: V1Stage) -> None:
+    client = stage.connect()
+    assert client.socket is not None
+    assert client.socket.session is not None
+    client.socket.session.message('{"t":"sub","sub":7,"stream":"later","group":"room"}')
+    await asyncio.sleep(0)
+    client.socket.session.message('{"t":"unsub","sub":7}')
+    await asyncio.sleep(0)
+    stage.catalog.declare([StreamRules(name="later")])
+    assert told(client) == []
+
+
+async def test_one_that_fails_to_hear_of_it_keeps_nobody_else_from_it(stage: V1Stage) -> None:
+    def fails() -> None:
+        raise RuntimeError("not now")
+
+    heard: list[str] = []
+    stage.catalog.when_declared("later", fails)
+    stage.catalog.when_declared("later", lambda: heard.append("later"))
+    stage.catalog.declare([StreamRules(name="later")])
+    assert heard == ["later"]

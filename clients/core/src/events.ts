@@ -29,6 +29,7 @@ export const openEvents =
   (prefix: string): OpenLink =>
   (address: URL, token: string | undefined, hearing: Hearing): Link => {
     const open = new Map<number, Response>()
+    const looked = new Map<number, Response>()
     let ended = false
     const stop = ({ abort, silence }: Response) => {
       clearTimeout(silence)
@@ -97,7 +98,7 @@ export const openEvents =
             open.delete(sub)
             hearing.opened()
             hearing.heard({ ...error, t: 'error', sub, ended: true })
-            if (error.code === 'STREAM_UNKNOWN') void appears(asked)
+            if (error.code === 'STREAM_UNKNOWN') void appears(response)
             return
           }
         }
@@ -107,13 +108,20 @@ export const openEvents =
       }
     }
 
-    /** Ask now and then whether a stream that there is not is there, as a socket would tell. */
-    const appears = async (asked: Json) => {
-      for (let wait = FIRST_LOOK_MS; !ended; wait = Math.min(wait * 2, SELDOM_LOOK_MS)) {
+    /** Ask now and then whether a stream that there is not is there, as a socket would tell. Only the server itself
+     * knows; a proxy's answer says nothing. */
+    const appears = async (response: Response) => {
+      const { asked } = response
+      const awaited = () => !ended && looked.get(asked.sub) === response
+      looked.set(asked.sub, response)
+      for (let wait = FIRST_LOOK_MS; awaited(); wait = Math.min(wait * 2, SELDOM_LOOK_MS)) {
         await new Promise((resolve) => setTimeout(resolve, wait))
-        const answer = ended ? undefined : await request('', asked, { limit: 1 }, {}).catch(() => undefined)
-        if (!answer || ended) continue
-        if (answer.status !== 404 || (await refused(answer))?.code !== 'STREAM_UNKNOWN') return hearing.heard({ t: 'appeared', sub: asked.sub })
+        const answer = awaited() ? await request('', asked, { limit: 1 }, {}).catch(() => undefined) : undefined
+        const error = answer && !answer.ok ? await refused(answer) : undefined
+        const isThere = answer?.ok || (error && answer!.status < 500 && error.code !== 'STREAM_UNKNOWN')
+        if (!isThere || !awaited()) continue
+        looked.delete(asked.sub)
+        hearing.heard({ t: 'appeared', sub: asked.sub })
       }
     }
 
@@ -123,6 +131,7 @@ export const openEvents =
       send(message) {
         const { t, sub, from, floor, limit } = message
         const response = open.get(sub)
+        if (t === 'sub' || t === 'unsub') looked.delete(sub)
         if (t === 'sub') void follow(message, from && `${from.epoch}.${from.v}`, floor)
         else if (response && t === 'cancel') void cancel(response.asked, message)
         else if (response && (t === 'unsub' || t === 'more')) {

@@ -83,8 +83,8 @@ export class Store {
   }
 
   unsubscribe(subscription: Subscribed): void {
-    this.#unknown.delete(subscription.number)
-    if (this.#open.delete(subscription.number)) this.#tell({ t: 'unsub', sub: subscription.number })
+    const awaited = this.#unknown.delete(subscription.number)
+    if (this.#open.delete(subscription.number) || awaited) this.#tell({ t: 'unsub', sub: subscription.number })
     this.#detach(subscription)
   }
 

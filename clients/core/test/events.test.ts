@@ -172,17 +172,22 @@ test('it is not live before a server has answered, and not after the last subscr
 
 test('a stream that is not there yet is looked for, and followed when it is', async () => {
   const warned = vi.spyOn(console, 'warn').mockReturnValue()
-  let there = false
+  // What a proxy answers while the server restarts says nothing of the stream.
+  const statuses = [404, 503]
   const url = await serving((_, response) => {
-    response.writeHead(there ? 200 : 404, there ? head : {})
-    if (!there) response.end(JSON.stringify({ code: 'STREAM_UNKNOWN', title: 'no' }))
+    const status = statuses.shift() ?? 200
+    response.writeHead(status, status === 200 ? head : {})
+    if (status === 404) response.end(JSON.stringify({ code: 'STREAM_UNKNOWN', title: 'no' }))
+    else if (status === 503) response.end('<h1>Back soon</h1>')
     else response.write(event({ t: 'subscribed', sub: 0, f: 7, epoch: 'e' }) + event({ t: 'complete', sub: 0, v: 0 }))
-    there = true
   })
+  const told: unknown[] = []
   const group = open(url, { transport: 'sse' }).group('later', 'g')
+  group.subscribe(() => told.push(group.status))
   await vi.waitFor(() => expect(group.error?.code).toBe('STREAM_UNKNOWN'))
-  await vi.waitFor(() => expect(group.status).toBe('live'), 5000)
+  await vi.waitFor(() => expect(group.status).toBe('live'), 8000)
   expect(group.error).toBeUndefined()
+  expect(told.filter((status) => status === 'error')).toHaveLength(1)
   warned.mockRestore()
 })
 

@@ -99,7 +99,11 @@ class Catalog:
         self._streams = {**{rules.name: Catalogued(rules) for rules in streams}, **self._own}
         for name in [name for name in self._awaited if name in self._streams and name not in self._own]:
             for then in list(self._awaited.pop(name)):
-                then()
+                try:
+                    then()
+                except Exception:
+                    # The generation takes over all the same, and whoever else waits hears of it.
+                    log.exception("Somebody who waited for the stream %s could not be told", name)
 
     def when_declared(self, name: str, then: Callable[[], None]) -> Callable[[], None]:
         """Call `then`, once, when the project declares a stream of that name. Answers the way to call that

@@ -27,7 +27,8 @@ Refusing = Callable[[HeadwaterError], None]
 """Hears of an error that is answered."""
 
 ToDo = Subscribe | Unsubscribe | More | SetState | Cancel
-"""What the owner of the session carries out. All but a `Subscribe` name a subscription that is open."""
+"""What the owner of the session carries out. All but a `Subscribe` name a subscription that is open; one that
+is to end may have been refused before."""
 
 
 class SessionRules:
@@ -68,9 +69,8 @@ class SessionRules:
             case Subscribe():
                 return self._subscribe(request)
             case Unsubscribe():
-                known = request.sub in self._open
                 self._open.discard(request.sub)
-                return request if known else None  # It may have been refused while this was under way.
+                return request
             case Cancel(sub, _, ask) | SetState(sub, _, int() as ask):
                 if sub not in self._open:
                     return self._wire.refused(_not_open(sub), sub, ask)

@@ -226,6 +226,7 @@ class V1Session:
         self._answers.say(wire.ok(sub, ask) if error is None else wire.refused(error, sub, ask))
 
     def _end(self, sub: int) -> None:
+        self._forget(sub)
         subscription = self._subscriptions.pop(sub, None)
         if not isinstance(subscription, Subscription):
             return

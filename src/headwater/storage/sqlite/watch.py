@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from threading import Event, Thread
+
+log = logging.getLogger("headwater.storage")
 
 LOOK_SECONDS = 1.0
 """Between two looks: what a power cut may cost the marker."""
 
 
 class Watch:
-    """Calls `look` each second from `start` to `stop`. It must not raise."""
+    """Calls `look` each second from `start` to `stop`. One that fails is told, and the next comes all the
+    same."""
 
     def __init__(self, look: Callable[[], None]) -> None:
         self._look = look
@@ -30,4 +34,7 @@ class Watch:
 
     def _work(self) -> None:
         while not self._ending.wait(LOOK_SECONDS):
-            self._look()
+            try:
+                self._look()
+            except Exception:
+                log.exception("The store's files could not be looked at")

@@ -329,9 +329,10 @@ def guarded(rule: str, *, top: str = "") -> dict[str, str]:
 async def test_an_access_function_is_asked_with_the_subscription_and_who_asks(tmp_path: Path) -> None:
     rule = "return subscription['groupId'] == auth['room'] and subscription['id'] is None"
     async with serving(tmp_path, guarded(rule)) as site:
-        assert await site.runtime.access("chat", "g", None, {"room": "g"})
-        assert not await site.runtime.access("chat", "g", "item", {"room": "g"})
-        assert not await site.runtime.access("chat", "other", None, {"room": "g"})
+        who = b'{"room": "g"}'
+        assert await site.runtime.access("chat", "g", None, who)
+        assert not await site.runtime.access("chat", "g", "item", who)
+        assert not await site.runtime.access("chat", "other", None, who)
 
 
 async def test_a_stream_without_a_rule_is_open_and_an_unknown_one_is_closed(tmp_path: Path) -> None:
@@ -368,7 +369,7 @@ async def test_an_access_function_that_waits_too_long_is_cancelled(tmp_path: Pat
 async def test_an_auth_value_that_is_no_json_is_refused(tmp_path: Path) -> None:
     async with serving(tmp_path, guarded("return True")) as site:
         assert await site.runtime.access("chat", "g", None, None)
-        assert not await site.runtime.access("chat", "g", None, object())
+        assert not await site.runtime.access("chat", "g", None, b"{")
 
 
 async def _idle(site: Site) -> None:

@@ -115,6 +115,8 @@ test('where WebSockets do not open, event streams are tried', async () => {
 })
 
 test('from event streams it goes back to a WebSocket once one opens, without losing what it holds', async () => {
+  // Else a try may fall together with the end of the silent event stream, and end with it.
+  vi.spyOn(Math, 'random').mockReturnValue(0)
   vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'] })
   const url = await serving((_, response) => {
     response.writeHead(200, head)
@@ -150,6 +152,7 @@ test('from event streams it goes back to a WebSocket once one opens, without los
   expect([group.status, group.getState()]).toEqual(['live', [{ id: 'a' }]])
   await vi.advanceTimersByTimeAsync(100_000)
   expect(sockets.at(-1)).not.toBe(undefined)
+  vi.restoreAllMocks()
 })
 
 test('it is not live before a server has answered, and not after the last subscription is closed', async () => {
@@ -174,20 +177,20 @@ test('a stream that is not there yet is looked for, and followed when it is', as
   const warned = vi.spyOn(console, 'warn').mockReturnValue()
   // What a proxy answers while the server restarts says nothing of the stream.
   const statuses = [404, 503]
-  const url = await serving((_, response) => {
+  const asked: string[] = []
+  const url = await serving((request, response) => {
+    asked.push(request.headers.accept === 'text/event-stream' ? 'follow' : 'look')
     const status = statuses.shift() ?? 200
     response.writeHead(status, status === 200 ? head : {})
     if (status === 404) response.end(JSON.stringify({ code: 'STREAM_UNKNOWN', title: 'no' }))
     else if (status === 503) response.end('<h1>Back soon</h1>')
     else response.write(event({ t: 'subscribed', sub: 0, f: 7, epoch: 'e' }) + event({ t: 'complete', sub: 0, v: 0 }))
   })
-  const told: unknown[] = []
   const group = open(url, { transport: 'sse' }).group('later', 'g')
-  group.subscribe(() => told.push(group.status))
   await vi.waitFor(() => expect(group.error?.code).toBe('STREAM_UNKNOWN'))
   await vi.waitFor(() => expect(group.status).toBe('live'), 8000)
   expect(group.error).toBeUndefined()
-  expect(told.filter((status) => status === 'error')).toHaveLength(1)
+  expect(asked).toEqual(['follow', 'look', 'look', 'follow'])
   warned.mockRestore()
 })
 

@@ -17,7 +17,13 @@ MAPPED_BYTES = 256 * 1024
 TRIM_SECONDS = 10.0
 """How often the rest is given back: some milliseconds in a thread, without the interpreter's lock."""
 
-_M_MMAP_THRESHOLD = -3  # mallopt(3); setting it also stops it from growing.
+SLACK_BYTES = 64 * 1024 * 1024
+"""How much free memory may lie at the end of a heap until the next look. By default the heap is cut and grown
+again around every few requests."""
+
+# mallopt(3); setting either also stops both from growing.
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
 
 
 class Allocator:
@@ -34,7 +40,9 @@ class Allocator:
 
     def settle(self) -> bool:
         """Have large buffers mapped by themselves from now on; whether that can be."""
-        return self._libc is not None and self._libc.mallopt(_M_MMAP_THRESHOLD, MAPPED_BYTES) == 1
+        if self._libc is None or self._libc.mallopt(_M_MMAP_THRESHOLD, MAPPED_BYTES) != 1:
+            return False
+        return self._libc.mallopt(_M_TRIM_THRESHOLD, SLACK_BYTES) == 1
 
     def trim(self) -> bool:
         """Give back what is free now; whether there was any. Blocks for a moment."""

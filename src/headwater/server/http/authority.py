@@ -63,6 +63,7 @@ def local_url(host: str, port: int, scheme: str = "http") -> str:
     return f"{scheme}://{f'[{name}]' if ':' in name else name}:{port}"
 
 
+@lru_cache(256)
 def is_loopback(name: str) -> bool:
     """Whether a name or address means this machine alone, and cannot be made to mean another by DNS."""
     if name == "localhost" or name.endswith(".localhost"):

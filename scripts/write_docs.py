@@ -16,7 +16,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 SETTINGS = """\
 # Settings
 
-<!-- Written by `make docs` from src/headwater/config.py. -->
+<!-- Written by `make docs` from src/headwater/config/. -->
 
 A setting is found in this order, the later one wins: its default, `headwater.toml` in the project's folder,
 `.env` beside it, the environment, the flags of the command. `headwater config` prints each setting, its
@@ -63,7 +63,7 @@ together 1 MiB.
 ERRORS = """\
 # Errors
 
-<!-- Written by `make docs` from src/headwater/errors.py. -->
+<!-- Written by `make docs` from src/headwater/errors/. -->
 
 Every error has a code that never changes its meaning, a message that says what is wrong, and mostly a hint
 that says what to do. Over HTTP it is `application/problem+json` with `code`, `detail` and `hint`; on a

@@ -91,7 +91,7 @@ class Executor:
 
         :raises SchemaMismatch: the input breaks its schema; names every field at fault.
         :raises HandlerFailed: user code raised, or answered what is no answer of this kind.
-        :raises HeadwaterError: one of `errors.py`, as user code raised it or let it through.
+        :raises HeadwaterError: one of `errors/`, as user code raised it or let it through.
         :raises TimedOut: it took longer than the kind allows.
         :raises WorkerLost: its worker died.
         :raises Overloaded: no worker is free, and too many wait already or the kind does not wait.

@@ -184,7 +184,7 @@ CASES = [
     fault("more of nothing", {"t": "more", "sub": 1, "limit": 0}, "limit"),
     fault("state without one", {"t": "state", "sub": 1}, "state"),
     *[
-        Case(f"{kind}, which is reserved", [{"t": kind, "sub": 1}], "NOT_SUPPORTED_YET", {"ended": None})
+        fault(f"{kind} without a number", {"t": kind}, "ask")
         for kind in ("auth", "set", "update", "delete", "send")
     ],
     Case("an unknown stream", [sub_of(stream="none")], "STREAM_UNKNOWN", NEVER_BEGAN | {"stream": "none"}),

@@ -11,14 +11,18 @@ import orjson
 import pytest
 
 from headwater.client.store import ClientStore, Subscription
-from headwater.protocol.clients.v1 import event_stream_framing, parse_request
+from headwater.errors import ProtocolFault, error_of
+from headwater.protocol.clients.v1 import V1Wire, event_stream_framing
+from headwater.protocol.clients.v1_requests import GiveToken, SendEvent, WriteItem, parse_request
 from headwater.server.http.incoming import read_query
 from headwater.server.live.stream_target import CANCEL, names_cancel, read_following, read_target
+from support.stream_frames import messages
 
 FIXTURES = Path(__file__).parents[2] / "spec" / "fixtures"
 STORE = json.loads((FIXTURES / "v1-store.json").read_text())
 EVENTS = json.loads((FIXTURES / "v1-events.json").read_text())
 CLIENT = json.loads((FIXTURES / "v1-client.json").read_text())
+ASKS = json.loads((FIXTURES / "v1-asks.json").read_text())
 
 
 def subscribe(store: ClientStore, wanted: dict[str, Any]) -> Subscription:
@@ -93,6 +97,52 @@ def test_the_server_reads_what_clients_send(case: dict[str, Any]) -> None:
     for message in case["sent"]:
         request = parse_request(json.dumps(message), max_id_bytes=1000)
         assert request.sub == message["sub"]  # type: ignore[union-attr]
+
+
+def meant(request: WriteItem | SendEvent | GiveToken) -> dict[str, Any]:
+    """A request as the golden frames tell it."""
+    told = {name: value for name, value in request._asdict().items() if name != "ask"}
+    for name in ("body", "event"):
+        if name in told:
+            told[name] = orjson.loads(told[name]) if told[name] else None
+    return json.loads(json.dumps(told))
+
+
+@pytest.mark.parametrize("case", [case for case in ASKS if "means" in case], ids=lambda case: case["name"])
+def test_the_server_reads_what_is_asked_without_a_subscription(case: dict[str, Any]) -> None:
+    request = parse_request(json.dumps(case["asks"]), max_id_bytes=1000)
+    assert isinstance(request, WriteItem | SendEvent | GiveToken)
+    assert (request.ask, meant(request)) == (case["asks"]["ask"], case["means"])
+
+
+@pytest.mark.parametrize("case", [case for case in ASKS if "fault" in case], ids=lambda case: case["name"])
+def test_the_server_refuses_what_is_not_asked_well(case: dict[str, Any]) -> None:
+    with pytest.raises(ProtocolFault) as refused:
+        parse_request(json.dumps(case["asks"]), max_id_bytes=1000)
+    assert refused.value.details["field"] == case["fault"]
+    for told in case.get("told", ()):
+        assert messages(V1Wire("e").fault(refused.value)) == [told]
+
+
+def answer(told: dict[str, Any]) -> bytes:
+    """What the server encodes for a message of the golden frames."""
+    wire = V1Wire("e")
+    if told["t"] == "ok":
+        return wire.done(told["ask"], told.get("v"))
+    if told["t"] == "expiring":
+        return wire.expiring(told["in"])
+    error = error_of({name: told[name] for name in told if name not in ("t", "sub", "ask", "ended")})
+    assert error is not None
+    if told["t"] == "revoked":
+        return wire.revoked(told["sub"], error)
+    if "ask" in told:
+        return wire.refused(error, None, told["ask"])
+    return wire.fault(error, told["sub"], ended=told["ended"])
+
+
+@pytest.mark.parametrize("case", [case for case in ASKS if "told" in case], ids=lambda case: case["name"])
+def test_the_server_answers_what_was_asked_without_a_subscription(case: dict[str, Any]) -> None:
+    assert [message for told in case["told"] for message in messages(answer(told))] == case["told"]
 
 
 @pytest.mark.parametrize("case", EVENTS["requests"], ids=lambda case: case["name"])

@@ -11,7 +11,8 @@ import pytest
 from headwater.errors import AccessDenied
 from headwater.model import GroupKey
 from headwater.protocol.clients.session import SessionRules
-from headwater.protocol.clients.v1 import Cancel, More, SetState, Subscribe, Unsubscribe, V1Wire
+from headwater.protocol.clients.v1 import V1Wire
+from headwater.protocol.clients.v1_requests import Cancel, More, SetState, Subscribe, Unsubscribe
 from headwater.protocol.clients.wire import Brought, Cursor, Wish
 from support.stream_frames import messages
 
@@ -163,8 +164,13 @@ def test_a_ping_is_answered(rules: SessionRules) -> None:
 
 
 @pytest.mark.parametrize("kind", ["auth", "set", "update", "delete", "send"])
-def test_what_is_reserved_is_refused_as_such(rules: SessionRules, kind: str) -> None:
-    assert error(say(rules, t=kind))["code"] == "NOT_SUPPORTED_YET"
+def test_what_is_asked_without_a_subscription_needs_a_number(rules: SessionRules, kind: str) -> None:
+    whole = {"stream": "chat", "group": "room", "id": "a", "d": {}, "ops": [], "e": {}, "token": "t"}
+
+    assert say(rules, t=kind, ask=3, **whole).ask == 3
+    for ask in (None, -1, "3", 1.5):
+        told = error(say(rules, t=kind, ask=ask, **whole))
+        assert (told["code"], told["field"]) == ("PROTOCOL_FAULT", "ask")
 
 
 @pytest.mark.parametrize(

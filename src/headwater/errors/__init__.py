@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from headwater.errors.access import AccessDenied, AuthUnavailable, HostRefused, OriginRefused, Unauthenticated
+from headwater.errors.access import (
+    AccessDenied,
+    AuthUnavailable,
+    HostRefused,
+    OriginRefused,
+    Revoked,
+    TokenExpired,
+    Unauthenticated,
+)
 from headwater.errors.keeping import StoreCorrupt, StoreFull, StoreReadOnly, StoreUnavailable
 from headwater.errors.root import ConfigError, FieldFault, FileUnloadable, HeadwaterError, Limit, ProjectError
 from headwater.errors.running import (
@@ -41,6 +49,7 @@ from headwater.errors.values import (
     Conflict,
     InvalidInput,
     NotSupportedYet,
+    PreconditionFailed,
     ProtocolFault,
     SchemaMismatch,
     TooComplex,
@@ -74,10 +83,12 @@ __all__ = [
     "NotSupportedYet",
     "OriginRefused",
     "Overloaded",
+    "PreconditionFailed",
     "ProjectError",
     "ProtocolFault",
     "RequestInvalid",
     "RequestTooSlow",
+    "Revoked",
     "RouteUnknown",
     "RunLost",
     "RunUnknown",
@@ -89,6 +100,7 @@ __all__ = [
     "StoreReadOnly",
     "StoreUnavailable",
     "TimedOut",
+    "TokenExpired",
     "TooComplex",
     "TooLarge",
     "TooMany",

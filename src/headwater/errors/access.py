@@ -12,11 +12,23 @@ class AccessDenied(HeadwaterError):
     status = 403
 
 
+class Revoked(AccessDenied):
+    """A subscription that was open and is taken away: whoever has it may not follow this any more."""
+
+    code = "REVOKED"
+
+
 class Unauthenticated(HeadwaterError):
     """A request that says who asks and is not believed, or that says it in no way that is understood."""
 
     code = "UNAUTHENTICATED"
     status = 401
+
+
+class TokenExpired(Unauthenticated):
+    """A connection whose token has expired, until a new one is given."""
+
+    code = "TOKEN_EXPIRED"
 
 
 class AuthUnavailable(HeadwaterError):

@@ -58,6 +58,13 @@ class Conflict(HeadwaterError):
     status = 409
 
 
+class PreconditionFailed(Conflict):
+    """The same over HTTP, where `If-Match` or `If-None-Match` said which version."""
+
+    code = "PRECONDITION_FAILED"
+    status = 412
+
+
 class TooLarge(HeadwaterError):
     """Something above its limit; `details` carry `limit` and, where known, `size`, both in bytes."""
 

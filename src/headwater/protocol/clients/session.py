@@ -11,24 +11,27 @@ from collections.abc import Callable
 
 from headwater.errors import HeadwaterError, InvalidInput, ProtocolFault, TooMany
 from headwater.protocol.clients.reading import MOST_VALUES
-from headwater.protocol.clients.v1 import (
+from headwater.protocol.clients.v1 import V1Wire
+from headwater.protocol.clients.v1_requests import (
     Cancel,
+    GiveToken,
     More,
     Ping,
     Request,
+    SendEvent,
     SetState,
     Subscribe,
     Unsubscribe,
-    V1Wire,
+    WriteItem,
     parse_request,
 )
 
 Refusing = Callable[[HeadwaterError], None]
 """Hears of an error that is answered."""
 
-ToDo = Subscribe | Unsubscribe | More | SetState | Cancel
-"""What the owner of the session carries out. All but a `Subscribe` name a subscription that is open; one that
-is to end may have been refused before."""
+ToDo = Subscribe | Unsubscribe | More | SetState | Cancel | WriteItem | SendEvent | GiveToken
+"""What the owner of the session carries out. What is about a subscription names one that is open, but for a
+`Subscribe`; one that is to end may have been refused before."""
 
 
 class SessionRules:
@@ -74,6 +77,8 @@ class SessionRules:
             case Cancel(sub, _, ask) | SetState(sub, _, int() as ask):
                 if sub not in self._open:
                     return self._wire.refused(_not_open(sub), sub, ask)
+                return request
+            case WriteItem() | SendEvent() | GiveToken():
                 return request
             case More() | SetState():
                 if request.sub not in self._open:

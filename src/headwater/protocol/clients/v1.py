@@ -1,5 +1,5 @@
-"""Protocol v1: the JSON messages of WIRE.md. Owns their encoding and decoding, no I/O and no rule about when
-to send.
+"""Protocol v1: the JSON messages of WIRE.md as the server sends them. Owns their encoding, no I/O and no rule
+about when to send; what clients say is read in `v1_requests.py`.
 
 One `V1Wire` serves every subscriber of one framing (WebSocket text frames, server-sent events): live frames
 name the feed and are encoded once; catch-ups name the subscription.
@@ -8,203 +8,17 @@ name the feed and are encoded once; catch-ups name the subscription.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
-from headwater.errors import HeadwaterError, NotSupportedYet, ProtocolFault
-from headwater.jsonvalue import is_object, without_halves
-from headwater.model import GroupKey, Item, Signal
+from headwater.errors import HeadwaterError
+from headwater.model import Item, Signal
 from headwater.protocol.clients.delta import MAX_DIFF_BYTES, delta_between
-from headwater.protocol.clients.reading import MOST_VALUES, check_values
 from headwater.protocol.clients.rfc6455 import text_frame
-from headwater.protocol.clients.wire import Advance, Brought, CatchUpOf, Cursor, Stretch, Wish
+from headwater.protocol.clients.wire import Advance, CatchUpOf, Stretch
 
 SUBPROTOCOL = "headwater.v1"
-
-
-_RESERVED = frozenset({"auth", "set", "update", "delete", "send"})
-_NUMBER_LIMIT = 2**53
-
-
-class Subscribe(NamedTuple):
-    """`sub`."""
-
-    wish: Wish
-    state: dict[str, Any] | None
-
-    @property
-    def sub(self) -> int:
-        """The client's number for it."""
-        return self.wish.label
-
-
-class Unsubscribe(NamedTuple):
-    """`unsub`."""
-
-    sub: int
-
-
-class More(NamedTuple):
-    """`more`. `floor` is where the client's window begins by now; 0 says nothing."""
-
-    sub: int
-    limit: int
-    floor: int = 0
-
-
-class SetState(NamedTuple):
-    """`state`."""
-
-    sub: int
-    state: dict[str, Any]
-    ask: int | None = None
-    """The client's number for the question, which the answer repeats."""
-
-
-class Cancel(NamedTuple):
-    """`cancel`. Without an item it is the subscription's."""
-
-    sub: int
-    item: str | None
-    ask: int | None
-    """The client's number for the question, which the answer repeats."""
-
-
-class Ping(NamedTuple):
-    """`ping`."""
-
-
-Request = Subscribe | Unsubscribe | More | SetState | Cancel | Ping
-
-
-def parse_request(text: str, *, max_id_bytes: int, max_values: int = MOST_VALUES) -> Request:
-    """Decode one client message.
-
-    :raises ProtocolFault: not a message of the protocol; `details["field"]` names the member at fault.
-    :raises NotSupportedYet: a message that the protocol reserves.
-    """
-    check_values(text, max_values)
-    message = _read(text)
-    if not is_object(message):
-        raise ProtocolFault("A message must be a JSON object.")
-    kind = message.get("t")
-    if isinstance(kind, str) and kind in _RESERVED:
-        raise NotSupportedYet(f"The message {kind!r} is reserved and not carried out yet.", field="t")
-    parse = _PARSERS.get(kind) if isinstance(kind, str) else None
-    if parse is None:
-        raise ProtocolFault(
-            f'There is no message of type {kind!r}; "t" is one of {", ".join(_PARSERS)}.', field="t"
-        )
-    try:
-        return parse(message, max_id_bytes)
-    except ProtocolFault as fault:
-        _address(fault, message)
-        raise
-
-
-def _read(text: str) -> Any:
-    """The message as JSON. JavaScript may write half of a character: in values it becomes U+FFFD, in names it
-    is refused, so that whoever waits for an answer has one."""
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as fault:
-        whole = without_halves(text)
-        if whole is None:
-            raise ProtocolFault(f"The message is not JSON: {fault}.") from None
-    try:
-        message = orjson.loads(whole)
-    except orjson.JSONDecodeError as fault:
-        raise ProtocolFault(f"The message is not JSON: {fault}.") from None
-    if is_object(message):
-        for member in ("stream", "group", "id"):
-            if "\ufffd" in str(message.get(member)):
-                broken = ProtocolFault(f'"{member}" holds half of a character.', field=member)
-                _address(broken, message)
-                raise broken
-    return message
-
-
-def _address(fault: ProtocolFault, message: dict[str, Any]) -> None:
-    """Name in its fault what a message was to begin, or asked: whoever waits for the answer learns of it."""
-    name = {"sub": "sub", "cancel": "ask", "state": "ask"}.get(str(message.get("t")), "")
-    if type(message.get(name)) is int:
-        fault.details[name] = message[name]
-
-
-def _subscribe(message: dict[str, Any], max_id_bytes: int) -> Subscribe:
-    stream = _name(message, "stream", max_id_bytes)
-    group = _name(message, "group", max_id_bytes)
-    item = None if message.get("id") is None else _name(message, "id", max_id_bytes)
-    limit = None if message.get("limit") is None else _whole(message, "limit", least=1)
-    state = None if message.get("state") is None else _object(message, "state")
-    return Subscribe(
-        Wish(GroupKey(stream, group), item, _sub(message), None if item else limit, _brought(message)), state
-    )
-
-
-def _cancel(message: dict[str, Any], max_id_bytes: int) -> Cancel:
-    item = None if message.get("id") is None else _name(message, "id", max_id_bytes)
-    return Cancel(_sub(message), item, _ask(message))
-
-
-def _more(message: dict[str, Any], _: int) -> More:
-    floor = 0 if message.get("floor") is None else _whole(message, "floor")
-    return More(_sub(message), _whole(message, "limit", least=1), floor)
-
-
-def _ask(message: dict[str, Any]) -> int | None:
-    return None if message.get("ask") is None else _whole(message, "ask")
-
-
-def _brought(message: dict[str, Any]) -> Brought | None:
-    floor = 0 if message.get("floor") is None else _whole(message, "floor")
-    if message.get("from") is None:
-        return None
-    cursor = _object(message, "from")
-    if not isinstance(cursor.get("epoch"), str):
-        raise ProtocolFault('"from.epoch" must be a text.', field="from.epoch")
-    held = Cursor(cursor["epoch"], _whole(cursor, "v", of="from."))
-    return Brought(held, floor if message.get("limit") is not None and message.get("id") is None else 0)
-
-
-def _sub(message: dict[str, Any]) -> int:
-    return _whole(message, "sub")
-
-
-def _whole(message: dict[str, Any], member: str, *, least: int = 0, of: str = "") -> int:
-    value = message.get(member)
-    if type(value) is not int or not least <= value < _NUMBER_LIMIT:
-        raise ProtocolFault(f'"{of}{member}" must be a whole number of at least {least}.', field=of + member)
-    return value
-
-
-def _object(message: dict[str, Any], member: str) -> dict[str, Any]:
-    value = message.get(member)
-    if not is_object(value):
-        raise ProtocolFault(f'"{member}" must be an object.', field=member)
-    return value
-
-
-def _name(message: dict[str, Any], member: str, max_bytes: int) -> str:
-    value = message.get(member)
-    if not isinstance(value, str) or not value:
-        raise ProtocolFault(f'"{member}" must be a non-empty text.', field=member)
-    if len(value.encode()) > max_bytes:
-        raise ProtocolFault(
-            f'"{member}" is longer than {max_bytes} bytes.', field=member, limit=max_bytes
-        ).at("socket.max_id_bytes", max_bytes)
-    return value
-
-
-_PARSERS: dict[str, Callable[[dict[str, Any], int], Request]] = {
-    "sub": _subscribe,
-    "unsub": lambda message, _: Unsubscribe(_sub(message)),
-    "more": _more,
-    "state": lambda message, _: SetState(_sub(message), _object(message, "state"), _ask(message)),
-    "cancel": _cancel,
-    "ping": lambda _message, _: Ping(),
-}
 
 
 def websocket_framing(payload: bytes, cursor: bytes | None) -> bytes:
@@ -269,9 +83,23 @@ class V1Wire:
         """`ok`."""
         return self._message({"t": "ok", "sub": sub, **_asked(ask)})
 
-    def refused(self, error: HeadwaterError, sub: int, ask: int | None) -> bytes:
-        """`error`, about what was asked; the subscription lives on."""
-        return self._message({"t": "error", **error.to_dict(), "sub": sub, **_asked(ask)})
+    def done(self, ask: int, version: int | None = None) -> bytes:
+        """`ok`, of what concerns no subscription; `version` is that of a write."""
+        written = {} if version is None else {"v": version}
+        return self._message({"t": "ok", "ask": ask, **written})
+
+    def refused(self, error: HeadwaterError, sub: int | None, ask: int | None) -> bytes:
+        """`error`, about what was asked; the subscription, if it was about one, lives on."""
+        named = {} if sub is None else {"sub": sub}
+        return self._message({"t": "error", **error.to_dict(), **named, **_asked(ask)})
+
+    def revoked(self, sub: int, error: HeadwaterError) -> bytes:
+        """`revoked`."""
+        return self._message({"t": "revoked", "sub": sub, **error.to_dict()})
+
+    def expiring(self, seconds: float) -> bytes:
+        """`expiring`."""
+        return self._message({"t": "expiring", "in": seconds})
 
     def fault(self, error: HeadwaterError, sub: int | None = None, *, ended: bool = False) -> bytes:
         """`error`."""

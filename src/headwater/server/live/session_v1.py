@@ -10,12 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from headwater.config import SocketSettings
-from headwater.errors import HeadwaterError, InvalidInput, UnknownStream
+from headwater.errors import HeadwaterError, InvalidInput, NotSupportedYet, UnknownStream
 from headwater.model import Subscriber
 from headwater.observe import SILENT, Observer
 from headwater.peer import NOBODY, Peer
 from headwater.protocol.clients.session import SessionRules, ToDo
-from headwater.protocol.clients.v1 import Cancel, More, SetState, Subscribe, Unsubscribe
+from headwater.protocol.clients.v1_requests import (
+    Cancel,
+    GiveToken,
+    More,
+    SendEvent,
+    SetState,
+    Subscribe,
+    Unsubscribe,
+    WriteItem,
+)
 from headwater.server.live.answers import Answers
 from headwater.server.live.cancelling import CancelItem, Cancels, nothing_runs
 from headwater.server.live.gate import MOST_AWAITED, Admissions, Gate
@@ -116,6 +125,10 @@ class V1Session:
                 self._more(asked)
             case Cancel():
                 self._cancel(asked)
+            case WriteItem() | SendEvent() | GiveToken():
+                error = NotSupportedYet("This is not carried out yet.")
+                self._admissions.refused(error)
+                self._answers.say(self._streams.wire.refused(error, None, asked.ask))
 
     def _ask(self, request: Subscribe) -> None:
         wish = request.wish

@@ -16,6 +16,8 @@ from starlette.types import ASGIApp
 from headwater.aside.runner import Aside
 from headwater.config import ServerSettings, Settings
 from headwater.server.http.app import HttpApp, build_http_app
+from headwater.server.http.forwarded import Proxies
+from headwater.server.listen.addresses import Addresses
 from headwater.server.listen.serve import HttpServer
 from headwater.steps.project.declare import ApiRequest, ApiResponse, ApiStep, Project
 from support.ear import Ear
@@ -113,9 +115,11 @@ async def serving(
     dev: bool = False,
     internal: Sequence[tuple[str, ASGIApp]] = (),
     ws_class: type[asyncio.Protocol] | None = None,
+    counts_loopback: bool = False,
     **server: Any,
 ) -> AsyncIterator[Site]:
-    """A server of these routes ("METHOD /path": handler); further names are settings of `[server]`."""
+    """A server of these routes ("METHOD /path": handler); further names are settings of `[server]`.
+    With `counts_loopback`, addresses of this machine are strangers' as any other."""
     limits = replace(ServerSettings(port=0), **server)
     executor = InProcess({})
     aside = Aside()
@@ -123,6 +127,8 @@ async def serving(
     app = build_http_app(settings, executor, internal, aside=aside)
     ear = Ear()
     http = HttpServer(app, limits, ws_class, ear)
+    if counts_loopback:
+        http._config.addresses = Addresses(limits, Proxies(limits), excepts_loopback=False)
     async with http, httpx.AsyncClient(base_url=http.url, timeout=30) as client:
         site = Site(app, http, client, executor, ear)
         site.serve(routes or {}, 1)

@@ -73,6 +73,24 @@ class ServerSettings:
         most=250,
     )
     max_connections: int = setting(20_000, "Most open sockets, HTTP and WebSocket together.", least=1)
+    max_connections_per_address: int = setting(
+        1000,
+        "Most open sockets from one address, or from one /64 of IPv6; above it the answer is 429. Loopback "
+        "and `trusted_proxies` are not counted; behind these their clients are, for requests under way and "
+        "for WebSockets.",
+        least=1,
+    )
+    max_handshakes_per_second: int = setting(
+        100,
+        "Connections that one address may open a second over time, counted as above; beyond it the answer is "
+        "429, and in a flood none.",
+        least=1,
+    )
+    handshake_burst: int = setting(
+        1000,
+        "Connections that one address may open at once, before `max_handshakes_per_second` counts.",
+        least=1,
+    )
     request_timeout: float = setting(
         300.0, "Seconds an API handler may take; above it the answer is 504.", least=MOMENT
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from starlette.types import Scope
 from websockets.http11 import Request
@@ -18,12 +18,21 @@ CLIENT = "headwater.client"
 """Name in the state that a WebSocket protocol is given: a `Told`, where more is known than it sees."""
 
 
+class Place(Protocol):
+    """What a connection takes among those of its address."""
+
+    def leave(self) -> None:
+        """Take it no more; once is enough."""
+        ...
+
+
 class Told(NamedTuple):
     """What is known of a handshake beside its head: the client's `address` where a proxy told it ("" for
-    none), and whether it came by TLS."""
+    none), whether it came by TLS, and the place that it leaves when it ends."""
 
     address: str = ""
     secure: bool = False
+    place: Place | None = None
 
 
 UNTOLD = Told()

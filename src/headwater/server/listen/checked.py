@@ -24,7 +24,7 @@ from headwater.server.http.hosts import Hosts
 from headwater.server.http.incoming import ROOT
 from headwater.server.listen.head_rules import check_head
 from headwater.server.listen.offers import OfferedProtocol
-from headwater.server.peers import CLIENT, Told
+from headwater.server.peers import CLIENT, Place, Told
 
 
 class HeadConfig(uvicorn.Config):
@@ -49,8 +49,10 @@ class CheckedProtocol(OfferedProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._hosts, self._proxies, self._prefix = config.hosts, config.proxies, config.prefix
         self._is_fronted = self._proxies.any or bool(self._prefix)
-        self._from_proxy: bool | None = None
-        """Whether the connection is a trusted proxy's; None until it was asked."""
+        self.from_proxy = False
+        """Whether the connection is a trusted proxy's."""
+        self.place: Place | None = None
+        """What is to be left when the connection, or the socket that it becomes, has ended."""
 
     @property
     def address(self) -> str:
@@ -58,6 +60,11 @@ class CheckedProtocol(OfferedProtocol):
         scope: dict[str, Any] | None = cast(Any, self.scope)
         client = self.client if scope is None else scope["client"]
         return client[0] if client else ""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """See whose it is."""
+        super().connection_made(transport)
+        self.from_proxy = self._proxies.any and self._proxies.trusts(self.client[0] if self.client else "")
 
     def check_head(self) -> None:
         """Look at the head that is whole, and rewrite it by what is in front of the server.
@@ -69,14 +76,24 @@ class CheckedProtocol(OfferedProtocol):
         offers = self.parser.should_upgrade()
         opens_socket = offers and self._should_upgrade()
         check_head(self.parser.get_http_version(), self.headers, self._hosts, opens_socket=opens_socket)
-        if self._is_fronted and opens_socket == offers:  # Else it is read again, without the offer.
-            self._rewrite()
+        if opens_socket == offers:  # Else it is read again, without the offer.
+            if self._is_fronted:
+                self._rewrite()
+            if self.from_proxy:
+                self.count_request(opens_socket=opens_socket)
+
+    def count_request(self, *, opens_socket: bool) -> None:
+        """A trusted proxy hands on a request, whose client is known by now.
+
+        :raises HeadwaterError: that client has too many.
+        """
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection on, and tell who its client is."""
         secure = cast(dict[str, Any], self.scope)["scheme"] == "https"
-        if self._from_proxy or secure:
-            told = Told(self.address if self._from_proxy else "", secure)
+        place, self.place = self.place, None
+        if self.from_proxy or secure or place is not None:
+            told = Told(self.address if self.from_proxy else "", secure, place)
             self.app_state = {**self.app_state, CLIENT: told}
         super().handle_websocket_upgrade()
 
@@ -99,11 +116,9 @@ class CheckedProtocol(OfferedProtocol):
 
     def _believe(self) -> str:
         """Replace what the head claims by what is known; the prefix that was taken off, if one was told."""
-        if self._from_proxy is None:
-            self._from_proxy = self._proxies.trusts(self.client[0] if self.client else "")
         claimed = self.headers[:]
         self.headers[:] = [line for line in claimed if not is_claim(line[0])]
-        if not self._from_proxy:
+        if not self.from_proxy:
             return ""
         scope = cast(dict[str, Any], self.scope)
         told = self._proxies.read(claimed, self.address, scope["scheme"])

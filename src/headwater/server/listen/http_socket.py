@@ -6,8 +6,8 @@ how long an answer may stay unread. Everything about one request is the applicat
 A connection is in one of these states; `->` names what it may become.
 
 - *New*: nothing came yet. Within `read_timeout` the first byte of a request, or it is closed without a word.
-- *Too many*: it is one above `max_connections`, so that a refusal is its application -> parting. Far
-  above, it is cut before it may say anything.
+- *Too many*: it is one above a bound of `counted.py`, so that a refusal is its application -> parting. Far
+  above, it was cut before it may say anything.
 - *In a head* -> in a body, or refused: too large, too many lines, too late, not HTTP, a CONNECT.
 - *In a body* -> answering, or refused: too little of it came within `read_timeout`, or too much that is none
   of it. Trailers are dropped. That the application does
@@ -34,22 +34,17 @@ from starlette.types import Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from headwater.config import ServerSettings
 from headwater.errors import HeadwaterError, RequestInvalid
-from headwater.observe import SILENT, Observer, tell_limit
-from headwater.peer import Peer
 from headwater.server.held import HeldBytes
 from headwater.server.http.cors import Header
 from headwater.server.http.disconnect import CONNECTION, PATIENCE
 from headwater.server.listen.arrival import Arrival
 from headwater.server.listen.backlog import MOST_WAITING, Backlog
-from headwater.server.listen.checked import CheckedProtocol, HeadConfig
+from headwater.server.listen.counted import CountedConfig, CountedProtocol
 from headwater.server.listen.refusals import (
     MOST_HEADERS,
     headers_too_large,
     refusal_bytes,
-    refusing,
-    too_many_connections,
     too_slow,
 )
 from headwater.server.listen.unframed import UnframedCycle
@@ -61,9 +56,6 @@ _log.addFilter(lambda record: not (record.exc_info and record.exc_info[0] is asy
 """What uvicorn says of a connection, errors alone: broken requests fill no log. That a request
 was cancelled is no news: the server stops."""
 
-CUT_ABOVE = 1.1
-"""How far above `max_connections` a connection still gets an answer that says so; beyond, it is cut."""
-
 JOIN_BELOW = 64 * 1024
 """Bytes of a body up to which it is copied behind its headers, to be written with them."""
 
@@ -71,16 +63,14 @@ PARTING_SECONDS = 2.0
 """How long a refused client may take to read why; until then what it sends is thrown away."""
 
 
-class HttpConfig(HeadConfig):
+class HttpConfig(CountedConfig):
     """uvicorn's configuration, with the limits of `HttpSocket`."""
 
-    limits: ServerSettings
-    observer: Observer = SILENT
     unread: HeldBytes[HttpSocket]
     """Answers that clients do not read."""
 
 
-class HttpSocket(CheckedProtocol):
+class HttpSocket(CountedProtocol):
     """One connection, from its first byte until it ends or becomes a WebSocket. A Connection of its
     requests."""
 
@@ -95,10 +85,7 @@ class HttpSocket(CheckedProtocol):
         self.logger = _log
         self.lost = False
         self.when_lost: Callable[[], None] | None = None
-        self._limits = config.limits
-        self._observer = config.observer
         self._unread_bytes = config.unread
-        self._refusal: HeadwaterError | None = None
         self._parting = self._handed_over = False
         self._unanswered: deque[RequestResponseCycle] = deque()
         self._arrival = Arrival(self.loop.time())
@@ -113,15 +100,8 @@ class HttpSocket(CheckedProtocol):
         """Take a connection, or say that there are too many."""
         super().connection_made(transport)
         self._write_watch = WriteWatch(self.loop, transport, self._limits.write_timeout, self._unread)
-        most = self._limits.max_connections
-        if len(self.connections) > most * CUT_ABOVE + 1:
-            self._observer.limited("server.max_connections", most)
-            transport.abort()
-            return
-        if len(self.connections) > most:
-            self._refusal = too_many_connections(most)
-            self.app = refusing(self._refusal, self._tell)  # pyright: ignore[reportAttributeAccessIssue]
-        self._watch_reading(self._limits.read_timeout)
+        if not transport.is_closing():
+            self._watch_reading(self._limits.read_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection; whoever is answering learns that nobody listens."""
@@ -247,6 +227,8 @@ class HttpSocket(CheckedProtocol):
                 if len(self._unanswered) == MOST_WAITING // 2:
                     self.loop.call_soon(self._go_on)
             return
+        if self.from_proxy:
+            self.leave_place()
         # What the base class does, less its timer.
         self.server_state.total_requests += 1
         self.flow.resume_reading()
@@ -393,8 +375,3 @@ class HttpSocket(CheckedProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self._read_watch = self.loop.call_later(PARTING_SECONDS, self.transport.abort)
-
-    def _tell(self, error: HeadwaterError) -> None:
-        if self._observer.listening:
-            self._observer.refused(Peer("http", address=self.address), error)
-            tell_limit(self._observer, error)

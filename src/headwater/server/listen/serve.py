@@ -24,6 +24,7 @@ from headwater.server.held import HeldBytes
 from headwater.server.http.authority import local_url
 from headwater.server.http.forwarded import Proxies, read_prefix
 from headwater.server.http.hosts import Hosts
+from headwater.server.listen.addresses import Addresses
 from headwater.server.listen.http_socket import HttpConfig, HttpSocket
 from headwater.server.listen.open_files import room_for_connections
 
@@ -66,6 +67,7 @@ def uvicorn_config(
     config.unread = HeldBytes(settings.unread_bytes)
     config.hosts = Hosts(settings)
     config.proxies = Proxies(settings)
+    config.addresses = Addresses(settings, config.proxies)
     config.prefix = read_prefix(settings.root_path) or ""
     return config
 

@@ -90,6 +90,8 @@ class WebSocket(asyncio.Protocol):
         """The transport is gone."""
         self._server_connections.discard(self)
         self._opening.left(self)
+        if self.told.place is not None:
+            self.told.place.leave()
         self._stop_reading()
         self._end()
         if self._deadline is not None:

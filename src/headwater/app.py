@@ -24,13 +24,13 @@ from headwater.allocator import Allocator
 from headwater.aside.runner import Aside
 from headwater.clock import Stamps, SystemClock
 from headwater.config import Settings
-from headwater.control.methods import server_methods, work_methods
 from headwater.control.open import control_place
 from headwater.control.place import ControlPlace
 from headwater.control.server import ControlServer
 from headwater.errors import FileUnloadable, HeadwaterError
 from headwater.logline import Line, tell
 from headwater.observe import Observers
+from headwater.operating.methods import server_methods, work_methods
 from headwater.server.http import client_script
 from headwater.server.http.app import build_http_app
 from headwater.server.http.authentication import Authentication

@@ -16,7 +16,6 @@ import pytest
 from headwater.control import place as places
 from headwater.control import server as serving
 from headwater.control.client import ask, runs
-from headwater.control.messages import Question, read_answer
 from headwater.control.place import ControlPlace, folder_of
 from headwater.control.server import ControlServer
 from headwater.errors import (
@@ -30,6 +29,7 @@ from headwater.errors import (
     TooLarge,
     UnknownStep,
 )
+from headwater.operating.messages import Question, read_answer
 
 LINE_BYTES = 4096
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from headwater.config import WorkSettings
-from headwater.control.methods import work_methods
 from headwater.errors import InvalidInput, JobUnknown, TooMany, UnknownStep
 from headwater.model import Origin
+from headwater.operating.methods import work_methods
 from headwater.storage.memory import MemoryStore
 from headwater.work.attempt import HandedOn
 from headwater.work.consumer import Consumer

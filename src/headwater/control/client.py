@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from headwater.control.messages import Question, read_answer
 from headwater.control.place import connect
 from headwater.errors import AccessDenied, NoServer, TimedOut
+from headwater.operating.messages import Question, read_answer
 
 ANSWER_SECONDS = 60.0
 """For how long the server may be silent."""

@@ -1,6 +1,6 @@
 """The server's end of the control socket: takes questions, one a connection, and answers them from a table.
 
-Owns connections and their limits. What a method does is `methods.py`'s; whoever reaches the socket may use
+Owns connections and their limits. What a method does is `operating/`'s; whoever reaches the socket may use
 them all, which its permissions see to.
 """
 
@@ -9,18 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator
 from typing import Any
 
-from headwater import __version__
-from headwater.control.messages import END, entry_line, error_line, read_question
 from headwater.control.place import ControlPlace
-from headwater.errors import HeadwaterError, InvalidInput, Overloaded, TimedOut, TooLarge
+from headwater.errors import HeadwaterError, Overloaded, TimedOut, TooLarge
+from headwater.operating.messages import END, entry_line, error_line, read_question
+from headwater.operating.table import Methods, answer
 
 log = logging.getLogger("headwater.control")
-
-Method = Callable[[Mapping[str, Any]], AsyncGenerator[Any]]
-"""Answers a question with entries, which are JSON values; raises HeadwaterError."""
 
 MOST_CONNECTIONS = 16
 ASK_SECONDS = 10.0
@@ -34,7 +31,7 @@ END_SECONDS = 2.0
 class ControlServer:
     """Answers on the control socket from `start` until `stop`. `line_bytes` is the longest question."""
 
-    def __init__(self, place: ControlPlace, methods: Mapping[str, Method], line_bytes: int) -> None:
+    def __init__(self, place: ControlPlace, methods: Methods, line_bytes: int) -> None:
         self._place = place
         self._methods = methods
         self._line_bytes = line_bytes
@@ -109,13 +106,7 @@ class ControlServer:
 
     async def _answer(self, line: bytes) -> AsyncGenerator[Any]:
         question = read_question(line)
-        method = self._methods.get(question.method)
-        if method is None:
-            raise InvalidInput(
-                f"The server knows no {question.method[:100]!r}; it is Headwater {__version__}.",
-                hint="Use the `headwater` command of the same version, or start the server again.",
-            )
-        async with contextlib.aclosing(method(question.args)) as entries:
+        async with contextlib.aclosing(answer(self._methods, question.method, question.args)) as entries:
             async for entry in entries:
                 yield entry
 

@@ -1,5 +1,4 @@
-"""What a running server answers on its control socket: the table of methods, over what `work/` offers
-and where it listens.
+"""What a running server answers its operator: the methods, over what `work/` offers and where it listens.
 
 A method is an async generator of entries. It reads its arguments, and leaves the doing to work.
 """
@@ -10,10 +9,10 @@ import dataclasses
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
-from headwater.control.messages import maybe_text_of, text_of
-from headwater.control.server import Method
 from headwater.errors import InvalidInput
 from headwater.model import Origin
+from headwater.operating.messages import maybe_text_of, text_of
+from headwater.operating.table import Method
 from headwater.trace import new_trace
 from headwater.work.events import Emission
 from headwater.work.work import Work

@@ -1,4 +1,4 @@
-"""What the command and a running server say to each other, as lines. Pure, no I/O.
+"""What an operator and a running server say to each other, as lines. Pure, no I/O.
 
 One connection is one question. The command sends one line, `{"method": NAME, "args": {...}}`. The server
 answers with any number of lines `{"entry": ...}`, then with `{"end": true}` or with
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 
 import orjson
 
-from headwater.errors import HeadwaterError, InvalidInput, ProtocolFault
+from headwater.errors import HeadwaterError, InvalidInput, ProtocolFault, error_of
 from headwater.jsonvalue import text_to_keep
 
 END = b'{"end":true}\n'
@@ -111,15 +111,6 @@ def _object(line: bytes) -> dict[str, Any]:
 
 def _error_of(told: Any) -> HeadwaterError:
     """The error that a server told, as one of its own kind where this version knows it."""
-    details: dict[str, Any] = dict(told)
-    code, message, hint = (str(details.pop(name, "")) for name in ("code", "message", "hint"))
-    kind = next((kind for kind in _kinds(HeadwaterError) if kind.code == code), HeadwaterError)
-    error = kind.__new__(kind)
-    HeadwaterError.__init__(error, message, hint=hint, **details)
-    return error
-
-
-def _kinds(root: type[HeadwaterError]) -> Iterator[type[HeadwaterError]]:
-    yield root
-    for kind in root.__subclasses__():
-        yield from _kinds(kind)
+    members: dict[str, Any] = dict(told)
+    known = error_of(members) or error_of({**members, "code": HeadwaterError.code})
+    return known or HeadwaterError(str(members.get("message", "")))

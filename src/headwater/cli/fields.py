@@ -15,13 +15,15 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from headwater.config import Settings
 
-Kind = Literal["text", "count", "bytes", "seconds", "choice", "list"]
+Kind = Literal["text", "count", "bytes", "seconds", "choice", "list", "switch"]
 Value = str | int | float | tuple[str, ...]
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i)?)?b?", re.IGNORECASE)
 _SIZE_POWERS = {None: 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
 _DURATION_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_SWITCHES = {"true": True, "on": True, "1": True, "false": False, "off": False, "0": False}
+"""How an environment variable or a flag says it; in the file it is true or false."""
 _MOST: dict[str, float] = {"count": 10_000_000, "bytes": 1024**4, "seconds": 3650 * 86_400.0}
 """What no setting may exceed, so that sums and timers stay in range: 10 million, 1 TiB, ten years."""
 
@@ -39,6 +41,7 @@ class Field:
     most: float
     choices: tuple[str, ...] = ()
     may_be_empty: bool = False
+    secret: bool = False
 
     @property
     def key(self) -> str:
@@ -65,15 +68,19 @@ class Field:
                 return f'seconds from {self.least:g} to {self.most:.0f}, like 2.5, "250ms", "10s" or "5m"'
             case "count":
                 return f"a whole number from {self.least:.0f} to {self.most:.0f}"
+            case "switch":
+                return "true or false"
 
     def read(self, raw: object) -> Value:
         """The setting's value from a TOML value, or from the text of a variable or flag.
 
         :raises ValueError: it is none of those that `allowed` names.
         """
-        if isinstance(raw, bool):
+        if isinstance(raw, bool) and self.kind != "switch":
             raise ValueError(self.key)
         match self.kind:
+            case "switch":
+                return _switch(raw)
             case "choice" | "text":
                 return self._text(raw)
             case "list":
@@ -107,11 +114,20 @@ class Field:
 
     def show(self, value: Value) -> str:
         """The value as people write it in the file."""
+        if isinstance(value, bool):
+            return "true" if value else "false"
         if isinstance(value, tuple):
             return "[" + ", ".join(f'"{part}"' for part in value) + "]"
         if self.kind == "bytes" and isinstance(value, int):
             return _size_text(value)
         return f"{value:.12g}" if isinstance(value, float) else str(value) or '""'
+
+
+def _switch(raw: object) -> bool:
+    found = raw if isinstance(raw, bool) else _SWITCHES.get(str(raw).strip().lower())
+    if found is None or not isinstance(raw, bool | str):
+        raise ValueError
+    return found
 
 
 def _number(raw: object) -> float:
@@ -158,6 +174,8 @@ def _kind(name: str, hint: Any) -> Kind:
         return "choice"
     if get_origin(hint) is tuple:
         return "list"
+    if hint is bool:
+        return "switch"
     if hint is float:
         return "seconds"
     if hint is int:
@@ -179,6 +197,7 @@ def _field(section: str, name: str, declared: dataclasses.Field[Any], hint: Any)
         most=_MOST.get(kind, 0) if bounds["most"] is None else bounds["most"],
         choices=get_args(hint) if kind == "choice" else (),
         may_be_empty=bounds["may_be_empty"],
+        secret=bounds["secret"],
     )
 
 

@@ -1,7 +1,8 @@
 """The log: one line per record, for people or for machines, on standard error.
 
 Owns the two formats and the thread that writes them, so that a slow terminal never holds up the server.
-Records come from the loggers under `headwater`; what they carry beside the message is `logline.py`'s.
+Records come from the loggers under `headwater`; what they carry beside the message is `logline.py`'s, what
+of it nobody may read `redact.py`'s.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import orjson
 from headwater.cli.terminal import has_colours, visible
 from headwater.config import LogSettings
 from headwater.logline import Line, line_of
+from headwater.redact import Redaction
 
 MAX_WAITING = 10_000
 """Records that wait to be written; more are dropped and counted, never awaited."""
@@ -35,14 +37,15 @@ class PrettyFormatter(logging.Formatter):
     """For people: time, level, step, the start of the trace, message, fields; below them, set in so that it
     cannot be taken for a record, what more lines the message has, and a traceback."""
 
-    def __init__(self, *, colours: bool) -> None:
+    def __init__(self, *, colours: bool, redaction: Redaction) -> None:
         super().__init__()
         self._colours = colours
+        self._redaction = redaction
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as text, without a line end."""
         now = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S.%f")[:-3]
-        message, *more = record.getMessage().split("\n")
+        message, *more = self._redaction.text(record.getMessage()).split("\n")
         line = line_of(record)
         parts = [
             self._paint(now, "2"),
@@ -52,11 +55,11 @@ class PrettyFormatter(logging.Formatter):
             visible(message),
             *(
                 self._paint(f"{visible(str(key))}={_compact(value)}", "2")
-                for key, value in line.fields.items()
+                for key, value in self._redaction.fields(line.fields).items()
             ),
         ]
         lines = [" ".join(part for part in parts if part)]
-        more += _traceback(self, record, line).splitlines()
+        more += self._redaction.text(_traceback(self, record, line)).splitlines()
         lines += (f"    {visible(line.expandtabs(4))}" for line in more)
         return "\n".join(lines)
 
@@ -67,6 +70,10 @@ class PrettyFormatter(logging.Formatter):
 class JsonFormatter(logging.Formatter):
     """For machines: one JSON object per line."""
 
+    def __init__(self, redaction: Redaction) -> None:
+        super().__init__()
+        self._redaction = redaction
+
     def format(self, record: logging.LogRecord) -> str:
         """One record as JSON text, without a line end."""
         told = line_of(record)
@@ -74,13 +81,13 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": self._redaction.text(record.getMessage()),
         }
         line |= {name: text for name, text in (("step", told.step), ("trace", told.trace)) if text}
         if told.fields:
-            line["fields"] = told.fields
+            line["fields"] = self._redaction.fields(told.fields)
         if traceback := _traceback(self, record, told):
-            line["traceback"] = traceback
+            line["traceback"] = self._redaction.text(traceback)
         return _json(line)
 
 
@@ -164,14 +171,23 @@ def _missing(dropped: int) -> logging.LogRecord:
 
 @contextmanager
 def logging_to(
-    settings: LogSettings, stream: TextIO | None = None, *, without: Collection[str] = ()
+    settings: LogSettings,
+    stream: TextIO | None = None,
+    *,
+    without: Collection[str] = (),
+    redaction: Redaction | None = None,
 ) -> Generator[None]:
-    """Send the log to the stream (standard error) while the context lasts, `without` the loggers named."""
+    """Send the log to the stream (standard error) while the context lasts, `without` the loggers named and
+    without what `redaction` knows as secret, at least what every log leaves out."""
     target = stream or sys.stderr
     handler = _Handler(target)
     handler.addFilter(lambda record: record.name not in without)
+    secrets = redaction or Redaction(names=settings.redact)
     pretty = settings.format == "pretty"
-    handler.setFormatter(PrettyFormatter(colours=has_colours(target)) if pretty else JsonFormatter())
+    colours = has_colours(target)
+    handler.setFormatter(
+        PrettyFormatter(colours=colours, redaction=secrets) if pretty else JsonFormatter(secrets)
+    )
     root, own = logging.getLogger(), logging.getLogger("headwater")
     before = root.level, own.level
     root.addHandler(handler)

@@ -13,12 +13,15 @@ import uvloop
 
 from headwater import __version__
 from headwater.app import OnProject, Running, inspect_project, serve
+from headwater.cli.fields import fields
 from headwater.cli.logs import logging_to
 from headwater.cli.report import counts, show_project, show_reload
 from headwater.cli.terminal import say
 from headwater.cli.typegen.keeper import TypesKeeper
 from headwater.config import Settings
+from headwater.envfile import read_env
 from headwater.logline import Line, tell
+from headwater.redact import Redaction
 from headwater.steps.project.declare import Project
 
 log = logging.getLogger("headwater.cli")
@@ -36,14 +39,25 @@ def run_server(settings: Settings) -> None:
     :raises HeadwaterError: the server cannot start.
     """
     keep = TypesKeeper(settings.project).keep if settings.dev else _keep_nothing
+    redaction = _redaction(settings)
     if settings.log.format == "json":
-        with logging_to(settings.log):
+        with logging_to(settings.log, redaction=redaction):
             uvloop.run(serve(settings, on_ready=_both(_log_ready, keep), on_project=keep))
         return
     told = _Printed(settings)
-    with logging_to(settings.log, without=SHOWN):
+    with logging_to(settings.log, without=SHOWN, redaction=redaction):
         uvloop.run(serve(settings, on_ready=_both(told.ready, keep), on_project=_each(told.project, keep)))
     say("Stopped.")
+
+
+def _redaction(settings: Settings) -> Redaction:
+    """What the log of a project leaves out: the values of secret settings, and of variables in its `.env`
+    that go by a secret's name."""
+    redaction = Redaction(names=settings.log.redact)
+    ours = [getattr(getattr(settings, one.section), one.name) for one in fields().values() if one.secret]
+    theirs = read_env(settings.project).values.items()
+    values = [*ours, *(value for name, value in theirs if redaction.is_secret(name))]
+    return Redaction(values, settings.log.redact)
 
 
 def _spare_collections() -> None:
@@ -111,5 +125,5 @@ def run_inspection(settings: Settings) -> Project:
 
     :raises HeadwaterError: no worker could load it.
     """
-    with logging_to(settings.log, without=SHOWN):
+    with logging_to(settings.log, without=SHOWN, redaction=_redaction(settings)):
         return uvloop.run(inspect_project(settings))

@@ -74,7 +74,8 @@ def load_settings(
             try:
                 values[given.key] = fields()[given.key].read(given.raw)
                 origins[given.key] = given.where
-                (secret.add if given.secret else secret.discard)(given.key)
+                hidden = given.secret or fields()[given.key].secret
+                (secret.add if hidden else secret.discard)(given.key)
             except ValueError:
                 wrong.append(_unusable(given))
         faults += sorted(wrong, key=_line)
@@ -102,7 +103,8 @@ def _line(fault: Fault) -> int:
 
 def _unusable(given: Given) -> Fault:
     field = fields()[given.key]
-    shown = "what it is there" if given.secret else json.dumps(given.raw, ensure_ascii=False, default=str)
+    hidden = given.secret or field.secret
+    shown = "what it is there" if hidden else json.dumps(given.raw, ensure_ascii=False, default=str)
     return Fault(given.key, given.where, f"{given.key} cannot be {shown}.", f"It must be {field.allowed()}.")
 
 

@@ -42,6 +42,11 @@ class LogSettings:
 
     level: Literal["debug", "info", "warning", "error"] = setting("info", "Least level that is printed.")
     format: Literal["pretty", "json"] = setting("pretty", "pretty for people, json for machines.")
+    redact: tuple[str, ...] = setting(
+        (),
+        'Names of fields, beside "password", "token", "authorization" and their like, whose values the log '
+        "does not show; the end of a name counts.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

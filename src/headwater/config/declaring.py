@@ -16,9 +16,16 @@ MOMENT = 0.001
 
 
 def setting(
-    default: Any, doc: str, *, least: float = 0, most: float | None = None, may_be_empty: bool = False
+    default: Any,
+    doc: str,
+    *,
+    least: float = 0,
+    most: float | None = None,
+    may_be_empty: bool = False,
+    secret: bool = False,
 ) -> Any:
     """A field of a section. `doc` is what `headwater config` and the manual print; `least` and `most` bound a
-    number (inclusive), and a text is not empty unless it `may_be_empty`."""
-    bounds = {"least": least, "most": most, "may_be_empty": may_be_empty}
+    number (inclusive), and a text is not empty unless it `may_be_empty`. The value of a `secret` one is shown
+    nowhere: no command prints it, no error quotes it, and the log blots it out."""
+    bounds = {"least": least, "most": most, "may_be_empty": may_be_empty, "secret": secret}
     return field(default=default, metadata={"doc": doc, **bounds})

@@ -11,9 +11,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 PYTEST_FLAGS ?=
-# Processes that tests run in, three for two cores: some always wait for a disk, a timer or another process. Whoever
+# Processes that tests run in, two for each core: some always wait for a disk, a timer or another process. Whoever
 # looks for a fault may want WORKERS=0, this one process.
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 3 / 2)
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 2)
 TESTS ?=
 BENCH_FLAGS ?=
 EXAMPLE ?= chat

@@ -354,8 +354,14 @@ def _stop(stop: asyncio.Event, server: Running) -> None:
 
 
 async def inspect_project(settings: Settings) -> Project:
-    """Load the project in workers and answer what it declares, without a store and without listening."""
-    memory = replace(settings, dev=False, storage=replace(settings.storage, url="memory:"))
+    """Load the project in one worker of each language and answer what it declares, without a store and
+    without listening."""
+    memory = replace(
+        settings,
+        dev=False,
+        storage=replace(settings.storage, url="memory:"),
+        workers=replace(settings.workers, size=1, node_size=1),
+    )
     store = await open_store(memory)
     server = Running(memory, store)
     try:

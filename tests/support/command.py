@@ -138,7 +138,9 @@ class Server:
 
 @contextmanager
 def serving(*arguments: str, cwd: Path, installed: bool = False, **environ: str) -> Iterator[Server]:
-    """`headwater ARGUMENTS` while the context lasts."""
+    """`headwater ARGUMENTS` while the context lasts. It has one worker, unless a test wants more: each costs
+    what the start of a process does."""
+    environ = {"HEADWATER_WORKERS_SIZE": "1", **environ}
     server = Server(arguments, cwd, environment(**environ), installed=installed)
     try:
         yield server

@@ -16,9 +16,11 @@ class Server(scenarios.Server):
     """A real server on a project of its own, which scenarios write to."""
 
     def launch(self, arguments: Sequence[str], environ: Mapping[str, str]) -> subprocess.Popen[str]:
-        """As a command that runs here; `scenarios.Server` needs no more of a process than that has."""
+        """As a command that runs here, with one worker; `scenarios.Server` needs no more of a process than
+        that has."""
         out, there = pipe()
         with there:
-            process = start(arguments, cwd=Path.cwd(), env=environ, out=there, err=there)
+            one = {**environ, "HEADWATER_WORKERS_SIZE": "1"}
+            process = start(arguments, cwd=Path.cwd(), env=one, out=there, err=there)
         process.stdout = out
         return cast("subprocess.Popen[str]", process)

@@ -99,10 +99,12 @@ def request(step: ApiStep, sent: Any = None, **more: Any) -> ApiRequest:
 async def serving(
     root: Path, files: dict[str, str], *, dev: bool = False, settings: Settings | None = None, **workers: Any
 ) -> AsyncIterator[Site]:
-    """A started runtime; `workers` are settings of the section of that name."""
+    """A started runtime; `workers` are settings of the section of that name. It has one worker, unless a
+    test says more: each costs what the start of a process does."""
     write(root, files)
     given = settings or Settings(project=root, dev=dev)
-    own = replace(given.workers, **{"drain_timeout": 2.0, **workers})
+    usual = {"drain_timeout": 2.0, "size": given.workers.size or 1}
+    own = replace(given.workers, **{**usual, **workers})
     site = Site(root, replace(given, workers=own, server=replace(given.server, shutdown_timeout=2.0)))
     await site.runtime.start()
     tasks = Supervisor()

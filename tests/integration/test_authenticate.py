@@ -218,7 +218,8 @@ async def test_a_socket_with_a_wrong_token_does_not_open(site: Site) -> None:
     for token in ("guessed", "broken"):
         with pytest.raises(InvalidStatus) as refused:
             await site.socket("headwater.v1", f"headwater.token.{token}").__aenter__()
-        assert refused.value.response.status_code == 401
+        answer = refused.value.response
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
     async with site.socket("headwater.v1") as socket:
         assert (await follow(socket, "ada"))["code"] == "STREAM_ACCESS_DENIED"
 

@@ -10,6 +10,7 @@ import pytest
 from headwater.config import WorkSettings
 from headwater.errors import (
     InvalidInput,
+    QueueFull,
     RunLost,
     RunUnknown,
     SchemaMismatch,
@@ -248,8 +249,12 @@ async def test_more_than_may_wait_is_refused() -> None:
     await stage.start(consumer(concurrency=1))
     await stage.emit(1)
     await stage.emit(2)
-    with pytest.raises(TooMany):
+    with pytest.raises(QueueFull) as refused:
         await stage.emit(3)
+    assert (refused.value.code, refused.value.status) == ("QUEUE_FULL", 503)
+    assert refused.value.limit == ("work.max_queued", 2)
+    await stage.end(1)
+    await stage.emit(4)
     await stage.close()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from headwater.config import WorkSettings
-from headwater.errors import InvalidInput, JobUnknown, TooMany, UnknownStep
+from headwater.errors import InvalidInput, JobUnknown, QueueFull, UnknownStep
 from headwater.model import Origin
 from headwater.operating.methods import work_methods
 from headwater.storage.memory import MemoryStore
@@ -242,7 +242,7 @@ async def test_no_more_are_tried_again_than_may_wait(store: MemoryStore) -> None
     await site.start(consumer(retries=0))
     await site.kill(1)
     await site.emit(2)
-    with pytest.raises(TooMany):
+    with pytest.raises(QueueFull):
         await site.ask("queue.retry")
     assert await site.numbers() == (0, 1, 0, 1)
     await site.close()

@@ -105,7 +105,9 @@ class WorkSettings:
     max_kept_bytes: int = setting(1 * MIB, "Largest result of one `ctx.step`, in bytes of JSON.", least=1)
     max_name_bytes: int = setting(KIB, "Longest message group or key of an event, in UTF-8 bytes.", least=1)
     max_queued: int = setting(
-        1_000_000, "Events that may wait to be handled, over all steps; above it an emit fails.", least=1
+        1_000_000,
+        "Events that may wait to be handled, over all steps; above it an emit fails with `QUEUE_FULL`.",
+        least=1,
     )
     cache_bytes: int = setting(
         32 * MIB, "Waiting events held in memory beside the store, in bytes; the others are read when due."

@@ -27,6 +27,12 @@ class Overloaded(HeadwaterError):
     status = 503
 
 
+class QueueFull(Overloaded):
+    """As many events wait as may, so this one was not taken; `details["limit"]` is how many that are."""
+
+    code = "QUEUE_FULL"
+
+
 class StepCrashes(Overloaded):
     """A step that has ended its process again and again, so that it is not run for `details["seconds"]`."""
 

@@ -57,7 +57,7 @@ class DeadLetters:
         """Try one again, as if it were new.
 
         :raises JobUnknown: there is no dead letter of that id.
-        :raises TooMany: too many jobs wait.
+        :raises QueueFull: too many jobs wait.
         :raises StoreUnavailable: the store cannot be read or written.
         """
         async for step, _ in groups_of(self._store, DEAD):
@@ -73,7 +73,7 @@ class DeadLetters:
     async def retry_all(self, step: str | None) -> AsyncGenerator[int]:
         """Try all of a step or of all steps again, those that died first first; tells how many at a time.
 
-        :raises TooMany: too many jobs wait; those before were taken up.
+        :raises QueueFull: too many jobs wait; those before were taken up.
         :raises StoreUnavailable: the store cannot be read or written.
         """
         pages = [(name, page) async for name, page in self._ids(step)]

@@ -21,7 +21,7 @@ from typing import Any
 
 from headwater.clock import Clock
 from headwater.config import WorkSettings
-from headwater.errors import TooMany
+from headwater.errors import QueueFull
 from headwater.model import Write
 from headwater.streams.commits import answered, refused
 from headwater.work.attempt import Performer
@@ -133,7 +133,7 @@ class Dispatcher:
         """Accept jobs that share a payload, all or none; the future is done once they are committed, and the
         writes `beside` with them. A `key` that was used in the last day makes no new jobs.
 
-        The future raises TooMany, StoreUnavailable.
+        The future raises QueueFull, StoreUnavailable or, where too much waits for a commit, TooMany.
         """
         if (full := self._full(len(jobs))) is not None:
             return refused(full)
@@ -149,7 +149,7 @@ class Dispatcher:
 
     def revive(self, job: Job, payload: bytes, version: int) -> asyncio.Future[Accepted]:
         """Accept a dead job anew, whose item has that version; the future is done once that is committed, or
-        raises Conflict where it is not dead any more, TooMany, StoreUnavailable."""
+        raises Conflict where it is not dead any more, QueueFull, TooMany, StoreUnavailable."""
         if (full := self._full(1)) is not None:
             return refused(full)
         done: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
@@ -158,13 +158,13 @@ class Dispatcher:
         committing.add_done_callback(lambda ended: self._accepted(entered, payload, ended, done))
         return done
 
-    def _full(self, more: int) -> TooMany | None:
+    def _full(self, more: int) -> QueueFull | None:
         """Why so many more jobs cannot be accepted, or None."""
         limit = self._settings.max_queued
         if self.queues.size + more <= limit:
             return None
         hint = "Let them be done, or raise [work] max_queued; `headwater queue list` shows them."
-        error = TooMany(f"{limit} jobs wait already, which is the limit.", hint=hint, limit=limit)
+        error = QueueFull(f"{limit} events wait already, which is the limit.", hint=hint, limit=limit)
         return error.at("work.max_queued", limit)
 
     def keep(self, write: Write) -> None:

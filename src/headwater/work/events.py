@@ -70,7 +70,7 @@ class Events:
 
         `declared` are the topics that the emitting step says it emits; none of them allows all. Nothing
         raises here; the future carries InvalidInput, SchemaMismatch (only where inputs are checked strictly),
-        TooLarge, TooMany or StoreUnavailable.
+        TooLarge, QueueFull, TooMany (too much waits for a commit) or StoreUnavailable.
         """
         try:
             value = self._checked(emission)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from headwater.errors import StoreUnavailable, TooMany
+from headwater.errors import QueueFull, StoreUnavailable, TooMany
 
 log = logging.getLogger("headwater.work")
 
@@ -27,15 +27,15 @@ class Insistence:
     async def __call__(self, write: Callable[[], Awaitable[Result]]) -> Result:
         """Do it until it is done.
 
-        :raises StoreUnavailable: (or TooMany) it failed after the end.
+        :raises StoreUnavailable: (or QueueFull, TooMany) it failed after the end.
         """
         wait = FIRST_WAIT
         while True:
             try:
                 return await write()
-            except (StoreUnavailable, TooMany) as error:
+            except (StoreUnavailable, QueueFull, TooMany) as error:
                 if self.ended:
                     raise
-                log.warning("The store refused what became of a job: %s", error.message)
+                log.warning("What became of a job is not kept yet, and is tried again: %s", error.message)
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, MOST_WAIT)

@@ -40,13 +40,17 @@ def problem(error: HeadwaterError, trace: str) -> ApiResponse:
         ("cache-control", "no-store"),
         ("content-security-policy", INERT),
     ]
-    if error.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-        headers.append(("retry-after", RETRY_AFTER))
-    if error.status == HTTPStatus.UNAUTHORIZED:
-        headers.append(("www-authenticate", "Bearer"))
+    headers += what_to_do(error.status)
     if "allow" in error.details:
         headers.append(("allow", ", ".join(error.details["allow"])))
     return ApiResponse(error.status, headers, encode(body))
+
+
+def what_to_do(status: int) -> list[tuple[str, str]]:
+    """Headers by which a program learns what to do about a status, whoever answers with it."""
+    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        return [("retry-after", RETRY_AFTER)]
+    return [("www-authenticate", "Bearer")] if status == HTTPStatus.UNAUTHORIZED else []
 
 
 def encode(body: dict[str, Any]) -> bytes:

@@ -19,6 +19,7 @@ from websockets.server import ServerProtocol
 
 from headwater.errors import HeadwaterError, Limit
 from headwater.peer import Peer
+from headwater.server.http.problem import what_to_do
 from headwater.server.live.inbound import Closing, Inbound, Ping, Violation
 from headwater.server.live.session import Knowing, Opening, Session
 from headwater.server.live.turns import MESSAGE, PAYLOAD_BYTES
@@ -196,7 +197,7 @@ class WebSocket(asyncio.Protocol):
         for request in library.events_received():
             if isinstance(request, Request):
                 refused = opening.refuse(request, secure=self.told.secure)
-                response = library.accept(request) if refused is None else library.reject(*refused)
+                response = library.accept(request) if refused is None else _reject(library, *refused)
                 opens = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
                 knowing = opening.know(self, request) if opens else None
                 if knowing is not None:
@@ -218,7 +219,7 @@ class WebSocket(asyncio.Protocol):
         try:
             peer = await knowing
         except HeadwaterError as error:
-            peer, response = None, library.reject(HTTPStatus(error.status), f"{error.message}\n")
+            peer, response = None, _reject(library, HTTPStatus(error.status), f"{error.message}\n")
         except Exception:
             log.exception("Who opens a socket could not be told")
             peer, response = None, library.reject(HTTPStatus.INTERNAL_SERVER_ERROR, "The server failed.\n")
@@ -372,3 +373,11 @@ class WebSocket(asyncio.Protocol):
         session, self._session = self._session, None
         if session is not None:
             session.closed()
+
+
+def _reject(library: ServerProtocol, status: HTTPStatus, text: str) -> Response:
+    """The library's refusal, with what tells a program what to do about it."""
+    response = library.reject(status, text)
+    for name, value in what_to_do(status):
+        response.headers[name] = value
+    return response

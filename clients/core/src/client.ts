@@ -2,21 +2,29 @@
 
 import { Connection, type Token } from './connection.ts'
 import { openEvents } from './events.ts'
-import { name, presence } from './given.ts'
+import { copied, invalid, name, object } from './given.ts'
 import { type Keep, recall, remember, restore } from './keep.ts'
 import type { OpenLink } from './link.ts'
 import { tellAll } from './listeners.ts'
+import { updated } from './operations.ts'
+import type { Change } from './optimistic.ts'
 import { Refused } from './refused.ts'
 import { type Follower, Room } from './room.ts'
 import { openSocket, type SocketClass } from './socket.ts'
 import { State } from './state.ts'
-import { type Settle, Store, type Subscribed, type Wanted } from './store.ts'
+import { type Asked, type Settle, Store, type Subscribed, type Wanted } from './store.ts'
 import { GroupSubscription, type House, ItemSubscription } from './subscription.ts'
-import { type Item, type ItemOf, type Json, page, type Status, type Streams } from './types.ts'
+import { type DataOf, type Item, type ItemOf, type Json, page, type SendOptions, type Status, type StreamEvent, type Streams, type UpdateOperation, type WriteOptions } from './types.ts'
+import { type Limits, LIMITS } from './writes.ts'
+
+/** How long a write waits that the server was too busy for. */
+const PAUSE_MS = 1_000
 
 export interface Options {
-  /** A token, or a function that is asked for one before each attempt to connect. */
+  /** A token, or a function that is asked for one before each attempt to connect, and whenever the one before ends. */
   token?: Token
+  /** How many writes, and how many characters of them, may wait for an answer; 1,000 and 1,000,000 where left out. */
+  queue?: Partial<Limits>
   /** Keep what subscriptions hold over a refresh of the page: `sessionStorage` or the like. */
   keep?: Keep
   /** `auto` tries server-sent events where WebSockets do not open. */
@@ -48,6 +56,10 @@ export class Client implements House {
   readonly #listeners = new Set<(status: Status, reason: string) => void>()
   readonly #keep: Keep | undefined
   readonly #name: string
+  /** What the keys of this client's writes begin with. */
+  readonly #mark = [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(36)).join('')
+  #keys = 0
+  #token: string | undefined
   #kept = new Map<string, any>()
   #told = 'connecting '
 
@@ -62,11 +74,23 @@ export class Client implements House {
     this.#store = new Store(
       (subscribed, what, value) => this.#seen(subscribed, what, value),
       (message) => this.#connection.send(message),
+      { renew: () => this.#connection.renew(), pause: () => setTimeout(() => this.#store.goOn(), PAUSE_MS) },
+      { ...LIMITS, ...options.queue },
     )
     this.#connection = new Connection(url, openers[transport]!, token, {
-      connected: () => this.#store.connected(),
+      connected: () => {
+        const { token } = this.#connection
+        this.#store.connected(token !== this.#token)
+        this.#token = token
+      },
       disconnected: () => this.#store.disconnected(),
       received: (message) => this.#store.received(message),
+      auth: (token, settle) =>
+        this.#store.auth(token, (refusal) => {
+          if (!refusal) this.#token = token
+          settle(refusal)
+        }),
+      stale: (reason) => this.#store.stale(reason),
       changed: () => this.#changed(),
     })
     if (keep) this.#kept = recall(keep, this.#name)
@@ -82,6 +106,7 @@ export class Client implements House {
   /** End the connection. What subscriptions hold stays; `open` goes on from there. */
   close(): void {
     this.#connection.close()
+    this.#store.gone('the client was closed before the server answered', true)
     for (const room of this.#bySubscribed.values()) room.release()
     if (this.#keep) page.removeEventListener?.('pagehide', this.#remember)
   }
@@ -90,8 +115,7 @@ export class Client implements House {
   get status(): Status {
     const { phase } = this.#connection
     if (phase !== 'open') return phase
-    for (const { state } of this.#store.subscriptions) if (!state.live) return 'behind'
-    return 'live'
+    return this.#store.live ? 'live' : 'behind'
   }
 
   /** Why there is no connection; empty while there is one. */
@@ -114,7 +138,7 @@ export class Client implements House {
   group<S extends keyof Streams & string>(stream: S, group: string, options?: GroupOptions<ItemOf<S>>): GroupSubscription<ItemOf<S>>
   group<T extends Item = Item & Json>(stream: string, group: string, options?: GroupOptions<T>): GroupSubscription<T>
   group(stream: string, group: string, { limit, sortKey, state, closed }: GroupOptions<any> = {}): GroupSubscription<any> {
-    const wanted = { stream, group: name(group), limit, state: state && presence(state) }
+    const wanted = { stream, group: name(group), limit, state: state && object(state) }
     const subscription = new GroupSubscription(this, wanted, sortKey as never)
     return closed ? subscription : subscription.open()
   }
@@ -125,6 +149,51 @@ export class Client implements House {
   item(stream: string, group: string, id: string, { closed = false } = {}): ItemSubscription<any> {
     const subscription = new ItemSubscription(this, { stream, group: name(group), id: name(id) })
     return closed ? subscription : subscription.open()
+  }
+
+  /**
+   * Create or replace an item, following it or not; those who follow it on this client see it at once. Resolves with the
+   * group's version once the server has kept it. A write is done once, also where its answer is lost with the connection
+   * and it is said again.
+   * @throws {Refused} the server's code; `OFFLINE`: there is no connection (with `offline`, the write waits for one);
+   * `QUEUE_FULL`; `INVALID_INPUT`
+   */
+  set<S extends string>(stream: S, group: string, id: string, data: DataOf<ItemOf<S>>, options?: WriteOptions): Promise<number> {
+    return this.#given({ t: 'set', stream, group, id }, options, () => {
+      const d = object(data, 'item')
+      return [{ d }, () => ({ ...d, id })]
+    })
+  }
+
+  /** Change an item by operations; one that is not there is made of them. Else as `set`. */
+  update(stream: string, group: string, id: string, operations: readonly UpdateOperation[], options?: WriteOptions): Promise<number> {
+    return this.#given({ t: 'update', stream, group, id }, options, () => {
+      const ops = copied(operations, 'list of operations')
+      return [{ ops }, (item) => updated(item, ops)]
+    })
+  }
+
+  /** Delete an item. Resolves with 0 where there was none, or the server does not tell. Else as `set`. */
+  delete(stream: string, group: string, id: string, options?: WriteOptions): Promise<number> {
+    return this.#given({ t: 'delete', stream, group, id }, options, () => [{}, () => undefined])
+  }
+
+  /**
+   * Send an ephemeral event to those who follow the group now; with `id`, to those who follow that item or its group. It
+   * is never said twice: where the connection is lost before the answer, nobody knows.
+   * @throws {Refused} as `set`
+   */
+  async send(stream: string, group: string, event: StreamEvent, { id, offline }: SendOptions = {}): Promise<void> {
+    await this.#given({ t: 'send', stream, group, id }, { offline }, () => [{ e: copied(event, 'event') }])
+  }
+
+  /**
+   * Say anew who asks: by that token, or by what the token function answers now. What was refused to who asked before is
+   * asked for again. Without a connection, and without a token, the next connection says it.
+   * @throws {Refused} `UNAUTHENTICATED`, `AUTH_UNAVAILABLE`: who asks stays who it was
+   */
+  auth(token?: Token): Promise<void> {
+    return this.#connection.auth(token)
   }
 
   enter(wanted: Wanted, follower: Follower): Room {
@@ -169,7 +238,43 @@ export class Client implements House {
   }
 
   present(room: Room, state: Json): void {
-    this.#store.setState(room.subscribed, presence(state))
+    this.#store.setState(room.subscribed, object(state))
+  }
+
+  /** Ask for a write that `read` reads: what its message holds beside, and what it makes of an item. */
+  async #given(
+    { t, ...where }: Asked,
+    { key, ifVersion: v, offline: waits = false, optimistic = true }: WriteOptions = {},
+    read: () => [Json, Change<any>?],
+  ): Promise<number> {
+    const { stream } = where
+    const group = name(where.group)
+    const id = t === 'send' ? name(where.id) : (name(where.id) ?? null)
+    const [more, change] = read()
+    const epoch = this.#store.epochOf(stream)
+    if (v && !epoch) throw new Refused(invalid(`no version of ${stream} is known to this client`))
+    const once = t === 'send' ? {} : { key: key ?? `${this.#mark}-${++this.#keys}`, if: v === undefined ? v : v ? { epoch, v } : { v } }
+    this.open()
+    let ended = false
+    const written = new Promise<number | undefined>((resolve, reject) => {
+      this.#store.write({ t, stream, group, id, ...more, ...once }, waits, (refusal, version) => {
+        ended = true
+        if (refusal) reject(new Refused(refusal))
+        else resolve(version)
+      })
+    })
+    if (this.#connection.phase === 'offline') this.#store.gone(`there is no connection to the server: ${this.reason}`)
+    if (change && optimistic && !ended) this.#show(stream, group, id!, change, written)
+    return (await written) ?? 0
+  }
+
+  /** Show a change wherever its item is followed, as far as it can be told what it makes of that. */
+  #show(stream: string, group: string, id: string, change: Change<any>, written: Promise<unknown>): void {
+    for (const room of this.#bySubscribed.values()) {
+      const { wanted, state, error } = room.subscribed
+      if (wanted.stream !== stream || wanted.group !== group || (wanted.id ?? id) !== id || error || !state.whole) continue
+      room.overlay(id, change, written, true).catch(() => {})
+    }
   }
 
   #vacate(room: Room): void {
@@ -192,6 +297,7 @@ export class Client implements House {
   /** Tell of the status, where it has changed. */
   #changed(): void {
     const { status, reason } = this
+    if (status === 'offline') this.#store.gone(`there is no connection to the server: ${reason}`)
     const now = `${status} ${reason}`
     if (now === this.#told) return
     this.#told = now

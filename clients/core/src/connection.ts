@@ -5,6 +5,9 @@
 
 import { Backoff } from './backoff.ts'
 import type { Link, OpenLink } from './link.ts'
+import { Refused } from './refused.ts'
+import { Renewal } from './renewal.ts'
+import type { Settle } from './store.ts'
 import { type Json, page, told } from './types.ts'
 
 const OPEN_MS = 10_000
@@ -21,6 +24,10 @@ export interface Carried {
   connected(): void
   disconnected(): void
   received(message: Json): void
+  /** Ask the server whether it believes another token. */
+  auth(token: string, settle: Settle): void
+  /** There is no other token so far, instead of one that ends. */
+  stale(reason: string): void
   /** `phase` or `reason` have changed. */
   changed(): void
 }
@@ -28,10 +35,13 @@ export interface Carried {
 export class Connection {
   phase: 'connecting' | 'open' | 'offline' = 'connecting'
   reason = ''
+  /** The token that it came with, or that was taken since. */
+  token: string | undefined
   readonly #url: URL
   readonly #openers: readonly OpenLink[]
-  readonly #token: Token | undefined
+  #given: Token | undefined
   readonly #carried: Carried
+  readonly #renewal: Renewal
   readonly #backoff: Backoff
   #link: Link | undefined
   #running = false
@@ -54,9 +64,13 @@ export class Connection {
   constructor(url: URL, openers: readonly OpenLink[], token: Token | undefined, carried: Carried, backoff = new Backoff()) {
     this.#url = url
     this.#openers = openers
-    this.#token = token
+    this.#given = token
     this.#carried = carried
     this.#backoff = backoff
+    this.#renewal = new Renewal(
+      () => this.auth(),
+      (reason) => carried.stale(reason),
+    )
   }
 
   get closed(): boolean {
@@ -83,6 +97,25 @@ export class Connection {
     this.#link?.send(message)
   }
 
+  /** Another token will be given. False: nobody could be asked for one. */
+  renew(): boolean {
+    if (typeof this.#given !== 'function') return false
+    this.#renewal.begin()
+    return true
+  }
+
+  /** Say who asks, by another token. */
+  async auth(token?: Token): Promise<void> {
+    if (token !== undefined) this.#given = token
+    const attempt = this.#attempt
+    const text = this.phase === 'open' ? await this.#askToken() : undefined
+    if (!this.#running || attempt !== this.#attempt) return
+    // A link that has not opened, and nobody, are said by the next one.
+    if (text === undefined) return this.#connect()
+    await new Promise<void>((resolve, reject) => this.#carried.auth(text, (refusal) => (refusal ? reject(new Refused(refusal)) : resolve())))
+    this.token = text
+  }
+
   async #connect(): Promise<void> {
     clearTimeout(this.#retry)
     this.#drop()
@@ -95,6 +128,7 @@ export class Connection {
     try {
       const token = await this.#askToken()
       if (!current()) return
+      this.token = token
       this.#link = this.#openers[choice]!(this.#url, token, {
         ready: () => current() && this.#ready(),
         opened: () => {
@@ -113,7 +147,7 @@ export class Connection {
   }
 
   #askToken(): undefined | string | Promise<string | undefined> {
-    return typeof this.#token === 'function' ? this.#token() : this.#token
+    return typeof this.#given === 'function' ? this.#given() : this.#given
   }
 
   /** Try the best way now and then, while another one is in use: what stood against it may be gone. */
@@ -145,6 +179,7 @@ export class Connection {
           this.#drop()
           attempt = this.#attempt
           this.#link = link
+          this.token = token
           this.#works = taken = true
           this.#opened()
         },
@@ -231,6 +266,7 @@ export class Connection {
 
   #drop(): void {
     this.#attempt++
+    this.#renewal.end()
     clearTimeout(this.#retry)
     clearTimeout(this.#watch)
     this.#watch = undefined

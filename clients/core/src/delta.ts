@@ -36,7 +36,7 @@ function append(kind: string, value: unknown, tail: unknown): unknown {
   throw new Lost()
 }
 
-function put(target: Json, key: string | number, value: unknown): void {
+export function put(target: Json, key: string | number, value: unknown): void {
   // Assigning `__proto__` would change what the object is.
   if (key === '__proto__') Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true })
   else target[key] = value

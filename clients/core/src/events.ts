@@ -5,7 +5,7 @@
  */
 
 import { type Hearing, type Link, type OpenLink, PLAIN } from './link.ts'
-import { parse } from './numbers.ts'
+import { parse, toText } from './numbers.ts'
 import { offline } from './refused.ts'
 import { type Ended, type Json, told } from './types.ts'
 
@@ -24,6 +24,9 @@ const FIRST_LOOK_MS = 1_000
 const SELDOM_LOOK_MS = 30_000
 /** How long a response may be silent: comments come every 15 seconds. */
 const SILENT_MS = 45_000
+/** Characters of a write that is to arrive though the page is left; browsers allow 64 KiB. */
+const KEPT_CHARS = 16_000
+const METHODS: Json = { set: 'PUT', update: 'PATCH', delete: 'DELETE', send: 'POST' }
 
 export const openEvents =
   (prefix: string): OpenLink =>
@@ -31,6 +34,8 @@ export const openEvents =
     const open = new Map<number, Response>()
     const looked = new Map<number, Response>()
     let ended = false
+    /** The latest write; the next one is said after its answer. */
+    let writing = Promise.resolve()
     const stop = ({ abort, silence }: Response) => {
       clearTimeout(silence)
       abort.abort()
@@ -45,9 +50,17 @@ export const openEvents =
       const { sub } = response.asked
       if (message.t === 'complete') response.floor = message.floor
       response.id = id ?? response.id
+      const over = message.ended || message.t === 'revoked'
+      if (over) {
+        open.delete(sub)
+        stop(response)
+      }
       // Each response has a feed of its own here, so that one event is not heard twice.
       hearing.heard({ ...message, sub, f: message.f && sub })
+      if (over) rest()
     }
+    /** Nobody is asked for anything now. */
+    const rest = () => ended || open.size || hearing.ready()
 
     /** A request about what a subscription asks for. */
     const request = (path: string, { stream, group, id }: Json, more: Json, options: RequestInit, headers: Record<string, string> = {}) => {
@@ -73,14 +86,45 @@ export const openEvents =
       hearing.heard({ ...refusal, t: refusal ? 'error' : 'ok', ask })
     }
 
-    const follow = async (asked: Json, id?: string, floor?: number, more?: number) => {
-      const { sub, limit } = asked
-      const response: Response = { abort: new AbortController(), asked, id, floor }
-      const current = () => !ended && open.get(sub) === response
-      open.set(sub, response)
+    /** A write, or an event, by a request of its own. */
+    const write = async ({ t, stream, group, id, d, ops, e, key, if: only, ask }: Json) => {
+      if (ended) return
+      const headers: Record<string, string> = {}
+      const body = toText(d ?? ops ?? e ?? null)
+      if (t !== 'delete') headers['content-type'] = 'application/json'
+      if (key) headers['idempotency-key'] = key
+      if (only?.v) headers['if-match'] = `"${only.epoch}.${only.v}"`
+      else if (only) headers['if-none-match'] = '*'
       try {
-        const where = { limit, from: id, floor, more }
-        const answer = await request('', asked, where, { signal: response.abort.signal }, { accept: 'text/event-stream' })
+        const sent = t === 'delete' ? {} : { body, keepalive: body.length < KEPT_CHARS }
+        const answer = await request('', { stream, group, id }, {}, { method: METHODS[t], ...sent }, headers)
+        const refusal = answer.ok ? undefined : await refused(answer)
+        const version = /\.(\d+)"$/.exec(answer.headers.get('etag')!)?.[1]
+        if (answer.ok) hearing.heard({ t: 'ok', ask, v: version ? +version : null })
+        // What stands between may be mended, and what was not done, or may have been, is said again.
+        else if (!refusal && answer.status >= 500) end(`the server could not be asked (${answer.status})`)
+        else hearing.heard({ ...(refusal ?? offline(`the server could not be asked (${answer.status})`)), t: 'error', ask })
+        rest()
+      } catch (fault) {
+        end(told(fault))
+      }
+    }
+
+    const ask = ({ asked, id, floor, abort: { signal } }: Response, more?: number) =>
+      request('', asked, { limit: asked.limit, from: id, floor, more }, { signal }, { accept: 'text/event-stream' })
+
+    const follow = async (asked: Json, id?: string, floor?: number, more?: number) => {
+      const response: Response = { abort: new AbortController(), asked, id, floor }
+      open.set(asked.sub, response)
+      await hearOf(response, ask(response, more))
+    }
+
+    /** All that comes of a response. */
+    const hearOf = async (response: Response, asking: Promise<globalThis.Response>) => {
+      const { sub } = response.asked
+      const current = () => !ended && open.get(sub) === response
+      try {
+        const answer = await asking
         if (answer.ok && answer.body) {
           if (current()) hearing.opened()
           await read(answer.body, (message, at) => {
@@ -108,6 +152,35 @@ export const openEvents =
       }
     }
 
+    /** Another token: each response gives way to one that asks by it, and not before that has begun. */
+    const auth = async (given: string, number: number) => {
+      const before = token
+      token = given
+      const replace = async (old: Response) => {
+        const response = { ...old, abort: new AbortController() }
+        const answer = await ask(response)
+        // Whether this one may be followed is another question than who asks.
+        const believed = answer.ok || answer.status === 403 || answer.status === 404
+        const refusal = believed ? undefined : await refused(answer)
+        if (!believed && !refusal) throw new Error(`the server could not be asked (${answer.status})`)
+        if (refusal || ended || open.get(old.asked.sub) !== old) {
+          response.abort.abort()
+          return refusal
+        }
+        stop(old)
+        open.set(old.asked.sub, response)
+        void hearOf(response, Promise.resolve(answer))
+      }
+      let refusal: Ended | undefined
+      try {
+        refusal = (await Promise.all([...open.values()].map(replace))).find((one) => one)
+      } catch (fault) {
+        refusal = { code: 'AUTH_UNAVAILABLE', message: told(fault) }
+      }
+      if (refusal) token = before
+      hearing.heard({ ...refusal, t: refusal ? 'error' : 'ok', ask: number })
+    }
+
     /** Ask now and then whether a stream that there is not is there, as a socket would tell. Only the server itself
      * knows; a proxy's answer says nothing. */
     const appears = async (response: Response) => {
@@ -131,6 +204,8 @@ export const openEvents =
       send(message) {
         const { t, sub, from, floor, limit } = message
         const response = open.get(sub)
+        if (METHODS[t]) writing = writing.then(() => write(message))
+        if (t === 'auth') void auth(message.token, message.ask)
         if (t === 'sub' || t === 'unsub') looked.delete(sub)
         if (t === 'sub') void follow(message, from && `${from.epoch}.${from.v}`, floor)
         else if (response && t === 'cancel') void cancel(response.asked, message)
@@ -138,7 +213,7 @@ export const openEvents =
           open.delete(sub)
           stop(response)
           if (t === 'more') void follow(response.asked, response.id, floor ?? response.floor, limit)
-          else if (!open.size) hearing.ready()
+          else rest()
         }
       },
       close: () => end(),
@@ -154,8 +229,9 @@ function below(address: URL, prefix: string): URL {
 
 /** Why the server says no; nothing where it is not the server that says so. */
 async function refused(answer: globalThis.Response): Promise<Ended | undefined> {
-  const { code, title, detail, hint } = await answer.json().catch(() => ({}))
-  return code && { code, message: detail || title || code, hint }
+  const { code, type, status, title, detail, ...more } = await answer.json().catch(() => ({}))
+  // What a socket would call it.
+  return code && { ...more, code: code === 'PRECONDITION_FAILED' ? 'CONFLICT' : code, message: detail || title || code }
 }
 
 /** Hands over each message of an event stream with the id told before it, and nothing for whatever else comes. */

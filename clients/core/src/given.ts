@@ -1,5 +1,6 @@
-/** What pages give: names and presence states. Owns what of it can travel, and what is said of the rest. */
+/** What pages give: names, items, presence states. Owns what of it can travel, and what is said of the rest. */
 
+import { parse, toText } from './numbers.ts'
 import { Refused } from './refused.ts'
 import type { Wanted } from './store.ts'
 import type { Ended, Json } from './types.ts'
@@ -10,7 +11,7 @@ const ALONE = /\p{Surrogate}/u
 
 export const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0
 
-const invalid = (message: string): Ended => ({ code: 'INVALID_INPUT', message })
+export const invalid = (message: string): Ended => ({ code: 'INVALID_INPUT', message })
 
 /** An id as text: whole numbers become it. */
 export const name = (value: any): any => (Number.isSafeInteger(value) ? String(value) : value)
@@ -26,17 +27,21 @@ export function given({ stream, group, id, limit = 1 }: Wanted): Ended | undefin
 }
 
 /**
- * A presence state as it travels: a copy, which later changes of what was given do not touch; half of a character
- * becomes U+FFFD.
- * @throws {Refused} `INVALID_INPUT`: it is no JSON object
+ * What was given as it travels: a copy, which later changes of the original do not touch; half of a character becomes
+ * U+FFFD.
+ * @throws {Refused} `INVALID_INPUT`: it is nothing that JSON can hold
  */
-export function presence(state: Json): Json {
-  let fault = 'it is no object'
+export function copied(given: unknown, what: string): any {
   try {
-    const copy = JSON.parse(JSON.stringify(state).replace(HALF, (found) => (found[1] === 'u' ? '\ufffd' : found)))
-    if (copy && typeof copy === 'object' && !Array.isArray(copy)) return copy
-  } catch (error) {
-    fault = String(error)
+    return parse(toText(given).replace(HALF, (found) => (found[1] === 'u' ? '\ufffd' : found)))
+  } catch (fault) {
+    throw new Refused(invalid(`the ${what} cannot be sent: ${fault}`))
   }
-  throw new Refused(invalid(`the presence state cannot be sent: ${fault}`))
+}
+
+/** The same of what must be an object. */
+export function object(given: Json, what = 'presence state'): Json {
+  const copy = copied(given, what)
+  if (copy && typeof copy === 'object' && !Array.isArray(copy)) return copy
+  throw new Refused(invalid(`the ${what} cannot be sent: it is no object`))
 }

@@ -1,4 +1,4 @@
-/** JSON of which no digit is lost: a whole number that a double cannot hold becomes a bigint. */
+/** JSON of which no digit is lost: a whole number that a double cannot hold becomes a bigint, and back. */
 
 const MANY_DIGITS = /\d{16}/
 const TEXT_OR_WHOLE = /"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\d.eE+-])-?\d{16,300}(?![\d.eE])/g
@@ -11,6 +11,16 @@ export function parse(text: string): any {
   const sign = mark()
   const signed = text.replace(TEXT_OR_WHOLE, (one) => (one[0] === '"' || BigInt(Number(one)) === BigInt(one) ? one : `"${sign}${one}"`))
   return JSON.parse(signed, (_, value) => (typeof value === 'string' && value.startsWith(sign) ? BigInt(value.slice(sign.length)) : value))
+}
+
+/** The JSON text of a value; of a bigint its digits. @throws {TypeError} there is none */
+export function toText(value: unknown): string {
+  const sign = mark()
+  let signed = false
+  const write = (_: string, one: unknown) => (typeof one === 'bigint' ? ((signed = true), sign + one) : one)
+  const text = JSON.stringify(value, write)
+  if (text === undefined) throw new TypeError('it is nothing')
+  return signed ? text.replace(new RegExp(`"${sign}(-?\\d+)"`, 'g'), '$1') : text
 }
 
 /** Whether two values that came as JSON are the same. */

@@ -21,6 +21,8 @@ export interface Overlay {
   /** The item's version when it was made, and the time. */
   readonly made: number
   readonly at: number
+  /** Its write is this client's own, whose answer comes, however late, and tells the version. */
+  readonly own: boolean
   /** When the write was answered. */
   settled?: number
   /** The group's version from which the server's state holds it, where the answer has told it. */
@@ -40,6 +42,7 @@ export class Stack {
   came: number | undefined
   /** What the changes lie over, and what the server has said since. */
   #base: Said
+  #last: Item | undefined
   readonly #later: Said[] = []
 
   constructor(id: string, begun: number, version = 0, item?: Item) {
@@ -48,15 +51,15 @@ export class Stack {
     this.#base = [version, item, 0]
   }
 
-  /** Whether it shows an item that the server does not have. */
+  /** Whether it shows an item that the server does not have, or has under an id of its own. */
   get creates(): boolean {
-    return !this.#base[1] && !this.#later.length
+    return !this.#base[1] && !this.#later.length && !this.overlays.every(({ own }) => own)
   }
 
   /** Another change, on top. @throws what it throws on what is shown now */
-  add(change: Change<any>, at: number): Overlay {
+  add(change: Change<any>, at: number, own: boolean): Overlay {
     change(this.shown())
-    const overlay = { change, made: this.#latest[0], at }
+    const overlay = { change, made: this.#latest[0], at, own }
     this.overlays.push(overlay)
     return overlay
   }
@@ -72,7 +75,7 @@ export class Stack {
     if (item ? version !== known : held) this.#later.push([version, item, now])
   }
 
-  /** What is shown. A change that fails on what has become of the item ends, and that alone. */
+  /** What is shown: the same object until it is different. A change that fails on what has become of the item ends, and that alone. */
   shown(): Item | undefined {
     let [, item] = this.#base
     for (const overlay of [...this.overlays]) {
@@ -85,7 +88,7 @@ export class Stack {
       }
     }
     if (!this.overlays.length) return this.#latest[1]
-    return item
+    return (this.#last = same(this.#last, item) ? this.#last : item)
   }
 
   /** Let go of changes that the state holds, the first first, at a version of the group; answers when to look again. */
@@ -106,7 +109,7 @@ export class Stack {
    * - The answer told its version, which the state has not reached: what was said so far does not hold it.
    * - It has: with the word that holds it. Changes that came in one word go as one, once their answers are here too.
    * - Nobody told a version: all that were made before the server's last word go with it, once no other can be under
-   *   way.
+   *   way. The answer to a write of this client is always waited for.
    */
   #due({ until, made, settled = Infinity }: Overlay, version: number, now: number): number {
     if (until !== undefined && version < until) {
@@ -117,9 +120,10 @@ export class Stack {
       const at = this.#later.findIndex(([one]) => one >= until)
       const word = this.#later[at]
       const next = word && this.overlays.find((one) => !(one.until! <= word[0]))
-      const merged = word && word[0] > until && next?.settled === undefined && !!next
-      return this.#over(merged ? word[2] + HOLD_MS : now, at < 0 ? this.#later.length : at + 1, now)
+      const merged = word && word[0] > until && !!next && next.settled === undefined && next.at <= word[2]
+      return this.#over(!merged ? now : next.own ? Infinity : word[2] + HOLD_MS, at < 0 ? this.#later.length : at + 1, now)
     }
+    if (this.overlays.some((one) => one.own && one.settled === undefined)) return Infinity
     const [first] = this.#later
     if (!first) {
       const came = this.creates ? this.came : this.#base[0] > made ? 0 : undefined
@@ -131,7 +135,7 @@ export class Stack {
     const since = waiting ? Math.max(waiting.at, first[2]) : Math.max(answered, last[2])
     const due = this.overlays.length === 1 && last[2] >= settled ? now : since + HOLD_MS
     if (due > now) return due
-    this.overlays.splice(0, Infinity, ...this.overlays.filter((one) => one.made >= last[0]))
+    this.overlays.splice(0, Infinity, ...this.overlays.filter((one) => one.made >= last[0] || one.until! > last[0]))
     this.#take(this.#later.length)
     return now
   }

@@ -1,17 +1,20 @@
 /** Why a question was not answered with yes. */
 
-import type { Ended } from './types.ts'
+import type { Ended, Json } from './types.ts'
 
 /** The server has refused what was asked, or could not be asked (`OFFLINE`): `code` is stable, `hint` says what to do. */
 export class Refused extends Error {
   override readonly name = 'Refused'
   readonly code: string
   readonly hint: string | undefined
+  /** What else the server said: `faults` of a schema, the `version` of an item. */
+  readonly details: Json
 
-  constructor({ code, message, hint }: Ended) {
+  constructor({ code, message, hint, ...details }: Ended) {
     super(message)
     this.code = code
     this.hint = hint
+    this.details = details
   }
 }
 

@@ -78,13 +78,13 @@ export class Room {
     return state.short && !error ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve()
   }
 
-  /** Show a change now; `written` is the write that makes it true. */
-  async overlay(id: string, change: Change<any>, written: Promise<unknown>): Promise<void> {
+  /** Show a change now; `written` is the write that makes it true, `own` whether that is one of this client. */
+  async overlay(id: string, change: Change<any>, written: Promise<unknown>, own = false): Promise<void> {
     const { state, wanted } = this.subscribed
     const after = state.version
     const [version, , item] = state.get(id) ?? []
     const stack = this.#stacks.get(id) ?? new Stack(id, state.version, version, item)
-    const overlay = stack.add(change, Date.now())
+    const overlay = stack.add(change, Date.now(), own)
     this.#stacks.set(id, stack)
     this.tell()
     try {
@@ -110,7 +110,8 @@ export class Room {
       if (item) shown.set(stack.id, item)
       else shown.delete(stack.id)
     }
-    return [...shown.values()]
+    const items = [...shown.values()]
+    return items.length === this.#shown.length && items.every((item, at) => item === this.#shown[at]) ? this.#shown : items
   }
 
   #settle(): void {

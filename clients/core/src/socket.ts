@@ -1,7 +1,7 @@
 /** A link over a WebSocket. */
 
 import { type Hearing, type Link, type OpenLink, PLAIN } from './link.ts'
-import { parse } from './numbers.ts'
+import { parse, toText } from './numbers.ts'
 import { told } from './types.ts'
 
 /** As much of a WebSocket as is used; that of browsers, of Node and of the package `ws` will do. */
@@ -43,5 +43,5 @@ export const openSocket =
     }
     socket.onclose = ({ code, reason }) => end(reason || `the connection was closed (${code})`)
     socket.onerror = () => {}
-    return { send: (message) => socket.send(JSON.stringify(message)), close: () => end() }
+    return { send: (message) => socket.send(toText(message)), close: () => end() }
   }

@@ -7,10 +7,19 @@
 
 import { Lost } from './delta.ts'
 import { given } from './given.ts'
+import { toText } from './numbers.ts'
 import { offline } from './refused.ts'
 import { State } from './state.ts'
 import type { Ended, Json } from './types.ts'
+import { type Limits, LIMITS, Writes, type Written } from './writes.ts'
 
+const EXPIRED = 'TOKEN_EXPIRED'
+/** Refusals of a subscription that stand until who asks has another token. */
+const ACCESS = new Set(['REVOKED', 'STREAM_ACCESS_DENIED'])
+/** Those that stand no longer than that, or than a connection. */
+const PASSING = new Set([...ACCESS, EXPIRED, 'STREAM_UNKNOWN'])
+/** Refusals of a write that may be tried again as it was. */
+const BUSY = new Set(['TOO_MANY', 'STORE_UNAVAILABLE'])
 /** Bytes of a message where the server has not said how many it takes. */
 const MOST_BYTES = 1024 * 1024
 
@@ -42,26 +51,57 @@ export type Watcher = (subscription: Subscribed, what: 'state' | 'event' | 'behi
 /** Told how the server has answered a question: with nothing, which is yes, or why not. */
 export type Settle = (refusal?: Ended) => void
 
+/** Who is asked for what takes time. */
+export interface Helpers {
+  /** Bring another token, which `auth` gets. False: there will be none. */
+  renew(): boolean
+  /** Call `goOn` before long. */
+  pause(): void
+}
+
+/** A write, or an event: what `t` says, and whatever goes with it. */
+export interface Asked extends Json {
+  readonly t: 'set' | 'update' | 'delete' | 'send'
+  readonly stream: string
+  readonly group: string
+  readonly id?: string | undefined
+}
+
 export class Store {
   readonly #watch: Watcher
   readonly #send: (message: Json) => void
   readonly #open = new Map<number, Subscribed>()
   readonly #feeds = new Map<number, Set<Subscribed>>()
-  /** Ended for a stream that there is not, by number. */
-  readonly #unknown = new Map<number, Subscribed>()
+  /** Ended for what may change, by number: a stream that there is not, or whoever asks may not follow it. */
+  readonly #ended = new Map<number, Subscribed>()
   readonly #questions = new Map<number, Settle>()
+  readonly #writes: Writes
+  readonly #helpers: Helpers
+  readonly #epochs = new Map<string, string>()
+  #epoch = ''
+  /** Nobody knows who asks, until there is another token. */
+  #expired = false
   #numbers = 0
   #connected = false
   #most = MOST_BYTES
 
-  constructor(watch: Watcher, send: (message: Json) => void) {
+  constructor(watch: Watcher, send: (message: Json) => void, helpers: Helpers = { renew: () => false, pause() {} }, limits: Limits = LIMITS) {
     this.#watch = watch
     this.#send = send
+    this.#helpers = helpers
+    this.#writes = new Writes(limits, (message) => this.#number(message))
   }
 
-  /** The subscriptions that the server has not ended. */
-  get subscriptions(): Iterable<Subscribed> {
-    return this.#open.values()
+  /** Whether all that was not refused is the server's state. */
+  get live(): boolean {
+    for (const { state } of this.#open.values()) if (!state.live) return false
+    for (const { error } of this.#ended.values()) if (!error) return false
+    return true
+  }
+
+  /** The epoch that versions of a stream's items are of; empty where it is not known. */
+  epochOf(stream: string): string {
+    return this.#epochs.get(stream) ?? this.#epoch
   }
 
   /** Follow a group, a window of it, or one item; `state` is what an earlier client left. */
@@ -83,7 +123,7 @@ export class Store {
   }
 
   unsubscribe(subscription: Subscribed): void {
-    const awaited = this.#unknown.delete(subscription.number)
+    const awaited = this.#ended.delete(subscription.number)
     if (this.#open.delete(subscription.number) || awaited) this.#tell({ t: 'unsub', sub: subscription.number })
     this.#detach(subscription)
   }
@@ -113,17 +153,62 @@ export class Store {
     else this.#question({ t: 'cancel', sub: subscription.number, id }, settle)
   }
 
-  /** A connection is open: ask for everything, each from where it stands. */
-  connected(): void {
+  /** Write, or send an event. `waits`: for a connection too, where there is none. */
+  write(asked: Asked, waits: boolean, written: Written): void {
+    const refusal = given(asked) ?? this.#tooLarge(asked)
+    if (refusal) written(refusal)
+    else this.#writes.add(asked, toText(asked).length, waits, written)
+  }
+
+  /** What was held up by a refusal that passes. */
+  goOn(): void {
+    if (this.#connected) this.#writes.go()
+  }
+
+  /** No connection is to be expected soon; `ends`: none at all. */
+  gone(reason: string, ends = false): void {
+    this.#writes.refuse(offline(reason), ends)
+  }
+
+  /** Say who asks by another token. What was refused for who asked is asked for again. */
+  auth(token: string, settle: Settle): void {
+    this.#question({ t: 'auth', token }, (refusal) => {
+      if (!refusal) {
+        for (const subscription of this.#restart(true)) {
+          this.#ask(subscription)
+          this.#watch(subscription, 'behind')
+        }
+        this.#writes.go()
+      }
+      settle(refusal)
+    })
+  }
+
+  /** There is no new token instead of one that has expired, so far. */
+  stale(reason: string): void {
+    if (!this.#expired) return
+    const refusal = { code: EXPIRED, message: `the token has expired, and there is no new one: ${reason}` }
+    for (const subscription of this.#ended.values()) {
+      if (subscription.error) continue
+      subscription.error = refusal
+      this.#watch(subscription, 'error', refusal)
+    }
+    this.#writes.refuse(refusal)
+  }
+
+  /** A connection is open: ask for everything, each from where it stands. `anew`: by another token than before. */
+  connected(anew = false): void {
     this.#connected = true
-    for (const subscription of [...this.#unknown.values()]) this.#begin(subscription)
+    this.#restart(anew)
     for (const subscription of this.#open.values()) this.#ask(subscription)
+    this.#writes.go()
   }
 
   /** The connection is gone; what is held stays. */
   disconnected(): void {
     this.#connected = false
     this.#feeds.clear()
+    this.#writes.disconnected()
     for (const ask of this.#questions.keys()) this.#settle(ask, offline('the connection ended before the server answered'))
     for (const subscription of this.#open.values()) {
       subscription.feed = undefined
@@ -134,14 +219,17 @@ export class Store {
 
   /** Take one message of the server. One that this version does not know is ignored. */
   received(message: Json): void {
-    if (message.t === 'hello') this.#most = message.max ?? MOST_BYTES
+    if (message.t === 'hello') {
+      this.#most = message.max ?? MOST_BYTES
+      this.#epoch = message.epoch
+    } else if (message.t === 'expiring') this.#helpers.renew()
     else if (message.t === 'appeared') {
-      const subscription = this.#unknown.get(message.sub)
+      const subscription = this.#ended.get(message.sub)
       if (!subscription) return
       this.#begin(subscription)
       this.#ask(subscription)
       this.#watch(subscription, 'behind')
-    } else if (message.ask !== undefined) this.#settle(message.ask, message.t === 'ok' ? undefined : (message as Ended & Json))
+    } else if (message.ask !== undefined) this.#answered(message)
     else if (message.t === 'subscribed' || message.f === undefined) {
       const subscription = this.#open.get(message.sub)
       if (subscription) this.#catchUp(subscription, message)
@@ -165,6 +253,7 @@ export class Store {
         this.#detach(subscription)
         state.begin()
         subscription.epoch = message.epoch
+        this.#epochs.set(subscription.wanted.stream, message.epoch)
         subscription.feed = message.f
         this.#feeds.set(message.f, (this.#feeds.get(message.f) ?? new Set()).add(subscription))
         break
@@ -186,7 +275,31 @@ export class Store {
         break
       case 'error':
         this.#failed(subscription, message)
+        break
+      case 'revoked':
+        this.#failed(subscription, { ...message, ended: true })
     }
+  }
+
+  #answered(message: Json): void {
+    const { t, ask, sub: _, ...said } = message
+    const refusal = t === 'ok' ? undefined : (said as Ended)
+    this.#writes.answered(message, refusal, ({ code }, waits) => (code === EXPIRED ? this.#renews() : waits && BUSY.has(code) && this.#pauses()))
+    this.#settle(ask, refusal)
+  }
+
+  /** What is asked waits for another token, unless there will be none. */
+  #renews(): boolean {
+    this.#expired = true
+    if (!this.#helpers.renew()) return false
+    this.#writes.hold()
+    return true
+  }
+
+  #pauses(): true {
+    this.#writes.hold()
+    this.#helpers.pause()
+    return true
   }
 
   #apply(subscription: Subscribed, message: Json): void {
@@ -218,23 +331,31 @@ export class Store {
     this.#watch(subscription, 'behind')
   }
 
-  /** One that ended for a stream which there was not begins again. */
+  /** Those that ended for what may have changed begin again; `all`: also those that another token may change. */
+  #restart(all: boolean): Subscribed[] {
+    this.#expired = false
+    const again = [...this.#ended.values()].filter(({ error }) => all || !ACCESS.has(error?.code!))
+    for (const subscription of again) this.#begin(subscription)
+    return again
+  }
+
   #begin(subscription: Subscribed): void {
-    this.#unknown.delete(subscription.number)
+    this.#ended.delete(subscription.number)
     subscription.error = undefined
     subscription.number = ++this.#numbers
     this.#open.set(subscription.number, subscription)
   }
 
   #failed(subscription: Subscribed, { t: _, sub: _sub, ended, ...error }: Json): void {
+    const waits = error.code === EXPIRED && this.#renews()
     if (ended) {
-      subscription.error = error as Ended
+      if (!waits) subscription.error = error as Ended
       subscription.state.fallBehind()
       this.#open.delete(subscription.number)
       this.#detach(subscription)
-      if (error.code === 'STREAM_UNKNOWN') this.#unknown.set(subscription.number, subscription)
+      if (PASSING.has(error.code)) this.#ended.set(subscription.number, subscription)
     }
-    this.#watch(subscription, 'error', error)
+    this.#watch(subscription, waits ? 'behind' : 'error', error)
   }
 
   /** Ask for a subscription. One that the server could not read, or whose size would cost the connection, ends here. */
@@ -269,14 +390,19 @@ export class Store {
   #question(message: Json, settle: Settle): void {
     const refusal = this.#connected ? this.#tooLarge(message) : offline('there is no connection to the server')
     if (refusal) return settle(refusal)
+    this.#questions.set(this.#number(message), settle)
+  }
+
+  /** Ask it, under a number of its own. */
+  #number(message: Json): number {
     const ask = ++this.#numbers
-    this.#questions.set(ask, settle)
     this.#tell({ ...message, ask })
+    return ask
   }
 
   /** Why a message must not be sent: the server ends a connection on which one comes that is too large. */
   #tooLarge(message: Json): Ended | undefined {
-    const text = JSON.stringify(message)
+    const text = toText(message)
     // No character has more than three bytes.
     const size = text.length * 3 < this.#most ? 0 : new TextEncoder().encode(text).length
     // As much as a question's number may take.

@@ -6,7 +6,7 @@ import type { Change } from './optimistic.ts'
 import { offline, Refused } from './refused.ts'
 import type { Follower, Room } from './room.ts'
 import type { Wanted } from './store.ts'
-import type { Ended, Item, Json, Status, StreamEvent } from './types.ts'
+import type { DataOf, Ended, Item, Json, SendOptions, Status, StreamEvent, UpdateOperation, WriteOptions } from './types.ts'
 
 const NONE: readonly never[] = []
 
@@ -25,6 +25,10 @@ export interface House {
   more(room: Room, limit: number): void
   cancel(room: Room, id?: string): Promise<void>
   present(room: Room, state: Json): void
+  set(stream: string, group: string, id: string, data: any, options?: WriteOptions): Promise<number>
+  update(stream: string, group: string, id: string, operations: readonly UpdateOperation[], options?: WriteOptions): Promise<number>
+  delete(stream: string, group: string, id: string, options?: WriteOptions): Promise<number>
+  send(stream: string, group: string, event: StreamEvent, options?: SendOptions): Promise<void>
 }
 
 export abstract class Subscription<View, T extends Item = Item> implements Follower {
@@ -140,6 +144,11 @@ export abstract class Subscription<View, T extends Item = Item> implements Follo
     await this.house.cancel(this.#room, id)
   }
 
+  /** The version of an item as the server has it, for `ifVersion`; 0 where there is none. */
+  protected versionIn(id: string): number {
+    return this.room?.subscribed.state.get(id)?.[0] ?? 0
+  }
+
   /** Change this client's presence state. */
   setPresence(state: Json): void {
     if (this.#room) this.house.present(this.#room, state)
@@ -212,6 +221,31 @@ export class GroupSubscription<T extends Item = Item, View extends readonly T[] 
     return this.stop(id)
   }
 
+  /** Create or replace an item of the group, as `set` of the client does. Writing needs no open subscription. */
+  set(id: string, data: DataOf<T>, options?: WriteOptions): Promise<number> {
+    return this.house.set(this.wanted.stream, this.wanted.group, id, data, options)
+  }
+
+  /** Change an item by operations, as `update` of the client does. */
+  update(id: string, operations: readonly UpdateOperation[], options?: WriteOptions): Promise<number> {
+    return this.house.update(this.wanted.stream, this.wanted.group, id, operations, options)
+  }
+
+  /** Delete an item, as `delete` of the client does. */
+  delete(id: string, options?: WriteOptions): Promise<number> {
+    return this.house.delete(this.wanted.stream, this.wanted.group, id, options)
+  }
+
+  /** Send an ephemeral event to the group, as `send` of the client does. */
+  send(event: StreamEvent, options?: SendOptions): Promise<void> {
+    return this.house.send(this.wanted.stream, this.wanted.group, event, options)
+  }
+
+  /** The version of an item as the server has it, for `ifVersion`; 0 where there is none. */
+  versionOf(id: string): number {
+    return this.versionIn(id)
+  }
+
   /** Whether there are older items than the window holds. */
   get hasMore(): boolean {
     return !!this.room?.subscribed.state.floor
@@ -242,6 +276,31 @@ export class ItemSubscription<T extends Item = Item> extends Subscription<T | nu
    */
   cancel(): Promise<void> {
     return this.stop()
+  }
+
+  /** Create or replace the item, as `set` of the client does. Writing needs no open subscription. */
+  set(data: DataOf<T>, options?: WriteOptions): Promise<number> {
+    return this.house.set(this.wanted.stream, this.wanted.group, this.wanted.id!, data, options)
+  }
+
+  /** Change the item by operations, as `update` of the client does. */
+  update(operations: readonly UpdateOperation[], options?: WriteOptions): Promise<number> {
+    return this.house.update(this.wanted.stream, this.wanted.group, this.wanted.id!, operations, options)
+  }
+
+  /** Delete the item, as `delete` of the client does. */
+  delete(options?: WriteOptions): Promise<number> {
+    return this.house.delete(this.wanted.stream, this.wanted.group, this.wanted.id!, options)
+  }
+
+  /** Send an ephemeral event to those who follow the item or its group, as `send` of the client does. */
+  send(event: StreamEvent, options?: Omit<SendOptions, 'id'>): Promise<void> {
+    return this.house.send(this.wanted.stream, this.wanted.group, event, { ...options, id: this.wanted.id })
+  }
+
+  /** The item's version as the server has it, for `ifVersion`; 0 where there is none. */
+  versionOf(): number {
+    return this.versionIn(this.wanted.id!)
   }
 }
 

@@ -28,7 +28,38 @@ export interface StreamEvent {
   data: unknown
 }
 
-/** Why the server ended a subscription. */
+/** Where in an item: `'progress.done'`, `'lines.0'`, or a list of exact names. `''` is the whole item. */
+export type Path = string | readonly (string | number)[]
+
+/** One operation of an `update`. */
+export type UpdateOperation =
+  | { type: 'set' | 'append'; path: Path; value: unknown }
+  | { type: 'merge'; path?: Path; value: Record<string, unknown> }
+  | { type: 'increment' | 'decrement'; path: Path; by?: number }
+  | { type: 'remove'; path: Path }
+
+/** What `set` takes of an item: its id stands beside. */
+export type DataOf<T> = Omit<T, 'id'> & { id?: string }
+
+export interface WriteOptions {
+  /** Only if the item has that version, as `versionOf` told it; 0: only if there is none. Else it fails with `CONFLICT`. */
+  ifVersion?: number | undefined
+  /** What repeats a key writes nothing, and is answered as the first was; a key of its own where left out. */
+  key?: string | undefined
+  /** Where there is no connection, wait for one, after the writes before it; else it fails with `OFFLINE`. */
+  offline?: boolean | undefined
+  /** False: show it once the server has it, not before. */
+  optimistic?: boolean | undefined
+}
+
+export interface SendOptions {
+  /** To those who follow that item or its group. */
+  id?: string | undefined
+  /** As of a write. */
+  offline?: boolean | undefined
+}
+
+/** Why the server ended a subscription, or said no. */
 export interface Ended {
   code: string
   message: string

@@ -323,11 +323,11 @@ describe('one bad input', () => {
     const socket = await accepted()
     const circular: Record<string, unknown> = {}
     circular.self = circular
-    for (const state of [{ n: 10n }, circular, [1], 'ada', () => {}] as any[]) {
+    for (const state of [circular, [1], 'ada', () => {}] as any[]) {
       expect(() => client.group('room', 'bad', { state })).toThrow(Refused)
     }
     const good = client.group('room', 'good', { state: { n: 1 } })
-    expect(() => good.setPresence({ n: 1n })).toThrow(/BigInt/)
+    expect(() => good.setPresence(undefined as never)).toThrow(/nothing/)
     expect(await again(socket)).toEqual([['good', { n: 1 }]])
   })
 

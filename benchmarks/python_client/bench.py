@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 import orjson
 
 from benchmarks.measure.report import Result, Row, Target, median, ratio
-from headwater.client.store import ClientStore, Subscription
+from headwater.client.store import ClientStore
+from headwater.client.subscription import Subscription
 
 NAME = "python_client"
 TITLE = "A change in the Python client (text of a frame to what is held, 150-byte items)"

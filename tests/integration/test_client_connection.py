@@ -16,7 +16,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from headwater.client import CannotConnect, Client, Event, SubscriptionEnded, connect
 from headwater.client.backoff import Backoff
-from headwater.client.connection import EVENTS_KEPT
+from headwater.client.reading import EVENTS_KEPT
 from headwater.errors import InvalidInput
 from headwater.model import GroupKey, Origin
 from support.relay import Relay

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Protocol
 import orjson
 
 from headwater.client.state import Held
-from headwater.client.store import ClientStore, Subscription
+from headwater.client.store import ClientStore
+from headwater.client.subscription import Subscription
 from headwater.model import Change, GroupKey, Unit, Write
 from headwater.server.live.session import Session
 from headwater.storage.base import Committed, Store, UnitOutcome

@@ -8,7 +8,8 @@ from uuid import UUID
 import orjson
 import pytest
 
-from headwater.client.store import ClientStore, Subscription
+from headwater.client.store import ClientStore
+from headwater.client.subscription import Subscription
 from headwater.errors import InvalidInput
 
 

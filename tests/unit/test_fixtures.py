@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 import pytest
 
-from headwater.client.store import ClientStore, Subscription
+from headwater.client.store import ClientStore
+from headwater.client.subscription import Subscription
 from headwater.errors import ProtocolFault, error_of
 from headwater.protocol.clients.v1 import V1Wire, event_stream_framing
 from headwater.protocol.clients.v1_requests import GiveToken, SendEvent, WriteItem, parse_request
@@ -61,11 +62,18 @@ def test_what_is_received_becomes_the_state(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", CLIENT, ids=lambda case: case["name"])
 def test_a_client_sends(case: dict[str, Any]) -> None:
-    store = ClientStore()
+    store = ClientStore(renew=lambda: case.get("renews", False))
     store.connected()
     sent: list[Any] = []
     answered: list[Any] = []
     subscription = None
+
+    def written(error: dict[str, Any] | None, version: int) -> None:
+        answered.append(version if error is None else error["code"])
+
+    def settled(error: dict[str, Any] | None) -> None:
+        answered.append(error and error["code"])
+
     for verb, *arguments in case["do"]:
         if verb == "subscribe":
             subscription = subscribe(store, arguments[0])
@@ -80,12 +88,16 @@ def test_a_client_sends(case: dict[str, Any]) -> None:
         elif verb == "cancel":
             assert subscription
             item = arguments[0] if arguments else None
-            store.cancel(subscription, item, lambda error: answered.append(error and error["code"]))
+            store.cancel(subscription, item, settled)
+        elif verb == "write":
+            store.write(arguments[0], waits=arguments[1], written=written)
+        elif verb == "auth":
+            store.auth(arguments[0], settled)
         elif verb == "unsubscribe":
             assert subscription
             store.unsubscribe(subscription)
         else:
-            getattr(store, verb)()
+            getattr(store, verb.replace(" ", "_"))(*arguments)
         sent += [orjson.loads(text) for text in store.outbox]
         store.outbox.clear()
     assert sent == case["sent"]
@@ -96,7 +108,8 @@ def test_a_client_sends(case: dict[str, Any]) -> None:
 def test_the_server_reads_what_clients_send(case: dict[str, Any]) -> None:
     for message in case["sent"]:
         request = parse_request(json.dumps(message), max_id_bytes=1000)
-        assert request.sub == message["sub"]  # type: ignore[union-attr]
+        named = "sub" if "sub" in message else "ask"
+        assert getattr(request, named) == message[named]
 
 
 def meant(request: WriteItem | SendEvent | GiveToken) -> dict[str, Any]:

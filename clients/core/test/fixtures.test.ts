@@ -40,16 +40,22 @@ describe('a client sends', () => {
       const store = new Store(
         () => {},
         (message) => sent.push(message),
+        { renew: () => one.renews ?? false, pause() {} },
       )
       let subscribed!: Subscribed
       store.connected()
-      for (const [verb, argument] of one.do) {
+      for (const [verb, argument, waits] of one.do) {
         if (verb === 'subscribe') subscribed = store.subscribe(argument)
         else if (verb === 'unsubscribe') store.unsubscribe(subscribed)
         else if (verb === 'received') store.received(argument)
         else if (verb === 'cancel') store.cancel(subscribed, argument, (refusal) => answered.push(refusal?.code ?? null))
         else if (verb === 'more') store.more(subscribed, argument)
         else if (verb === 'state') store.setState(subscribed, argument)
+        else if (verb === 'write') store.write(argument, waits, (refusal, version) => answered.push(refusal?.code ?? version))
+        else if (verb === 'auth') store.auth(argument, (refusal) => answered.push(refusal?.code ?? null))
+        else if (verb === 'gone') store.gone(argument)
+        else if (verb === 'stale') store.stale(argument)
+        else if (verb === 'go on') store.goOn()
         else if (verb === 'connected') store.connected()
         else store.disconnected()
       }

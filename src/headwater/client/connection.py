@@ -9,131 +9,36 @@ import asyncio
 import contextlib
 import inspect
 import logging
-from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from headwater.client import given
 from headwater.client.backoff import Backoff
+from headwater.client.faults import CannotConnect, Refused, SubscriptionEnded, as_error
+from headwater.client.reading import Changed, Changes, Event, Item, Reader
+from headwater.client.renewal import Renewal
 from headwater.client.socket import Silent, Socket, open_socket, socket_url
-from headwater.client.store import ClientStore, Subscription
-from headwater.errors import HeadwaterError, InvalidInput
+from headwater.client.store import ClientStore
+from headwater.client.subscription import Subscription
+from headwater.client.writes import MOST_WRITES, MOST_WRITES_BYTES
+from headwater.client.writing import Writer
+from headwater.errors import InvalidInput
 
 log = logging.getLogger("headwater.client")
 
-Item = dict[str, Any]
 Status = Literal["connecting", "live", "behind", "offline"]
 Token = str | Callable[[], str | Awaitable[str]] | None
 
 HEARTBEAT_SECONDS = 20.0
 """How long a server may be silent before it is asked for a sign of life, and then until it is given up."""
-EVENTS_KEPT = 1000
-"""Events and changes that wait for a slow reader; older ones are dropped, as they would be for one who was
-away."""
+PAUSE_SECONDS = 1.0
+"""How long a write waits that the server was too busy for."""
 
 
-class CannotConnect(HeadwaterError):
-    """No connection to the server within the time given."""
-
-    code = "CANNOT_CONNECT"
-
-
-class SubscriptionEnded(HeadwaterError):
-    """The server has ended a subscription; `details` are what it said."""
-
-    code = "SUBSCRIPTION_ENDED"
-
-
-class Refused(HeadwaterError):
-    """The server has refused what was asked, or could not be asked; `details["reason"]` is its code, or
-    "OFFLINE"."""
-
-    code = "REFUSED"
-
-
-class Event(NamedTuple):
-    """An ephemeral event."""
-
-    type: str
-    data: Any
-
-
-class Changed(NamedTuple):
-    """What became of one item: `kind` "create", "update" or "delete", and the item (for a delete as it
-    was)."""
-
-    kind: Literal["create", "update", "delete"]
-    item: Item
-
-
-class _Reader:
-    """What one subscription has for the one who reads it."""
-
-    def __init__(self) -> None:
-        self.woken = asyncio.Event()
-        self.fresh = False
-        self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
-        self.error: dict[str, Any] | None = None
-        self.changes: _Changes | None = None
-        """Set where each change counts, and not only the latest state."""
-
-
-class _Changes:
-    """The changes of one group that wait for a reader. One that is too slow gets their sum instead of
-    each.
-
-    To sum up costs what the group holds, so it waits until as much has come again as the last sum left:
-    a change costs the same on average, however large the group.
-    """
-
-    def __init__(self) -> None:
-        self.waiting: deque[Changed] = deque()
-        self._most = EVENTS_KEPT
-        self._known: dict[str, Item] = {}
-        self._given: dict[str, Item] = {}
-
-    def note(self, subscription: Subscription, touched: str | None) -> None:
-        """The state has changed: in one item, or (None) as a whole."""
-        if touched is None:
-            now = {item["id"]: item for item in subscription.state.items()}
-            self.waiting.extend(_differences(self._known, now))
-            self._known = now
-        else:
-            held = subscription.state.held.get(touched)
-            now = {} if held is None else {touched: held.data}
-            before = {touched: self._known[touched]} if touched in self._known else {}
-            self.waiting.extend(_differences(before, now))
-            self._known.pop(touched, None)
-            self._known.update(now)
-        if len(self.waiting) > self._most:
-            self.waiting = deque(_differences(self._given, self._known))
-            self._most = max(EVENTS_KEPT, 2 * len(self.waiting))
-
-    def take(self) -> Changed:
-        """The next change."""
-        changed = self.waiting.popleft()
-        if changed.kind == "delete":
-            self._given.pop(changed.item["id"], None)
-        else:
-            self._given[changed.item["id"]] = changed.item
-        return changed
-
-
-def _differences(before: dict[str, Item], now: dict[str, Item]) -> list[Changed]:
-    """What leads from one state to the other, an item at most once."""
-    gone = [Changed("delete", item) for known, item in before.items() if known not in now]
-    made = [
-        Changed("update" if known in before else "create", item)
-        for known, item in now.items()
-        if before.get(known) is not item
-    ]
-    return gone + made
-
-
-class Client:
+class Client(Writer):
     """A client of one server. Use `connect`."""
 
     def __init__(
@@ -144,6 +49,8 @@ class Client:
         wait: float | None = 10.0,
         heartbeat: float = HEARTBEAT_SECONDS,
         backoff: Backoff | None = None,
+        most_writes: int = MOST_WRITES,
+        most_writes_bytes: int = MOST_WRITES_BYTES,
     ) -> None:
         if heartbeat <= 0:
             raise InvalidInput(f"heartbeat is in seconds, above 0, not {heartbeat}.")
@@ -152,8 +59,15 @@ class Client:
         self._wait = wait
         self._heartbeat = heartbeat
         self._backoff = backoff or Backoff()
-        self._store = ClientStore(self._told)
-        self._readers: dict[Subscription, _Reader] = {}
+        self._store = ClientStore(
+            self._told,
+            renew=self._renew,
+            pause=self._pause,
+            most_writes=most_writes,
+            most_writes_bytes=most_writes_bytes,
+        )
+        self._renewal = Renewal(self.auth, self._stale)
+        self._readers: dict[Subscription, Reader] = {}
         self._outgoing = asyncio.Event()
         self._up = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
@@ -196,6 +110,7 @@ class Client:
         """End the connection and everything that reads from it: each `async for` ends."""
         self._closed = True
         self._phase, self.reason = "offline", "closed"
+        self._store.gone("The client was closed before the server answered.", ends=True)
         for reader in self._readers.values():
             reader.woken.set()
         running, self._running = self._running, None
@@ -231,7 +146,7 @@ class Client:
         :raises SubscriptionEnded: the server refused it, or took it away.
         """
         async with self._reading(stream, group, None) as (_, reader):
-            changes = reader.changes = _Changes()
+            changes = reader.changes = Changes()
             while await self._next(reader):
                 while changes.waiting:
                     yield changes.take()
@@ -273,7 +188,70 @@ class Client:
                 self._outgoing.set()
         if refusal is not None:
             # Where the subscription was refused meanwhile, that is why.
-            raise _as_error(Refused, subscription.error or refusal)
+            raise as_error(Refused, subscription.error or refusal)
+
+    def version_of(self, stream: str, group: str, item: str) -> int:
+        """The version of an item that this client follows, for `if_version`; 0 where it is not there, or not
+        followed."""
+        followed = self._store.following(stream, given.name("group", group), given.name("id", item))
+        held = followed and followed.state.held.get(item)
+        return held.version if held else 0
+
+    async def auth(self, token: Token = None) -> None:
+        """Say anew who asks: by that token, or by what the token function answers now. Without a connection
+        the next one says it.
+
+        :raises Refused: `details["reason"]` is "UNAUTHENTICATED" or "AUTH_UNAVAILABLE"; who asks stays who it
+            was.
+        """
+        if token is not None:
+            self._token = token
+        text = await self._ask_token()
+        if self._phase == "open" and text is not None:
+            answer: asyncio.Future[dict[str, Any] | None] = asyncio.get_running_loop().create_future()
+            self._store.auth(text, lambda error: None if answer.done() else answer.set_result(error))
+            self._outgoing.set()
+            refusal = await answer
+            self._outgoing.set()
+            if refusal is not None and self._phase == "open":
+                raise as_error(Refused, refusal)
+
+    def _epoch(self) -> str:
+        return self._store.epoch
+
+    async def _ask(self, message: dict[str, Any], *, waits: bool) -> int:
+        answer: asyncio.Future[tuple[dict[str, Any] | None, int]] = asyncio.get_running_loop().create_future()
+
+        def written(error: dict[str, Any] | None, version: int) -> None:
+            if not answer.done():
+                answer.set_result((error, version))
+
+        self._store.write(message, waits=waits, written=written)
+        self._outgoing.set()
+        if self._phase == "offline":
+            self._store.gone(f"There is no connection to the server: {self.reason}", ends=self._closed)
+        refusal, version = await answer
+        if refusal is not None:
+            raise as_error(Refused, refusal)
+        return version
+
+    def _renew(self) -> bool:
+        """Whether another token will be asked for: it is, now."""
+        if not callable(self._token):
+            return False
+        self._renewal.begin()
+        return True
+
+    def _stale(self, reason: str) -> None:
+        log.warning("There is no other token for %s: %s", self._url, reason)
+        self._store.stale(reason)
+
+    def _pause(self) -> None:
+        def go_on() -> None:
+            self._store.go_on()
+            self._outgoing.set()
+
+        asyncio.get_running_loop().call_later(PAUSE_SECONDS, go_on)
 
     async def _states(
         self, stream: str, group: str, item: str | None, limit: int | None = None, state: Item | None = None
@@ -287,9 +265,9 @@ class Client:
     @contextlib.asynccontextmanager
     async def _reading(
         self, stream: str, group: str, item: str | None, limit: int | None = None, state: Item | None = None
-    ) -> AsyncGenerator[tuple[Subscription, _Reader]]:
+    ) -> AsyncGenerator[tuple[Subscription, Reader]]:
         subscription = self._store.subscribe(stream, group, item, limit=limit, state=state)
-        reader = self._readers[subscription] = _Reader()
+        reader = self._readers[subscription] = Reader()
         if subscription.error is not None:
             reader.error = subscription.error
             reader.woken.set()
@@ -301,13 +279,13 @@ class Client:
             self._store.unsubscribe(subscription)
             self._outgoing.set()
 
-    async def _next(self, reader: _Reader) -> bool:
+    async def _next(self, reader: Reader) -> bool:
         """Wait for something to read. False when the client was closed."""
         if not self._closed:
             await reader.woken.wait()
         reader.woken.clear()
         if reader.error is not None:
-            raise _as_error(SubscriptionEnded, reader.error)
+            raise as_error(SubscriptionEnded, reader.error)
         return not self._closed
 
     def _told(self, subscription: Subscription, what: str, value: Any) -> None:
@@ -337,12 +315,11 @@ class Client:
                 log.exception("A connection to %s failed; it is tried again", self._url)
                 self.reason = f"{type(error).__name__}: {error}"
             self._phase = "offline"
+            self._store.gone(f"There is no connection to the server: {self.reason}")
             await asyncio.sleep(self._backoff.wait())
 
     async def _connection(self) -> None:
-        asked = self._token() if callable(self._token) else self._token
-        token = await asked if inspect.isawaitable(asked) else asked
-        async with open_socket(self._url, token) as socket:
+        async with open_socket(self._url, await self._ask_token()) as socket:
             self._store.connected()
             self._outgoing.set()
             self._phase, self.reason = "open", ""
@@ -357,10 +334,15 @@ class Client:
                 socket.transport.abort()  # Nobody would answer a close.
                 raise
             finally:
+                self._renewal.end()
                 self._store.disconnected()
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _ask_token(self) -> str | None:
+        asked = self._token() if callable(self._token) else self._token
+        return await asked if inspect.isawaitable(asked) else asked
 
     async def _receive(self, socket: Socket) -> None:
         async for message in socket:
@@ -377,19 +359,20 @@ class Client:
                 await socket.send(self._store.outbox.pop(0))
 
 
-def _as_error(kind: type[HeadwaterError], said: dict[str, Any]) -> HeadwaterError:
-    """What the server said as an error of this client."""
-    more = {key: value for key, value in said.items() if key not in ("code", "message")}
-    return kind(str(said.get("message", "The server said no.")), reason=said.get("code", ""), **more)
-
-
 def connect(
-    url: str, *, token: Token = None, wait: float | None = 10.0, heartbeat: float = HEARTBEAT_SECONDS
+    url: str,
+    *,
+    token: Token = None,
+    wait: float | None = 10.0,
+    heartbeat: float = HEARTBEAT_SECONDS,
+    most_writes: int = MOST_WRITES,
+    most_writes_bytes: int = MOST_WRITES_BYTES,
 ) -> Client:
     """A client of the server at `url` (http, https, ws or wss), to be used as `async with connect(url) as
     client`.
 
-    `token` is a text, or a function (it may be async) that is asked before each connect. Entering waits up to
+    `token` is a text, or a function (it may be async) that is asked before each connect, and whenever the
+    token before ends; what that has ended goes on then. Entering waits up to
     `wait` seconds for the first connection (None: not at all); after that the client reconnects for ever, and
     resumes. A server that is silent for `heartbeat` seconds is asked for a sign of life, and given up where
     it is silent for as long again.
@@ -397,4 +380,11 @@ def connect(
     :raises InvalidInput: `url` is no address of a server, or `heartbeat` not above 0.
     :raises CannotConnect: (on entering) there was no connection in that time.
     """
-    return Client(url, token=token, wait=wait, heartbeat=heartbeat)
+    return Client(
+        url,
+        token=token,
+        wait=wait,
+        heartbeat=heartbeat,
+        most_writes=most_writes,
+        most_writes_bytes=most_writes_bytes,
+    )

@@ -1,4 +1,5 @@
-"""What users give: names and presence states. Owns what of it can travel, and what is said of the rest."""
+"""What users give: names, items, presence states. Owns what of it can travel, and what is said of the
+rest."""
 
 from __future__ import annotations
 
@@ -10,6 +11,13 @@ import orjson
 
 from headwater.errors import InvalidInput
 from headwater.jsonvalue import is_object
+
+_SPOKEN = {
+    "state": "the presence state",
+    "data": "the item",
+    "operations": "the list of operations",
+    "event": "the event",
+}
 
 
 def name(what: str, value: Any) -> str:
@@ -39,18 +47,35 @@ def limit(value: int | None) -> int | None:
 
 
 def presence(state: dict[str, Any]) -> dict[str, Any]:
-    """A presence state as it travels: a copy, which later changes of what was given do not touch; half of a
-    character becomes U+FFFD.
+    """A presence state as it travels.
 
     :raises InvalidInput: it is no object that JSON can hold.
     """
-    try:
-        copy = orjson.loads(_text(state))
-    except (TypeError, ValueError, RecursionError) as fault:
-        raise InvalidInput(f"The presence state cannot be sent: {fault}.", field="state") from None
+    return an_object(state, "state")
+
+
+def an_object(value: dict[str, Any], what: str) -> dict[str, Any]:
+    """An object as it travels, as `json_value`.
+
+    :raises InvalidInput: it is no object that JSON can hold.
+    """
+    copy = json_value(value, what)
     if not is_object(copy):
-        raise InvalidInput("The presence state is an object.", field="state")
+        raise InvalidInput(f"{_SPOKEN.get(what, what).capitalize()} is an object.", field=what)
     return copy
+
+
+def json_value(value: Any, what: str) -> Any:
+    """What was given as it travels: a copy, which later changes of the original do not touch; half of a
+    character becomes U+FFFD.
+
+    :raises InvalidInput: it is nothing that JSON can hold.
+    """
+    try:
+        return orjson.loads(_text(value))
+    except (TypeError, ValueError, RecursionError) as fault:
+        spoken = _SPOKEN.get(what, what).capitalize()
+        raise InvalidInput(f"{spoken} cannot be sent: {fault}.", field=what) from None
 
 
 def _text(value: Any) -> bytes | str:

@@ -13,53 +13,11 @@ from typing import Any
 import orjson
 
 from headwater.client import given
-from headwater.client.state import Lost, State
+from headwater.client.refusals import OFFLINE, offline, too_large
+from headwater.client.state import Lost
+from headwater.client.subscription import Subscription
+from headwater.client.writes import MOST_WRITES, MOST_WRITES_BYTES, Writes, Written
 from headwater.jsonvalue import is_object
-
-
-class Subscription:
-    """One subscription of a client. `state` is what it holds; `events` and `error` what it was told beside
-    it."""
-
-    def __init__(
-        self,
-        number: int,
-        stream: str,
-        group: str,
-        item: str | None,
-        limit: int | None,
-        presence: dict[str, Any] | None,
-    ) -> None:
-        self.number = number
-        self.stream = stream
-        self.group = group
-        self.item = item
-        self.limit = limit
-        self.presence = self.present = presence
-        """The client's own state in the group, where it gave one: as it is meant to be, and as the server is
-        known to have taken it."""
-        self.state = State(item, size=limit or 0)
-        self.feed: int | None = None
-        self.epoch = ""
-        """The epoch of the store that answers it."""
-        self.error: dict[str, Any] | None = None
-        """Why the server ended it; None while it lives."""
-
-    def request(self) -> dict[str, Any]:
-        """The `sub` message that asks for it from where it stands."""
-        message: dict[str, Any] = {"t": "sub", "sub": self.number, "stream": self.stream, "group": self.group}
-        if self.item is not None:
-            message["id"] = self.item
-        if self.limit is not None:
-            message["limit"] = self.limit
-        if self.presence is not None:
-            message["state"] = self.presence
-        if self.state.epoch and self.state.version:
-            message["from"] = {"epoch": self.state.epoch, "v": self.state.version}
-            if self.limit is not None:
-                message["floor"] = self.state.floor
-        return message
-
 
 Watcher = Callable[[Subscription, str, Any], None]
 """Told of each thing that a reader may see: the subscription; "state", "event", "behind", "reset" or "error";
@@ -71,20 +29,37 @@ Settle = Callable[[dict[str, Any] | None], None]
 MOST_BYTES = 1024 * 1024
 """Of a message, where the server has not said how many it takes."""
 
-_SPARE_BYTES = 32
-"""What the number of a question adds to its message."""
-
-OFFLINE = "OFFLINE"
-"""The code of what this client says itself, where nobody could be asked."""
+EXPIRED = "TOKEN_EXPIRED"
+_BUSY = ("TOO_MANY", "STORE_UNAVAILABLE")
+"""Refusals of a write that may be tried again as it was."""
 
 
 class ClientStore:
-    """The subscriptions of one client."""
+    """The subscriptions and the writes of one client.
 
-    def __init__(self, watcher: Watcher = lambda _subscription, _what, _value: None) -> None:
+    `renew` is asked to bring another token, which `auth` gets; False: there will be none. `pause` is asked to
+    call `go_on` before long.
+    """
+
+    def __init__(
+        self,
+        watcher: Watcher = lambda _subscription, _what, _value: None,
+        *,
+        renew: Callable[[], bool] = lambda: False,
+        pause: Callable[[], None] = lambda: None,
+        most_writes: int = MOST_WRITES,
+        most_writes_bytes: int = MOST_WRITES_BYTES,
+    ) -> None:
         self.outbox: list[str] = []
         self.epoch = ""
         self._watcher = watcher
+        self._renew = renew
+        self._pause = pause
+        self._writes = Writes(self._number, most=most_writes, most_bytes=most_writes_bytes)
+        self._expired: dict[int, Subscription] = {}
+        """Ended with the token, until there is another one."""
+        self._nobody = False
+        """The token has expired: nobody knows who asks."""
         self._numbers = 0
         self._subscriptions: dict[int, Subscription] = {}
         self._feeds: dict[int, list[Subscription]] = {}
@@ -95,7 +70,11 @@ class ClientStore:
     @property
     def live(self) -> bool:
         """Whether all that is held is the server's state."""
-        return self._connected and all(one.state.live for one in self._subscriptions.values())
+        return (
+            self._connected
+            and not self._expired
+            and all(one.state.live for one in self._subscriptions.values())
+        )
 
     @property
     def feeds(self) -> int:
@@ -128,6 +107,7 @@ class ClientStore:
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """End a subscription."""
+        self._expired.pop(subscription.number, None)
         if self._subscriptions.pop(subscription.number, None) is not None and self._connected:
             self._send({"t": "unsub", "sub": subscription.number})
         self._detach(subscription)
@@ -171,20 +151,59 @@ class ClientStore:
             named = {} if item is None else {"id": item}
             self._question({"t": "cancel", "sub": subscription.number, **named}, settle)
 
+    def write(self, message: dict[str, Any], *, waits: bool, written: Written) -> None:
+        """Have a write done, or an event sent: a message but for its question's number. `waits`: for a
+        connection too, where there is none."""
+        refusal = self._too_large(message)
+        if refusal is not None:
+            written(refusal, 0)
+        else:
+            self._writes.add(message, len(orjson.dumps(message)), waits, written)
+
+    def go_on(self) -> None:
+        """What was held up by a refusal that passes."""
+        if self._connected:
+            self._writes.go()
+
+    def gone(self, reason: str, *, ends: bool = False) -> None:
+        """No connection is to be expected soon; `ends`: none at all."""
+        self._writes.refuse(offline(reason), every=ends)
+
+    def auth(self, token: str, settle: Settle) -> None:
+        """Say who asks by another token. What has ended with the one before goes on."""
+
+        def settled(error: dict[str, Any] | None) -> None:
+            if error is None:
+                for subscription in self._revive():
+                    self._ask(subscription)
+                self._writes.go()
+            settle(error)
+
+        self._question({"t": "auth", "token": token}, settled)
+
+    def stale(self, reason: str) -> None:
+        """There is no other token so far. Where the one before has expired, what does not wait is refused."""
+        if self._nobody:
+            said = f"The token has expired, and there is no new one: {reason}"
+            self._writes.refuse({"code": EXPIRED, "message": said})
+
     def connected(self) -> None:
         """A connection is open: ask for everything, each from where it stands."""
         self._connected = True
         self.outbox.clear()
+        self._revive()
         for subscription in list(self._subscriptions.values()):
             self._ask(subscription)
+        self._writes.go()
 
     def disconnected(self) -> None:
         """The connection is gone; what is held stays."""
         self._connected = False
         self.outbox.clear()
         self._feeds.clear()
+        self._writes.disconnected()
         for ask in list(self._questions):
-            self._settle(ask, _offline("The connection ended before the server answered."))
+            self._settle(ask, offline("The connection ended before the server answered."))
         for subscription in self._subscriptions.values():
             subscription.feed = None
             subscription.state.filling = False
@@ -202,14 +221,45 @@ class ClientStore:
         elif message.get("t") == "hello":
             self.epoch = message["epoch"]
             self._most = message.get("max", MOST_BYTES)
+        elif message.get("t") == "expiring":
+            self._renew()
         else:
             subscription = self._subscriptions.get(message.get("sub", -1))
             if subscription is not None:
                 self._catch_up(subscription, message)
 
     def _answered(self, message: dict[str, Any]) -> None:
-        error = {key: value for key, value in message.items() if key not in ("t", "sub", "ask")}
-        self._settle(message["ask"], None if message.get("t") == "ok" else error)
+        said = {key: value for key, value in message.items() if key not in ("t", "sub", "ask")}
+        error = None if message.get("t") == "ok" else said
+        self._writes.answered(message["ask"], error, message.get("v", 0), self._waits)
+        self._settle(message["ask"], error)
+
+    def _waits(self, refusal: dict[str, Any], waits: bool) -> bool:
+        """Whether what was refused can be said again later, and is."""
+        if refusal["code"] == EXPIRED:
+            return self._renews()
+        if not waits or refusal["code"] not in _BUSY:
+            return False
+        self._writes.hold()
+        self._pause()
+        return True
+
+    def _renews(self) -> bool:
+        """What is asked waits for another token, unless there will be none."""
+        self._nobody = True
+        if not self._renew():
+            return False
+        self._writes.hold()
+        return True
+
+    def _revive(self) -> list[Subscription]:
+        """What has ended with a token begins again."""
+        self._nobody = False
+        revived = list(self._expired.values())
+        self._expired.clear()
+        for subscription in revived:
+            self._renumber(subscription)
+        return revived
 
     def _settle(self, ask: int, error: dict[str, Any] | None) -> None:
         settle = self._questions.pop(ask, None)
@@ -239,6 +289,8 @@ class ClientStore:
                 self._watcher(subscription, "behind", None)
             case "error":
                 self._failed(subscription, message)
+            case "revoked":
+                self._failed(subscription, {**message, "ended": True})
             case _:
                 pass
 
@@ -272,19 +324,27 @@ class ClientStore:
         self._send({"t": "unsub", "sub": subscription.number})
         self._detach(subscription)
         del self._subscriptions[subscription.number]
+        subscription.state.lose()
+        self._renumber(subscription)
+        self._ask(subscription)
+
+    def _renumber(self, subscription: Subscription) -> None:
         self._numbers += 1
         subscription.number = self._numbers
-        subscription.state.lose()
         self._subscriptions[subscription.number] = subscription
-        self._ask(subscription)
 
     def _failed(self, subscription: Subscription, message: dict[str, Any]) -> None:
         error = {key: value for key, value in message.items() if key not in ("t", "sub", "ended")}
+        renews = error.get("code") == EXPIRED and self._renews()
         if message.get("ended"):
-            subscription.error = error
             del self._subscriptions[subscription.number]
             self._detach(subscription)
-        self._watcher(subscription, "error", error)
+            if renews:
+                subscription.state.fall_behind()
+                self._expired[subscription.number] = subscription
+            else:
+                subscription.error = error
+        self._watcher(subscription, "behind" if renews else "error", None if renews else error)
 
     def _detach(self, subscription: Subscription) -> None:
         feed, subscription.feed = subscription.feed, None
@@ -312,27 +372,23 @@ class ClientStore:
             self._send({"t": "more", "sub": subscription.number, "limit": limit, "floor": state.floor})
 
     def _question(self, message: dict[str, Any], settle: Settle) -> None:
-        offline = None if self._connected else _offline("There is no connection to the server.")
-        refusal = offline or self._too_large(message)
+        gone = None if self._connected else offline("There is no connection to the server.")
+        refusal = gone or self._too_large(message)
         if refusal is not None:
             settle(refusal)
-            return
+        else:
+            self._questions[self._number(message)] = settle
+
+    def _number(self, message: dict[str, Any]) -> int:
+        """Ask it, under a number of its own."""
         self._numbers += 1
-        self._questions[self._numbers] = settle
         self._send({**message, "ask": self._numbers})
+        return self._numbers
 
     def _too_large(self, message: dict[str, Any]) -> dict[str, Any] | None:
         """Why a message must not be sent: the server ends a connection on which one comes that is too
         large."""
-        size = len(orjson.dumps(message)) + _SPARE_BYTES
-        if size <= self._most:
-            return None
-        said = f"A message of {size} bytes is more than the server takes ({self._most})."
-        return {"code": "TOO_LARGE", "message": said}
+        return too_large(message, self._most)
 
     def _send(self, message: dict[str, Any]) -> None:
         self.outbox.append(orjson.dumps(message).decode())
-
-
-def _offline(message: str) -> dict[str, Any]:
-    return {"code": OFFLINE, "message": message}

@@ -31,7 +31,8 @@ from websockets.asyncio.client import connect as open_socket
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from headwater.client.store import ClientStore, Subscription
+from headwater.client.store import ClientStore
+from headwater.client.subscription import Subscription
 from headwater.protocol.clients.v1 import SUBPROTOCOL
 
 

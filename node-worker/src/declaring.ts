@@ -4,14 +4,14 @@
  */
 
 import {
-  ACCESS_NAMES,
-  accessOf,
+  ALL_RULE_NAMES,
   authenticateOf,
   conditionOf,
   configOf,
   DeclarationFault,
   member,
   middlewareOf,
+  rulesOf,
 } from './exports.ts'
 import { describe, locationsOf, tracebackOf } from './faults.ts'
 import { needsHandler } from './kinds.ts'
@@ -128,11 +128,11 @@ class File {
   }
 
   #stream(module: Namespace): JsonObject {
-    const access = accessOf(module)
-    const config = without(configOf(module), ACCESS_NAMES)
+    const rules = rulesOf(module)
+    const config = without(configOf(module), ALL_RULE_NAMES)
     const base = config['baseConfig']
     if (typeof base === 'object' && base !== null) config['baseConfig'] = without(base as JsonObject, ['factory'])
-    return this.#entry(config, { access: access !== undefined })
+    return this.#entry(config, { access: (rules['read'] ?? 'open') !== 'open', rules })
   }
 
   #entry(config: JsonObject, more: JsonObject): JsonObject {

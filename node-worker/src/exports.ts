@@ -10,7 +10,20 @@ export type Handler = (...values: unknown[]) => unknown
 
 export type Config = Record<string, unknown>
 
-export const ACCESS_NAMES = ['canAccess', 'can_access'] as const
+/** What a file may call the function, or the constant, that says who may do what with its stream. */
+const RULE_NAMES = {
+  read: ['canAccess', 'can_access'],
+  write: ['canWrite', 'can_write'],
+  send: ['canSend', 'can_send'],
+  delete: ['canDelete', 'can_delete'],
+  cancel: ['canCancel', 'can_cancel'],
+} as const
+
+export type Verb = keyof typeof RULE_NAMES
+
+const VERBS = Object.keys(RULE_NAMES) as readonly Verb[]
+
+export const ALL_RULE_NAMES: readonly string[] = Object.values(RULE_NAMES).flat()
 
 /** What a file lacks or has wrong; `code` is one of the protocol's. */
 export class DeclarationFault extends Error {
@@ -30,18 +43,37 @@ export function chainOf(module: Namespace): readonly Handler[] {
   return typeof handler === 'function' ? [...middlewareOf(configOf(module)), handler as Handler] : []
 }
 
-/** The access function of a stream's file. One that is no function is an error: never open what is closed. */
-export function accessOf(module: Namespace): Handler | undefined {
+/**
+ * Who may do one thing with a stream, as its file says: a function to ask, or the answer for everybody. What is
+ * neither, or two different things, is an error: a stream that somebody meant to close is never opened.
+ */
+export function ruleOf(module: Namespace, verb: Verb): Handler | boolean | undefined {
   const config = configOf(module)
-  for (const name of ACCESS_NAMES) {
+  let found: Handler | boolean | undefined
+  for (const name of RULE_NAMES[verb]) {
     for (const given of [config[name], member(module, name)]) {
-      if (typeof given === 'function') return given as Handler
-      if (given !== undefined && given !== null) {
-        throw new DeclarationFault('CONFIG_NOT_JSON', `${name} is a ${nameOf(given)}, not a function.`)
+      if (given === undefined || given === null) continue
+      if (typeof given !== 'function' && typeof given !== 'boolean') {
+        const said = `${name} is a ${nameOf(given)}, neither a function nor true nor false.`
+        throw new DeclarationFault('CONFIG_NOT_JSON', said)
       }
+      if (found !== undefined && found !== given) {
+        throw new DeclarationFault('CONFIG_NOT_JSON', `The file says twice, and differently, what ${name} is.`)
+      }
+      found = given as Handler | boolean
     }
   }
-  return undefined
+  return found
+}
+
+/** Who may do what with a stream, as the manifest tells it. */
+export function rulesOf(module: Namespace): Record<string, string> {
+  const said: Record<string, string> = {}
+  for (const verb of VERBS) {
+    const rule = ruleOf(module, verb)
+    if (rule !== undefined) said[verb] = typeof rule === 'function' ? 'rule' : rule ? 'open' : 'nobody'
+  }
+  return said
 }
 
 /** The condition of an event step. One that is no function is an error: what runs now and then must not run always. */

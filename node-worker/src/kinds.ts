@@ -4,7 +4,7 @@
  */
 
 import { handlerFailed } from './errors.ts'
-import { accessOf, authenticateOf, chainOf, conditionOf, type Handler } from './exports.ts'
+import { authenticateOf, chainOf, conditionOf, ruleOf, type Handler, type Verb } from './exports.ts'
 import type { Namespace } from './project/externals.ts'
 import type { Post } from './posts.ts'
 import { requestOf } from './requests.ts'
@@ -35,14 +35,11 @@ export const KINDS: Readonly<Record<string, Kind>> = {
       return { members, sections: [body] }
     },
   },
-  access: {
-    functions: (module) => {
-      const access = accessOf(module)
-      return access === undefined ? [] : [access]
-    },
-    values: ({ header: { group, item, auth } }) => [{ groupId: group, id: item ?? undefined }, auth],
-    result: (returned) => ({ members: { allowed: returned === true }, sections: [] }),
-  },
+  access: rule('read', subscription),
+  can_write: rule('write', change),
+  can_send: rule('send', change),
+  can_delete: rule('delete', change),
+  can_cancel: rule('cancel', subscription),
   authenticate: {
     functions: (module) => [authenticateOf(module)],
     values: ({ header: { request } }) => [request],
@@ -66,6 +63,36 @@ export const KINDS: Readonly<Record<string, Kind>> = {
     values: (_, context) => [context()],
     result: nothing,
   },
+}
+
+/** A function of a stream's file that says who may do something. */
+function rule(verb: Verb, asked: (post: Post) => unknown): Kind {
+  return {
+    functions: (module) => {
+      const found = ruleOf(module, verb)
+      return typeof found === 'function' ? [found] : []
+    },
+    values: (post) => [asked(post), post.header['auth']],
+    result: allowed,
+  }
+}
+
+function subscription({ header: { group, item } }: Post): unknown {
+  return { groupId: group, id: item ?? undefined }
+}
+
+/** What would be written or sent; an event that is for no item has no id. */
+function change(post: Post): unknown {
+  const { id, ...rest } = fromJson(textOf(post)) as { id?: unknown }
+  return { id: id ?? undefined, ...rest }
+}
+
+/** Exactly true is a yes; what is neither true nor false is named, for its author meant something. */
+function allowed(returned: unknown): Result {
+  if (typeof returned === 'boolean') return { members: { allowed: returned }, sections: [] }
+  const nothing = returned === undefined || returned === null
+  const said = nothing ? 'nothing' : `a value of type ${nameOf(returned)}`
+  return { members: { allowed: false, returned: said }, sections: [] }
 }
 
 /** What an event or cron step returns means nothing. */

@@ -358,6 +358,41 @@ async def test_access_is_refused_when_anything_is_wrong(tmp_path: Path, rule: st
         assert await site.runtime.access("chat", "g", None, None) is False
 
 
+async def test_an_answer_that_is_neither_true_nor_false_is_explained(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for answer, said in (("1", "a value of type int"), ("None", "nothing")):
+        folder = tmp_path / said
+        folder.mkdir()
+        async with serving(folder, guarded(f"return {answer}")) as site:
+            assert await site.runtime.access("chat", "g", None, None) is False
+        line = next(record for record in caplog.records if "neither true nor false" in record.getMessage())
+        assert f"can_access gave {said}" in line.getMessage()
+        assert line.fields["file"] == "steps/chat_stream.py"  # type: ignore[attr-defined]
+        caplog.clear()
+    async with serving(tmp_path, guarded("return False")) as site:
+        assert await site.runtime.access("chat", "g", None, None) is False
+    assert not [record for record in caplog.records if "can_access" in record.getMessage()]
+
+
+async def test_each_verb_is_asked_of_its_own_function(tmp_path: Path) -> None:
+    rules = """
+can_write = True
+def canDelete(change, auth):
+    return change["old"] == {"by": auth["user"]}
+def can_cancel(subscription, auth):
+    return subscription["id"] == "a"
+"""
+    async with serving(tmp_path, {"steps/chat_stream.py": stream("chat", rules)}) as site:
+        access, ada = site.runtime.access, b'{"user": "ada"}'
+        assert await access("chat", "g", "a", None, "write")
+        assert await access("chat", "g", "a", ada, "delete", b'{"old": {"by": "ada"}}')
+        assert not await access("chat", "g", "a", ada, "delete", b'{"old": {"by": "bob"}}')
+        assert not await access("chat", "g", None, None, "send", b"{}")
+        assert await access("chat", "g", "a", None, "cancel")
+        assert not await access("chat", "g", "b", None, "cancel")
+
+
 async def test_an_access_function_that_waits_too_long_is_cancelled(tmp_path: Path) -> None:
     rule = "async def can_access(subscription, auth):\n    await asyncio.sleep(60)\n    return True\n"
     files = {"steps/chat_stream.py": stream("chat", f"import asyncio\n{rule}")}

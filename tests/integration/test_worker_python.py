@@ -533,15 +533,16 @@ def test_access_functions_may_be_plain_and_one_that_is_no_function_is_a_problem(
     files = {
         "steps/a_stream.py": "config = {'name': 'a'}\ndef canAccess(sub, auth): return auth is None\n",
         "steps/b_stream.py": "config = {'name': 'b', 'canAccess': lambda s, a: s['id'] is None}\n",
-        "steps/c_stream.py": "config = {'name': 'c', 'schema': None}\ncan_access = False\n",
+        "steps/c_stream.py": "config = {'name': 'c', 'schema': None}\ncan_access = 'no'\n",
+        "steps/d_stream.py": "config = {'name': 'd', 'canWrite': True}\ndef can_write(change, auth): ...\n",
     }
     with working(tmp_path, files) as worker:
         assert worker.ask_access("a", group="g").header["allowed"] is True
         assert worker.ask_access("a", group="g", auth=1).header["allowed"] is False
         assert worker.ask_access("b", group="g").header["allowed"] is True
         assert worker.ask_access("b", group="g", item="1").header["allowed"] is False
-        (problem,) = worker.manifest.header["problems"]
-        assert (problem["file"], problem["code"]) == ("steps/c_stream.py", "CONFIG_NOT_JSON")
+        problems = [(one["file"], one["code"]) for one in worker.manifest.header["problems"]]
+        assert problems == [(f"steps/{name}_stream.py", "CONFIG_NOT_JSON") for name in "cd"]
 
 
 # --- what the files declare ---

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from headwater.errors import UnknownStream
-from headwater.streams.catalog import Catalog, StreamRules, reserved
+from headwater.streams.catalog import Catalog, Rights, StreamRules, reserved
 
-CHAT = StreamRules(name="chat", presence=True, access=True, ttl=60, keep_age=10, rollup=0.1)
+CHAT = StreamRules(
+    name="chat", presence=True, rights=Rights(read="rule", write="open"), ttl=60, keep_age=10, rollup=0.1
+)
 JOBS = StreamRules(name="headwater.jobs", hidden=True, history="none")
 
 
@@ -28,7 +30,11 @@ def test_a_stream_is_what_its_project_declared(catalog: Catalog) -> None:
 
 def test_a_stream_with_presence_has_a_sister_under_the_same_rule(catalog: Catalog) -> None:
     sister = catalog.followed("chat.presence")
-    assert (sister.access, sister.sister_of, sister.durable) == (True, "chat", False)
+    assert (sister.rights, sister.sister_of, sister.durable) == (
+        Rights(read="rule", cancel="nobody"),
+        "chat",
+        False,
+    )
     with pytest.raises(UnknownStream):
         catalog.followed("news.presence")
 

@@ -12,8 +12,8 @@ from headwater.model import GroupKey
 from headwater.observe import Observer
 from headwater.peer import Peer
 from headwater.server.live.attendance import Attendance
-from headwater.server.live.gate import YES, Admissions, Ask, StreamGate, Verdict, admit
-from headwater.streams.catalog import Catalog, StreamRules
+from headwater.server.live.gate import NOT, YES, Admissions, Ask, StreamGate, Verdict, admit
+from headwater.streams.catalog import Catalog, Rights, StreamRules, Verb
 
 ME = Peer("websocket", "/", "192.0.2.1")
 OPEN, GUARDED = GroupKey("open", "g"), GroupKey("guarded", "g")
@@ -29,9 +29,9 @@ class Ear(Observer):
 
 def gate(answer: Any = True, ear: Observer | None = None) -> StreamGate:
     catalog = Catalog()
-    catalog.declare((StreamRules(name="open"), StreamRules(name="guarded", access=True)))
+    catalog.declare((StreamRules(name="open"), StreamRules(name="guarded", rights=Rights(read="rule"))))
 
-    async def access(stream: str, group: str, item: str | None, auth: Any) -> bool:
+    async def access(*asked: Any) -> bool:
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -51,6 +51,57 @@ async def test_a_rule_says_yes_only_with_exactly_true() -> None:
     for answer in (False, None, 1, "yes", [True], RuntimeError("broken")):
         with pytest.raises(AccessDenied):
             await admit(gate(answer), Ask(ME, GUARDED))
+
+
+async def asked(rights: Rights, verb: Verb, *, item: str | None = "a", followed: bool = False) -> Any:
+    """What the function of a stream with these rights is asked: its verb and item; else the verdict."""
+    catalog = Catalog()
+    catalog.declare((StreamRules(name="chat", presence=True, rights=rights),))
+    heard: list[Any] = []
+
+    async def access(*asked: Any) -> bool:
+        heard.append(asked)
+        return True
+
+    answer = StreamGate(catalog, access).admit(
+        Ask(ME, GroupKey("chat", "g"), item, verb, b"{}", followed=followed)
+    )
+    if isinstance(answer, Verdict):
+        return answer.allowed
+    assert (await answer).allowed
+    ((_, _, of, _, verb, _),) = heard
+    return verb, of
+
+
+async def test_what_a_stream_does_not_open_is_nobodys() -> None:
+    for verb in ("write", "send", "delete"):
+        assert await asked(Rights(), verb) is False
+        assert await asked(Rights(write="open", send="open", delete="open"), verb) is True
+        assert await asked(Rights(write="rule", send="rule", delete="rule"), verb) == (verb, "a")
+    assert await asked(Rights(read="nobody"), "read") is False
+
+
+async def test_whoever_may_read_may_cancel_unless_the_stream_says_who_may() -> None:
+    assert await asked(Rights(), "cancel") is True
+    assert await asked(Rights(cancel="nobody"), "cancel") is False
+    assert await asked(Rights(read="rule"), "cancel") == ("cancel", "a")
+    assert await asked(Rights(read="rule"), "cancel", followed=True) == ("cancel", None)
+    assert await asked(Rights(cancel="rule"), "cancel", followed=True) == ("cancel", "a")
+
+
+async def test_nobody_writes_who_is_there_or_what_is_the_servers_own() -> None:
+    opened = Rights(write="open", send="open", delete="open", cancel="open")
+    catalog = Catalog([StreamRules(name="headwater.jobs", hidden=True, rights=opened)])
+    catalog.declare((StreamRules(name="chat", presence=True, rights=opened),))
+
+    async def access(*_: Any) -> bool:
+        raise AssertionError("nothing is to be asked")
+
+    gate = StreamGate(catalog, access)
+    for verb in ("write", "send", "delete", "cancel"):
+        assert gate.admit(Ask(ME, GroupKey("chat.presence", "g"), "a", verb)) == NOT[verb]
+        with pytest.raises(UnknownStream):
+            gate.admit(Ask(ME, GroupKey("headwater.jobs", "g"), "a", verb))
 
 
 async def test_an_unknown_stream_is_refused() -> None:

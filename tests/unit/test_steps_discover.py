@@ -10,6 +10,7 @@ from headwater.steps.project.declare import ApiStep, CronStep, EventStep, NoopSt
 from headwater.steps.project.discover import merged, project_of
 from headwater.steps.project.sources import Sources
 from headwater.steps.project.triggers.cron import expression_fault
+from headwater.streams.catalog import Rights
 
 API = {"type": "api", "name": "Chat", "path": "/chat/:room", "method": "POST", "emits": []}
 EVENT = {"type": "event", "name": "Mail", "subscribes": ["user.created"], "emits": []}
@@ -94,9 +95,40 @@ def test_a_stream_becomes_its_declaration() -> None:
 
     assert found.problems == ()
     (chat,) = found.streams
-    assert (chat.name, chat.schema, chat.access, chat.line) == ("chat", {"type": "object"}, True, 4)
+    assert (chat.name, chat.schema, chat.rights.read, chat.line) == ("chat", {"type": "object"}, "rule", 4)
     assert found.stream("chat") is chat
     assert found.stream("cha") is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "rights"),
+    [
+        ({}, Rights()),
+        ({"access": True}, Rights(read="rule")),
+        ({"access": True, "rules": {"read": "nobody"}}, Rights(read="nobody")),
+        ({"rules": {"write": "open", "delete": "rule", "cancel": "rule"}},
+         Rights(write="open", delete="rule", cancel="rule")),
+        ({"rules": {"write": "opne", "send": None, "reed": "open"}}, Rights()),
+    ],
+)  # fmt: skip
+def test_a_stream_says_who_may_do_what(raw: dict[str, Any], rights: Rights) -> None:
+    found = project(streams=[stream("src/chat_stream.py", STREAM, **raw)])
+    assert found.streams[0].rights == rights
+
+
+def test_a_copy_opens_nothing_that_the_other_file_closed() -> None:
+    for rules in ({"read": "rule"}, {"write": "rule"}):
+        copies = [
+            stream("src/a_stream.py", STREAM, rules=rules),
+            stream("src/b_stream.py", STREAM, rules={"write": "open"} if "read" in rules else {}),
+        ]
+        for listed in (copies, copies[::-1]):
+            found = project(streams=listed)
+            (chat,) = found.streams
+            assert chat.file == "src/a_stream.py"
+            assert [(one.code, one.file) for one in found.problems] == [
+                ("DUPLICATE_STREAM", "src/b_stream.py")
+            ]
 
 
 @pytest.mark.parametrize("schema", [None, {}])
@@ -296,7 +328,7 @@ def test_of_equal_streams_one_that_is_closed_stays_closed_and_says_so(closed: tu
         ]
     )
     (chat,) = found.streams
-    assert chat.access
+    assert chat.rights.read == "rule"
     assert chat.file == ("src/a_stream.py" if closed[0] else "src/b_stream.py")
     assert one_problem(found)[:2] == ("warning", "DUPLICATE_STREAM")
 

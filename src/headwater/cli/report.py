@@ -47,7 +47,7 @@ def _route_row(step: ApiStep) -> Sequence[str]:
 
 
 def _stream_row(stream: StreamDeclaration) -> Sequence[str]:
-    return stream.name, "restricted" if stream.access else "open", stream.file
+    return stream.name, "open" if stream.rights.read == "open" else "restricted", stream.file
 
 
 def _authenticator_row(who: Authenticator) -> Sequence[str]:
@@ -135,7 +135,14 @@ def _labelled(project: Project) -> Iterator[tuple[str, Step | StreamDeclaration]
 
 def _unlike(one: Step | StreamDeclaration, other: Step | StreamDeclaration) -> bool:
     """Whether two declarations differ in more than the line they stand on."""
-    return dataclasses.replace(one, line=0) != dataclasses.replace(other, line=0)
+    return _bare(one) != _bare(other)
+
+
+def _bare(one: Step | StreamDeclaration) -> Step | StreamDeclaration:
+    """A declaration without what says where it stands, and which bytes it was read from."""
+    if isinstance(one, StreamDeclaration):
+        return dataclasses.replace(one, line=0, stamp="")
+    return dataclasses.replace(one, line=0)
 
 
 def counts(project: Project) -> dict[str, int]:

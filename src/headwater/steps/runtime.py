@@ -40,6 +40,7 @@ from headwater.steps.services.streams import stream_service
 from headwater.steps.workers.crew import Parts
 from headwater.steps.workers.intake import Intake
 from headwater.steps.workers.process import Launch
+from headwater.streams.catalog import Verb
 from headwater.streams.service import StreamService
 
 log = logging.getLogger("headwater.steps")
@@ -138,21 +139,33 @@ class StepRuntime:
             raise UnknownStep(f'The step "{step.name}" is no longer part of the project.', file=step.file)
         return await executor.run(API, found, request, request.trace, auth=request.auth)
 
-    async def access(self, stream: str, group: str, item: str | None, auth: bytes | None) -> bool:
-        """Whether a subscription is allowed; `item` None asks for the whole group, `auth` is who asks.
+    async def access(
+        self,
+        stream: str,
+        group: str,
+        item: str | None,
+        auth: bytes | None,
+        verb: Verb = "read",
+        change: bytes | None = None,
+    ) -> bool:
+        """Whether something is allowed; `item` None asks for the whole group, `auth` is who asks, `change`
+        the JSON text of what would be written or sent.
 
-        A stream without an access function is open. Anything wrong is a no: an unknown stream, a function
-        that raises, hangs, answers other than exactly true, or loses its worker.
+        The project's function is asked where the stream has one. Anything wrong is a no: an unknown stream, a
+        function that raises, hangs, answers other than exactly true, or loses its worker.
         """
         current = self._current
         declaration = current.project.stream(stream)
         if declaration is None:
             return False
-        if not declaration.access:
-            return True
+        right = declaration.rights.of(verb)
+        if right != "rule":
+            return right == "open"
         executor = current.executors.get(declaration.language)
-        asked = AccessQuestion(group, item, auth)
-        return executor is not None and await executor.run(ACCESS, declaration, asked)
+        if declaration.rights.cancel == "readers" and verb == "cancel":
+            verb = "read"
+        asked = AccessQuestion(group, item, auth, change)
+        return executor is not None and await executor.run(ACCESS[verb], declaration, asked)
 
     async def authenticate(self, asked: AuthQuestion) -> bytes | None:
         """Who asks: the context that the project gives, as the JSON text of an object; None for nobody.

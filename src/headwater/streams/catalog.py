@@ -12,7 +12,7 @@ import difflib
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from headwater.errors import InvalidInput, UnknownStream
 from headwater.schema import JsonSchema, Schema
@@ -25,13 +25,43 @@ PRESENCE = ".presence"
 HIDDEN = "headwater."
 """What the names of the server's own streams begin with."""
 
+Verb = Literal["read", "write", "send", "delete", "cancel"]
+"""What a client may want to do with a group or an item: follow or read it, set or update it, send it an
+event, delete it, stop the run behind it."""
+
+VERBS: tuple[Verb, ...] = get_args(Verb)
+
+Right = Literal["open", "rule", "readers", "nobody"]
+"""Who may: everybody, whom the project's function lets, whoever may read, nobody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rights:
+    """Who may do what with a stream, for each verb. What is not said is closed, but for reading: that is
+    everybody's, as it always was, and so it is readers who may stop a run."""
+
+    read: Right = "open"
+    write: Right = "nobody"
+    send: Right = "nobody"
+    delete: Right = "nobody"
+    cancel: Right = "readers"
+
+    def of(self, verb: Verb) -> Right:
+        """Who may do that."""
+        right: Right = getattr(self, verb)
+        return self.read if right == "readers" else right
+
+
+OPEN = Rights()
+"""What a stream is without a word about it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamRules:
     """What one stream is. A new property of streams is one field here, and whoever reads it.
 
-    `schema` None accepts any object. `access`: the project has a rule about who may follow it. `presence`:
-    it has a sister of who is there. `rollup`: seconds between two flushes to subscribers, 0 for none. `ttl`:
+    `schema` None accepts any object. `rights` say who may do what. `presence`: it has a sister of who is
+    there. `rollup`: seconds between two flushes to subscribers, 0 for none. `ttl`:
     seconds after which an item expires, unless its own says otherwise. `keep_newest` and `keep_age`
     (seconds): what is older is deleted from each group.
 
@@ -42,7 +72,7 @@ class StreamRules:
 
     name: str
     schema: JsonSchema | None = None
-    access: bool = False
+    rights: Rights = OPEN
     presence: bool = False
     rollup: float = 0.0
     ttl: float | None = None
@@ -168,8 +198,10 @@ class Catalog:
 
 
 def _sister_of(rules: StreamRules) -> StreamRules:
-    """Who is there is for those who may follow the stream itself, and ends with the process."""
-    return StreamRules(name=sister(rules.name), access=rules.access, sister_of=rules.name, durable=False)
+    """Who is there is for those who may follow the stream itself, and ends with the process. Clients write
+    there by their subscriptions alone."""
+    rights = Rights(read=rules.rights.read, cancel="nobody")
+    return StreamRules(name=sister(rules.name), rights=rights, sister_of=rules.name, durable=False)
 
 
 def _compiled(rules: StreamRules) -> Schema | None:

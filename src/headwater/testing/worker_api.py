@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from headwater.protocol.workers import messages as protocol
+from headwater.protocol.workers.messages import Message
 from headwater.testing.worker_driver import WorkerDriver, body_of
 from headwater.testing.worker_scenario import scenario
 
@@ -226,6 +228,49 @@ def _access(worker: WorkerDriver) -> None:
     assert worker.ask_access("closed", group="bob", auth=auth).header["allowed"] is False
     assert worker.ask_access("closed", group="ada", item="private", auth=auth).header["allowed"] is False
     assert worker.ask_access("closed", group="truthy", auth=auth).header["allowed"] is False
+
+
+@scenario("asks a stream's own function who may write, with the change", project="access")
+def _can_write(worker: WorkerDriver) -> None:
+    def asked(group: str = "g", **more: Any) -> Message:
+        new = {"id": "a", "by": "ada"}
+        change = {"groupId": group, "id": "a", "type": "set", "old": None, "new": new, **more}
+        auth = {"user": "ada"}
+        return worker.ask_access("ruled", group=group, item="a", auth=auth, kind="can_write", change=change)
+
+    assert asked().header["allowed"] is True
+    assert asked(old={"id": "a"}).header["allowed"] is False
+    assert "returned" not in asked(old={"id": "a"}).header
+
+
+@scenario("names what an access function gives that is neither true nor false", project="access")
+def _neither(worker: WorkerDriver) -> None:
+    def returned(group: str) -> object:
+        change = {"groupId": group, "id": "a", "type": "set", "old": None, "new": {"id": "a"}}
+        header = worker.ask_access("ruled", group=group, item="a", kind="can_write", change=change).header
+        assert header["allowed"] is False
+        return header["returned"]
+
+    assert returned("nothing") == "nothing"
+    assert str(returned("truthy")).startswith("a value of type ")
+
+
+@scenario("asks a stream's own function who may send and who may cancel", project="access")
+def _can_send(worker: WorkerDriver) -> None:
+    event = {"groupId": "g", "id": None, "event": {"type": "seen", "data": "ada"}}
+    for auth in ("ada", "bob"):
+        header = worker.ask_access("sent", group="g", auth=auth, kind="can_send", change=event).header
+        assert header["allowed"] is (auth == "ada")
+    for item in ("a", "b"):
+        header = worker.ask_access("ruled", group="g", item=item, kind="can_cancel").header
+        assert header["allowed"] is (item == "a")
+
+
+@scenario("refuses to ask a function that a stream does not have", project="access")
+def _no_function(worker: WorkerDriver) -> None:
+    for stream, kind in (("open", "can_write"), ("ruled", "can_delete"), ("ruled", "can_send")):
+        header = worker.ask_access(stream, group="g", item="a", kind=kind, change={}).header
+        assert header["error"]["code"] == "INVALID_INPUT"
 
 
 @scenario("answers an access function that raises with an error", project="access")

@@ -329,12 +329,23 @@ class WorkerDriver:
         """Run an event or cron step to its end and give the `result`."""
         return self.wait_for("result", self.begin_work(name, kind, **more))
 
-    def ask_access(self, stream: str, *, group: str, item: str | None = None, auth: Any = None) -> Message:
-        """Ask the access function of a stream and give the `result`."""
+    def ask_access(
+        self,
+        stream: str,
+        *,
+        group: str,
+        item: str | None = None,
+        auth: Any = None,
+        kind: str = "access",
+        change: Any = None,
+    ) -> Message:
+        """Ask a function of a stream that says who may do what, and give the `result`. `change` is what would
+        be written or sent."""
         number = self.number()
         task = protocol.Task(number, self.file_of(stream), "", f"trace-{number}")
         asked = {"stream": stream, "group": group, "item": item, "auth": auth}
-        self.send(protocol.invoke(task, "access", asked))
+        sections = () if change is None else (orjson.dumps(change),)
+        self.send(protocol.invoke(task, kind, asked, sections))
         return self.wait_for("result", number)
 
     def output(self) -> str:

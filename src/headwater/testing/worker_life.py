@@ -187,7 +187,18 @@ def _manifest_steps(worker: WorkerDriver) -> None:
 @scenario("reports streams and which have an access function", project="access")
 def _manifest_streams(worker: WorkerDriver) -> None:
     streams = {stream["config"]["name"]: stream["access"] for stream in worker.manifest.header["streams"]}
-    assert streams == {"open": False, "closed": True}
+    assert streams == {"open": False, "closed": True, "ruled": False, "sent": False}
+
+
+@scenario("reports what each stream says about who may do what", project="access")
+def _manifest_rules(worker: WorkerDriver) -> None:
+    rules = {stream["config"]["name"]: stream["rules"] for stream in worker.manifest.header["streams"]}
+    assert rules == {
+        "open": {},
+        "closed": {"read": "rule"},
+        "ruled": {"write": "rule", "delete": "open", "send": "nobody", "cancel": "rule"},
+        "sent": {"send": "rule"},
+    }
 
 
 @scenario("reports each broken file by itself, and serves the others", project="broken")

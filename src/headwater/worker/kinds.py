@@ -5,7 +5,7 @@ what they return. Nothing else here knows a kind; the server has its side of eac
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from headwater.protocol.workers.messages import Message, Section
 from headwater.worker.context import Context
@@ -22,6 +22,15 @@ CONDITION = "condition"
 
 ACCESS = "access"
 """A stream's access function."""
+
+RULES: Mapping[str, str] = {
+    "read": ACCESS,
+    "write": "can_write",
+    "send": "can_send",
+    "delete": "can_delete",
+    "cancel": "can_cancel",
+}
+"""A stream's functions that say who may do what, by verb."""
 
 AUTHENTICATE = "authenticate"
 """The function of the project that says who asks."""
@@ -54,8 +63,17 @@ def _subscription(message: Message, _context: Callable[[], Context]) -> tuple[An
     return {"groupId": header["group"], "id": header.get("item")}, header.get("auth")
 
 
+def _change(message: Message, _context: Callable[[], Context]) -> tuple[Any, ...]:
+    return from_json(bytes(message.sections[0])), message.header.get("auth")
+
+
 def _allowed(returned: Any) -> Result:
-    return {"allowed": returned is True}, ()
+    """Exactly true is a yes; what is neither true nor false is named, for its author meant something."""
+    if isinstance(returned, bool):
+        return {"allowed": returned}, ()
+    kind = cast("type[Any]", type(returned))
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return {"allowed": False, "returned": "nothing" if returned is None else f"a value of type {name}"}, ()
 
 
 def _asker(message: Message, _context: Callable[[], Context]) -> tuple[Any, ...]:
@@ -87,6 +105,10 @@ def _nothing(_returned: Any) -> Result:
 KINDS: Mapping[str, Kind] = {
     "api": Kind(HANDLER, _request, _response),
     "access": Kind(ACCESS, _subscription, _allowed),
+    "can_write": Kind(RULES["write"], _change, _allowed),
+    "can_send": Kind(RULES["send"], _change, _allowed),
+    "can_delete": Kind(RULES["delete"], _change, _allowed),
+    "can_cancel": Kind(RULES["cancel"], _subscription, _allowed),
     "authenticate": Kind(AUTHENTICATE, _asker, _known),
     "condition": Kind(CONDITION, _input, _wanted),
     "event": Kind(HANDLER, _input, _nothing),

@@ -306,13 +306,42 @@ export interface StreamSubscription {
   id?: string
 }
 
+/** What a client would write to an item. */
+export interface StreamChange {
+  groupId: string
+  id: string
+  type: 'set' | 'update' | 'delete'
+  /** The item as it is; null where there is none. */
+  old: any
+  /** The item as it would be; null for a delete. */
+  new: any
+}
+
+/** What a client would send to those who follow a group, or one item of it. */
+export interface StreamEvent {
+  groupId: string
+  id?: string
+  event: { type: string; data: any }
+}
+
+/** Whether somebody may: only exactly `true` is a yes. `true` instead of a function is everybody, `false` nobody. */
+export type StreamRule<Asked> = boolean | ((asked: Asked, auth: any) => boolean | Promise<boolean>)
+
 export interface StreamConfig {
   name: string
   schema: Schema | null
   baseConfig?: { storageType: 'default' } | { storageType: 'custom'; factory: () => unknown }
   description?: string
-  /** Who may subscribe. Only exactly `true` lets somebody in. */
-  canAccess?: (subscription: StreamSubscription, auth: any) => boolean | Promise<boolean>
+  /** Who may subscribe, or read; everybody where nothing is said. */
+  canAccess?: StreamRule<StreamSubscription>
+  /** Who may set and update items without a step; nobody where nothing is said. */
+  canWrite?: StreamRule<StreamChange>
+  /** Who may delete items without a step; nobody where nothing is said. */
+  canDelete?: StreamRule<StreamChange>
+  /** Who may send events without a step; nobody where nothing is said. */
+  canSend?: StreamRule<StreamEvent>
+  /** Who may stop the run behind an item; whoever may read it where nothing is said. */
+  canCancel?: StreamRule<StreamSubscription>
   /** Keep who is in a group, as the stream `NAME.presence`. */
   presence?: boolean
   /** Milliseconds between two deliveries to subscribers. */

@@ -8,33 +8,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Literal, NamedTuple, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple, Protocol
 
 from headwater.errors import AccessDenied, HeadwaterError, TooMany, UnknownStream
 from headwater.model import GroupKey
 from headwater.observe import SILENT, Observer, tell_limit
 from headwater.peer import Peer
-from headwater.streams.catalog import Catalog
+from headwater.streams.catalog import Catalog, Verb
 
 log = logging.getLogger("headwater.socket")
 
-AskRule = Callable[[str, str, str | None, bytes | None], Awaitable[bool]]
-"""Asks the rule of a stream about a group and perhaps an item of it, for a context as JSON text."""
+AskRule = Callable[[str, str, str | None, bytes | None, Verb, bytes | None], Awaitable[bool]]
+"""Asks the rule of a stream about a group and perhaps an item of it, for a context as JSON text: whether that
+may be done; last what would be written or sent, as JSON text."""
 
 Then = Callable[[HeadwaterError | None], None]
 
-Verb = Literal["read", "write", "send", "delete", "cancel"]
-"""What somebody wants to do. So far only "read" is asked."""
-
 
 class Ask(NamedTuple):
-    """Whether a peer may do something with a group, or with one item of it."""
+    """Whether a peer may do something with a group, or with one item of it. `change` is the JSON text of what
+    would be written or sent, for a rule to judge. `followed`: it follows the whole group, and cancels an item
+    of that."""
 
     peer: Peer
     group: GroupKey
     item: str | None = None
     verb: Verb = "read"
+    change: bytes | None = None
+    followed: bool = False
 
 
 class Verdict(NamedTuple):
@@ -49,6 +51,14 @@ MOST_AWAITED = 16
 
 YES = Verdict(True, "")
 NO = Verdict(False)
+NOT: Mapping[Verb, Verdict] = {
+    "read": NO,
+    "write": Verdict(False, "You may not write this."),
+    "send": Verdict(False, "You may not send this."),
+    "delete": Verdict(False, "You may not delete this."),
+    "cancel": Verdict(False, "You may not cancel this."),
+}
+"""The no to each."""
 
 
 class Gate(Protocol):
@@ -63,7 +73,8 @@ class Gate(Protocol):
 
 
 class StreamGate:
-    """The project's answer: open streams are open, others ask their access function."""
+    """The project's answer: what is open is open, what is nobody's is nobody's, all else asks its function.
+    A service does what its token says, and no function is asked."""
 
     def __init__(self, catalog: Catalog, access: AskRule, observer: Observer = SILENT) -> None:
         self._catalog = catalog
@@ -77,17 +88,25 @@ class StreamGate:
         except UnknownStream as error:
             self._observer.refused(ask.peer, error)
             raise
-        if not rules.access:
+        right = rules.rights.of(ask.verb)
+        if right == "open":
             return YES
+        if right == "nobody":
+            return self._no(ask)
         stream, item = (rules.sister_of, None) if rules.sister_of else (rules.name, ask.item)
+        if ask.followed and rules.rights.cancel == "readers":
+            item = None  # Whoever may follow all may stop each.
         return self._judge(ask, stream, item)
 
     async def _judge(self, ask: Ask, stream: str, item: str | None) -> Verdict:
-        """What the access function says: anything but exactly true is a no."""
-        if await self._access(stream, ask.group.group, item, ask.peer.context) is True:
-            return YES
-        self._observer.refused(ask.peer, AccessDenied(NO.reason, stream=ask.group.stream))
-        return NO
+        """What the function says: anything but exactly true is a no."""
+        asked = stream, ask.group.group, item, ask.peer.context, ask.verb, ask.change
+        return YES if await self._access(*asked) is True else self._no(ask)
+
+    def _no(self, ask: Ask) -> Verdict:
+        no = NOT[ask.verb]
+        self._observer.refused(ask.peer, AccessDenied(no.reason, stream=ask.group.stream))
+        return no
 
 
 async def admit(gate: Gate, ask: Ask) -> None:
@@ -113,10 +132,18 @@ class Admissions:
         self._limit = limit
         self._tasks: set[asyncio.Task[None]] | None = None  # Most clients never need one.
 
-    def ask(self, group: GroupKey, item: str | None, then: Then) -> None:
+    def ask(
+        self,
+        group: GroupKey,
+        item: str | None,
+        then: Then,
+        verb: Verb = "read",
+        *,
+        followed: bool = False,
+    ) -> None:
         """Ask, and call `then` with None for yes or with what stands against it: at once where no rule has to
         run."""
-        ask = Ask(self._peer, group, item)
+        ask = Ask(self._peer, group, item, verb, followed=followed)
         try:
             self._check_open()
         except TooMany as error:
@@ -166,7 +193,7 @@ async def _settled(ask: Ask, answer: Awaitable[Verdict]) -> HeadwaterError | Non
         return _refusal(ask, await answer)
     except Exception:
         log.exception("The access rule of stream %r failed", ask.group.stream)
-        return _refusal(ask, NO)
+        return _refusal(ask, NOT[ask.verb])
 
 
 def _refusal(ask: Ask, verdict: Verdict) -> HeadwaterError | None:

@@ -211,8 +211,8 @@ class V1Session:
             subscription.more(request.limit, request.floor)
 
     def _cancel(self, request: Cancel) -> None:
-        """Whoever may read an item may stop its run, and the gate says it now: rules may have changed since
-        the subscription began."""
+        """The gate says who may stop a run, and says it now: rules may have changed since the subscription
+        began."""
         wish = self._subscriptions[request.sub].wish
         item = request.item or wish.item
         if item is None or wish.item not in (None, item):
@@ -227,7 +227,7 @@ class V1Session:
             else:
                 self._answer(request, refusal)
 
-        self._admissions.ask(wish.group, wish.item, admitted)
+        self._admissions.ask(wish.group, item, admitted, "cancel", followed=wish.item is None)
 
     def _cancelled(self, request: Cancel, error: HeadwaterError | None) -> None:
         if error is not None:

@@ -36,6 +36,7 @@ from headwater.server.live.stream_target import (
 )
 from headwater.server.peers import peer_of_request
 from headwater.storage.base import Store
+from headwater.streams.catalog import Verb
 from headwater.streams.realm import Realms
 from headwater.streams.snapshot import read_snapshot
 
@@ -102,7 +103,7 @@ class StreamHttp:
         tagged = Tagged(f'"{store.epoch}.{reading.version}"', "application/json", reading.body)
         await send_tagged(send, method, headers, tagged)
 
-    async def _admitted(self, peer: Peer, target: Target) -> Peer:
+    async def _admitted(self, peer: Peer, target: Target, verb: Verb = "read") -> Peer:
         """The peer as the project knows it, once the gate lets it in. What holds no longer when it has is
         asked again.
 
@@ -111,7 +112,7 @@ class StreamHttp:
         while True:
             era = 0 if self._who is None else self._who.era
             known = peer if self._who is None else await self._know(self._who, peer)
-            await admit(self._gate, Ask(known, target.group, target.item))
+            await admit(self._gate, Ask(known, target.group, target.item, verb))
             if self._who is None or era == self._who.era:
                 return known
 
@@ -123,7 +124,7 @@ class StreamHttp:
             raise
 
     async def _cancel(self, peer: Peer, target: Target) -> None:
-        """Stop the run that has claimed an item, for whoever may read it.
+        """Stop the run that has claimed an item, for whoever may.
 
         :raises HeadwaterError: that is not to be, or there is none.
         """
@@ -135,7 +136,7 @@ class StreamHttp:
             raise OriginRefused(said, hint=SETTING_HINT, origin=origin)
         if target.item is None:
             raise InvalidInput("a run is cancelled by an item that it has claimed", field="id")
-        await self._admitted(peer, target)
+        await self._admitted(peer, target, "cancel")
         await self._cancel_item(target.group, target.item)
 
 

@@ -5,16 +5,16 @@ Owns that nothing fails open: a file that is there and cannot be used is an auth
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headwater.steps.project.declare import Authenticator, Problem
 from headwater.steps.project.sources import Sources, is_authenticator, language_of
+from headwater.steps.project.stamps import Stamps
 
 
 def authenticator_of(
-    sources: Sources, declared: Sequence[Mapping[str, Any]]
+    sources: Sources, declared: Sequence[Mapping[str, Any]], stamps: Stamps | None = None
 ) -> tuple[Authenticator | None, list[Problem]]:
     """The authenticator of the project, and what is wrong with it. `declared` is what workers found.
 
@@ -25,7 +25,7 @@ def authenticator_of(
     files = [path for path in sources.declaring if is_authenticator(path)]
     if not files:
         return None, [_misplaced(path) for path in sources.files if is_authenticator(path.rpartition("/")[2])]
-    file, stamp = files[0], _stamp(sources, files)
+    file, stamp = files[0], (stamps or Stamps(sources)).of(*files)
     if len(files) > 1:
         message = f"{' and '.join(files)} both say who asks, so nobody is let in"
         hint = "Keep one of them."
@@ -43,14 +43,3 @@ def _misplaced(path: str) -> Problem:
     return Problem(
         "warning", "AUTH_INVALID", message, file=path, hint="Move it to the root.", involved=(path,)
     )
-
-
-def _stamp(sources: Sources, files: Sequence[str]) -> str:
-    """A digest of what the answers may come from: the file, all files that it may import, the environment."""
-    digest = hashlib.sha256()
-    for path, content in sources.files.items():
-        if path in files or path not in sources.declaring:
-            digest.update(f"{path}\0{len(content)}\0".encode())
-            digest.update(content)
-    digest.update(repr(sorted(sources.env.values.items())).encode())
-    return digest.hexdigest()

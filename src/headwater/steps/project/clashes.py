@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 
 from headwater.steps.project.declare import ApiStep, Problem, Step, StreamDeclaration
 from headwater.steps.project.paths import path_shape
+from headwater.streams.catalog import OPEN
 
 Declared = TypeVar("Declared", Step, StreamDeclaration)
 
@@ -121,8 +122,8 @@ def _last_first(name: str) -> list[int]:
 
 
 def _equal_as_one(streams: list[StreamDeclaration]) -> tuple[list[StreamDeclaration], list[Problem]]:
-    """Make streams that say the same one. Where one of them has an access function, that one is asked: a
-    stream that somebody closed is never opened by a copy."""
+    """Make streams that say the same one. Where one of them says who may do what, that one counts, and first
+    the one that says who may read: a stream that somebody closed is never opened by a copy."""
     kept: dict[str, list[StreamDeclaration]] = {}
     problems: list[Problem] = []
     for stream in streams:
@@ -132,22 +133,27 @@ def _equal_as_one(streams: list[StreamDeclaration]) -> tuple[list[StreamDeclarat
             same.append(stream)
             continue
         holder, other = same[equal], stream
-        if stream.access and not holder.access:
+        if _says_who(stream) > _says_who(holder):
             holder, other = stream, same[equal]
         same[equal] = replace(holder, twins=(*holder.twins, *other.twins, other.file))
-        if holder.access:
+        if any(_says_who(holder)):
             message = (
-                f'The stream "{stream.name}" has its access rule in {_place(holder)}; this file is left out'
+                f'The stream "{stream.name}" has its access rules in {_place(holder)}; this file is left out'
             )
             hint = "Delete one of the two."
             problems.append(_problem("warning", "DUPLICATE_STREAM", message, other, hint))
     return _by_file([stream for same in kept.values() for stream in same]), problems
 
 
+def _says_who(stream: StreamDeclaration) -> tuple[bool, bool]:
+    """Whether it says who may read, and whether it says anything of who may what."""
+    return stream.rights.read != OPEN.read, stream.rights != OPEN
+
+
 def _meaning(stream: StreamDeclaration) -> StreamDeclaration:
     """A stream without what may differ between two that are one."""
     schema = _bare(stream.schema)
-    return replace(stream, file="", language="", line=0, twins=(), access=False, schema=schema)
+    return replace(stream, file="", language="", line=0, twins=(), stamp="", rights=OPEN, schema=schema)
 
 
 def _bare(schema: Any, *, names: bool = False) -> Any:

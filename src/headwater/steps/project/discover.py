@@ -18,24 +18,30 @@ from headwater.steps.project.declare import Problem, Project, Step, StreamDeclar
 from headwater.steps.project.references import dangling
 from headwater.steps.project.shape import Fault, check, schema_fault, suggestion, topic_faults
 from headwater.steps.project.sources import Sources
-from headwater.steps.project.stream_config import STREAM_KEYS, declare_stream
+from headwater.steps.project.stamps import Stamps
+from headwater.steps.project.stream_config import STREAM_KEYS, declare_stream, rights_of
 from headwater.steps.project.triggers import TRIGGERS
 from headwater.steps.project.triggers.base import Entry
-from headwater.streams.catalog import reserved
+from headwater.streams.catalog import VERBS, reserved
 
-_RUNTIME_KEYS = frozenset({"middleware", "canAccess", "can_access", "handler", "factory", "condition"})
+_RUNTIME_KEYS = frozenset(
+    {"middleware", "canAccess", "can_access", "handler", "factory", "condition"}
+    | {f"can_{verb}" for verb in VERBS}
+    | {f"can{verb.title()}" for verb in VERBS}
+)
 """Keys that hold functions: workers keep those, what is left of them in the JSON says nothing."""
 
 
 def project_of(generation: int, manifest: Mapping[str, Any], sources: Sources) -> Project:
     """The project that a manifest (`spec/WORKER.md`, section 7) describes. Never raises for users' faults."""
-    found = _Findings(sources)
+    stamps = Stamps(sources)
+    found = _Findings(sources, stamps)
     steps = [step for raw in _listed(manifest, "steps") if (step := found.step(_entry(raw)))]
     streams = [stream for raw in _listed(manifest, "streams") if (stream := found.stream(_entry(raw), raw))]
     found.reported(_listed(manifest, "problems"))
     steps, clashes = steps_apart(steps)
     streams, more = streams_apart(streams)
-    who, doubts = authenticator_of(sources, _listed(manifest, "auth"))
+    who, doubts = authenticator_of(sources, _listed(manifest, "auth"), stamps)
     problems = [*sources.problems, *found.problems, *clashes, *more, *doubts]
     problems += dangling(steps, streams, problems)
     problems.sort(key=lambda one: (one.file, one.line))
@@ -73,8 +79,9 @@ def _entry(raw: Mapping[str, Any]) -> Entry:
 class _Findings:
     """Collects problems while the entries of one manifest are looked at."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: Sources, stamps: Stamps) -> None:
         self._sources = sources
+        self._stamps = stamps
         self.problems: list[Problem] = []
 
     def step(self, entry: Entry) -> Step | None:
@@ -103,7 +110,9 @@ class _Findings:
         faults += [fault for fault in (invalid, _storage_fault(config.get("baseConfig"))) if fault]
         if self._note(entry, faults):
             return None
-        return declare_stream(entry, access=bool(raw.get("access")))
+        rights = rights_of(raw)
+        asked = any(rights.of(verb) == "rule" for verb in VERBS)
+        return declare_stream(entry, rights, self._stamps.of(entry.file) if asked else "")
 
     def reported(self, problems: Iterable[Mapping[str, Any]]) -> None:
         """Take over what the workers found themselves."""

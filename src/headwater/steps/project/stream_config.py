@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from headwater.jsonvalue import is_object
 from headwater.steps.project.declare import JsonSchema, StreamDeclaration
 from headwater.steps.project.shape import OBJECT, SCHEMA, TEXT, Key, Keys
 from headwater.steps.project.triggers.base import NAME, Entry
+from headwater.streams.catalog import VERBS, Rights
 
 
 def _is_amount(value: Any) -> bool:
@@ -36,7 +38,20 @@ STREAM_KEYS: Keys = {
 }
 
 
-def declare_stream(entry: Entry, *, access: bool) -> StreamDeclaration:
+def rights_of(raw: Mapping[str, Any]) -> Rights:
+    """Who may do what, as a manifest says: `access` tells of a rule about reading, `rules` of each verb that
+    the file says something about. What is not understood is nobody's."""
+    rules = raw.get("rules")
+    said = cast("dict[str, Any]", rules) if isinstance(rules, dict) else {}
+    rights: dict[str, Any] = {
+        verb: said[verb] if said[verb] in ("open", "rule") else "nobody" for verb in VERBS if verb in said
+    }
+    if raw.get("access") and "read" not in rights:
+        rights["read"] = "rule"
+    return Rights(**rights)
+
+
+def declare_stream(entry: Entry, rights: Rights, stamp: str) -> StreamDeclaration:
     """The stream of a config that was found sound."""
     config = entry.config
     keep: dict[str, Any] = config.get("keep") or {}
@@ -45,7 +60,8 @@ def declare_stream(entry: Entry, *, access: bool) -> StreamDeclaration:
         language=entry.language,
         name=config["name"],
         schema=cast("JsonSchema | None", config.get("schema")) or None,
-        access=access,
+        rights=rights,
+        stamp=stamp,
         line=entry.line,
         presence=bool(config.get("presence")),
         rollup=float(config.get("rollup") or 0) / 1000,

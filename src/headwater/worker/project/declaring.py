@@ -11,11 +11,12 @@ from typing import Any, NamedTuple, cast
 from headwater.errors import HeadwaterError
 from headwater.worker.chain import Link, links
 from headwater.worker.faults import describe, frames, innermost, traceback_text, written_line
-from headwater.worker.kinds import ACCESS, AUTHENTICATE, CONDITION, HANDLER, needs_handler
+from headwater.worker.kinds import AUTHENTICATE, CONDITION, HANDLER, RULES, needs_handler
 from headwater.worker.project.auth_file import AUTH_FILE, AuthInvalid, authenticate_of
 from headwater.worker.project.files import Sources
 from headwater.worker.project.importing import Importer
 from headwater.worker.project.lifespan_file import LIFESPAN_FILE, LifespanFile, lifespan_of
+from headwater.worker.project.rules import ALL_NAMES, manifest_of, rules_of
 from headwater.worker.project.schemas import ConfigNotJson, plain_config
 
 LANGUAGE = "python"
@@ -26,7 +27,6 @@ _CONFIG_LINE = re.compile(rb"^config\b[^=\n]*=(?!=)", re.MULTILINE)
 _LIFESPAN_LINE = re.compile(rb"^(?:async +def +|def +|class +)?lifespan\b", re.MULTILINE)
 _AUTH_LINE = re.compile(rb"^(?:async +def +|def +|class +)?authenticate\b", re.MULTILINE)
 _STEP_FUNCTIONS = frozenset({"middleware", "condition"})
-_ACCESS_NAMES = ("can_access", "canAccess")
 
 
 class Missing(HeadwaterError):
@@ -52,7 +52,8 @@ class Declared(NamedTuple):
 
 def nothing_declared() -> Declared:
     """What no file has declared yet."""
-    return Declared([], [], [], {HANDLER: {}, ACCESS: {}, CONDITION: {}, AUTHENTICATE: {}}, [])
+    names = (HANDLER, CONDITION, AUTHENTICATE, *RULES.values())
+    return Declared([], [], [], {name: {} for name in names}, [])
 
 
 def declare(importer: Importer, on_file: Callable[[str], None] = lambda _: None) -> Declared:
@@ -211,28 +212,18 @@ def _middleware(config: Mapping[Any, Any]) -> list[Callable[..., Any]]:
 
 
 def _declare_stream(file: _File, declared: Declared) -> None:
-    access = _access(file)
+    rules = rules_of(file.config, file.module)
     config = plain_config(_without_functions(file.config))
-    if access is not None:
-        declared.functions[ACCESS][file.path] = links([access])
-    declared.streams.append(file.entry(config, access=access is not None))
-
-
-def _access(file: _File) -> Callable[..., Any] | None:
-    """The access function, from the config or the file. One that is no function is an error: never open a
-    stream that somebody meant to close."""
-    for name in _ACCESS_NAMES:
-        for given in (file.config.get(name), getattr(file.module, name, None)):
-            if callable(given):
-                return given
-            if given is not None:
-                raise ConfigNotJson(f"{name} is a {type(given).__name__}, not a function.")
-    return None
+    for verb, rule in rules.items():
+        if not isinstance(rule, bool):
+            declared.functions[RULES[verb]][file.path] = links([rule])
+    access = rules.get("read", True) is not True
+    declared.streams.append(file.entry(config, access=access, rules=manifest_of(rules)))
 
 
 def _without_functions(config: Mapping[Any, Any]) -> dict[Any, Any]:
-    """The config without its access function and the factory of a custom storage."""
-    kept = {key: value for key, value in config.items() if key not in _ACCESS_NAMES}
+    """The config without who may do what, and the factory of a custom storage."""
+    kept = {key: value for key, value in config.items() if key not in ALL_NAMES}
     base: Any = kept.get("baseConfig")
     if isinstance(base, Mapping):
         inner = cast(Mapping[Any, Any], base).items()

@@ -35,6 +35,7 @@ from headwater.server.http import client_script
 from headwater.server.http.app import build_http_app
 from headwater.server.http.authentication import Authentication
 from headwater.server.http.origins import Origins
+from headwater.server.limit_log import LimitLog
 from headwater.server.listen.serve import HttpServer
 from headwater.server.listen.tls import Renewal, read_tls
 from headwater.server.live.attendance import Attendance
@@ -90,6 +91,7 @@ class Running:
         self.store = store
         self.observers = Observers()
         """Who is told what happens; see observe.py."""
+        self.observers.add(LimitLog())
         self.tasks = Supervisor(self.observers)
         """The work in the background."""
         self.aside = Aside()

@@ -14,12 +14,17 @@ _NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
 class Line(NamedTuple):
-    """What belongs to a message. `fields` are JSON values by name, `traceback` is text of any language."""
+    """What belongs to a message. `fields` are JSON values by name, `traceback` is text of any language.
+
+    `flood` names the kind of a line that a stranger can have written as often as they like: the log writes
+    the first of each kind and then numbers. There are few kinds, and no name holds what a stranger chooses.
+    """
 
     step: str = ""
     trace: str = ""
     fields: Mapping[str, object] = _NOTHING
     traceback: str = ""
+    flood: str = ""
 
 
 NO_LINE = Line()
@@ -38,11 +43,11 @@ def tell_fault(logger: logging.Logger, line: Line, message: str, *args: object) 
 
 def line_of(record: logging.LogRecord) -> Line:
     """What a record carries; nothing for one that was not made here."""
-    step, trace, traceback = (_text(record, name) for name in ("step", "trace", "traceback"))
+    step, trace, traceback, flood = (_text(record, name) for name in ("step", "trace", "traceback", "flood"))
     fields = getattr(record, "fields", None)
     if not isinstance(fields, Mapping):
         fields = _NOTHING
-    return Line(step, trace, fields, traceback)  # pyright: ignore[reportUnknownArgumentType]
+    return Line(step, trace, fields, traceback, flood)  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _text(record: logging.LogRecord, name: str) -> str:

@@ -76,6 +76,9 @@ class Observer:
     listening: bool = False
     """Whether anybody hears it; for parts that would have to measure or to build what they tell."""
 
+    light: bool = False
+    """Whether it hears only what costs nothing to tell, so that nothing is measured for it."""
+
     # --- clients ---
 
     def accepted(self, peer: Peer) -> None:
@@ -181,7 +184,7 @@ class Observers(Observer):
         self._wire()
 
     def _wire(self) -> None:
-        self.listening = bool(self._listeners)
+        self.listening = not all(one.light for one in self._listeners)
         for event in EVENTS:
             nothing = getattr(Observer, event)
             hears = [

@@ -13,6 +13,7 @@ import headwater.streams.expiry
 import headwater.tasks
 from headwater.app import running
 from headwater.config import ServerSettings, Settings, StorageSettings
+from headwater.logline import line_of
 
 WORK = {"expiry", "keepalive", "sweep", "sweep of fleeting streams", "stamps"}
 
@@ -57,3 +58,14 @@ def _fails_once(store: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> async
 
     monkeypatch.setattr(store, name, verb)
     return again
+
+
+async def test_a_limit_that_is_met_is_told_in_the_log_by_its_setting(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(settings(tmp_path)) as server:
+        server.observers.limited("socket.max_subscriptions", 1000)
+        server.observers.limited("streams.rings_bytes", 1000)
+    [told] = [record for record in caplog.records if record.name == "headwater.limits"]
+    assert told.getMessage() == "A limit was met: [socket] max_subscriptions, which is 1000"
+    assert line_of(told).flood == "limit socket.max_subscriptions"

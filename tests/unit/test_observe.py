@@ -57,6 +57,19 @@ def test_a_listener_comes_and_goes() -> None:
     assert len(ear.heard) == 1
 
 
+def test_who_is_light_hears_and_has_nothing_measured() -> None:
+    class Light(Ear):
+        light = True
+
+    observers, light = Observers(), Light()
+    observers.add(light)
+    assert not observers.listening
+    observers.live(ROOM)
+    assert light.heard == [("live", ROOM)]
+    observers.add(Ear())
+    assert observers.listening
+
+
 def test_what_nobody_hears_ends_in_an_empty_function() -> None:
     observers = Observers()
     observers.add(Ear())

@@ -19,6 +19,7 @@ from typing import TextIO, cast
 
 import orjson
 
+from headwater.cli.floods import Floods
 from headwater.cli.terminal import has_colours, visible
 from headwater.config import LogSettings
 from headwater.logline import Line, line_of
@@ -26,6 +27,8 @@ from headwater.redact import Redaction
 
 MAX_WAITING = 10_000
 """Records that wait to be written; more are dropped and counted, never awaited."""
+LOOK_SECONDS = 5.0
+"""How often a log to which nothing is written looks whether a number is due."""
 CLOSE_TIMEOUT = 2.0
 """Seconds that the last records get at the end."""
 
@@ -123,13 +126,17 @@ class _Handler(logging.Handler):
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self._stream = stream
+        self._floods = Floods()
         self._waiting: queue.Queue[logging.LogRecord | None] = queue.Queue(MAX_WAITING)
         self._dropped = 0
         self._thread = threading.Thread(target=self._run, name="headwater-log", daemon=True)
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue the record; the message is made now, because its arguments may change."""
+        """Queue the record, or only count it; the message is made now, because its arguments may change."""
+        flood = line_of(record).flood
+        if flood and not self._floods.takes(flood, record):
+            return
         record.msg, record.args = record.getMessage(), None
         try:
             self._waiting.put_nowait(record)
@@ -144,18 +151,29 @@ class _Handler(logging.Handler):
         super().close()
 
     def _run(self) -> None:
-        for record in iter(self._waiting.get, None):
+        while True:
+            try:
+                record = self._waiting.get(timeout=LOOK_SECONDS)
+            except queue.Empty:
+                self._tell_numbers()
+                continue
+            if record is None:
+                self._tell_numbers(ends=True)
+                return
             self._write(self.format(record))
-            if self._waiting.empty() and (dropped := self._take_dropped()):
-                self._write(self.format(_missing(dropped)))
+            if self._waiting.empty():
+                self._tell_numbers()
 
-    def _take_dropped(self) -> int:
+    def _tell_numbers(self, *, ends: bool = False) -> None:
+        """How many records were not written, and why."""
         self.acquire()  # `emit` counts under the same lock
         try:
             dropped, self._dropped = self._dropped, 0
+            records = self._floods.numbers(ends=ends)
         finally:
             self.release()
-        return dropped
+        for record in (*records, *([_missing(dropped)] if dropped else ())):
+            self._write(self.format(record))
 
     def _write(self, line: str) -> None:
         # A log that cannot be written (a closed pipe) must not stop the server.

@@ -305,7 +305,8 @@ def _log_failure(
     message = kind.told(failure)
     told = {} if failure.reason in message else {"reason": failure.reason}
     fields = {"file": subject.file, **told}
-    tell(log, logging.ERROR, Line(subject.name, trace, fields, failure.traceback), "%s", message)
+    flood = f"{kind.name} {subject.file}" if kind.often else ""
+    tell(log, logging.ERROR, Line(subject.name, trace, fields, failure.traceback, flood), "%s", message)
 
 
 def _overloaded(most: int) -> Overloaded:

@@ -185,7 +185,7 @@ class StepRuntime:
             if isinstance(error.__cause__, Failure):  # The log has it already.
                 raise Unauthenticated("The project refuses this request.") from None
             tell_limit(self._observer, error)
-            line = Line(who.name, fields={"file": who.file, "code": error.code})
+            line = Line(who.name, fields={"file": who.file, "code": error.code}, flood="authenticate")
             tell(log, logging.ERROR, line, "A request is refused: %s %s", error.message, error.hint)
             if isinstance(error, TooLarge):
                 raise Unauthenticated("The project refuses this request.") from None

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from headwater.errors import AccessDenied, HeadwaterError, TooMany, UnknownStream
+from headwater.logline import Line, tell_fault
 from headwater.model import GroupKey
 from headwater.observe import SILENT, Observer, tell_limit
 from headwater.peer import Peer
@@ -192,7 +193,7 @@ async def _settled(ask: Ask, answer: Awaitable[Verdict]) -> HeadwaterError | Non
     try:
         return _refusal(ask, await answer)
     except Exception:
-        log.exception("The access rule of stream %r failed", ask.group.stream)
+        tell_fault(log, Line(flood="access"), "The access rule of stream %r failed", ask.group.stream)
         return _refusal(ask, NOT[ask.verb])
 
 

@@ -52,6 +52,7 @@ def _kind(verb: Verb) -> RunKind[StreamDeclaration, AccessQuestion, bool]:
         answer=_answer(function),
         seconds=lambda settings, _stream: settings.workers.access_timeout,
         waits=True,
+        often=True,
         told=told,
         # Anything but a clear yes in time is a no.
         instead=False,

@@ -76,6 +76,7 @@ AUTHENTICATE: RunKind[Authenticator, AuthQuestion, bytes | None] = RunKind(
     answer=_context,
     seconds=lambda settings, _file: settings.workers.access_timeout,
     waits=True,
+    often=True,
     told=lambda failure: f"authenticate failed, so the request is refused: {failure.reason}",
     secrets=_secrets,
 )

@@ -153,6 +153,7 @@ class RunKind(Generic[Subject, Given, Answer]):
     `waits`: while no worker is free it waits, among at most `max_waiting` of its kind; else it fails at once
     with Overloaded, and whoever runs it comes again. `told` is the line of the log about a failure of user
     code.
+    `often`: strangers can have it run as often as they like, so that the log need not hold each failure.
     `secrets` are texts of the input that no line of the log may hold.
     `instead` is answered in place of any failure, which then only the log tells; None raises it.
     """
@@ -165,5 +166,6 @@ class RunKind(Generic[Subject, Given, Answer]):
     answers: Callable[[Subject], Sequence[Check[Answer]]] = _no_checks
     waits: bool = False
     told: Callable[[Failure], str] = _message
+    often: bool = False
     instead: Answer | None = None
     secrets: Callable[[Given], Sequence[str]] = _no_secrets

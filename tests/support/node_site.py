@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
+import pytest
 
 from headwater.app import Running, running
 from headwater.config import ServerSettings, Settings, StorageSettings
@@ -52,3 +55,13 @@ async def node_site(
     settings = replace(settings, workers=replace(settings.workers, drain_timeout=2.0, node=str(node)))
     async with running(settings) as server, httpx.AsyncClient(base_url=server.url, timeout=100) as client:
         yield NodeSite(root, server, client)
+
+
+async def logged(caplog: pytest.LogCaptureFixture, text: str) -> Any:
+    """The line of user code that holds the text, once it is there."""
+    async with asyncio.timeout(60):
+        while True:
+            for record in caplog.records:
+                if record.name == "headwater.user" and text in record.getMessage():
+                    return record
+            await asyncio.sleep(0.01)

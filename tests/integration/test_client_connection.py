@@ -409,6 +409,30 @@ class TestEnding:
         await client.close()
 
 
+async def test_who_cancels_the_one_that_closes_it_is_heard(site: V1Site) -> None:
+    asked, may_end = asyncio.Event(), asyncio.Event()
+
+    async def token() -> str:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await may_end.wait()
+        return ""
+
+    client = client_of(site.server.port, token=token, wait=None)
+    opening = asyncio.create_task(client.__aenter__())
+    await asked.wait()
+    closing = asyncio.create_task(client.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait([closing], timeout=SECONDS)
+    assert closing.cancelled()
+    may_end.set()
+    opening.cancel()
+    await asyncio.wait([opening], timeout=SECONDS)
+
+
 async def test_it_is_live_when_what_it_reads_is_the_servers_state(site: V1Site) -> None:
     async with client_of(site.server.port) as client, aclosing(client.group("chat", "room")) as group:
         assert client.status == "live"

@@ -116,8 +116,9 @@ class Client(Writer):
         running, self._running = self._running, None
         if running is not None:
             running.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await running
+            await asyncio.wait(
+                [running]
+            )  # Not awaited itself: who cancels the one that closes must be heard.
 
     async def group(
         self, stream: str, group: str, *, limit: int | None = None, state: Item | None = None

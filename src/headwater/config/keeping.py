@@ -69,6 +69,16 @@ class StreamSettings:
         "Seconds between comparisons of followed groups with the store, which find changes that no notice "
         "told of; 0 makes none.",
     )
+    max_writes_per_second: int = setting(
+        100,
+        "Writes without a step that one client, its user or else its address, may make a second over time; "
+        "above it they are refused with `TOO_MANY`. Loopback and trusted proxies without a user are not "
+        "counted.",
+        least=1,
+    )
+    write_burst: int = setting(
+        1000, "Writes that one client may make at once, before `max_writes_per_second` counts.", least=1
+    )
     prefix: str = setting(
         "/streams",
         "Path under which streams are read over plain HTTP; empty turns it off.",

@@ -11,6 +11,8 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 MOST_KNOWN = 20_000
 """Of those whose rate is kept, about 200 bytes each."""
@@ -67,3 +69,18 @@ class Rates:
             del self._full_at[oldest]
             if not self._full_at:
                 return
+
+
+@lru_cache(1024)
+def network_of(text: str) -> str:
+    """By what an address is counted: one of IPv4 is itself, one of IPv6 the network that a household gets,
+    its first 64 bits, within which anybody has any number. Empty where it is none."""
+    try:
+        address: IPv4Address | IPv6Address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return ""
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is not None:
+            return network_of(str(address.ipv4_mapped))
+        return str(IPv6Network((int(address) >> 64 << 64, 64)))
+    return str(address)

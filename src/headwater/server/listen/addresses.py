@@ -1,9 +1,8 @@
 """Who is connected, by address: how many connections one address holds, and how often it opens another.
 
-Owns what an address is here, and who is counted for none. Knows no socket. What it holds is bounded by the
-open connections and by `MOST_KNOWN` of `rates.py`; nothing here runs by a timer.
+Owns who is counted for none. Knows no socket. What it holds is bounded by the open connections and by
+`MOST_KNOWN` of `rates.py`; nothing here runs by a timer.
 
-- An address of IPv6 is the network that a household gets, its first 64 bits, in which anybody has any number.
 - Loopback and trusted proxies are nobody in particular: what they do is bounded as a whole. Where a trusted
   proxy tells who its client is, that one counts.
 """
@@ -12,15 +11,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import NamedTuple
 
 from headwater.config import ServerSettings
 from headwater.errors import TooMany
 from headwater.server.http.authority import is_loopback
 from headwater.server.http.forwarded import Proxies
-from headwater.server.rates import Rates
+from headwater.server.rates import Rates, network_of
 
 CUT_ABOVE = 1.1
 """How far above a limit a connection is still told so; beyond, it is cut."""
@@ -89,7 +86,7 @@ class Addresses:
 
     def held_by(self, address: str) -> int:
         """How many connections the address holds, with all that count as the same."""
-        return self._held.get(_network(address), 0)
+        return self._held.get(network_of(address), 0)
 
     def connect(self, address: str) -> Entry:
         """A connection has come from there, which is no proxy."""
@@ -123,7 +120,7 @@ class Addresses:
 
     def _key(self, address: str) -> str:
         """By what an address is counted; empty for whoever is excepted, or not known."""
-        key = _network(address)
+        key = network_of(address)
         excepted = (self._excepts_loopback and is_loopback(address)) or self._proxies.trusts(address)
         return "" if excepted else key
 
@@ -141,17 +138,3 @@ class Addresses:
 
 
 _IF_PROXY = ", and where the address is a proxy's, name it in trusted_proxies"
-
-
-@lru_cache(1024)
-def _network(text: str) -> str:
-    """By what an address is known: its own text, or its network; empty where it is none."""
-    try:
-        address: IPv4Address | IPv6Address = ip_address(text.partition("%")[0])
-    except ValueError:
-        return ""
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is not None:
-            return _network(str(address.ipv4_mapped))
-        return str(IPv6Network((int(address) >> 64 << 64, 64)))
-    return str(address)

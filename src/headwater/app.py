@@ -27,10 +27,12 @@ from headwater.config import Settings
 from headwater.control.open import control_place
 from headwater.control.place import ControlPlace
 from headwater.control.server import ControlServer
-from headwater.errors import FileUnloadable, HeadwaterError
+from headwater.errors import FileUnloadable, HeadwaterError, Limit
+from headwater.holdings import Holdings
 from headwater.logline import Line, tell
 from headwater.observe import Observers
 from headwater.operating.methods import server_methods, work_methods
+from headwater.server.held import HeldBytes
 from headwater.server.http import client_script
 from headwater.server.http.app import build_http_app
 from headwater.server.http.authentication import Authentication
@@ -143,9 +145,9 @@ class Running:
         origins = Origins(settings.server, dev=settings.dev)
         self.who = Authentication(self.runtime.authenticate, settings.auth, origins)
         """Who asks."""
-        self.opening = SocketOpening(
-            settings.server, settings.socket, sessions.open, self.guests, self.observers, origins, self.who
-        )
+        unread: HeldBytes[Any] = HeldBytes(settings.server.unread_bytes)
+        opened = settings.server, settings.socket, sessions.open, self.guests, self.observers
+        self.opening = SocketOpening(*opened, origins, self.who, unread)
         self.events = EventStreams(
             self.realms,
             high_water_bytes=settings.socket.high_water_bytes,
@@ -168,8 +170,15 @@ class Running:
         )
         self.renewal = None if tls is None else Renewal(tls, settings)
         self.server = HttpServer(
-            self.http, settings.server, cast(Any, self.opening.protocol), self.observers, tls
+            self.http, settings.server, cast(Any, self.opening.protocol), self.observers, tls, unread
         )
+        self.holdings = Holdings()
+        """What is held in memory for others, to be asked for at any time."""
+        for part in (self.http, self.opening, budgets, self.runtime, self.work):
+            part.tell_holdings(self.holdings)
+        durable.queue.tell_holdings(self.holdings)
+        left = Limit("streams.max_presence_left", most)
+        self.holdings.add("presences that left", left, lambda: presences.deletes, "presences")
         self.runtime.on_project(self._take)
 
     @property
@@ -290,12 +299,12 @@ async def _controlled(server: Running, place: ControlPlace | None) -> AsyncGener
         yield
         return
     line_bytes = 2 * server.settings.work.max_payload_bytes + MOST_LINE_BYTES_BESIDE
-    methods = {**work_methods(server.work), **server_methods(lambda: server.url)}
+    methods = {**work_methods(server.work), **server_methods(lambda: server.url, server.holdings)}
     control = ControlServer(place, methods, line_bytes)
     try:
         await control.start()
     except OSError as error:
-        log.warning("`headwater queue`, `emit` and `cancel` cannot reach this server: %s", error)
+        log.warning("`headwater queue`, `emit`, `cancel` and `limits` cannot reach this server: %s", error)
     try:
         yield
     finally:

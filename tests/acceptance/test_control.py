@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+import socket
 import stat
 import time
 from collections.abc import Callable
@@ -27,6 +29,13 @@ async def handler(input, ctx):
         await ctx.step("half", lambda: 1)
         await asyncio.sleep(600)
 """
+ROUTE = """
+config = {"type": "api", "name": "Mail", "method": "POST", "path": "/mail", "emits": []}
+
+
+def handler(req, ctx):
+    return {"status": 200}
+"""
 CRON = """
 config = {"type": "cron", "name": "Yearly", "cron": "0 0 1 1 *", "emits": []}
 
@@ -42,6 +51,7 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "steps").mkdir()
     (tmp_path / "steps" / "bill_step.py").write_text(STEP)
     (tmp_path / "steps" / "yearly_step.py").write_text(CRON)
+    (tmp_path / "steps" / "mail_step.py").write_text(ROUTE)
     return tmp_path
 
 
@@ -117,6 +127,22 @@ def test_a_run_is_stopped_from_the_terminal(project: Path) -> None:
         until(lambda: bill(project)["running"] == 0)
         (shown,) = [read(project, "queue", "show", running["id"])]
         assert (shown["status"], shown["attempts"]) == ("cancelled", 1)
+
+
+def test_what_the_server_holds_in_memory_is_seen_beside_its_bounds(project: Path) -> None:
+    with serving("start", *FLAGS, "--set", "server.max_bodies_bytes=1000000", cwd=project) as server:
+        with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as client:
+            client.sendall(b"POST /mail HTTP/1.1\r\nhost: localhost\r\ncontent-length: 200000\r\n\r\n")
+            client.sendall(b"x" * 100_000)
+            until(lambda: re.search(r"97\.7 KiB +977 KiB", run(project, "limits")))
+        bodies = until(lambda: next(one for one in read(project, "limits") if not one["now"]))
+    assert bodies == {
+        "kind": "request bodies",
+        "unit": "bytes",
+        "now": 0,
+        "limit": 1_000_000,
+        "setting": "server.max_bodies_bytes",
+    }
 
 
 def test_only_the_owner_may_speak_to_it_and_a_killed_server_leaves_nothing_in_the_way(project: Path) -> None:

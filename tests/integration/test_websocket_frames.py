@@ -27,6 +27,8 @@ LIMIT = 100_000
 class Echo:
     """A Session that sends back what it hears."""
 
+    shares = False
+
     def __init__(self, socket: WebSocket) -> None:
         self.socket = socket
         self.ended = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import time
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from headwater.aside.runner import Aside
 from headwater.config import ServerSettings
-from headwater.errors import BodyInvalid, BodyUnsupported, Limit, TooComplex, TooLarge
+from headwater.errors import BodyInvalid, BodyUnsupported, Limit, Overloaded, TooComplex, TooLarge
 from headwater.heavyjson import HeavyJson
 from headwater.server.http.bodies import BodyParser, BodyReader
 
@@ -237,3 +238,78 @@ async def test_a_body_in_pieces_of_any_size_is_put_together_in_order() -> None:
         return next(messages)
 
     assert await BodyReader(len(raw), len(raw)).read(receive, {}) == raw
+
+
+class Upload:
+    """A body that comes in pieces, when it is told to."""
+
+    def __init__(self) -> None:
+        self._pieces: asyncio.Queue[tuple[bytes, bool]] = asyncio.Queue()
+
+    def send(self, piece: bytes, *, more: bool = True) -> None:
+        self._pieces.put_nowait((piece, more))
+
+    async def receive(self) -> dict[str, Any]:
+        piece, more = await self._pieces.get()
+        return {"type": "http.request", "body": piece, "more_body": more}
+
+
+def begun(bodies: BodyReader, *pieces: bytes) -> tuple[Upload, asyncio.Task[bytes]]:
+    upload = Upload()
+    for piece in pieces:
+        upload.send(piece)
+    return upload, asyncio.create_task(bodies.read(upload.receive, {}))
+
+
+async def settled() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_above_the_limit_of_all_bodies_the_oldest_that_is_not_whole_is_given_up() -> None:
+    bodies = BodyReader(1000, 1000)
+    _, first = begun(bodies, b"x" * 400)
+    _, second = begun(bodies, b"x" * 400)
+    await settled()
+    assert bodies.held == 800
+    third, reading = begun(bodies, b"x" * 300)
+    with pytest.raises(Overloaded) as told:
+        await first
+    assert told.value.limit == Limit("server.max_bodies_bytes", 1000)
+    assert (bodies.held, second.done()) == (700, False)
+    third.send(b"x" * 300, more=False)
+    raw = await reading
+    assert (len(raw), bodies.held) == (600, 1000)
+    second.cancel()
+    await asyncio.wait([second])
+    bodies.let_go(raw)
+    assert bodies.held == 0
+
+
+async def test_where_all_bodies_are_whole_the_last_is_refused() -> None:
+    bodies = BodyReader(1000, 1000)
+    whole, reading = begun(bodies, b"x" * 400)
+    whole.send(b"x" * 500, more=False)
+    raw = await reading
+    small = Upload()
+    small.send(b"x" * 200, more=False)
+    with pytest.raises(Overloaded):
+        await bodies.read(small.receive, {})
+    _, partial = begun(bodies, b"x" * 200)
+    with pytest.raises(Overloaded):
+        await partial
+    assert bodies.held == len(raw)
+
+
+async def test_who_is_given_up_as_its_last_piece_comes_is_refused_all_the_same() -> None:
+    bodies = BodyReader(1000, 1000)
+    first, reading = begun(bodies, b"x" * 600)
+    await settled()
+    _, second = begun(bodies, b"x" * 600)
+    first.send(b"x", more=False)
+    with pytest.raises(Overloaded):
+        await reading
+    assert bodies.held == 600
+    second.cancel()
+    await asyncio.wait([second])
+    assert bodies.held == 0

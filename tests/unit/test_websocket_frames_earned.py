@@ -16,6 +16,8 @@ BURST = 10
 class Session:
     """One that hears nothing."""
 
+    shares = False
+
     def message(self, text: str) -> None: ...
 
     def filled(self) -> None: ...

@@ -133,6 +133,24 @@ app.command()(work_commands.cancel)
 
 
 @app.command()
+def limits(project: work_commands.Project = None, json: Json = False, debug: Debug = False) -> None:
+    """Print what the running server holds in memory.
+
+    For each kind of it: how much now, the bound over all clients, and the setting that sets it.
+    """
+    from headwater.cli.projects import find_project
+    from headwater.control.client import ask
+
+    held = list(ask(find_project(project), "held"))
+    if json:
+        _print_json(held)
+        return
+    from headwater.cli.held_report import show_held
+
+    show_held(held)
+
+
+@app.command()
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The folder to create.")],
     language: Annotated[

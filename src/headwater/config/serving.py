@@ -53,7 +53,10 @@ class ServerSettings:
         32 * MIB, "Largest request body, in bytes; above it the answer is 413.", least=1
     )
     max_bodies_bytes: int = setting(
-        512 * MIB, "Request bodies held at once, in bytes; above it the answer is 503.", least=1
+        512 * MIB,
+        "Request bodies held at once, in bytes; above it the one that has been unfinished longest is "
+        "answered with 503.",
+        least=1,
     )
     unread_bytes: int = setting(
         256 * MIB,
@@ -117,8 +120,8 @@ class ServerSettings:
     shutdown_timeout: float = setting(10.0, "Seconds that running requests get to finish on shutdown.")
     control: Literal["on", "off"] = setting(
         "on",
-        "Whether `headwater queue`, `emit` and `cancel` reach the server, by a socket in .headwater/ for its "
-        "owner alone.",
+        "Whether `headwater queue`, `emit`, `cancel` and `limits` reach the server, by a socket in "
+        ".headwater/ for its owner alone.",
     )
 
 
@@ -131,7 +134,7 @@ class SocketSettings:
         10_000, "Most JSON values in one message of a client, members and elements together.", least=1
     )
     max_frames_per_second: int = setting(
-        1000, "Frames a client may send a second over time; above it the socket is closed with 1008.", least=1
+        5000, "Frames a client may send a second over time; above it the socket is closed with 1008.", least=1
     )
     frame_burst: int = setting(
         10_000, "Frames a client may send at once, before `max_frames_per_second` counts.", least=1

@@ -24,7 +24,9 @@ def control_place(settings: Settings) -> Generator[ControlPlace | None]:
         try:
             place = ControlPlace(settings.project)
         except OSError as error:
-            log.warning("`headwater queue`, `emit` and `cancel` cannot reach this server: %s", error)
+            log.warning(
+                "`headwater queue`, `emit`, `cancel` and `limits` cannot reach this server: %s", error
+            )
     try:
         yield place
     finally:

@@ -1,4 +1,5 @@
-"""What a running server answers its operator: the methods, over what `work/` offers and where it listens.
+"""What a running server answers its operator: the methods, over what `work/` offers, where it listens and
+what it holds in memory.
 
 A method is an async generator of entries. It reads its arguments, and leaves the doing to work.
 """
@@ -10,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
 from headwater.errors import InvalidInput
+from headwater.holdings import Holdings
 from headwater.model import Origin
 from headwater.operating.messages import maybe_text_of, text_of
 from headwater.operating.table import Method
@@ -41,14 +43,21 @@ def work_methods(work: Work) -> dict[str, Method]:
     }
 
 
-def server_methods(url: Callable[[], str]) -> dict[str, Method]:
+def server_methods(url: Callable[[], str], holdings: Holdings) -> dict[str, Method]:
     """The methods about the server itself."""
 
     async def address(_args: Args) -> Entries:
         """`{"url"}`: where a client on this machine finds it, whatever flags it was begun with."""
         yield {"url": url()}
 
-    return {"address": address}
+    async def held(_args: Args) -> Entries:
+        """Each kind of memory that the server holds for others: `{"kind", "unit", "now", "limit",
+        "setting"}`."""
+        for one in holdings.read():
+            setting, limit = one.limit
+            yield {"kind": one.kind, "unit": one.unit, "now": one.now, "limit": limit, "setting": setting}
+
+    return {"address": address, "held": held}
 
 
 class _WorkMethods:

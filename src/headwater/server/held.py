@@ -9,6 +9,7 @@ and whoever wants to hold memory does neither.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 
@@ -23,13 +24,19 @@ class Holder(Protocol):
 Held = TypeVar("Held", bound=Holder)
 
 
+def _give_up(holder: Holder) -> None:
+    holder.give_up()
+
+
 class HeldBytes(Generic[Held]):
     """What is held of one kind, for all connections."""
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int, give_up: Callable[[Held], None] = _give_up) -> None:
+        """`give_up` is how a connection is let go for this kind, where it holds several."""
         self.used = 0
         """Bytes."""
         self.limit = limit_bytes
+        self._give_up = give_up
         self._sizes: OrderedDict[Held, int] = OrderedDict()
         """Those that hold something, the first that began first."""
 
@@ -43,5 +50,5 @@ class HeldBytes(Generic[Held]):
             self._sizes[holder] = size
         while self.used > self.limit:
             oldest = next(iter(self._sizes))
-            oldest.give_up()
+            self._give_up(oldest)
             self.hold(oldest, 0)

@@ -17,11 +17,13 @@ from headwater.envfile import ENV_FILE
 from headwater.errors import (
     AuthUnavailable,
     HeadwaterError,
+    Limit,
     TooLarge,
     Unauthenticated,
     UnknownStep,
     WorkerLost,
 )
+from headwater.holdings import Holdings
 from headwater.logline import Line, tell
 from headwater.observe import SILENT, Observer, tell_limit
 from headwater.protocol.workers import messages as protocol
@@ -110,6 +112,11 @@ class StepRuntime:
     def offer(self, name: str, service: Service) -> None:
         """Let user code call one more service, from before the first invocation on."""
         self._services[name] = service
+
+    def tell_holdings(self, holdings: Holdings) -> None:
+        """Tell of the calls of workers that are not answered yet."""
+        intake = self._workshop.parts.intake
+        holdings.add("calls of steps", Limit("storage.max_pending_bytes", intake.limit), lambda: intake.held)
 
     def emits_of(self, step: str) -> tuple[str, ...]:
         """The topics that the step of that name says it emits; none for a step that is gone."""

@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from headwater.clock import Stamps
-from headwater.errors import HeadwaterError, StoreUnavailable, TooLarge, TooMany
+from headwater.errors import HeadwaterError, Limit, StoreUnavailable, TooLarge, TooMany
+from headwater.holdings import Holdings
 from headwater.model import Change, Signal, Unit, Write
 from headwater.observe import SILENT, Batch, Observer
 from headwater.storage.base import Committed, Repeated, Store, UnitOutcome
@@ -89,6 +90,11 @@ class CommitQueue:
         reacts."""
         self.on_outbox: Callable[[], None] = _nobody
         """Called after a commit that may have left outbox entries."""
+
+    def tell_holdings(self, holdings: Holdings) -> None:
+        """Tell of what waits for a commit."""
+        limit = Limit("storage.max_pending_bytes", self._max_bytes)
+        holdings.add("writes that wait", limit, lambda: self._bytes)
 
     @property
     def pending_bytes(self) -> int:

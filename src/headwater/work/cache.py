@@ -13,23 +13,24 @@ class JobCache:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._bytes = 0
+        self.used = 0
+        """Bytes."""
         self._held: dict[str, tuple[Job, bytes | None]] = {}
 
     def put(self, job: Job, payload: bytes | None = None) -> None:
         """Hold a job, if there is room."""
         payload = job.data if payload is None else payload
         size = _size(job, payload)
-        if self._bytes + size <= self._limit and job.id not in self._held:
+        if self.used + size <= self._limit and job.id not in self._held:
             self._held[job.id] = job, payload
-            self._bytes += size
+            self.used += size
 
     def take(self, job: str) -> tuple[Job | None, bytes | None]:
         """A job that is held, and its payload; it is held no longer."""
         found = self._held.pop(job, None)
         if found is None:
             return None, None
-        self._bytes -= _size(*found)
+        self.used -= _size(*found)
         return found
 
 

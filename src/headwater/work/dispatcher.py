@@ -66,6 +66,11 @@ class Dispatcher:
         self._timer: asyncio.TimerHandle | None = None
         self._started = self._closed = False
 
+    @property
+    def cached_bytes(self) -> int:
+        """Bytes of waiting jobs that are held beside the store."""
+        return self._cache.used
+
     # --- what there is to run, and who runs it ---
 
     async def start(self, paused: Iterable[str] = ()) -> None:

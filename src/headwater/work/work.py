@@ -8,6 +8,8 @@ from typing import Protocol
 
 from headwater.clock import Clock, ForwardClock
 from headwater.config import WorkSettings
+from headwater.errors import Limit
+from headwater.holdings import Holdings
 from headwater.observe import SILENT, Observer
 from headwater.storage.base import Store
 from headwater.streams.catalog import StreamRules
@@ -54,6 +56,7 @@ class Work:
 
         :raises ConfigError: the time zone of the settings is none.
         """
+        self._settings = settings
         steady = ForwardClock(clock)
         ledger = Ledger(store, queue, settings, clock)
         teller = Teller(observer)
@@ -67,6 +70,11 @@ class Work:
         self.dead_letters = DeadLetters(store, queue, self.dispatcher, steady)
         self.removal = Removal(self.dispatcher, ledger, teller, steady)
         self.lost = LostSteps(store, self.dispatcher, self.removal, settings.lost_step_age, steady)
+
+    def tell_holdings(self, holdings: Holdings) -> None:
+        """Tell of the waiting events that are held beside the store."""
+        limit = Limit("work.cache_bytes", self._settings.cache_bytes)
+        holdings.add("waiting events", limit, lambda: self.dispatcher.cached_bytes)
 
     def take(self, consumers: Iterable[Consumer], cron_jobs: Iterable[CronJob]) -> None:
         """A generation takes over."""

@@ -20,11 +20,13 @@ from headwater.aside.runner import Aside
 from headwater.config import Settings
 from headwater.errors import (
     HeadwaterError,
+    Limit,
     MethodNotAllowed,
     RouteUnknown,
     SchemaMismatch,
     ShuttingDown,
 )
+from headwater.holdings import Holdings
 from headwater.logline import Line, tell, tell_fault
 from headwater.observe import SILENT, Answered, Observer, tell_limit
 from headwater.server.http.authentication import Authentication
@@ -80,6 +82,11 @@ class HttpApp:
         self._parser = BodyParser(settings.server, aside)
         self._public = PublicFolder(settings.project / settings.steps.public)
         self._log_level = logging.INFO if settings.dev else logging.DEBUG
+
+    def tell_holdings(self, holdings: Holdings) -> None:
+        """Tell of the bodies of requests."""
+        limit = Limit("server.max_bodies_bytes", self._settings.server.max_bodies_bytes)
+        holdings.add("request bodies", limit, lambda: self._bodies.held)
 
     def set_project(self, project: Project) -> None:
         """Serve the routes of another generation, from the next request on."""

@@ -6,6 +6,7 @@ joined when the last has come.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -44,13 +45,31 @@ class Parsed(NamedTuple):
 NOTHING = Parsed("none", {})
 
 
+class _Partial:
+    """A body of which a part has come. What waits for the rest can be ended by another one's reading."""
+
+    __slots__ = ("given_up", "size", "waiting")
+
+    def __init__(self, waiting: asyncio.Timeout) -> None:
+        self.waiting = waiting
+        self.size = 0
+        self.given_up = False
+
+
 class BodyReader:
-    """Reads bodies, and counts what all of them together take."""
+    """Reads bodies, and counts what all of them together take.
+
+    Where that is too much, the body that has been partial for longest is given up: whoever sends a body ends
+    it, and whoever wants to hold memory does not. Where none is partial, whoever is read now is refused.
+    """
 
     def __init__(self, limit: int, limit_together: int) -> None:
         self._limit = limit
         self._limit_together = limit_together
-        self._held = 0
+        self._partial: dict[_Partial, None] = {}
+        """The one that began first is first."""
+        self.held = 0
+        """Bytes of all bodies that came, whole or in part, and are needed yet."""
 
     async def read(self, receive: Receive, headers: Mapping[str, str]) -> bytes:
         """All of one body, which is to be given to `let_go` when its request has been answered.
@@ -61,37 +80,76 @@ class BodyReader:
         announced = headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > self._limit:
             raise self._too_large()
+        piece, more = await _receive(receive)
+        if more:
+            return await self._read_on(piece, receive)
+        self._check(len(piece))
+        self._make_room(len(piece))
+        self.held += len(piece)
+        return piece
+
+    async def _read_on(self, piece: bytes, receive: Receive) -> bytes:
         pieces: list[bytes | bytearray] = []
-        size, more = 0, True
+        more = True
         try:
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientGone
-                piece: bytes = message.get("body", b"")
-                _add(pieces, piece)
-                size += len(piece)
-                self._held += len(piece)
-                more = message.get("more_body", False)
-                self._check(size)
-        except BaseException:
-            self._held -= size
-            raise
-        return bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces)
+            async with asyncio.timeout(None) as waiting:
+                partial = _Partial(waiting)
+                self._partial[partial] = None
+                try:
+                    while True:
+                        self._take(partial, piece)
+                        _add(pieces, piece)
+                        if not more:
+                            break
+                        piece, more = await _receive(receive)
+                except BaseException:
+                    self._forget(partial)
+                    raise
+        except TimeoutError:
+            raise self._too_many() from None
+        del self._partial[partial]
+        return b"".join(pieces)
 
     def let_go(self, raw: bytes) -> None:
         """A body that was read is needed no more."""
-        self._held -= len(raw)
+        self.held -= len(raw)
+
+    def _take(self, partial: _Partial, piece: bytes) -> None:
+        self._check(partial.size + len(piece))
+        self._make_room(len(piece))
+        if partial.given_up:
+            raise self._too_many()
+        partial.size += len(piece)
+        self.held += len(piece)
 
     def _check(self, size: int) -> None:
         if size > self._limit:
             raise self._too_large()
-        if self._held > self._limit_together:
-            raise Overloaded(
-                f"the requests under way hold more than {self._limit_together} bytes",
-                hint="try again; max_bodies_bytes in [server] of headwater.toml sets the limit",
-                limit=self._limit_together,
-            ).at("server.max_bodies_bytes", self._limit_together)
+
+    def _make_room(self, size: int) -> None:
+        """See that there is room for so many bytes, at the cost of the oldest partial bodies.
+
+        :raises Overloaded: there is none, though no body is partial.
+        """
+        while self.held + size > self._limit_together:
+            oldest = next(iter(self._partial), None)
+            if oldest is None:
+                raise self._too_many()
+            self._forget(oldest)
+            oldest.given_up = True
+            oldest.waiting.reschedule(asyncio.get_running_loop().time())
+
+    def _forget(self, partial: _Partial) -> None:
+        self._partial.pop(partial, None)
+        self.held -= partial.size
+        partial.size = 0
+
+    def _too_many(self) -> Overloaded:
+        return Overloaded(
+            f"the requests under way hold more than {self._limit_together} bytes",
+            hint="try again; max_bodies_bytes in [server] of headwater.toml sets the limit",
+            limit=self._limit_together,
+        ).at("server.max_bodies_bytes", self._limit_together)
 
     def _too_large(self) -> TooLarge:
         return TooLarge(
@@ -99,6 +157,17 @@ class BodyReader:
             hint="max_body_bytes in [server] of headwater.toml sets the limit",
             limit=self._limit,
         ).at("server.max_body_bytes", self._limit)
+
+
+async def _receive(receive: Receive) -> tuple[bytes, bool]:
+    """The next piece of a body, and whether more follow.
+
+    :raises ClientGone: none do, for the client is gone.
+    """
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    return message.get("body", b""), message.get("more_body", False)
 
 
 def _add(pieces: list[bytes | bytearray], piece: bytes) -> None:

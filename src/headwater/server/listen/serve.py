@@ -39,7 +39,10 @@ LAST_WORDS_SECONDS = 1.0
 
 
 def uvicorn_config(
-    app: ASGIApp, settings: ServerSettings, ws_class: type[asyncio.Protocol] | None = None
+    app: ASGIApp,
+    settings: ServerSettings,
+    ws_class: type[asyncio.Protocol] | None = None,
+    unread: HeldBytes[Any] | None = None,
 ) -> HttpConfig:
     """How uvicorn serves: in the running loop, with httptools, our limits, and WebSockets by `ws_class`.
 
@@ -64,7 +67,7 @@ def uvicorn_config(
         timeout_graceful_shutdown=math.ceil(settings.shutdown_timeout),
     )
     config.limits = settings
-    config.unread = HeldBytes(settings.unread_bytes)
+    config.unread = HeldBytes(settings.unread_bytes) if unread is None else unread
     config.hosts = Hosts(settings)
     config.proxies = Proxies(settings)
     config.addresses = Addresses(settings, config.proxies)
@@ -82,10 +85,12 @@ class HttpServer:
         ws_class: type[asyncio.Protocol] | None = None,
         observer: Observer = SILENT,
         tls: ssl.SSLContext | None = None,
+        unread: HeldBytes[Any] | None = None,
     ) -> None:
+        """`unread` is what all connections hold that is not read, where others hold such bytes, too."""
         self._settings = settings
         self._scheme = "http" if tls is None else "https"
-        self._config = uvicorn_config(app, settings, ws_class)
+        self._config = uvicorn_config(app, settings, ws_class, unread)
         self._config.observer = observer
         self._server = _Server(self._config)
         self._server.tls = tls

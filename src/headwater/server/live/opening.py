@@ -15,6 +15,7 @@ from websockets.typing import Subprotocol
 
 from headwater.config import ServerSettings, SocketSettings
 from headwater.errors import HeadwaterError, Limit, OriginRefused, Overloaded, RequestInvalid
+from headwater.holdings import Holdings
 from headwater.observe import SILENT, Observer
 from headwater.peer import Peer
 from headwater.server.held import HeldBytes
@@ -42,11 +43,14 @@ class SocketOpening:
         observer: Observer = SILENT,
         origins: Origins | None = None,
         who: Authentication | None = None,
+        unread: HeldBytes[Any] | None = None,
     ) -> None:
+        """`unread` is what all connections of the server hold that is not read, sockets or not."""
         self.settings = settings
         self.sockets: set[WebSocket] = set()
         self.turns = Turns()
-        self.unfinished: HeldBytes[WebSocket] = HeldBytes(settings.unfinished_bytes)
+        self.unfinished = HeldBytes(settings.unfinished_bytes, WebSocket.give_up_reading)
+        self.unread: HeldBytes[Any] = HeldBytes(server.unread_bytes) if unread is None else unread
         self._server = server
         self._origins = Origins(server) if origins is None else origins
         self._who = who
@@ -113,6 +117,16 @@ class SocketOpening:
         self._guests.enter(peer.identity, socket)
         self._observer.accepted(peer)
         return self._make_session(socket, peer)
+
+    def tell_holdings(self, holdings: Holdings) -> None:
+        """Tell of what clients have not finished, and of what they have not read."""
+        unfinished = Limit("socket.unfinished_bytes", self.settings.unfinished_bytes)
+        holdings.add("unfinished messages", unfinished, lambda: self.unfinished.used)
+        holdings.add("unread answers", self.unread_limit(), lambda: self.unread.used)
+
+    def unread_limit(self) -> Limit:
+        """The limit of what clients leave unread."""
+        return Limit("server.unread_bytes", self._server.unread_bytes)
 
     def limited(self, limit: Limit) -> None:
         """A socket is closed for a limit that it met."""

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 class Session(Protocol):
     """What a socket's messages mean."""
 
+    shares: bool
+    """Whether what it offers to its socket is offered to others, too, and counted elsewhere."""
+
     def message(self, text: str) -> None:
         """A whole text message came."""
         ...
@@ -50,6 +53,7 @@ class Opening(Protocol):
     sockets: set[WebSocket]
     turns: Turns
     unfinished: HeldBytes[WebSocket]
+    unread: HeldBytes[Any]
 
     def refuse(self, request: Request, *, secure: bool) -> tuple[HTTPStatus, str] | None:
         """Why this handshake is refused, or None."""
@@ -70,6 +74,10 @@ class Opening(Protocol):
 
     def left(self, socket: WebSocket) -> None:
         """A socket, open or not yet, is gone."""
+        ...
+
+    def unread_limit(self) -> Limit:
+        """The limit of what clients leave unread."""
         ...
 
     def limited(self, limit: Limit) -> None:

@@ -51,6 +51,8 @@ def _nothing() -> None:
 class V0Session:
     """One client of protocol v0. A Session of its socket."""
 
+    shares = True  # Its snapshots are shared and have a budget of their own.
+
     __slots__ = (
         "_admissions",
         "_answers",

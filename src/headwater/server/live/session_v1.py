@@ -37,6 +37,8 @@ from headwater.streams.presence import Presence
 class V1Session:
     """One client of protocol v1. A Session of its socket."""
 
+    shares = False
+
     __slots__ = (
         "_admissions",
         "_answers",

@@ -43,6 +43,7 @@ class WebSocket(asyncio.Protocol):
         "_inbound",
         "_knowing",
         "_opening",
+        "_own",
         "_server_connections",
         "_session",
         "full_since",
@@ -66,6 +67,8 @@ class WebSocket(asyncio.Protocol):
         """Set while its handshake waits to be answered, until it is known who asks."""
         self._frames_left = float(opening.settings.frame_burst)
         """How many frames the client may still send at once; grows with time."""
+        self._own = 0
+        """Bytes in its buffer that no other socket holds, at most; see `offer`."""
         self.has_more = False
         """Whether it waits for its turn to read on; nothing more is taken from the client meanwhile."""
         self.full_since: float | None = None
@@ -95,6 +98,7 @@ class WebSocket(asyncio.Protocol):
             self.told.place.leave()
         self._stop_reading()
         self._end()
+        self._opening.unread.hold(self, 0)
         if self._deadline is not None:
             self._deadline.cancel()
 
@@ -123,6 +127,7 @@ class WebSocket(asyncio.Protocol):
         """The buffer is above the high-water mark: `offer` refuses from now on, and nothing more is read, so
         that a client cannot make the server pile up answers."""
         self.full_since = asyncio.get_running_loop().time()
+        self._opening.unread.hold(self, min(self._own, self.transport.get_write_buffer_size()))
         if self._deadline is None and not self.transport.is_closing():
             self.transport.pause_reading()
         if self._session is not None:
@@ -130,6 +135,7 @@ class WebSocket(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """The buffer has drained."""
+        self._opening.unread.hold(self, 0)
         if self._deadline is not None:
             self._read_on()
             return
@@ -158,9 +164,15 @@ class WebSocket(asyncio.Protocol):
         return self.full_since is not None
 
     def offer(self, frames: bytes) -> bool:
-        """Take frames unless the client is slow; see Subscriber."""
+        """Take frames unless the client is slow; see Subscriber.
+
+        They are answers and pages of a catch-up, made for this socket alone, so what is not read counts. What
+        is live is written by the outlet, is shared, and counts among the rings.
+        """
         if self.full_since is not None:
             return False
+        if self._session is None or not self._session.shares:
+            self._own = min(self._own, self.transport.get_write_buffer_size()) + len(frames)
         self.transport.write(frames)
         return True
 
@@ -322,7 +334,12 @@ class WebSocket(asyncio.Protocol):
             self.transport.resume_reading()
 
     def give_up(self) -> None:
-        """End for what all sockets hold together."""
+        """Too much is held for clients that do not read, and for this one the longest."""
+        self._opening.limited(self._opening.unread_limit())
+        self.abort()
+
+    def give_up_reading(self) -> None:
+        """End for what all sockets hold together of messages that are not whole."""
         limit = Limit("socket.unfinished_bytes", self._opening.settings.unfinished_bytes)
         self._fail(Violation(CloseCode.TRY_AGAIN_LATER, "too many messages are unfinished", limit))
 

@@ -29,8 +29,9 @@ class Intake:
 
     def __init__(self, limit: int) -> None:
         self.full = False
-        self._limit = limit
-        self._held = 0
+        self.limit = limit
+        self.held = 0
+        """Bytes."""
         self._sockets: set[Pausable] = set()
 
     def attach(self, socket: Pausable) -> None:
@@ -45,16 +46,16 @@ class Intake:
 
     def take(self, size: int) -> None:
         """A call with `size` bytes of data begins."""
-        self._held += size + CALL_OVERHEAD_BYTES
-        if not self.full and self._held > self._limit:
+        self.held += size + CALL_OVERHEAD_BYTES
+        if not self.full and self.held > self.limit:
             self.full = True
             for socket in self._sockets:
                 socket.pause()
 
     def give_back(self, size: int) -> None:
         """The call has been answered."""
-        self._held -= size + CALL_OVERHEAD_BYTES
-        if self.full and self._held <= self._limit // 2:
+        self.held -= size + CALL_OVERHEAD_BYTES
+        if self.full and self.held <= self.limit // 2:
             self.full = False
             for socket in self._sockets:
                 socket.resume()

@@ -92,6 +92,11 @@ class MemoryStore:
         return self._epoch
 
     @property
+    def deletes(self) -> int:
+        """How many deletes are remembered."""
+        return len(self._deletes)
+
+    @property
     def stamp(self) -> float:
         """Always 0.0: nothing is older than the process."""
         return 0.0
@@ -151,8 +156,7 @@ class MemoryStore:
     async def window(self, group: GroupKey, *, before: int | None, limit: int, limit_bytes: int) -> Page:
         """See Store.window."""
         self._check_open()
-        known = self._groups.get(group)
-        if known is None:
+        if (known := self._groups.get(group)) is None:
             head = self._unknown(group)
             return Page([], [], head.version, True, head)
         below = known.version + 1 if before is None else before

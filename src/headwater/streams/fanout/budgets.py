@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from headwater.config import StreamSettings
+from headwater.errors import Limit
+from headwater.holdings import Holdings
 from headwater.observe import SILENT, Observer
 from headwater.streams.fanout.ring import RingBudget
 from headwater.streams.fanout.snapshots import Snapshots
@@ -30,3 +32,10 @@ class Budgets(NamedTuple):
             RingBudget(settings.rings_bytes, settings.ring_bytes, rings_full),
             Snapshots(settings.snapshots_bytes, snapshots_full),
         )
+
+    def tell_holdings(self, holdings: Holdings) -> None:
+        """Tell of both."""
+        rings = Limit("streams.rings_bytes", self.rings.limit)
+        holdings.add("recent changes", rings, lambda: self.rings.used)
+        snapshots = Limit("streams.snapshots_bytes", self.snapshots.limit)
+        holdings.add("snapshots of old clients", snapshots, lambda: self.snapshots.used)

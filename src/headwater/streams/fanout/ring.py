@@ -22,7 +22,7 @@ class RingBudget:
         only once less than half of it was held meanwhile: from then on every change would."""
         self.each_bytes = each_bytes
         self.used = 0
-        self._limit = limit_bytes
+        self.limit = limit_bytes
         self._on_full = on_full
         self._was_full = False
         self._holders: OrderedDict[Ring, None] = OrderedDict()
@@ -33,16 +33,16 @@ class RingBudget:
         self.used += size
         self._holders[ring] = None
         self._holders.move_to_end(ring)
-        if self.used > self._limit and not self._was_full:
+        if self.used > self.limit and not self._was_full:
             self._was_full = True
             self._on_full()
-        while self.used > self._limit:
+        while self.used > self.limit:
             next(iter(self._holders)).forget_oldest()
 
     def shrank(self, ring: Ring, size: int, *, empty: bool) -> None:
         """A ring keeps so many bytes less."""
         self.used -= size
-        if self._was_full and self.used < self._limit / 2:
+        if self._was_full and self.used < self.limit / 2:
             self._was_full = False
         if empty:
             self._holders.pop(ring, None)

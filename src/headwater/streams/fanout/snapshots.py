@@ -45,7 +45,7 @@ class Snapshots:
         """`on_full` is called whenever one has to wait, or to give up what it has."""
         self.used = 0
         """Bytes."""
-        self._limit = limit_bytes
+        self.limit = limit_bytes
         self._on_full = on_full
         self._gathering: dict[Subscription, int] = {}
         """Bytes that each has; the first came first."""
@@ -54,9 +54,9 @@ class Snapshots:
 
     async def begin(self, subscription: Subscription) -> None:
         """Wait until a subscription may gather its group. `end` must follow."""
-        if self.used >= self._limit:
+        if self.used >= self.limit:
             self._on_full()
-        while self.used >= self._limit:
+        while self.used >= self.limit:
             room: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(room)
             await room
@@ -67,7 +67,7 @@ class Snapshots:
         self.used += size
         self._gathering[subscription] += size
         is_first = next(iter(self._gathering)) is subscription
-        if self.used <= self._limit or (is_first and not self._unread):
+        if self.used <= self.limit or (is_first and not self._unread):
             return True
         self._on_full()
         self.end(subscription)
@@ -118,7 +118,7 @@ class Snapshots:
 
     def _wake(self) -> None:
         """Let the next one look; its own end wakes the one after it."""
-        while self._waiting and self.used < self._limit:
+        while self._waiting and self.used < self.limit:
             room = self._waiting.popleft()
             if not room.done():
                 room.set_result(None)

@@ -43,6 +43,7 @@ from headwater.server.listen.tls import Renewal, read_tls
 from headwater.server.live.attendance import Attendance
 from headwater.server.live.gate import StreamGate
 from headwater.server.live.keepalive import keep
+from headwater.server.live.lapses import Lapses
 from headwater.server.live.opening import SocketOpening
 from headwater.server.live.sessions import Sessions
 from headwater.server.live.sse import EventStreams
@@ -136,17 +137,17 @@ class Running:
         self.runtime.offer("events", event_service(self.work.events, self.runtime.emits_of))
         self.runtime.offer("state", state_service(self.state))
         self.gate = StreamGate(self.catalog, self.runtime.access, self.observers)
-        self.guests = Attendance()
-        """Whose sockets and event streams are open."""
-        cancel = self.work.runs.cancel_item
-        sessions = Sessions(
-            self.realms, self.presence, self.gate, settings.socket, stamps, cancel, self.observers
-        )
         origins = Origins(settings.server, dev=settings.dev)
         self.who = Authentication(self.runtime.authenticate, settings.auth, origins)
         """Who asks."""
+        self.lapses = Lapses(clock, settings.auth.expiring)
+        self.guests = Attendance(self.lapses, self.who.know)
+        """Whose sockets and event streams are open."""
+        cancel = self.work.runs.cancel_item
+        parts = self.realms, self.presence, self.gate, settings.socket, stamps, cancel
+        sessions = Sessions(*parts, self.observers, self.guests)
         unread: HeldBytes[Any] = HeldBytes(settings.server.unread_bytes)
-        opened = settings.server, settings.socket, sessions.open, self.guests, self.observers
+        opened = settings.server, settings.socket, sessions.open, self.observers
         self.opening = SocketOpening(*opened, origins, self.who, unread)
         self.events = EventStreams(
             self.realms,
@@ -243,6 +244,7 @@ async def _serving(server: Running) -> AsyncGenerator[None]:
         tasks.start(
             "keepalive", partial(keep, server.opening.sockets, server.settings.socket, server.observers)
         )
+        tasks.start("ends of tokens", server.lapses.run)
         tasks.start("sweep", partial(_sweep, server.store, age))
         tasks.start("sweep of fleeting streams", partial(_sweep, server.realms.fleeting.store, left))
         allocator = Allocator()

@@ -37,7 +37,9 @@ class Peer:
     """Who asks. `headers` have lower-case names, `address` is the host it came from ("" where there is none),
     `url` the path and query as they came in. `identity` and `context` are who it is, once somebody has said
     so: a name, and the project's own words as the JSON text of an object. `secure`: it is known to have come
-    by TLS, to this server or to a trusted proxy; False says nothing."""
+    by TLS, to this server or to a trusted proxy; False says nothing. `expires` is when the context ends, in
+    seconds since 1970; None is never. `given` is a token that came later, in band, and counts instead of
+    those that its request brought."""
 
     kind: PeerKind
     url: str = ""
@@ -46,6 +48,8 @@ class Peer:
     identity: str | None = None
     context: bytes | None = None
     secure: bool = False
+    expires: float | None = None
+    given: str | None = field(default=None, repr=False)
 
     @property
     def query(self) -> Values:
@@ -68,9 +72,11 @@ class Peer:
 
     @property
     def token(self) -> str | None:
-        """What it brings to say who it is: the header `Authorization`, without "Bearer"; else the subprotocol
-        that follows `Authorization` or that begins with `headwater.token.`; else the query's `authToken`.
-        None where it brings none."""
+        """What it brings to say who it is: what it gave in band; else the header `Authorization`, without
+        "Bearer"; else the subprotocol that follows `Authorization` or that begins with `headwater.token.`;
+        else the query's `authToken`. None where it brings none."""
+        if self.given is not None:
+            return self.given
         headers = self.headers
         return (
             _bearer(headers.get("authorization", ""))

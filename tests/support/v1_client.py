@@ -61,6 +61,17 @@ class HandSocket:
         self.size = 0
         self.full = False
         self.ended = False
+        self.closed: tuple[int, str] | None = None
+
+    def close(self, code: int, reason: str) -> None:
+        """The server ends it."""
+        self.closed = self.closed or (code, reason)
+        if self.session is not None and not self.ended:
+            self.ended = True
+            self.session.closed()
+
+    def send_away(self) -> None:
+        self.close(1012, "come again")
 
     @property
     def outlet(self) -> HandSocket:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from headwater.config import AuthSettings, ServerSettings
-from headwater.errors import OriginRefused, Unauthenticated
+from headwater.errors import OriginRefused, TokenExpired, Unauthenticated
 from headwater.peer import Peer
 from headwater.server.http.authentication import Authentication
 from headwater.server.http.origins import Origins
@@ -24,6 +25,7 @@ class Project:
         self.answers: dict[str | None, bytes] = {"t": b'{"user":"ada"}', "s": b'{"sub":7}', "n": b"{}"}
         self.asked: list[AuthQuestion] = []
         self.now = 0.0
+        self.wall = 1000.0
         self.gate: asyncio.Event | None = None
 
     async def ask(self, asked: AuthQuestion) -> bytes | None:
@@ -36,7 +38,7 @@ class Project:
     def authentication(self, who: Authenticator | None = WHO, **settings: object) -> Authentication:
         origins = Origins(ServerSettings(cors_origins=("https://app.example",)))
         given = AuthSettings(**settings)  # pyright: ignore[reportArgumentType]
-        made = Authentication(self.ask, given, origins, lambda: self.now)
+        made = Authentication(self.ask, given, origins, lambda: self.now, lambda: self.wall)
         made.take(who)
         return made
 
@@ -83,6 +85,33 @@ async def test_an_answer_holds_for_its_token_as_long_as_the_setting_says() -> No
             await authentication.know(peer("guessed"))
         await authentication.know(peer())
     assert len(project.asked) == 7
+
+
+async def test_an_answer_is_held_no_longer_than_its_token_lasts() -> None:
+    project = Project()
+    project.answers["t"] = b'{"user":"ada","exp":1005}'
+    authentication = project.authentication(cache=100.0)
+    assert (await authentication.know(peer("t"))).expires == 1005
+    project.wall = 1004.9
+    await authentication.know(peer("t"))
+    assert len(project.asked) == 1
+
+    project.wall = 1005.0
+    with pytest.raises(TokenExpired):
+        await authentication.know(peer("t"))
+    project.answers["t"] = b'{"user":"ada","exp":2000}'  # A session that goes on by being used.
+    assert (await authentication.know(peer("t"))).expires == 2000
+    assert len(project.asked) == 3
+
+
+async def test_a_token_given_in_band_counts_alone() -> None:
+    project = Project()
+    came = Peer(
+        "websocket", "/?authToken=old&a=b", "192.0.2.1", {"sec-websocket-protocol": "headwater.token.old"}
+    )
+    await project.authentication().know(replace(came, given="t"))
+    (asked,) = project.asked
+    assert (asked.token, asked.headers, asked.query) == ("t", {"authorization": "Bearer t"}, {"a": "b"})
 
 
 async def test_no_more_answers_are_held_than_the_setting_says() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -131,9 +132,10 @@ class Guest:
 
 def test_guests_are_found_by_identity() -> None:
     attendance, one, two, nobody = Attendance(), Guest(), Guest(), Guest()
-    attendance.enter("ann", one)
-    attendance.enter("ann", two)
-    attendance.enter(None, nobody)
+    ann = replace(ME, identity="ann")
+    attendance.enter(ann, one)
+    attendance.enter(ann, two)
+    attendance.enter(ME, nobody)
     assert (set(attendance.of("ann")), attendance.of("bob"), len(attendance)) == ({one, two}, (), 2)
     for guest in (one, two, nobody, one):
         attendance.leave(guest)

@@ -24,6 +24,12 @@ class AuthSettings:
         most=3600.0,
     )
     cache_size: int = setting(10_000, "Most tokens whose answers are held by `cache`.", least=1)
+    expiring: float = setting(
+        60.0,
+        "Seconds before its token expires at which a client on a socket or an event stream is told; where it "
+        "lasts for less than twice as long, half of that.",
+        most=86_400.0,
+    )
     max_context_bytes: int = setting(
         8 * KIB, "Largest answer of `authenticate`, in bytes of JSON; one above it refuses.", least=1
     )

@@ -65,6 +65,11 @@ class SessionRules:
         self._open.discard(sub)
         return self._wire.fault(error, sub, ended=True)
 
+    def revoked(self, sub: int, error: HeadwaterError) -> bytes:
+        """A subscription that was open is taken away, and this is what the client is told."""
+        self._open.discard(sub)
+        return self._wire.revoked(sub, error)
+
     def _judge(self, request: Request) -> ToDo | bytes | None:
         match request:
             case Ping():

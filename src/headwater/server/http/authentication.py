@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, cast
 import orjson
 
 from headwater.config import AuthSettings
-from headwater.errors import OriginRefused, Unauthenticated
-from headwater.peer import Peer
+from headwater.errors import OriginRefused, TokenExpired, Unauthenticated
+from headwater.peer import TOKEN_PARAMETER, Peer
 from headwater.server.http.origins import SETTING_HINT, Origins
 from headwater.steps.project.declare import Authenticator
 from headwater.steps.project.triggers.authenticate import AuthQuestion
@@ -27,8 +27,16 @@ or cannot be asked."""
 
 
 class _Held(NamedTuple):
-    context: bytes
+    known: _Known
     until: float
+
+
+class _Known(NamedTuple):
+    """A context, and what of it matters here: its name, and when it ends."""
+
+    context: bytes
+    identity: str | None
+    expires: float | None
 
 
 class Authentication:
@@ -40,7 +48,9 @@ class Authentication:
         settings: AuthSettings,
         origins: Origins,
         now: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
+        """`now` says for how long an answer is held, `wall` whether a context has ended."""
         self.asks = False
         """Whether there is anybody to ask; where not, `know` need not be called."""
         self.era = 0
@@ -49,6 +59,7 @@ class Authentication:
         self._settings = settings
         self._origins = origins
         self._now = now
+        self._wall = wall
         self._who: Authenticator | None = None
         self._held: dict[bytes, _Held] = {}
 
@@ -65,6 +76,7 @@ class Authentication:
         """The peer, with the identity and the context that the project gives it; without, it is nobody.
 
         :raises Unauthenticated: it brings a token that is not believed, or the project refuses it.
+        :raises TokenExpired: it brings one that was, until then.
         :raises OriginRefused: it brings cookies from a page that may not use them.
         :raises AuthUnavailable: the project cannot be asked.
         """
@@ -75,34 +87,42 @@ class Authentication:
         token = peer.token or cookies.get(self._settings.cookie) or None
         while True:
             era = self.era
-            context = await self._context(peer, token, cookies)
+            known = await self._known(peer, token, cookies)
             if era == self.era:
                 break
-        if context is None:
+        if known is None:
             if token is not None:
                 hint = "Bring a token that is valid, or none."
                 raise Unauthenticated("The token is not valid here.", hint=hint)
             return peer
-        return replace(peer, identity=_identity(context), context=context)
+        if self._has_ended(known):
+            raise TokenExpired("The token has expired.", hint="Bring a new one.")
+        return replace(peer, **known._asdict())
 
-    async def _context(self, peer: Peer, token: str | None, cookies: dict[str, str]) -> bytes | None:
+    async def _known(self, peer: Peer, token: str | None, cookies: dict[str, str]) -> _Known | None:
         key = None
         if token is not None and self._settings.cache:
             key = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()  # No secret is kept.
             held = self._held.get(key)
-            if held is not None and held.until > self._now():
-                return held.context
+            if held is not None and held.until > self._now() and not self._has_ended(held.known):
+                return held.known
         era = self.era
-        context = await self._ask(AuthQuestion(token, peer.headers, cookies, peer.query, peer.url, peer.kind))
-        if key is not None and context is not None and era == self.era:
-            self._hold(key, context)
-        return context
+        context = await self._ask(_question(peer, token, cookies))
+        if context is None:
+            return None
+        known = _known_by(context)
+        if key is not None and era == self.era:
+            self._hold(key, known)
+        return known
 
-    def _hold(self, key: bytes, context: bytes) -> None:
+    def _has_ended(self, known: _Known) -> bool:
+        return known.expires is not None and known.expires <= self._wall()
+
+    def _hold(self, key: bytes, known: _Known) -> None:
         self._held.pop(key, None)
         while len(self._held) >= self._settings.cache_size:
             del self._held[next(iter(self._held))]
-        self._held[key] = _Held(context, self._now() + self._settings.cache)
+        self._held[key] = _Held(known, self._now() + self._settings.cache)
 
     def _allows(self, origin: str, peer: Peer) -> bool:
         return self._origins.allows(origin, peer.headers.get("host", ""), secure=peer.secure)
@@ -120,9 +140,23 @@ class Authentication:
         raise OriginRefused(said, hint=SETTING_HINT, origin=origin)
 
 
-def _identity(context: bytes) -> str | None:
-    """The name by which somebody is found again: the context's `user`, else its `sub`."""
+def _question(peer: Peer, token: str | None, cookies: dict[str, str]) -> AuthQuestion:
+    """What is asked about a peer. Where it gave a token in band, its request tells of no other."""
+    headers, query = peer.headers, peer.query
+    if peer.given is not None:
+        headers = {**headers, "authorization": f"Bearer {peer.given}"}
+        headers.pop("sec-websocket-protocol", None)
+        query.pop(TOKEN_PARAMETER, None)
+    return AuthQuestion(token, headers, cookies, query, peer.url, peer.kind)
+
+
+def _known_by(context: bytes) -> _Known:
+    """The name by which somebody is found again is the context's `user`, else its `sub`."""
     members = cast("dict[str, Any]", orjson.loads(context))
+    return _Known(context, _identity(members), members.get("exp"))
+
+
+def _identity(members: dict[str, Any]) -> str | None:
     for name in ("user", "sub"):
         value = members.get(name)
         if isinstance(value, str | int) and not isinstance(value, bool) and value != "":

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple, Protocol
 
-from headwater.errors import AccessDenied, HeadwaterError, TooMany, UnknownStream
+from headwater.errors import AccessDenied, HeadwaterError, TokenExpired, TooMany, UnknownStream
 from headwater.logline import Line, tell_fault
 from headwater.model import GroupKey
 from headwater.observe import SILENT, Observer, tell_limit
@@ -115,21 +115,32 @@ async def admit(gate: Gate, ask: Ask) -> None:
 
     :raises HeadwaterError: it says no, or there is no such stream.
     """
-    answer = gate.admit(ask)
-    refusal = _refusal(ask, answer) if isinstance(answer, Verdict) else await _settled(ask, answer)
+    refusal = await judge(gate, ask)
     if refusal is not None:
         raise refusal
 
 
-class Admissions:
-    """The questions that one client has open at the gate."""
+async def judge(gate: Gate, ask: Ask) -> HeadwaterError | None:
+    """Wait for what stands against it; None is the gate's yes."""
+    try:
+        answer = gate.admit(ask)
+    except HeadwaterError as error:
+        return error
+    return _refusal(ask, answer) if isinstance(answer, Verdict) else await _settled(ask, answer)
 
-    __slots__ = ("_gate", "_limit", "_observer", "_peer", "_tasks")
+
+class Admissions:
+    """The questions that one client has open at the gate, and who it is. While it is somebody whose token has
+    ended it is refused whatever it asks, and what it had asked."""
+
+    __slots__ = ("_gate", "_limit", "_observer", "_tasks", "lapsed", "peer")
 
     def __init__(self, gate: Gate, peer: Peer, limit: int, observer: Observer = SILENT) -> None:
         self._gate = gate
         self._observer = observer
-        self._peer = peer
+        self.peer = peer
+        self.lapsed = False
+        """Whether its token has ended, and it has brought no other."""
         self._limit = limit
         self._tasks: set[asyncio.Task[None]] | None = None  # Most clients never need one.
 
@@ -144,13 +155,12 @@ class Admissions:
     ) -> None:
         """Ask, and call `then` with None for yes or with what stands against it: at once where no rule has to
         run."""
-        ask = Ask(self._peer, group, item, verb, followed=followed)
-        try:
-            self._check_open()
-        except TooMany as error:
-            self.refused(error)
-            then(error)
+        fault = self._lapse_of() or self._too_many()
+        if fault is not None:
+            self.refused(fault)
+            then(fault)
             return
+        ask = Ask(self.peer, group, item, verb, followed=followed)
         try:
             answer = self._gate.admit(ask)
         except HeadwaterError as error:
@@ -159,33 +169,46 @@ class Admissions:
         if isinstance(answer, Verdict):
             then(_refusal(ask, answer))
             return
-        task = asyncio.get_running_loop().create_task(_wait(ask, answer, then))
+        task = asyncio.get_running_loop().create_task(self._wait(ask, answer, then))
         self._tasks = self._tasks or set()
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _check_open(self) -> None:
+    async def _wait(self, ask: Ask, answer: Awaitable[Verdict], then: Then) -> None:
+        """Wait for the verdict. One about who the client was says nothing of who it is by now."""
+        refusal = await _settled(ask, answer)
+        while ask.peer is not self.peer and not self.lapsed:
+            ask = ask._replace(peer=self.peer)
+            refusal = await judge(self._gate, ask)
+        then(self._lapse_of() or refusal)
+
+    def become(self, peer: Peer) -> None:
+        """It is somebody else now, whose token has not ended; its open questions are asked of that one."""
+        self.peer = peer
+        self.lapsed = False
+
+    def _lapse_of(self) -> TokenExpired | None:
+        return expired() if self.lapsed else None
+
+    def _too_many(self) -> TooMany | None:
         """A question outlives a client that takes its request back, so requests alone do not bound them."""
-        if len(self._tasks or ()) >= self._limit:
-            raise TooMany(
-                f"{self._limit} requests of this client wait for the project's access rule.",
-                hint="Try again once they are answered.",
-                limit=self._limit,
-            ).at("socket.max_subscriptions", self._limit)
+        if len(self._tasks or ()) < self._limit:
+            return None
+        return TooMany(
+            f"{self._limit} requests of this client wait for the project's access rule.",
+            hint="Try again once they are answered.",
+            limit=self._limit,
+        ).at("socket.max_subscriptions", self._limit)
 
     def refused(self, error: HeadwaterError) -> None:
         """Tell that the client was refused something before the gate was asked, or after."""
-        self._observer.refused(self._peer, error)
+        self._observer.refused(self.peer, error)
         tell_limit(self._observer, error)
 
     def close(self) -> None:
         """Take all open questions back; their `then` is not called."""
         for task in self._tasks or ():
             task.cancel()
-
-
-async def _wait(ask: Ask, answer: Awaitable[Verdict], then: Then) -> None:
-    then(await _settled(ask, answer))
 
 
 async def _settled(ask: Ask, answer: Awaitable[Verdict]) -> HeadwaterError | None:
@@ -195,6 +218,11 @@ async def _settled(ask: Ask, answer: Awaitable[Verdict]) -> HeadwaterError | Non
     except Exception:
         tell_fault(log, Line(flood="access"), "The access rule of stream %r failed", ask.group.stream)
         return _refusal(ask, NOT[ask.verb])
+
+
+def expired() -> TokenExpired:
+    """What somebody is told whose token has ended."""
+    return TokenExpired("The token has expired.", hint="Bring a new one.")
 
 
 def _refusal(ask: Ask, verdict: Verdict) -> HeadwaterError | None:

@@ -21,7 +21,6 @@ from headwater.peer import Peer
 from headwater.server.held import HeldBytes
 from headwater.server.http.authentication import Authentication
 from headwater.server.http.origins import Origins
-from headwater.server.live.attendance import Attendance
 from headwater.server.live.session import Session
 from headwater.server.live.sessions import spoken
 from headwater.server.live.turns import Turns
@@ -39,7 +38,6 @@ class SocketOpening:
         server: ServerSettings,
         settings: SocketSettings,
         make_session: MakeSession,
-        guests: Attendance | None = None,
         observer: Observer = SILENT,
         origins: Origins | None = None,
         who: Authentication | None = None,
@@ -55,7 +53,6 @@ class SocketOpening:
         self._origins = Origins(server) if origins is None else origins
         self._who = who
         self._make_session = make_session
-        self._guests = Attendance() if guests is None else guests
         self._observer = observer
 
     def protocol(self, config: Any, server_state: Any, app_state: Any) -> WebSocket:
@@ -114,7 +111,6 @@ class SocketOpening:
     def session(self, socket: WebSocket, request: Request, peer: Peer | None) -> Session:
         """A session for a socket that has opened."""
         peer = peer_of_handshake(request, socket.transport, socket.told) if peer is None else peer
-        self._guests.enter(peer.identity, socket)
         self._observer.accepted(peer)
         return self._make_session(socket, peer)
 
@@ -135,5 +131,4 @@ class SocketOpening:
     def left(self, socket: WebSocket) -> None:
         """A socket is gone."""
         self.sockets.discard(socket)
-        self._guests.leave(socket)
         self._observer.left("websocket")

@@ -12,12 +12,25 @@ from websockets.typing import Subprotocol
 
 from headwater.config import SocketSettings
 from headwater.errors import Limit
+from headwater.model import Subscriber
 from headwater.peer import Peer
 from headwater.server.held import HeldBytes
 from headwater.server.live.turns import Turns
 
 if TYPE_CHECKING:
     from headwater.server.live.websocket import WebSocket
+
+
+class Socket(Subscriber, Protocol):
+    """What a session asks of its socket."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Close with a code and a reason that the client sees."""
+        ...
+
+    def send_away(self) -> None:
+        """Have the client come again."""
+        ...
 
 
 class Session(Protocol):

@@ -11,14 +11,16 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from headwater.config import SocketSettings
-from headwater.errors import HeadwaterError, ProtocolFault, TooMany, UnknownStream
-from headwater.model import GroupKey, Subscriber
+from headwater.errors import HeadwaterError, ProtocolFault, Revoked, TooMany, UnknownStream
+from headwater.model import GroupKey
 from headwater.observe import SILENT, Observer
 from headwater.peer import NOBODY, Peer
 from headwater.protocol.clients.v0 import Request, V0Wire, parse_request
 from headwater.protocol.clients.wire import Wish
 from headwater.server.live.answers import Answers
+from headwater.server.live.attendance import Attendance, is_of
 from headwater.server.live.gate import MOST_AWAITED, Admissions, Gate
+from headwater.server.live.session import Socket
 from headwater.server.live.speakers import Speakers
 from headwater.streams.fanout.hub import Hub
 from headwater.streams.fanout.subscription import Subscription
@@ -28,6 +30,10 @@ WhenDeclared = Callable[[str, Callable[[], None]], Callable[[], None]]
 
 HubOf = Callable[[str], Hub]
 """The hub by which a stream is followed."""
+
+
+TOKEN_ENDED = 1008
+"""The code of a socket that is closed for its token: "policy violation" of RFC 6455."""
 
 
 class Room(NamedTuple):
@@ -57,6 +63,7 @@ class V0Session:
         "_admissions",
         "_answers",
         "_entries",
+        "_guests",
         "_hub_of",
         "_listeners",
         "_settings",
@@ -69,7 +76,7 @@ class V0Session:
 
     def __init__(
         self,
-        socket: Subscriber,
+        socket: Socket,
         wire: V0Wire,
         hub_of: HubOf,
         gate: Gate,
@@ -77,6 +84,7 @@ class V0Session:
         peer: Peer = NOBODY,
         observer: Observer = SILENT,
         when_declared: WhenDeclared = lambda _stream, _then: _nothing,
+        guests: Attendance | None = None,
     ) -> None:
         self._socket = socket
         self._wire = wire
@@ -90,6 +98,9 @@ class V0Session:
         self._unknown: dict[_Listener, Callable[[], None]] | None = None
         """Refused for a stream that there is not, and how to wait for it no more. Most sessions need none."""
         self._speakers = Speakers()
+        self._guests = guests
+        if guests is not None:
+            guests.enter(peer, self)
 
     def message(self, text: str) -> None:
         """Carry out one message; what is wrong with it goes back as an error event."""
@@ -121,8 +132,39 @@ class V0Session:
         self._answers.drained()
         self._speakers.drained()
 
+    @property
+    def peer(self) -> Peer:
+        """Who it is."""
+        return self._admissions.peer
+
+    def close(self, code: int, reason: str) -> None:
+        """End it; see Guest."""
+        self._socket.close(code, reason)
+
+    def send_away(self) -> None:
+        """Have the client come again; see Guest."""
+        self._socket.send_away()
+
+    def expiring(self, seconds: float) -> None:
+        """Nothing: clients of this protocol bring a token when they come, and only then."""
+
+    def expired(self) -> None:
+        """Its client comes again, with another token if it has one."""
+        self.close(TOKEN_ENDED, "the token has expired")
+
+    def revoked(self, group: GroupKey) -> None:
+        """Its client leaves all rooms of a group, and is told."""
+        for room, entry in list(self._entries.items()):
+            if is_of(room.group, group):
+                self._end(room, entry)
+                error = Revoked("You may not follow this any more.", stream=room.group.stream)
+                self._admissions.refused(error)
+                self._tell(room.group, room.item, error)
+
     def closed(self) -> None:
         """End all subscriptions."""
+        if self._guests is not None:
+            self._guests.leave(self)
         for forget in (self._unknown or {}).values():
             forget()
         self._unknown = None
@@ -202,6 +244,9 @@ class V0Session:
             self._listeners -= 1
         if entry.ids and subscription_id:
             return
+        self._end(room, entry)
+
+    def _end(self, room: Room, entry: _Entry) -> None:
         self._drop(room, entry)
         if entry.subscription is not None:
             entry.subscription.end()

@@ -7,11 +7,11 @@ to offer frames to.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from headwater.config import SocketSettings
-from headwater.errors import HeadwaterError, InvalidInput, NotSupportedYet, UnknownStream
-from headwater.model import Subscriber
+from headwater.errors import HeadwaterError, InvalidInput, NotSupportedYet, Revoked, UnknownStream
+from headwater.model import GroupKey
 from headwater.observe import SILENT, Observer
 from headwater.peer import NOBODY, Peer
 from headwater.protocol.clients.session import SessionRules, ToDo
@@ -26,8 +26,11 @@ from headwater.protocol.clients.v1_requests import (
     WriteItem,
 )
 from headwater.server.live.answers import Answers
+from headwater.server.live.attendance import Attendance, is_of
 from headwater.server.live.cancelling import CancelItem, Cancels, nothing_runs
-from headwater.server.live.gate import MOST_AWAITED, Admissions, Gate
+from headwater.server.live.gate import MOST_AWAITED, Admissions, Gate, expired
+from headwater.server.live.renewing import Renewals, Renewed
+from headwater.server.live.session import Socket
 from headwater.server.live.speakers import Speakers
 from headwater.server.live.v1_streams import V1Streams
 from headwater.streams.fanout.subscription import Subscription
@@ -45,6 +48,7 @@ class V1Session:
         "_cancels",
         "_presence",
         "_present",
+        "_renewals",
         "_rules",
         "_socket",
         "_speakers",
@@ -55,7 +59,7 @@ class V1Session:
 
     def __init__(
         self,
-        socket: Subscriber,
+        socket: Socket,
         streams: V1Streams,
         presence: Presence,
         gate: Gate,
@@ -63,6 +67,7 @@ class V1Session:
         peer: Peer = NOBODY,
         cancel: CancelItem = nothing_runs,
         observer: Observer = SILENT,
+        guests: Attendance | None = None,
     ) -> None:
         self._socket = socket
         self._streams = streams
@@ -84,6 +89,8 @@ class V1Session:
         """Refused for a stream that there is not, and how to wait for it no more. Most sessions need none."""
         self._answers = Answers(socket)
         self._answers.say(streams.wire.hello(settings.ping_interval, settings.max_frame_bytes))
+        self._renewals = Renewals(gate, Attendance() if guests is None else guests)
+        self._renewals.enter(peer, self)
 
     def message(self, text: str) -> None:
         """Carry out one message; what is wrong with it goes back as an error."""
@@ -102,8 +109,40 @@ class V1Session:
         self._answers.drained()
         self._speakers.drained()
 
+    @property
+    def peer(self) -> Peer:
+        """Who it is now."""
+        return self._admissions.peer
+
+    def close(self, code: int, reason: str) -> None:
+        """End it; see Guest."""
+        self._socket.close(code, reason)
+
+    def send_away(self) -> None:
+        """Have the client come again; see Guest."""
+        self._socket.send_away()
+
+    def expiring(self, seconds: float) -> None:
+        """Tell the client that it needs another token."""
+        self._answers.say(self._streams.wire.expiring(seconds))
+
+    def expired(self) -> None:
+        """End all subscriptions; nothing that the client asks is admitted until it has brought another
+        token."""
+        self._admissions.lapsed = True
+        for sub in tuple(self._subscriptions):
+            self._take_away(sub)
+            self._answers.say(self._rules.refused(sub, expired()))
+
+    def revoked(self, group: GroupKey) -> None:
+        """End the subscriptions to a group. Those that the gate is asked about it refuses."""
+        for sub, one in tuple(self._subscriptions.items()):
+            if isinstance(one, Subscription) and is_of(one.wish.group, group):
+                self._revoke(sub)
+
     def closed(self) -> None:
         """End all subscriptions, and what is present with them."""
+        self._renewals.close(self)
         self._admissions.close()
         self._cancels.close()
         subscriptions, self._subscriptions = self._subscriptions, {}
@@ -127,7 +166,9 @@ class V1Session:
                 self._more(asked)
             case Cancel():
                 self._cancel(asked)
-            case WriteItem() | SendEvent() | GiveToken():
+            case GiveToken():
+                self._renew(asked)
+            case WriteItem() | SendEvent():
                 error = NotSupportedYet("This is not carried out yet.")
                 self._admissions.refused(error)
                 self._answers.say(self._streams.wire.refused(error, None, asked.ask))
@@ -242,6 +283,9 @@ class V1Session:
 
     def _end(self, sub: int) -> None:
         self._forget(sub)
+        self._take_away(sub)
+
+    def _take_away(self, sub: int) -> None:
         subscription = self._subscriptions.pop(sub, None)
         if not isinstance(subscription, Subscription):
             return
@@ -250,6 +294,31 @@ class V1Session:
             self._presence.leave(subscription.wish.group, presence)
         subscription.end()
         self._speakers.remove(subscription)
+
+    def _renew(self, request: GiveToken) -> None:
+        def renewed(outcome: Renewed | HeadwaterError) -> None:
+            """In one turn it is that one, and the subscriptions that were refused are over."""
+            if isinstance(outcome, HeadwaterError):
+                self._admissions.refused(outcome)
+                self._answers.say(self._streams.wire.refused(outcome, None, request.ask))
+                return
+            self._admissions.become(outcome.peer)
+            self._renewals.take_over(outcome.peer, self)
+            for sub, one in tuple(self._subscriptions.items()):
+                if isinstance(one, Subscription) and outcome.verdicts[one] is not None:
+                    self._revoke(sub)
+            self._answers.say(self._streams.wire.done(request.ask))
+
+        self._renewals.begin(self, request.token, self._open, renewed)
+
+    def _open(self) -> Collection[Subscription]:
+        return [one for one in self._subscriptions.values() if isinstance(one, Subscription)]
+
+    def _revoke(self, sub: int) -> None:
+        error = Revoked("You may not follow this any more.")
+        self._admissions.refused(error)
+        self._take_away(sub)
+        self._answers.say(self._rules.revoked(sub, error))
 
     def _fault(self, error: HeadwaterError, sub: int) -> None:
         self._admissions.refused(error)

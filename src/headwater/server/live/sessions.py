@@ -14,6 +14,7 @@ from headwater.peer import SUBPROTOCOL as TOKEN_SUBPROTOCOL
 from headwater.peer import Peer
 from headwater.protocol.clients.v0 import V0Wire
 from headwater.protocol.clients.v1 import SUBPROTOCOL
+from headwater.server.live.attendance import Attendance
 from headwater.server.live.cancelling import CancelItem
 from headwater.server.live.gate import Gate
 from headwater.server.live.session import Session
@@ -41,6 +42,7 @@ class Sessions:
         stamps: Stamps,
         cancel: CancelItem,
         observer: Observer = SILENT,
+        guests: Attendance | None = None,
     ) -> None:
         self.realms = realms
         self.presence = presence
@@ -48,6 +50,7 @@ class Sessions:
         self.settings = settings
         self.cancel = cancel
         self.observer = observer
+        self.guests = Attendance() if guests is None else guests
         self.v0 = V0Wire(stamps)
         self.v1 = V1Streams(realms)
 
@@ -61,7 +64,7 @@ class Sessions:
 
 VERSIONS: Mapping[Subprotocol, Callable[[Sessions, WebSocket, Peer], Session]] = {
     Subprotocol(SUBPROTOCOL): lambda of, socket, peer: V1Session(
-        socket, of.v1, of.presence, of.gate, of.settings, peer, of.cancel, of.observer
+        socket, of.v1, of.presence, of.gate, of.settings, peer, of.cancel, of.observer, of.guests
     ),
     AUTHORIZATION: lambda of, socket, peer: V0Session(
         socket,
@@ -72,6 +75,7 @@ VERSIONS: Mapping[Subprotocol, Callable[[Sessions, WebSocket, Peer], Session]] =
         peer,
         of.observer,
         of.realms.catalog.when_declared,
+        of.guests,
     ),
 }
 """The best first."""

@@ -11,11 +11,14 @@ import asyncio
 
 from starlette.types import Message, Receive, Send
 
+from headwater.errors import Revoked
+from headwater.model import GroupKey
 from headwater.observe import SILENT, Observer
 from headwater.peer import Peer
-from headwater.protocol.clients.v1 import event_stream_framing
+from headwater.protocol.clients.v1 import V1Wire, event_stream_framing
 from headwater.protocol.clients.wire import Brought, Wish
-from headwater.server.live.attendance import Attendance
+from headwater.server.live.attendance import Attendance, is_of
+from headwater.server.live.gate import expired
 from headwater.server.live.stream_target import Following, Target
 from headwater.server.live.v1_streams import V1Streams
 from headwater.streams.realm import Realms
@@ -45,6 +48,7 @@ class Unsent:
         self._bytes = 0
         self._more = asyncio.Event()
         self.ended = False
+        self._last = b""
 
     @property
     def is_full(self) -> bool:
@@ -69,8 +73,9 @@ class Unsent:
         self.ended = True
         self._more.set()
 
-    def close(self, code: int, reason: str) -> None:
-        """End as a guest is ended; server-sent events have no place for a code."""
+    def end_with(self, frame: bytes) -> None:
+        """Send this, and nothing else that waits."""
+        self._last = b"" if self.ended else frame
         self.end()
 
     async def take(self) -> bytes:
@@ -82,7 +87,44 @@ class Unsent:
             return COMMENT
         self._more.clear()
         waiting, self._waiting, self._bytes = self._waiting, [], 0
-        return b"" if self.ended else b"".join(waiting)
+        if not self.ended:
+            return b"".join(waiting)
+        last, self._last = self._last, b""
+        if last:
+            self._more.set()
+        return last
+
+
+class Visit:
+    """Who follows by an event stream, and what. A Guest."""
+
+    def __init__(self, peer: Peer, unsent: Unsent, wire: V1Wire, wish: Wish) -> None:
+        self.peer = peer
+        self._unsent = unsent
+        self._wire = wire
+        self._wish = wish
+
+    def close(self, code: int, reason: str) -> None:
+        """End it; server-sent events have no place for a code."""
+        self._unsent.end()
+
+    def send_away(self) -> None:
+        """End it; browsers come back by themselves."""
+        self._unsent.end()
+
+    def expiring(self, seconds: float) -> None:
+        """Tell the client; it brings another token by asking anew."""
+        self._unsent.offer(self._wire.expiring(seconds))
+
+    def expired(self) -> None:
+        """End with the reason."""
+        self._unsent.end_with(self._wire.fault(expired(), self._wish.label, ended=True))
+
+    def revoked(self, group: GroupKey) -> None:
+        """End with the reason, if it is this group that is followed."""
+        if is_of(self._wish.group, group):
+            error = Revoked("You may not follow this any more.")
+            self._unsent.end_with(self._wire.revoked(self._wish.label, error))
 
 
 class EventStreams:
@@ -116,7 +158,8 @@ class EventStreams:
         wire = self._streams.wire_of(target.group.stream)
         wish, continued = _begin(target, following)
         self._responses.add(unsent)
-        self._guests.enter(peer.identity, unsent)
+        visit = Visit(peer, unsent, wire, wish)
+        self._guests.enter(peer, visit)
         self._observer.accepted(peer)
         gone = asyncio.create_task(_until_gone(receive, unsent))
         subscription = None
@@ -133,7 +176,7 @@ class EventStreams:
             if subscription is not None:
                 subscription.end()
             self._responses.discard(unsent)
-            self._guests.leave(unsent)
+            self._guests.leave(visit)
             self._observer.left("sse")
             gone.cancel()
         await send({"type": "http.response.body", "body": b""})

@@ -67,7 +67,7 @@ from headwater.streams.realm import Realm, Realms
 from headwater.streams.state import STATE_STREAM, StateService
 from headwater.streams.writer import Writer
 from headwater.tasks import Supervisor
-from headwater.work.work import Work, hidden_streams
+from headwater.work.work import Work, hidden_streams, keep_looking
 
 log = logging.getLogger("headwater.app")
 
@@ -241,6 +241,8 @@ async def _serving(server: Running) -> AsyncGenerator[None]:
         tasks.start("expiry", server.realms.durable.expiry.run)
         tasks.start("expiry of fleeting streams", server.realms.fleeting.expiry.run)
         tasks.start("reactions", server.work.reactions.run)
+        for name, look in server.work.looks.items():
+            tasks.start(name, partial(keep_looking, look))
         tasks.start(
             "keepalive", partial(keep, server.opening.sockets, server.settings.socket, server.observers)
         )

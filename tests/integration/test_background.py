@@ -11,11 +11,13 @@ import pytest
 import headwater.app
 import headwater.streams.expiry
 import headwater.tasks
+import headwater.work.work
 from headwater.app import running
 from headwater.config import ServerSettings, Settings, StorageSettings
 from headwater.logline import line_of
 
-WORK = {"expiry", "keepalive", "sweep", "sweep of fleeting streams", "stamps"}
+LOOKS = {"looking for cron", "looking for jobs", "looking for steps that are gone"}
+WORK = {"expiry", "keepalive", "sweep", "sweep of fleeting streams", "stamps", *LOOKS}
 
 
 def settings(folder: Path) -> Settings:
@@ -42,6 +44,27 @@ async def test_expiry_and_sweeping_outlive_an_unexpected_error(
                 await again[name].wait()
         failed = {task.name: task.failures for task in server.tasks.tasks if task.failures}
         assert failed == {"expiry": 1, "sweep": 1}
+
+
+async def test_what_waits_for_a_time_is_looked_for_again_after_an_unexpected_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(headwater.work.work, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(headwater.tasks, "FIRST_WAIT", 0.01)
+    again, looked = asyncio.Event(), list[None]()
+
+    def look() -> None:
+        looked.append(None)
+        if len(looked) == 1:
+            raise RuntimeError("odd")
+        again.set()
+
+    async with running(settings(tmp_path)) as server:
+        server.tasks.start("a look", lambda: headwater.work.work.keep_looking(look))
+        async with asyncio.timeout(20):
+            await again.wait()
+        failed = {task.name: task.failures for task in server.tasks.tasks if task.failures}
+        assert failed == {"a look": 1}
 
 
 def _fails_once(store: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:

@@ -122,6 +122,15 @@ async def test_a_clock_that_goes_back_runs_nothing_twice(stage: CronStage) -> No
     assert len(stage.performer.log) == 2
 
 
+async def test_a_step_whose_times_cannot_be_told_keeps_no_other_from_its_own(
+    stage: CronStage, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.cron.take([CronJob("odd", ""), CronJob("tick", "* * * * *")])
+    await stage.pass_time(31)
+    assert stage.performer.log == [("null", 1)]
+    assert "When the cron step odd runs could not be told; it is looked at again" in caplog.messages
+
+
 async def test_a_server_that_starts_again_runs_no_time_twice(stage: CronStage, store: HeldStore) -> None:
     await stage.pass_time(30)
     await stage.end_all()

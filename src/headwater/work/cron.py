@@ -39,8 +39,8 @@ LATE_SECONDS = 60.0
 """A time found later than this was missed: the machine slept, or its clock was set forward."""
 MOST_STEPS = 100_000
 """Cron steps whose last time is remembered."""
-LOOK_SECONDS = 30.0
-"""How often the clock is looked at, at least: it may be set."""
+MOST_SECONDS = 60.0
+"""Until the next look, as far away as the next time may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +88,26 @@ class Cron:
         return {job.name: next_time(job.expression, self._zone, now) for job in self._jobs.values()}
 
     def look(self) -> None:
-        """Make jobs of what has come due, and look again in time."""
+        """Make jobs of what has come due, and look again when the next does. To be called now and then as
+        well: the clock may be set."""
         if not self._started:
             return
         now = self._clock.now()
-        upcoming = [at for job in self._jobs.values() if (at := self._due(job, now)) is not None]
+        upcoming = [at for job in self._jobs.values() if (at := self._due_or_told(job, now)) is not None]
         if self._timer is not None:
             self._timer.cancel()
-        delay = min([LOOK_SECONDS, *(max(at - now, 0.0) for at in upcoming)])
-        self._timer = asyncio.get_running_loop().call_later(delay, self.look)
+        self._timer = None
+        if upcoming:
+            delay = max(min(upcoming) - now, 0.0)
+            self._timer = asyncio.get_running_loop().call_later(min(delay, MOST_SECONDS), self.look)
+
+    def _due_or_told(self, job: CronJob, now: float) -> float | None:
+        """As `_due`; a step that fails here keeps no other from its time."""
+        try:
+            return self._due(job, now)
+        except Exception:
+            log.exception("When the cron step %s runs could not be told; it is looked at again", job.name)
+            return None
 
     def _due(self, job: CronJob, now: float) -> float | None:
         """Make jobs of a step's times that have come; answers its next one.

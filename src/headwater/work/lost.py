@@ -28,8 +28,6 @@ LOST_STREAM = StreamRules(name=LOST, hidden=True, history="none")
 _STEPS = GroupKey(LOST, "steps")
 """Its only group; the items' ids are the names of queues."""
 MOST_STEPS = 100_000
-LOOK_SECONDS = 60.0
-"""How often it is looked whose time is over."""
 
 
 class LostSteps:
@@ -44,7 +42,6 @@ class LostSteps:
         self._age = age
         self._clock = clock
         self._since: dict[str, float] = {}
-        self._timer: asyncio.TimerHandle | None = None
         self._ending: asyncio.Task[None] | None = None
         self._started = False
 
@@ -60,7 +57,8 @@ class LostSteps:
         self.look()
 
     def look(self) -> None:
-        """See which steps are gone or came back, and give up what has waited for too long."""
+        """See which steps are gone or came back, and give up what has waited for too long. To be called now
+        and then."""
         if not self._started:
             return
         now = self._clock.now()
@@ -79,12 +77,6 @@ class LostSteps:
         if over and self._ending is None:
             self._ending = asyncio.get_running_loop().create_task(self._give_up(over, now - self._age))
             self._ending.add_done_callback(self._gave_up)
-        self._look_later()
-
-    def _look_later(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(LOOK_SECONDS, self.look)
 
     def _miss(self, name: str, count: int, now: float) -> None:
         self._since[name] = now
@@ -108,7 +100,5 @@ class LostSteps:
     def close(self) -> None:
         """Look no more. What was not given up yet is found at the next start."""
         self._started = False
-        if self._timer is not None:
-            self._timer.cancel()
         if self._ending is not None:
             self._ending.cancel()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from headwater.clock import Clock, ForwardClock
@@ -29,6 +29,9 @@ from headwater.work.reactions import Conditions, Reactions
 from headwater.work.removal import Removal
 from headwater.work.runs import Runs
 from headwater.work.teller import Teller
+
+LOOK_SECONDS = 30.0
+"""How often everything that waits for a time looks at the clock, at least: it may be set."""
 
 
 def hidden_streams(settings: WorkSettings) -> tuple[StreamRules, ...]:
@@ -93,6 +96,16 @@ class Work:
         await self.cron.start()
         await self.lost.start()
 
+    @property
+    def looks(self) -> Mapping[str, Callable[[], None]]:
+        """What waits for a time, and how to have it look at the clock. Each sets its own timer for what it
+        knows of; `keep_looking` is for clocks that are set, and for timers that a fault has ended."""
+        return {
+            "looking for cron": self.cron.look,
+            "looking for jobs": self.dispatcher.look,
+            "looking for steps that are gone": self.lost.look,
+        }
+
     def rest(self) -> None:
         """Begin nothing more: the server is ending. What runs goes on, and what is emitted is kept."""
         self.cron.close()
@@ -105,3 +118,10 @@ class Work:
         self.lost.close()
         self.removal.close()
         return asyncio.get_running_loop().create_task(self.dispatcher.close())
+
+
+async def keep_looking(look: Callable[[], None]) -> None:
+    """Look at the clock now and then, until cancelled."""
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        look()

@@ -13,11 +13,14 @@ export function parse(text: string): any {
   return JSON.parse(signed, (_, value) => (typeof value === 'string' && value.startsWith(sign) ? BigInt(value.slice(sign.length)) : value))
 }
 
-/** The JSON text of a value; of a bigint its digits. @throws {TypeError} there is none */
+/** Whether `JSON.stringify` would write other digits than the number has: 2^60 as 1152921504606847000. */
+const isRounded = (value: unknown): value is number => Number.isInteger(value) && !Number.isSafeInteger(value) && Math.abs(value as number) < 1e21
+
+/** The JSON text of a value, of whole numbers every digit. @throws {TypeError} there is none */
 export function toText(value: unknown): string {
   const sign = mark()
   let signed = false
-  const write = (_: string, one: unknown) => (typeof one === 'bigint' ? ((signed = true), sign + one) : one)
+  const write = (_: string, one: unknown) => (typeof one === 'bigint' || isRounded(one) ? ((signed = true), sign + BigInt(one)) : one)
   const text = JSON.stringify(value, write)
   if (text === undefined) throw new TypeError('it is nothing')
   return signed ? text.replace(new RegExp(`"${sign}(-?\\d+)"`, 'g'), '$1') : text

@@ -10,9 +10,9 @@ class Page {
   #client
   #followed = new Map()
 
-  constructor(network, url) {
+  constructor(network, url, token) {
     this.#network = network
-    this.#client = connect(url, { WebSocket: network.WebSocket, prefix: network.prefix, transport })
+    this.#client = connect(url, { WebSocket: network.WebSocket, prefix: network.prefix, transport, ...(token && { token }) })
   }
 
   subscribe(as, { stream, group, id, limit, state, events }) {
@@ -38,6 +38,12 @@ class Page {
     told.answered(subscription.cancel(id))
   }
 
+  write(as, { verb, id, body, options }) {
+    const { subscription, told } = this.#followed.get(as)
+    const one = subscription.wanted.id === undefined && verb !== 'send' ? [id] : []
+    told.answered(subscription[verb](...one, ...body, { ...options, ...(verb === 'send' && { id }) }))
+  }
+
   look(as) {
     const { subscription, told } = this.#followed.get(as)
     const { ready, status, error } = subscription
@@ -45,4 +51,4 @@ class Page {
   }
 }
 
-await drive((network, url) => new Page(network, url))
+await drive((network, url, token) => new Page(network, url, token))

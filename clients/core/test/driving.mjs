@@ -31,6 +31,8 @@ class Network {
   #ended = false
   /** Bytes of the messages since the connection was opened. */
   bytes = 0
+  /** How often its client has asked for a token. */
+  tokens = 0
   prefix = `/streams?network=${networks.push(this) - 1}`
   /** What was told to whoever asked for the same: by what was asked, and by its number on the socket. */
   #told = new Map()
@@ -60,12 +62,20 @@ class Network {
     if (!this.#up) throw new Error('the network is cut')
     const signals = [signal, this.#ending.signal].filter(Boolean)
     const answer = await fetch(url, { ...options, signal: AbortSignal.any(signals) })
-    if (!answer.ok || options.method === 'POST') return answer
+    if (options.method) await this.#answered()
+    if (!answer.ok || options.method) return answer
     const { limit, ...asked } = Object.fromEntries(new URL(url).searchParams)
     const told = this.told({ ...asked, limit: limit && Number(limit) })
     if (this.#ended) this.bytes = 0
     this.#ended = false
     return new Response(this.#passed(answer.body, told), { status: answer.status })
+  }
+
+  /** The answer to a request that is none for a stream has come through. */
+  #answered() {
+    const { signal } = this.#ending
+    const ended = new Promise((_, fail) => signal.addEventListener('abort', () => fail(signal.reason)))
+    return Promise.race([this.#stalled, ended])
   }
 
   async *#passed(body, told) {
@@ -151,10 +161,10 @@ export class Told {
     this.#resets = resets
   }
 
-  /** Notes what a cancel is answered with. */
-  answered(cancelled) {
-    cancelled.then(
-      () => this.answers.push('ok'),
+  /** Notes what a cancel or a write is answered with. */
+  answered(asked) {
+    asked.then(
+      (version) => this.answers.push(version ?? 'ok'),
       ({ code }) => this.answers.push(code),
     )
   }
@@ -169,8 +179,9 @@ export class Told {
 }
 
 /**
- * Answers commands until the end of input. `start(network, url)` makes a client with the methods `subscribe(as, wanted)`,
- * `unsubscribe(as)`, `more(as, limit)`, `state(as, state)`, `cancel(as, id)` and `look(as)`.
+ * Answers commands until the end of input. `start(network, url, token?)` makes a client with the methods
+ * `subscribe(as, wanted)`, `unsubscribe(as)`, `more(as, limit)`, `state(as, state)`, `cancel(as, id)`,
+ * `write(as, {verb, id, body, options})` and `look(as)`.
  */
 export async function drive(start) {
   const clients = new Map()
@@ -178,16 +189,17 @@ export async function drive(start) {
   async function run({ do: verb, client: name, as, url, ...more }) {
     if (!clients.has(name)) {
       const network = new Network()
-      clients.set(name, { network, client: await start(network, url) })
+      clients.set(name, { network, client: await start(network, url, more.tokens && tokens(network, more.tokens)) })
     } else if (verb === 'connect') clients.get(name).network.mend()
     const { network, client } = clients.get(name)
-    if (verb === 'look') return { ...(await client.look(as)), bytes: network.bytes }
+    if (verb === 'look') return { ...(await client.look(as)), bytes: network.bytes, tokens: network.tokens }
     if (['cut', 'stall', 'unstall'].includes(verb)) network[verb]()
     else if (verb === 'subscribe') await client.subscribe(as, more)
     else if (verb === 'unsubscribe') await client.unsubscribe(as)
     else if (verb === 'more') await client.more(as, more.limit)
     else if (verb === 'state') await client.state(as, more.state)
     else if (verb === 'cancel') await client.cancel(as, more.id)
+    else if (verb === 'write') await client.write(as, asked(more))
     else if (verb !== 'connect') return { error: `unknown command '${verb}'` }
     return {}
   }
@@ -196,4 +208,23 @@ export async function drive(start) {
     process.stdout.write(`${JSON.stringify(await run(JSON.parse(line)))}\n`)
   }
   process.exit(0)
+}
+
+/** A token function that goes through a list; null is a failure. The last one is given again and again. */
+function tokens(network, list) {
+  return async () => {
+    network.tokens++
+    const next = list.length > 1 ? list.shift() : list[0]
+    if (next === null) throw new Error('there is no token now')
+    return next
+  }
+}
+
+/** A write as a page asks for it. */
+function asked({ set, update, delete: gone, send, id, data, ops, if_version: ifVersion, key, offline }) {
+  const options = JSON.parse(JSON.stringify({ ifVersion, key, offline }))
+  if (send) return { verb: 'send', id, body: [send], options: { offline } }
+  if (set !== undefined) return { verb: 'set', id: set, body: [data], options }
+  if (update !== undefined) return { verb: 'update', id: update, body: [ops], options }
+  return { verb: 'delete', id: gone, body: [], options }
 }

@@ -324,3 +324,118 @@ test('a page that is looked at again keeps the event streams that were just hear
   await vi.advanceTimersByTimeAsync(100_000)
   expect(reasons).toContain('an event stream has gone silent')
 })
+
+/** What a server was asked that is no event stream, with what it was sent. */
+interface Asked {
+  method: string
+  path: string
+  headers: Record<string, string | string[] | undefined>
+  body: string
+}
+
+/** A server whose event streams stay open, and that answers writes by `answer`. */
+async function writable(answer: (asked: Asked, response: ServerResponse) => void) {
+  const asked: Asked[] = []
+  const streams: { path: string; token: string | undefined; response: ServerResponse }[] = []
+  const url = await serving((request, response) => {
+    if (request.headers.accept === head['content-type']) {
+      streams.push({ path: request.url!, token: request.headers.authorization, response })
+      response.writeHead(200, head)
+      response.write(event({ t: 'subscribed', sub: 0, f: 7, epoch: 'e' }) + event({ t: 'complete', sub: 0, v: 1 }))
+      return
+    }
+    let body = ''
+    request.on('data', (part) => (body += part))
+    request.on('end', () => {
+      const one = { method: request.method!, path: request.url!, headers: request.headers, body }
+      asked.push(one)
+      answer(one, response)
+    })
+  })
+  return { url, asked, streams }
+}
+
+const refusing = (response: ServerResponse, status: number, code: string, more = {}) => {
+  response.writeHead(status, { 'content-type': 'application/problem+json' })
+  response.end(JSON.stringify({ status, title: 'no', detail: `${code} it is`, code, ...more }))
+}
+
+test('writes are requests, one after the other, answered as on a socket', async () => {
+  const { url, asked } = await writable(({ method, path }, response) => {
+    if (path.includes('conflict')) return refusing(response, 412, 'PRECONDITION_FAILED', { version: 9 })
+    if (path.includes('broken')) return refusing(response, 400, 'SCHEMA_MISMATCH', { faults: [{ field: 'text', message: 'is required' }] })
+    setTimeout(() => response.writeHead(method === 'DELETE' || method === 'POST' ? 204 : 200, method === 'PUT' ? { etag: '"e.f.7"' } : method === 'PATCH' ? { etag: 'W/"e.f.8"' } : {}).end(), 5)
+  })
+  const client = open(url, { transport: 'sse', token: 'secret' })
+  const group = client.group<Item>('room', 'a/b')
+  await vi.waitFor(() => expect(client.status).toBe('live'))
+  const answers = await Promise.all([
+    group.set('x', { n: 2n ** 60n } as object, { key: 'k1' }),
+    group.update('x', [{ type: 'remove', path: 'n' }], { ifVersion: 0 }),
+    group.delete('x', { ifVersion: 8 }),
+    group.send({ type: 'wave', data: 1 }, { id: 'x' }),
+    group.set('conflict', {}).catch(({ code, details }) => [code, details.version]),
+    group.set('broken', {}).catch(({ code, details }) => [code, details.faults[0].field]),
+  ])
+  expect(answers).toEqual([7, 8, 0, undefined, ['CONFLICT', 9], ['SCHEMA_MISMATCH', 'text']])
+  expect(asked.map(({ method, path }) => [method, path]).slice(0, 4)).toEqual(['PUT', 'PATCH', 'DELETE', 'POST'].map((method) => [method, '/streams?stream=room&group=a%2Fb&id=x']))
+  const [put, patch, gone, post] = asked
+  expect([put!.body, patch!.body, gone!.body, post!.body]).toEqual(['{"n":1152921504606846976}', '[{"type":"remove","path":"n"}]', '', '{"type":"wave","data":1}'])
+  expect([put!.headers['idempotency-key'], post!.headers['idempotency-key'], put!.headers.authorization, put!.headers['content-type']]).toEqual(['k1', undefined, 'Bearer secret', 'application/json'])
+  expect([put!.headers['if-match'], patch!.headers['if-none-match'], gone!.headers['if-match']]).toEqual([undefined, '*', '"e.8"'])
+  expect(client.status).toBe('live')
+})
+
+test('a write that is not answered is said again, in order, and what stands between may refuse it', async () => {
+  const seen: string[] = []
+  const { url } = await writable(({ headers }, response) => {
+    const key = headers['idempotency-key'] as string
+    seen.push(key)
+    if (seen.length === 1) response.destroy()
+    else if (seen.length === 2) response.writeHead(502).end('Bad Gateway')
+    else if (key === 'third') response.writeHead(405).end()
+    else response.writeHead(200, { etag: `"e.${seen.length}"` }).end()
+  })
+  const client = open(url, { transport: 'sse' })
+  const answers = ['first', 'second', 'third'].map((key) => client.set('room', 'g', key, {}, { key, offline: true }).catch(({ code }) => code))
+  expect(await Promise.all(answers)).toEqual([3, 4, 'OFFLINE'])
+  expect(seen).toEqual(['first', 'first', 'first', 'second', 'third'])
+  // Nothing is followed: nobody is known to be there, or not.
+  expect(client.status).toBe('connecting')
+})
+
+test('another token takes over each stream where the old one stood, and not before it is believed', async () => {
+  let token = 'one'
+  const { url, streams } = await writable(() => {})
+  const client = open(url, { transport: 'sse', token: () => token })
+  const group = client.group<Item>('room', 'g')
+  const other = client.group<Item>('room', 'h')
+  await vi.waitFor(() => expect(client.status).toBe('live'))
+  const heard = vi.fn()
+  group.subscribe(heard)
+  token = 'two'
+  streams[0]!.response.write(event({ t: 'expiring', in: 30 }))
+  await vi.waitFor(() => expect(streams.length).toBe(4))
+  await vi.waitFor(() => expect(streams.slice(0, 2).every(({ response }) => response.closed)).toBe(true))
+  expect(streams.slice(2).map(({ path, token }) => [path, token]).sort()).toEqual([
+    ['/streams?stream=room&group=g&from=e.1', 'Bearer two'],
+    ['/streams?stream=room&group=h&from=e.1', 'Bearer two'],
+  ])
+  streams.find(({ path, token }) => token === 'Bearer two' && path.includes('=g&'))!.response.write(event({ t: 'set', f: 7, v: 2, c: 2, d: { id: 'x' } }))
+  await vi.waitFor(() => expect(group.getState()).toEqual([{ id: 'x' }]))
+  expect([client.status, other.status, group.error]).toEqual(['live', 'live', undefined])
+})
+
+test('an event stream that ends with its token is followed again by another one', async () => {
+  const given = ['one', 'two']
+  const { url, streams } = await writable(() => {})
+  const client = open(url, { transport: 'sse', token: () => given.shift() ?? 'three' })
+  const group = client.group<Item>('room', 'g')
+  await vi.waitFor(() => expect(client.status).toBe('live'))
+  streams[0]!.response.end(event({ t: 'error', sub: 0, code: 'TOKEN_EXPIRED', message: 'The token has expired.', ended: true }))
+  await vi.waitFor(() => expect(streams.length).toBe(2))
+  expect([streams[1]!.path, streams[1]!.token]).toEqual(['/streams?stream=room&group=g&from=e.1', 'Bearer two'])
+  await vi.waitFor(() => expect(group.status).toBe('live'))
+  streams[1]!.response.end(event({ t: 'revoked', sub: 0, code: 'REVOKED', message: 'no more' }))
+  await vi.waitFor(() => expect(group.error?.code).toBe('REVOKED'))
+})

@@ -50,6 +50,20 @@ void known.optimistic('a', (message) => message && { ...message, text: 'changed'
 
 known.cancel('a').then((accepted: void) => accepted, (fault: Refused) => fault.code.length)
 void item.cancel()
+
+known.set('a', { text: 'x' }, { ifVersion: known.versionOf('a'), offline: true }).then((version: number) => version, (fault: Refused) => fault.details)
+void client.set('chatMessage', 'general', 'a', { text: 'x' })
+void client.set('other', 'general', 'a', { anything: 1 })
+void client.update('chatMessage', 'general', 'a', [{ type: 'increment', path: ['likes'], by: 2 }, { type: 'remove', path: 'old' }])
+void client.item('chatMessage', 'general', 'a').set({ text: 'x' })
+void client.send('chatMessage', 'general', { type: 'typing', data: null }, { id: 'a' })
+void client.auth('another').then(() => client.auth(() => 'and another'))
+// @ts-expect-error a member that messages do not have
+void client.set('chatMessage', 'general', 'a', { text: 'x', other: 1 })
+// @ts-expect-error a member that messages need
+void known.set('a', {})
+// @ts-expect-error a value that numbers do not take
+void known.update('a', [{ type: 'increment', path: 'n', by: 'x' }])
 // @ts-expect-error a group does not know which item
 void known.cancel()
 

@@ -4,6 +4,7 @@ import { type DependencyList, useEffect, useMemo, useRef, useSyncExternalStore }
 
 import {
   type Change,
+  type DataOf,
   type GroupSubscription,
   type Item,
   type ItemOf,
@@ -13,10 +14,14 @@ import {
   type Stream,
   type Streams,
   type Subscription,
+  type StreamEvent,
+  type UpdateOperation,
+  type WriteOptions,
 } from 'headwater/client'
 
 import { useHeadwater } from './provider.ts'
 import { Reader, type View } from './view.ts'
+import type { GroupWrites } from './writes.ts'
 
 export interface StreamGroupArgs<T extends Item, Name extends string = string> {
   streamName: Name
@@ -38,7 +43,7 @@ export interface StreamItemArgs<Name extends string = string> {
   id?: string | undefined
 }
 
-export type StreamGroup<Data, T extends Item> = View<Data> & {
+export type StreamGroup<Data, T extends Item> = View<Data> & GroupWrites<T> & {
   /** For `useStreamEventHandler`. */
   event: GroupSubscription<T> | null
   /** Shows a change before the server has made it, as `optimistic` of a subscription. */
@@ -50,6 +55,14 @@ export type StreamGroup<Data, T extends Item> = View<Data> & {
 }
 
 export type StreamItem<Data, T extends Item> = Omit<View<Data>, 'hasMore'> & {
+  /** Creates or replaces the item. Resolves with the group's version. */
+  set(data: DataOf<T>, options?: WriteOptions): Promise<number>
+  /** Changes the item by operations; where there is none, it is made of them. */
+  update(operations: readonly UpdateOperation[], options?: WriteOptions): Promise<number>
+  /** Deletes the item. */
+  delete(options?: WriteOptions): Promise<number>
+  /** Sends an ephemeral event to those who follow the item or its group. */
+  send(event: StreamEvent): Promise<void>
   /** For `useStreamEventHandler`. */
   event: ItemSubscription<T> | null
   /** Stops the run that has claimed the item, as `cancel` of a subscription. */
@@ -131,11 +144,15 @@ function useSubscription<S extends GroupSubscription<any> | ItemSubscription<any
     const subscription = stream && wanted ? make(stream) : null
     const loadMore = async (count?: number) => (subscription as GroupSubscription | null)?.loadMore(count)
     const optimistic = async (id: string, change: Change<any>, written: Promise<unknown>) => subscription?.optimistic(id, change, written)
-    const cancel = async (id: string) => {
-      if (!subscription) throw new Refused({ code: 'OFFLINE', message: 'nothing is subscribed to yet' })
-      await subscription.cancel(id)
-    }
-    return [new Reader(subscription, empty), subscription, { event: subscription, cancel, loadMore, optimistic }]
+    // Of a group and of an item they differ in what they are given, which is passed on.
+    const call =
+      (name: 'cancel' | 'set' | 'update' | 'delete' | 'send') =>
+      async (...given: any[]): Promise<any> => {
+        if (!subscription) throw new Refused({ code: 'OFFLINE', message: 'nothing is subscribed to yet' })
+        return (subscription as any)[name](...given)
+      }
+    const writes = { set: call('set'), update: call('update'), delete: call('delete'), send: call('send') }
+    return [new Reader(subscription, empty), subscription, { event: subscription, cancel: call('cancel'), ...writes, loadMore, optimistic }]
   }, [stream, wanted, ...key])
   useEffect(() => {
     if (!stream) console.warn('headwater: there is no HeadwaterProvider above this component, so it shows nothing')

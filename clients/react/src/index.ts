@@ -4,6 +4,7 @@ import { HeadwaterContext, HeadwaterProvider, useHeadwater } from './provider.ts
 
 export { HeadwaterContext, HeadwaterProvider, type ProviderProps, useConnectionStatus, useHeadwater } from './provider.ts'
 export { type StreamGroup, type StreamGroupArgs, type StreamItem, type StreamItemArgs, useStreamEventHandler, useStreamGroup, useStreamItem } from './hooks.ts'
+export { type GroupWrites, type StreamWrites, type StreamWritesArgs, useStreamWrites } from './writes.ts'
 export type { View } from './view.ts'
 
 export { Refused, Stream, StreamGroupSubscription, StreamItemSubscription } from 'headwater/client'

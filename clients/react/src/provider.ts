@@ -1,6 +1,6 @@
 /** The client of a tree of components. */
 
-import { createContext, createElement, type FC, type PropsWithChildren, useContext, useEffect, useMemo, useRef, useSyncExternalStore } from 'react'
+import { createContext, createElement, type FC, type PropsWithChildren, useCallback, useContext, useEffect, useMemo, useRef, useSyncExternalStore } from 'react'
 
 import { type Status, Stream, type StreamOptions } from 'headwater/client'
 
@@ -19,19 +19,26 @@ export type ProviderProps = PropsWithChildren<
 
 /**
  * Gives the components below it one client of the server at `address`. It connects in the browser alone. A new address
- * means a new client, and so do other protocols; the other options are read when that begins, but for `token`, whose
- * latest function is asked.
+ * means a new client, and so do other protocols; the other options are read when that begins, but for `token`: the
+ * latest function is asked, and another text is said at once.
  */
 export const HeadwaterProvider: FC<ProviderProps> = ({ address, children, ...options }) => {
   const latest = useRef(options.token)
   useEffect(() => {
     latest.current = options.token
   })
+  const ask = useCallback(() => (typeof latest.current === 'function' ? latest.current() : latest.current), [])
+  const text = typeof options.token === 'function' ? ask : options.token
   const context = useMemo(() => {
     // Making a client does nothing yet, so a render that React throws away costs nothing.
-    const token = () => (typeof latest.current === 'function' ? latest.current() : latest.current)
-    return { stream: new Stream(address, { ...options, token, lazy: true }) }
+    return { stream: new Stream(address, { ...options, ...(text && { token: text }), lazy: true }), text }
   }, [address, JSON.stringify(options.protocols)])
+  useEffect(() => {
+    if (context.text === text) return
+    context.text = text
+    // Who is not believed is told so where things are refused.
+    context.stream.auth(text ?? ask).catch(() => {})
+  }, [context, text])
   useEffect(() => {
     context.stream.open()
     return () => context.stream.close()

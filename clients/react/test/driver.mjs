@@ -26,24 +26,26 @@ const Item = ({ as, wanted: { stream, group, id }, began }) => {
 }
 
 function Shown({ as, view, began }) {
-  const { data, ready, status, error, event, loadMore, cancel } = view
+  const { data, ready, status, error, event } = view
   // Before the effects that make it hear the first event.
-  useLayoutEffect(() => began(as, event, { loadMore, cancel }), [event])
+  useLayoutEffect(() => began(as, event, view), [event])
   return createElement('output', { name: as }, JSON.stringify({ data, ready, status, error }))
 }
 
 class Page {
   #network
   #url
+  #token
   #root
   #place = document.createElement('div')
   #wanted = new Map()
   #followed = new Map()
   #left = new Map()
 
-  constructor(network, url) {
+  constructor(network, url, token) {
     this.#network = network
     this.#url = url
+    this.#token = token
     this.#root = createRoot(this.#place)
   }
 
@@ -59,7 +61,7 @@ class Page {
   }
 
   more(as, limit) {
-    void this.#followed.get(as).loadMore(limit)
+    void this.#followed.get(as).view.loadMore(limit)
   }
 
   state(as, state) {
@@ -68,8 +70,14 @@ class Page {
   }
 
   cancel(as, id) {
-    const { told, cancel } = this.#followed.get(as)
-    told.answered(cancel(id))
+    const { told, view } = this.#followed.get(as)
+    told.answered(view.cancel(id))
+  }
+
+  write(as, { verb, id, body, options }) {
+    const { told, view } = this.#followed.get(as)
+    const one = this.#wanted.get(as).id === undefined && verb !== 'send' ? [id] : []
+    told.answered(view[verb](...one, ...body, { ...options, ...(verb === 'send' && { id }) }))
   }
 
   look(as) {
@@ -81,16 +89,17 @@ class Page {
   }
 
   #render() {
-    const began = (as, subscription, may) => {
+    const began = (as, subscription, view) => {
       const { stream, group, id, limit, events } = this.#wanted.get(as)
       const told = new Told(subscription, this.#network.told({ stream, group, id, limit }), events)
-      this.#followed.set(as, { told, ...may })
+      this.#followed.set(as, { told, view })
     }
     const rooms = [...this.#wanted].map(([as, wanted]) => createElement(wanted.id === undefined ? Group : Item, { key: as, as, wanted, began }))
     const { WebSocket } = this.#network
-    const all = createElement(HeadwaterProvider, { address: this.#url, WebSocket }, rooms)
+    const options = { address: this.#url, WebSocket, ...(this.#token && { token: this.#token }) }
+    const all = createElement(HeadwaterProvider, options, rooms)
     flushSync(() => this.#root.render(createElement(StrictMode, null, all)))
   }
 }
 
-await drive((network, url) => new Page(network, url))
+await drive((network, url, token) => new Page(network, url, token))

@@ -14,6 +14,7 @@ import {
   useStreamEventHandler,
   useStreamGroup,
   useStreamItem,
+  useStreamWrites,
 } from '../src/index.ts'
 
 vi.stubGlobal('IS_REACT_ACT_ENVIRONMENT', true)
@@ -358,4 +359,70 @@ test('other protocols are another token, and another client', async () => {
 test('the older names are the same things', () => {
   expect(MotiaStreamProvider).toBe(HeadwaterProvider)
   expect(useMotiaStream).toBe(useHeadwater)
+})
+
+test('a component writes, and what it writes is shown at once by whoever follows it', async () => {
+  let writes!: ReturnType<typeof useStreamWrites<Todo>>
+  let group!: ReturnType<typeof useStreamGroup<Todo>>
+  const Writing = () => {
+    writes = useStreamWrites<Todo>({ streamName: 'todo', groupId: 'g' })
+    group = useStreamGroup<Todo>({ streamName: 'todo', groupId: 'g' })
+    return createElement('p', null, `${writes.pending} ${writes.error?.code ?? 'fine'}: ${group.data.map(({ text }) => text).join(' ')}`)
+  }
+  await show(within(createElement(Writing)))
+  const socket = server.last.accept().fill(1, FIRST)
+  await soon()
+  const { set, update } = writes
+  let answered: unknown = 'nothing'
+  await act(async () => void set('c', { text: 'three' }).then((version) => (answered = version)))
+  await soon()
+  expect(place.textContent).toBe('1 fine: one two three')
+  expect([writes.set, writes.update]).toEqual([set, update])
+  await act(async () => void update('a', [{ type: 'append', path: 'text', value: '!' }]).then((version) => (answered = version)))
+  await soon()
+  expect(place.textContent).toBe('2 fine: one! two three')
+  socket.say({ t: 'error', ask: socket.of('update')[0]!.ask, code: 'STREAM_ACCESS_DENIED', message: 'not yours' })
+  await soon()
+  expect([answered, place.textContent]).toEqual([undefined, '1 STREAM_ACCESS_DENIED: one two three'])
+  socket.say({ t: 'ok', ask: socket.of('set')[0]!.ask, v: 3 }, { t: 'set', f: 101, v: 3, c: 3, d: { id: 'c', text: 'three' } })
+  await soon()
+  expect([answered, place.textContent]).toEqual([3, '0 fine: one two three'])
+  // What the group's hook brings is refused where it was asked.
+  let refused: unknown
+  await act(async () => void group.delete('b').catch(({ code }) => (refused = code)))
+  socket.say({ t: 'error', ask: socket.of('delete')[0]!.ask, code: 'STREAM_ACCESS_DENIED', message: 'not yours' })
+  await soon()
+  expect([refused, place.textContent]).toEqual(['STREAM_ACCESS_DENIED', '0 fine: one two three'])
+})
+
+test('where nothing can be written to, that is the error', async () => {
+  vi.spyOn(console, 'warn').mockImplementationOnce(() => {})
+  let writes!: ReturnType<typeof useStreamWrites<Todo>>
+  const Writing = () => {
+    writes = useStreamWrites<Todo>({ streamName: 'todo', groupId: 'g' })
+    return createElement('p', null, writes.error?.code ?? 'fine')
+  }
+  await show(createElement(Writing))
+  await act(async () => void (await writes.set('a', { text: 'x' })))
+  expect(place.textContent).toBe('OFFLINE')
+  await act(async () => writes.clear())
+  expect(place.textContent).toBe('fine')
+})
+
+test('another token is said at once, and none by a connection of its own', async () => {
+  const At = ({ token }: { token?: string }) => {
+    const options = token ? { token } : {}
+    return createElement(HeadwaterProvider, { address: 'http://server', WebSocket: server.WebSocket, ...options }, createElement(List))
+  }
+  await show(createElement(At, { token: 'one' }))
+  const socket = server.last.accept().fill(1, FIRST)
+  expect(socket.protocols).toContain('headwater.token.one')
+  await show(createElement(At, { token: 'one' }))
+  expect(socket.of('auth')).toEqual([])
+  await show(createElement(At, { token: 'two' }))
+  expect(socket.of('auth').map(({ token }) => token)).toEqual(['two'])
+  socket.say({ t: 'ok', ask: socket.of('auth')[0]!.ask })
+  await show(createElement(At, {}))
+  expect([socket.closed, server.last.protocols]).toEqual([true, ['headwater.v1']])
+  expect(place.textContent).toBe('connecting: one two')
 })

@@ -12,6 +12,7 @@ import {
   useStreamEventHandler,
   useStreamGroup,
   useStreamItem,
+  useStreamWrites,
 } from '@headwater/react'
 
 interface Message {
@@ -37,6 +38,19 @@ export function Known() {
   void item.cancel().then(() => group.cancel('a'))
   const ids = useStreamGroup({ streamName: 'other', groupId: 'g', select: (items: readonly Message[]) => items.map(({ id }) => id) })
   same<typeof ids.data, string[]>(true)
+  void group.set('a', { text: 'x' }).then((version: number) => version)
+  void group.update('a', [{ type: 'append', path: 'text', value: '!' }], { offline: true })
+  void item.set({ text: 'x' }, { ifVersion: 0 })
+  void item.delete().then(() => item.send({ type: 'wave', data: 1 }))
+  const writes = useStreamWrites({ streamName: 'chatMessage', groupId: 'general' })
+  void writes.set('a', { text: 'x' }).then((version: number | undefined) => version)
+  const pending: number = writes.pending
+  // @ts-expect-error a member that messages do not have
+  void writes.set('a', { text: 'x', other: 1 })
+  // @ts-expect-error a member that messages need
+  void group.set('a', {})
+  // @ts-expect-error there is no such operation
+  void item.update([{ type: 'appendix', path: 'text', value: '!' }])
   const { status, reason } = useConnectionStatus()
   // @ts-expect-error a member that messages do not have
   useStreamGroup({ streamName: 'chatMessage', groupId: 'general', sortKey: 'nothing' })
@@ -44,7 +58,7 @@ export function Known() {
   item.data.text
   return (
     <HeadwaterProvider address="/" token={async () => 'token'} keep={sessionStorage} transport="websocket">
-      {status} {reason} {messages.length} {one?.text} {group.error?.code} {group.hasMore && <button onClick={() => group.loadMore()}>more</button>}
+      {status} {reason} {pending} {writes.error?.code} {messages.length} {one?.text} {group.error?.code} {group.hasMore && <button onClick={() => group.loadMore()}>more</button>}
     </HeadwaterProvider>
   )
 }

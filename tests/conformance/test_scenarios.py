@@ -22,7 +22,7 @@ WEBSOCKET_ONLY = {"presence", "presence-of-nothing"}
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("scenarios") / "project")
+    server = Server(tmp_path_factory.mktemp("scenarios") / "project", knows_tokens=True)
     server.start()
     yield server
     server.stop()

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from headwater.client import connect
-from headwater.testing.scenarios import STREAM, Driver
+from headwater.testing.scenario_project import STREAM
+from headwater.testing.scenarios import Driver
 from support.relay import Relay
 from support.scenario_server import Server
 

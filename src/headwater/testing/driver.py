@@ -4,18 +4,24 @@
 library of another language brings a program that does the same. Commands (`client` and `as` are names of the
 caller's choice):
 
-- `{"do": "connect", "client", "url"}`, `{"do": "cut", "client"}` (drop the connection without a word),
-  `{"do": "stall", "client"}` and `{"do": "unstall", "client"}` (stop and go on reading the socket).
+- `{"do": "connect", "client", "url", "tokens"?}`, `{"do": "cut", "client"}` (drop the connection without a
+  word), `{"do": "stall", "client"}` and `{"do": "unstall", "client"}` (stop and go on reading the socket).
+  The first `connect` may bring what a token function answers, one after the other (null: it fails), and the
+  last one for ever.
 - `{"do": "subscribe", "client", "as", "stream", "group", "id"?, "limit"?, "state"?, "events"}`; `events` are
   types, for a library that hears only those which it listens for.
 - `{"do": "unsubscribe", "client", "as"}`, `{"do": "more", "client", "as", "limit"}`, `{"do": "state",
   "client", "as", "state"}`.
 - `{"do": "cancel", "client", "as", "id"?}`: cancel the run that has claimed an item; it is not waited for.
+- `{"do": "write", "client", "as", "set": ID, "data"}`, `"update": ID, "ops"`, `"delete": ID`, or `"send":
+  {"type", "data"}, "id"?`: write to the group of a subscription, with `"if_version"`, `"key"` and `"offline"`
+  where given; it is not waited for.
 - `{"do": "look", "client", "as"}` answers `{"live", "items", "version", "floor", "events", "error",
-  "answers", "bytes", "resets", "faults"}`: what the subscription holds (`items` null before the first whole
-  state), ephemeral events so far, why it ended, what its cancels were answered with so far ("ok" or a code),
-  bytes received on the connection, how often it was told to start over, and what the driver saw that no
-  client may see (a version that did not increase).
+  "answers", "bytes", "resets", "tokens", "faults"}`: what the subscription holds (`items` null before the
+  first whole state), ephemeral events so far, why it ended, what its cancels and writes were answered with so
+  far ("ok", the version of a write, or a code), bytes received on the connection, how often it was told to
+  start over, how often its client has asked for a token, and what the driver saw that no client may see (a
+  version that did not increase).
 """
 
 from __future__ import annotations
@@ -24,6 +30,7 @@ import asyncio
 import contextlib
 import sys
 from typing import Any
+from uuid import uuid4
 
 import orjson
 from websockets.asyncio.client import ClientConnection
@@ -31,8 +38,10 @@ from websockets.asyncio.client import connect as open_socket
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from headwater.client.renewal import Renewal
 from headwater.client.store import ClientStore
 from headwater.client.subscription import Subscription
+from headwater.peer import TOKEN_PREFIX
 from headwater.protocol.clients.v1 import SUBPROTOCOL
 
 
@@ -44,7 +53,7 @@ class Seen:
         self.whole = False
         self.version = 0
         self.events: list[Any] = []
-        self.answers: list[str] = []
+        self.answers: list[str | int] = []
         self.resets = 0
         self.faults: list[str] = []
 
@@ -64,6 +73,10 @@ class Seen:
     def answered(self, error: dict[str, Any] | None) -> None:
         """The answer to a cancel."""
         self.answers.append("ok" if error is None else error["code"])
+
+    def written(self, error: dict[str, Any] | None, version: int) -> None:
+        """The answer to a write."""
+        self.answers.append(version if error is None else error["code"])
 
     def look(self) -> dict[str, Any]:
         """The answer to `look`, but for the connection's own."""
@@ -85,8 +98,11 @@ class Client:
     """One client: a store and a socket that this driver can cut and stall."""
 
     def __init__(self) -> None:
-        self.store = ClientStore(self._told)
+        self.store = ClientStore(self._told, renew=self._renew)
         self.seen: dict[str, Seen] = {}
+        self._tokens: list[str | None] = []
+        self._asked = 0
+        self._renewal = Renewal(self._auth, self.store.stale)
         self._socket: ClientConnection | None = None
         self._reading: asyncio.Task[None] | None = None
         self._bytes = 0
@@ -96,12 +112,14 @@ class Client:
             if seen.subscription is subscription:
                 seen.told(what, value)
 
-    async def connect(self, url: str) -> None:
+    async def connect(self, url: str, tokens: list[str | None]) -> None:
         """Open a socket, with what the store asks for."""
         await self.cut()
-        self._socket = await open_socket(
-            url.replace("http", "ws", 1), subprotocols=[Subprotocol(SUBPROTOCOL)], max_size=None
-        )
+        self._tokens = self._tokens or tokens
+        offers = [Subprotocol(SUBPROTOCOL)]
+        if self._tokens:
+            offers.append(Subprotocol(f"{TOKEN_PREFIX}{self._token()}"))
+        self._socket = await open_socket(url.replace("http", "ws", 1), subprotocols=offers, max_size=None)
         self.store.connected()
         self._bytes = 0
         self.unstall()
@@ -113,7 +131,57 @@ class Client:
         if self._socket is not None:
             self._socket.transport.abort()
             self._socket = None
+        self._end()
+
+    def write(self, name: str, command: dict[str, Any]) -> None:
+        """Ask for a write, in the group of a subscription."""
+        seen = self.seen[name]
+        subscription = seen.subscription
+        message: dict[str, Any] = {"stream": subscription.stream, "group": subscription.group}
+        item = command.get("id")
+        for verb, body in (("set", {"d": command.get("data")}), ("update", {"ops": command.get("ops")})):
+            if verb in command:
+                item, message = command[verb], {"t": verb, **message, **body}
+        if "delete" in command:
+            item, message["t"] = command["delete"], "delete"
+        if "send" in command:
+            message |= {"t": "send", "e": command["send"]}
+        else:
+            message["key"] = command.get("key") or str(uuid4())
+        if item is not None:
+            message["id"] = item
+        if version := command.get("if_version"):
+            message["if"] = {"epoch": self.store.epoch, "v": version}
+        elif version == 0:
+            message["if"] = {"v": 0}
+        self.store.write(message, waits=command.get("offline", False), written=seen.written)
+        if self._socket is None:
+            self.store.gone("There is no connection.")
+
+    def _token(self) -> str:
+        self._asked += 1
+        token = self._tokens.pop(0) if len(self._tokens) > 1 else self._tokens[0]
+        if token is None:
+            raise OSError("there is no token now")
+        return token
+
+    def _renew(self) -> bool:
+        self._renewal.begin()
+        return bool(self._tokens)
+
+    async def _auth(self) -> None:
+        answer: asyncio.Future[dict[str, Any] | None] = asyncio.get_running_loop().create_future()
+        self.store.auth(self._token(), answer.set_result)
+        await self.flush()
+        error = await answer
+        await self.flush()
+        if error is not None:
+            raise OSError(error["code"])
+
+    def _end(self) -> None:
+        self._renewal.end()
         self.store.disconnected()
+        self.store.gone("The connection has ended.")
 
     def stall(self) -> None:
         """Stop reading."""
@@ -138,11 +206,12 @@ class Client:
                 self._bytes += len(message)
                 self.store.received(message)
                 await self.flush()
-        self.store.disconnected()
+        self._socket = None
+        self._end()
 
     def look(self, name: str) -> dict[str, Any]:
         """The answer to `look`."""
-        return {**self.seen[name].look(), "bytes": self._bytes}
+        return {**self.seen[name].look(), "bytes": self._bytes, "tokens": self._asked}
 
 
 class Driver:
@@ -157,7 +226,7 @@ class Driver:
         name = command.get("as", "")
         match command["do"]:
             case "connect":
-                await client.connect(command["url"])
+                await client.connect(command["url"], command.get("tokens", []))
             case "cut":
                 await client.cut()
             case "stall":
@@ -175,6 +244,8 @@ class Driver:
             case "cancel":
                 seen = client.seen[name]
                 client.store.cancel(seen.subscription, command.get("id"), seen.answered)
+            case "write":
+                client.write(name, command)
             case "look":
                 return client.look(name)
             case unknown:

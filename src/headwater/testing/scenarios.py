@@ -10,10 +10,16 @@ A scenario is a YAML file: `name` (a sentence), and `steps`, each a mapping with
   attempt) and ends when it is cancelled, or once its group has an item `end`.
 - `subscribe: {as, client?, stream?, group?, id?, limit?, state?}`, `unsubscribe: {as}`, `more: {as, limit}`,
   `state: {as, state}`, `cancel: {as, id?}` (whoever follows a group names one of its items).
-- `connect`, `cut`, `stall`, `unstall`: a client's name. Who subscribes is connected first.
+- `client_write: {as, set: ID, data: {...}}`, `{update: ID, ops: [...]}`, `{delete: ID}`, `{send: {type,
+  data}, id?}`: a write by the client of a subscription, to its group, with `if_version`, `key` and `offline`
+  where given. It is not waited for.
+- `connect`, `cut`, `stall`, `unstall`: a client's name. Who subscribes is connected first. `connect: {client,
+  tokens: [...]}` connects one whose token function answers these, the last one for ever; `NAME+SECONDS` is a
+  token of NAME that expires so many seconds from now, null a failure.
 - `server: restart` (a clean end), `kill` (SIGKILL) or `stop`, then `start`.
-- `expect: {as, items?, live?, floor?, version?, events?, error?, answers?, resets?, count?, last?,
-  bytes_below?}`: true within the deadline; `answers` are those to cancels, "ok" or a code.
+- `expect: {as, items?, live?, floor?, version?, events?, error?, answers?, resets?, tokens?, count?,
+  last?, bytes_below?}`: true within the deadline; `answers` are those to cancels and writes, "ok", a version
+  or a code, `tokens` how often the client has asked for one.
 - `get: {path, status?, items?, item?}`: a plain GET below the streams' prefix; `{group}` stands for the
   scenario's own group.
 
@@ -39,6 +45,7 @@ from typing import Any
 from urllib.parse import quote
 
 from headwater.jsonvalue import is_list, is_object
+from headwater.testing.scenario_project import write_project
 
 DEADLINE = 60.0
 """Seconds for anything that a scenario waits for; a machine under load needs many times what it usually
@@ -46,85 +53,23 @@ takes."""
 FIRST_LOOK, LAST_LOOK = 0.002, 0.02
 """Seconds between two looks at what is expected: most of it is true at once, the rest is not hurried."""
 
-STREAM = """config = {{"name": "{name}", "schema": {{"type": "object"}}, "baseConfig": {{"storageType":
-"default"}}{more}}}
-"""
-GUARD = """
-def can_access(subscription, auth_context):
-    return not subscription["groupId"].endswith("secret")
-"""
-STREAMS: Mapping[str, str] = {
-    "room": "",
-    "other": "",
-    "rolled": ', "rollup": 500',
-    "present": ', "presence": True',
-    "fleeting": ', "ttl": 1',
-    "kept": ', "keep": {"newest": 3}',
-    "guarded": "",
-}
-STEP = """config = {"type": "api", "name": "Write", "method": "POST", "path": "/write", "emits": ["work"]}
-
-
-async def handler(req, ctx):
-    for write in req["body"]["writes"]:
-        stream, group = ctx.streams[write["stream"]], write["group"]
-        options = {name: write[name] for name in ("if_version", "ttl", "key") if name in write}
-        if "set" in write:
-            await stream.set(group, write["set"], write["data"], **options)
-        elif "update" in write:
-            await stream.update(group, write["update"], write["ops"], **options)
-        elif "delete" in write:
-            await stream.delete(group, write["delete"], **options)
-        elif "work" in write:
-            await ctx.emit({"topic": "work", "data": write})
-        else:
-            await stream.send({"groupId": group, "id": write.get("id")}, write["send"])
-    return {"status": 204}
-
-
-async def told(req, ctx, next):
-    try:
-        return await next()
-    except Exception as error:
-        return {"status": 409, "body": {"code": getattr(error, "code", type(error).__name__)}}
-
-
-config["middleware"] = [told]
-"""
-WORK = """import asyncio
-
-config = {"type": "event", "name": "Work", "subscribes": ["work"], "emits": []}
-
-
-async def handler(input, ctx):
-    stream, where = ctx.streams[input["stream"]], (input["group"], input["work"])
-    await ctx.owns(await stream.set(*where, {"status": "begins"}))
-    try:
-        # Whoever sees this may cancel before its answer is here.
-        await stream.set(*where, {"status": f"running {ctx.attempt}"})
-        while await stream.get(input["group"], "end") is None:
-            await asyncio.sleep(0.1)
-    except asyncio.CancelledError:
-        await stream.set(*where, {"status": "cancelled"})
-        raise
-"""
-
 
 class Server:
-    """A real server on a project of its own, which scenarios write to."""
+    """A real server on a project of its own, which scenarios write to. For those with tokens it must know
+    them, which costs each plain request a question to a worker."""
 
-    def __init__(self, folder: Path, command: Sequence[str] = (sys.executable, "-m", "headwater")) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        command: Sequence[str] = (sys.executable, "-m", "headwater"),
+        *,
+        knows_tokens: bool = False,
+    ) -> None:
         self._folder = folder
         self._command = command
         self.process: subprocess.Popen[str] | None = None
         self.url = ""
-        steps = folder / "steps"
-        steps.mkdir(parents=True)
-        for name, more in STREAMS.items():
-            text = STREAM.format(name=name, more=more) + (GUARD if name == "guarded" else "")
-            (steps / f"{name}_stream.py").write_text(text)
-        (steps / "write_step.py").write_text(STEP)
-        (steps / "work_step.py").write_text(WORK)
+        write_project(folder, knows_tokens=knows_tokens)
 
     def start(self) -> None:
         """Start it, on the port it had before if it had one."""
@@ -251,11 +196,14 @@ class Scenario:
             case "server":
                 self._serve(argument)
             case "connect":
-                self._connect(self._client(argument))
+                wanted: dict[str, Any] = argument if is_object(argument) else {"client": argument}
+                self._connect(self._client(wanted.get("client")), wanted.get("tokens"))
             case "cut" | "stall" | "unstall":
                 self._driver.do({"do": verb, "client": self._client(argument)})
             case "subscribe" | "unsubscribe" | "more" | "state" | "cancel":
                 self._ask(verb, dict(argument or {}))
+            case "client_write":
+                self._ask("write", argument)
             case _:
                 raise AssertionError("there is no such step")
 
@@ -265,8 +213,11 @@ class Scenario:
     def _group(self, argument: Mapping[str, Any]) -> str:
         return f"{self._key}:{argument.get('group', 'g')}"
 
-    def _connect(self, client: str) -> None:
-        self._driver.do({"do": "connect", "client": client, "url": self._server.url})
+    def _connect(self, client: str, tokens: Sequence[str | None] | None = None) -> None:
+        command: dict[str, Any] = {"do": "connect", "client": client, "url": self._server.url}
+        if tokens is not None:
+            command["tokens"] = [token and _expiring(token) for token in tokens]
+        self._driver.do(command)
         self._connected.add(client)
 
     def _ask(self, verb: str, argument: dict[str, Any]) -> None:
@@ -320,6 +271,12 @@ class Scenario:
             self._server.stop(signal.SIGKILL)
         if how != "stop":
             self._server.start()
+
+
+def _expiring(token: str) -> str:
+    """A token with its end, in seconds since 1970."""
+    name, _, seconds = token.partition("+")
+    return f"{name}~{time.time() + float(seconds)}"
 
 
 def _event_types(steps: Any) -> set[str]:

@@ -110,7 +110,7 @@ export class Calls {
     this.#pending.set(number, { call, invocation, counted, ...settle })
     try {
       service.check(method, members)
-      const whose = counted ? { invocation: invocation.header.id } : { ...NOBODY, ...invocation.whose() }
+      const whose = counted ? { invocation: invocation.header.id } : { ...NOBODY, ...invocation.late() }
       const header: Header = { t: 'call', id: number, service: service.name, method, ...members, ...whose }
       this.#channel.send(header, data ? [Buffer.from(data())] : [])
     } catch (error) {

@@ -29,14 +29,18 @@ interface InvokeHeader {
   readonly attempt?: number
   /** Whether an attempt at the run has begun before. */
   readonly resumed?: boolean
-  /** The context of whose request caused it. */
+  /** The context of whose request caused it. User code has it, and may change it. */
   readonly auth?: unknown
+  /** What the server wants to hear again of calls that come after the end. */
+  readonly origin?: unknown
 }
 
 export class Invocation {
   readonly post: Post
   readonly header: InvokeHeader
   readonly failures: Call[] = []
+  /** Who caused it, as JSON: as the server told it, before user code had it. */
+  readonly #cause: string | undefined
   moreFailures = 0
   isCancelled = false
   #abort: AbortController | undefined
@@ -48,6 +52,8 @@ export class Invocation {
   constructor(post: Post) {
     this.post = post
     this.header = post.header as unknown as InvokeHeader
+    const { auth, origin } = this.header
+    if (auth !== undefined || origin !== undefined) this.#cause = JSON.stringify({ auth, origin })
   }
 
   /** Told when the invocation is cancelled. */
@@ -63,6 +69,11 @@ export class Invocation {
   whose(): Whose {
     const { id, trace, step } = this.header
     return { invocation: this.#ended ? null : id, trace, step }
+  }
+
+  /** What a call says that is made after the end: whose it is, and who caused that. */
+  late(): Whose {
+    return this.#cause === undefined ? this.whose() : { ...this.whose(), ...(JSON.parse(this.#cause) as object) }
   }
 
   // --- calls ---

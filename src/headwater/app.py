@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 
 from headwater.allocator import Allocator
 from headwater.aside.runner import Aside
-from headwater.clock import Stamps, SystemClock
+from headwater.clock import DoubtingClock, Stamps, SystemClock
 from headwater.config import Settings
 from headwater.control.open import control_place
 from headwater.control.place import ControlPlace
@@ -317,7 +317,7 @@ async def _controlled(server: Running, place: ControlPlace | None) -> AsyncGener
 
 async def _sweep(store: Store, tombstone_age: float) -> None:
     """Age out tombstones, a little at a time, until cancelled."""
-    clock = SystemClock()
+    clock = DoubtingClock(SystemClock())
     gone = 0
     while True:
         await asyncio.sleep(0 if gone else SWEEP_SECONDS)

@@ -63,6 +63,44 @@ RESTART_SLACK_MS = 1000.0
 before that, so a second covers a crash."""
 
 
+LEAP_SECONDS = 60.0
+"""What a clock may be set on by and is believed at once. What keeps clocks right sets them by less."""
+
+DOUBT_SECONDS = 600.0
+"""For how long a leap is not believed: time enough to set a clock right."""
+
+
+class DoubtingClock:
+    """A clock for what deletes: wall time that leaps ahead, by more than LEAP_SECONDS beyond what has run, is
+    believed once it has been so for DOUBT_SECONDS. Until then it goes on from where it was, so that a clock
+    that was wrong for a moment takes nothing along. It follows that below back at once."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last = clock.now()
+        self._ran = clock.monotonic()
+        self._leapt_at: float | None = None
+
+    def now(self) -> float:
+        """Wall time in seconds since 1970-01-01 UTC, or what it was before a leap and what has run since."""
+        wall, ran = self._clock.now(), self._clock.monotonic()
+        expected = self._last + ran - self._ran
+        self._ran = ran
+        if wall <= expected + LEAP_SECONDS:
+            self._leapt_at = None
+        elif self._leapt_at is None:
+            self._leapt_at = ran
+        believed = self._leapt_at is None or ran - self._leapt_at >= DOUBT_SECONDS
+        if believed:
+            self._leapt_at = None
+        self._last = wall if believed else expected
+        return self._last
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start."""
+        return self._clock.monotonic()
+
+
 class Stamps:
     """Issues strictly increasing stamps in milliseconds since 1970, close to the wall clock.
 

@@ -24,12 +24,14 @@ class GroupKey(NamedTuple):
 
 class Origin(NamedTuple):
     """Who made a write: the step's name and the trace id of the invocation, which may be empty, and how many
-    reactions led to it. `auth` is the context of whoever's request caused it, as JSON text."""
+    reactions led to it. `auth` is the context of whoever's request caused it, as JSON text. `links` counts
+    the events that led to it, each emitted by the handler of the one before."""
 
     step: str = ""
     trace: str = ""
     depth: int = 0
     auth: bytes | None = None
+    links: int = 0
 
 
 class Trace(NamedTuple):

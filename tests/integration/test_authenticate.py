@@ -58,12 +58,26 @@ export const authenticate = async (request) => {
 """
 STEPS = {
     "steps/me_step.py": """
+import asyncio
+
 config = {"type": "api", "name": "me", "path": "/me", "method": "POST", "emits": ["seen"]}
+
+tasks = set()
+
+async def emit(req, ctx):
+    await ctx.emit({"topic": "seen", "data": {"name": req["body"]["emit"]}})
+    await ctx.state.set("marks", "mark", 1)
+
+async def after_the_answer(req, ctx):
+    await asyncio.sleep(0.05)
+    await emit(req, ctx)
 
 async def handler(req, ctx):
     if req["body"].get("emit"):
-        await ctx.emit({"topic": "seen", "data": {"name": req["body"]["emit"]}})
-        await ctx.state.set("marks", "mark", 1)
+        if req["body"].get("late"):
+            tasks.add(asyncio.create_task(after_the_answer(req, ctx)))
+        else:
+            await emit(req, ctx)
     return {"status": 200, "body": {"auth": req["auth"], "ctx": ctx.auth}}
 """,
     "steps/seen_step.py": """
@@ -250,8 +264,9 @@ async def test_a_cookie_brings_a_token_on_our_own_pages_alone(site: Site) -> Non
         assert (await follow(socket, "ada"))["t"] == "subscribed"
 
 
-async def test_events_that_a_request_causes_keep_who_asked(site: Site) -> None:
-    sent = {"emit": "x"}
+@pytest.mark.parametrize("late", [False, True], ids=["before its answer", "after its answer"])
+async def test_events_that_a_request_causes_keep_who_asked(site: Site, late: bool) -> None:
+    sent = {"emit": "x", "late": late}
     await site.client.post("/me", json=sent, headers={"authorization": "Bearer ada-token"})
     for item in ("x", "x%20again", "mark"):
         async with asyncio.timeout(30):

@@ -96,7 +96,7 @@ class WorkStage:
 
     async def emit(self, data: Any, topic: str = "t", **more: Any) -> Accepted:
         """Emit, and let what begins begin."""
-        emission = Emission(topic, orjson.dumps(data), origin=Origin("emitter", "trace"), **more)
+        emission = Emission(topic, orjson.dumps(data), **{"origin": Origin("emitter", "trace"), **more})
         accepted = await self.events.emit(emission)
         await self.settle()
         return accepted

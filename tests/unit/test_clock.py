@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.clock import RESTART_SLACK_MS, Stamps, SystemClock
+from headwater.clock import DOUBT_SECONDS, LEAP_SECONDS, RESTART_SLACK_MS, DoubtingClock, Stamps, SystemClock
 from support.stream_clock import HandClock
 
 NOW = 1_760_000_000.0
@@ -70,3 +70,43 @@ def test_the_system_clock_tells_both_times() -> None:
     clock = SystemClock()
     assert clock.now() > NOW - 10 * 365 * 86_400
     assert clock.monotonic() <= clock.monotonic()
+
+
+class TestDoubtingClock:
+    @staticmethod
+    def passes(clock: HandClock, seconds: float) -> None:
+        clock.time += seconds
+        clock.ran += seconds
+
+    def test_goes_with_the_wall(self) -> None:
+        clock = HandClock(NOW)
+        doubting = DoubtingClock(clock)
+        self.passes(clock, 5000.0)
+        assert doubting.now() == NOW + 5000.0
+        clock.time += LEAP_SECONDS
+        assert doubting.now() == NOW + 5000.0 + LEAP_SECONDS
+        clock.time -= 4000.0
+        assert doubting.now() == NOW + 1000.0 + LEAP_SECONDS
+
+    def test_believes_a_leap_once_it_has_lasted(self) -> None:
+        clock = HandClock(NOW)
+        doubting = DoubtingClock(clock)
+        clock.time += 86_400.0
+        for _ in range(2):
+            assert doubting.now() == NOW
+        self.passes(clock, DOUBT_SECONDS - 1)
+        assert doubting.now() == NOW + DOUBT_SECONDS - 1
+        self.passes(clock, 1.0)
+        assert doubting.now() == NOW + 86_400.0 + DOUBT_SECONDS
+
+    def test_a_wrong_clock_that_is_set_right_has_done_nothing(self) -> None:
+        clock = HandClock(NOW)
+        doubting = DoubtingClock(clock)
+        for _ in range(3):
+            clock.time += 86_400.0
+            assert doubting.now() == clock.time - 86_400.0
+            self.passes(clock, DOUBT_SECONDS / 2)
+            clock.time -= 86_400.0
+            assert doubting.now() == clock.time
+            self.passes(clock, DOUBT_SECONDS / 2)
+            assert doubting.now() == clock.time

@@ -82,7 +82,7 @@ async def test_what_came_due_while_no_server_ran_goes_before_serving(stage: V1St
     await stage.set("a", terms=Terms(ttl=10))
     stage.clock.time += 1e6
 
-    await stage.durable.expiry.settle()
+    await expiry.Expiry(stage.catalog, stage.store, stage.durable.queue, stage.clock).settle()
 
     assert await ids(stage) == []
 

@@ -13,6 +13,7 @@ import pytest
 
 from headwater.config import Settings, StepSettings
 from headwater.errors import HandlerFailed, Overloaded, SchemaMismatch, StoreFull, TimedOut
+from headwater.model import Origin
 from headwater.protocol.workers import messages as protocol
 from headwater.protocol.workers.messages import Message, Task
 from headwater.steps.execute import Executor
@@ -31,6 +32,7 @@ def answered(_settings: Settings, result: Message) -> str:
     return str(result.header["text"])
 
 
+ORIGIN = Origin(STEP.name, "trace-1")
 KIND: RunKind[EventStep, Any, str] = RunKind(
     name="event",
     frame=lambda task, step, given: protocol.invoke(
@@ -73,7 +75,7 @@ def failed(**error: Any) -> Message:
 
 async def test_a_kind_frames_the_invocation_and_reads_its_answer() -> None:
     worker = OneWorker()
-    assert await worker.executor().run(KIND, STEP, {"id": 1}, "trace-1") == "done"
+    assert await worker.executor().run(KIND, STEP, {"id": 1}, ORIGIN) == "done"
     (invocation,) = worker.seen
     frame = invocation.frame(invocation.task(thread=False))
     assert frame.header["data"] == {"id": 1}
@@ -95,7 +97,7 @@ async def test_a_kind_says_whether_it_waits_among_requests(waits: bool) -> None:
 async def test_input_that_breaks_its_schema_never_reaches_a_worker() -> None:
     worker = OneWorker()
     with pytest.raises(SchemaMismatch, match=r'The data breaks the input of "Charge": id'):
-        await worker.executor().run(KIND, STEP, {}, "trace-1")
+        await worker.executor().run(KIND, STEP, {}, ORIGIN)
     assert worker.seen == []
 
 
@@ -139,7 +141,7 @@ async def test_a_failure_of_user_code_is_one_line_in_the_log_and_tells_the_calle
     result: Message, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(HandlerFailed, match=r'The step "Charge" failed\.') as caught:
-        await OneWorker(lambda _: result).executor().run(KIND, STEP, {"id": 1}, "trace-1")
+        await OneWorker(lambda _: result).executor().run(KIND, STEP, {"id": 1}, ORIGIN)
     assert "trace-1" in caught.value.hint
     assert "inside" not in str(caught.value.to_dict())
     (record,) = caplog.records

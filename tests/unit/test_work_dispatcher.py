@@ -25,7 +25,6 @@ from headwater.work.attempt import HandedOn
 from headwater.work.consumer import Consumers
 from headwater.work.events import Emission
 from headwater.work.job import KEPT, Place
-from headwater.work.ledger import MOST_KEPT
 from support.stream_store import HeldStore, turns
 from support.work_stage import BROKEN, WorkStage, consumer
 
@@ -480,14 +479,15 @@ class TestRuns:
     async def test_what_a_run_keeps_in_all_its_attempts_is_bounded_and_goes_with_it(
         self, stage: WorkStage
     ) -> None:
-        run = await self.begun(stage)
-        await asyncio.gather(*(stage.runs.keep(run, 1, f"first#{n}", b"1") for n in range(MOST_KEPT - 1)))
+        run, most = await self.begun(stage), stage.settings.max_kept_steps
+        await asyncio.gather(*(stage.runs.keep(run, 1, f"first#{n}", b"1") for n in range(most - 1)))
         await stage.end(1, BROKEN)
         await stage.pass_time(2)
         await stage.runs.keep(run, 2, "first#0", b"2")
         await stage.runs.keep(run, 2, "second#1", b"1")
-        with pytest.raises(TooMany):
+        with pytest.raises(TooMany) as caught:
             await stage.runs.keep(run, 2, "second#2", b"1")
+        assert "max_kept_steps" in caught.value.hint
         await stage.end(1)
         assert await stage.kept(KEPT, run) == []
 
@@ -523,6 +523,23 @@ class TestRuns:
         await again.end(1)
         with pytest.raises(RunUnknown):
             await again.runs.cancel_item(GroupKey("chat", "room"), "answer")
+
+    async def test_all_that_have_claimed_an_item_and_not_ended_are_stopped_by_it(
+        self, stage: WorkStage
+    ) -> None:
+        place, room = Place("chat", "room", "answer"), GroupKey("chat", "room")
+        await stage.start()
+        runs = [(await stage.emit(number)).runs["step"] for number in (1, 2, 3)]
+        for run in runs:
+            await stage.runs.own(run, 1, place)
+        await stage.end(2)
+        await stage.runs.cancel_item(room, "answer")
+        assert stage.performer.asked_to_stop == [runs[0], runs[2]]
+        await stage.end(1)
+        await stage.end(3)
+        with pytest.raises(RunUnknown):
+            await stage.runs.cancel_item(room, "answer")
+        assert not stage.dispatcher.attempts.owned
 
     async def test_an_item_that_nobody_claimed_stops_nothing(self, stage: WorkStage) -> None:
         await self.begun(stage)

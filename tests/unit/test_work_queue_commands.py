@@ -176,7 +176,7 @@ async def test_a_dead_event_is_tried_again_as_if_it_were_new(site: Site) -> None
 
 async def test_a_dead_event_tried_again_is_as_deep_in_a_chain_as_before(site: Site) -> None:
     await site.start(consumer(retries=0))
-    await site.emit("x", depth=7)
+    await site.emit("x", origin=Origin("emitter", "trace", 7))
     await site.end("x", BROKEN)
     (letter,) = await site.dead()
     await site.ask("queue.retry", id=letter["id"])

@@ -28,9 +28,11 @@ class HandConditions:
         self.wanted = True
         self.fault: Exception | None = None
         self.asked: list[Any] = []
+        self.origin = Origin()
 
-    async def condition(self, consumer: Consumer, reaction: bytes, trace: str) -> bool:
+    async def condition(self, consumer: Consumer, reaction: bytes, origin: Origin) -> bool:
         self.asked.append(orjson.loads(reaction))
+        self.origin = origin
         if self.fault is not None:
             raise self.fault
         return self.wanted

@@ -31,7 +31,7 @@ class StorageSettings:
         256 * MIB, "Writes waiting for a commit, in bytes; above it they are refused.", least=1
     )
     max_unit_writes: int = setting(
-        1000, "Most writes and events that commit together, all or nothing.", least=1
+        1000, "Most writes and events that commit together, all or nothing.", least=1000
     )
     max_unit_bytes: int = setting(
         64 * MIB, "Most data that commits together, all or nothing, in bytes of JSON.", least=1

@@ -103,6 +103,12 @@ class WorkSettings:
         100_000, "Most JSON values in the data of one event, members and elements together.", least=1
     )
     max_kept_bytes: int = setting(1 * MIB, "Largest result of one `ctx.step`, in bytes of JSON.", least=1)
+    max_kept_steps: int = setting(
+        500,
+        "Results of `ctx.step` that one run may keep; they are deleted with it at once.",
+        least=1,
+        most=900,
+    )
     max_name_bytes: int = setting(KIB, "Longest message group or key of an event, in UTF-8 bytes.", least=1)
     max_queued: int = setting(
         1_000_000,

@@ -77,15 +77,13 @@ class Executor:
         kind: RunKind[Subject, Given, Answer],
         subject: Subject,
         given: Given,
-        trace: str = "",
+        origin: Origin | None = None,
         *,
-        depth: int = 0,
-        auth: bytes | None = None,
         watch: Callable[[Invocation], None] | None = None,
     ) -> Answer:
-        """Run something and give its answer. Cancelling the call (nobody waits any more) cancels it. `depth`
-        counts the reactions that led to it, `auth` is the context of who caused it. `watch` is told the
-        invocation when it begins.
+        """Run something and give its answer. Cancelling the call (nobody waits any more) cancels it. `origin`
+        is who its writes are made by; None says no more than its name. `watch` is told the invocation when it
+        begins.
 
         Where the kind says what is answered instead of a failure, nothing is raised.
 
@@ -97,8 +95,10 @@ class Executor:
         :raises Overloaded: no worker is free, and too many wait already or the kind does not wait.
         :raises TooLarge: the input fits no frame to a worker.
         """
+        origin = origin or Origin(subject.name)
+        trace = origin.trace
         try:
-            return await self._answer(kind, subject, given, Origin(subject.name, trace, depth, auth), watch)
+            return await self._answer(kind, subject, given, origin, watch)
         except Failure as told:
             secrets = kind.secrets(given)
             failure = told.without(secrets) if secrets else told
@@ -297,10 +297,12 @@ def _log_failure(
     kind: RunKind[Subject, Given, Answer], subject: Runnable, trace: str, failure: Failure
 ) -> None:
     """What the author of user code must be able to see, under the trace id, once. To stop when asked to is no
-    fault."""
+    fault; where whoever runs it tells what becomes of a failure, that is told there."""
     if failure.cancelled:
         line = Line(subject.name, trace, {"file": subject.file})
         tell(log, logging.INFO, line, "%s", failure.message)
+        return
+    if kind.told is None:
         return
     message = kind.told(failure)
     told = {} if failure.reason in message else {"reason": failure.reason}

@@ -6,11 +6,14 @@ full house ends is handed on and counts as no attempt.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from functools import partial
 from typing import Protocol
 
 from headwater.errors import HandlerFailed, HeadwaterError, Overloaded, RunLost, TimedOut, UnknownStep
+from headwater.logline import Line, tell
+from headwater.model import Origin
 from headwater.steps.consumers import Worked
 from headwater.steps.generation import Generation
 from headwater.steps.project.declare import EventStep
@@ -23,6 +26,10 @@ from headwater.work.attempt import Failure as Failed
 from headwater.work.attempt import HandedOn
 from headwater.work.consumer import Consumer
 from headwater.work.job import Job
+
+log = logging.getLogger("headwater.work")
+
+_CUT = "The handler failed while its code was replaced or the server ended, which counts as no attempt"
 
 
 class Generations(Protocol):
@@ -63,19 +70,23 @@ class StepPerformer:
         executor = generation.executors.get(step.language) if step is not None else None
         if step is None or executor is None or self._generations.closed:
             raise HandedOn
-        attempt = Attempt(job.id, job.attempts, resumed, payload, job.auth)
-        watch, depth = partial(self._begun, job.id), job.depth
+        origin = Origin(step.name, job.trace, job.depth, job.auth, job.links)
+        attempt = Attempt(job.id, job.attempts, resumed, payload, origin)
+        watch = partial(self._begun, job.id)
         try:
             if isinstance(step, EventStep):
-                await executor.run(EVENT, step, attempt, job.trace, depth=depth, auth=job.auth, watch=watch)
+                await executor.run(EVENT, step, attempt, origin, watch=watch)
             else:
-                await executor.run(CRON, step, attempt, job.trace, depth=depth, watch=watch)
+                await executor.run(CRON, step, attempt, origin, watch=watch)
         except Overloaded as error:
             raise HandedOn from error
         except HeadwaterError as error:
-            if self._generations.closed or self._generations.current is not generation:
-                raise HandedOn from error
             cause = error.__cause__
+            if self._generations.closed or self._generations.current is not generation:
+                if isinstance(cause, Failure) and not cause.cancelled:
+                    line = Line(job.queue, job.trace, {"job": job.id}, cause.traceback)
+                    tell(log, logging.WARNING, line, "%s; it runs again elsewhere: %s", _CUT, cause.reason)
+                raise HandedOn from error
             if isinstance(cause, Failure):
                 return Failed(error.code, cause.reason, cause.traceback)
             return Failed(error.code, error.message)
@@ -83,14 +94,14 @@ class StepPerformer:
             self._running.pop(job.id, None)
         return None
 
-    async def condition(self, consumer: Consumer, reaction: bytes, trace: str) -> bool:
+    async def condition(self, consumer: Consumer, reaction: bytes, origin: Origin) -> bool:
         """See Conditions. One that raises or hangs is told in the log, and wants nothing."""
         step = self._generations.queues.get(consumer.name)
         executor = self._generations.current.executors.get(step.language) if step is not None else None
         if executor is None or not isinstance(step, EventStep):
             raise UnknownStep(f'The step "{consumer.name}" is no longer part of the project.')
         try:
-            return await executor.run(CONDITION, step, reaction, trace)
+            return await executor.run(CONDITION, step, reaction, origin._replace(step=step.name))
         except (HandlerFailed, TimedOut):
             return False
 

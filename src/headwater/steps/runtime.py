@@ -25,6 +25,7 @@ from headwater.errors import (
 )
 from headwater.holdings import Holdings
 from headwater.logline import Line, tell
+from headwater.model import Origin
 from headwater.observe import SILENT, Observer, tell_limit
 from headwater.protocol.workers import messages as protocol
 from headwater.steps.calls import OrderedCalls
@@ -144,7 +145,7 @@ class StepRuntime:
         executor = self._current.executors.get(found.language) if found is not None else None
         if executor is None or found is None:
             raise UnknownStep(f'The step "{step.name}" is no longer part of the project.', file=step.file)
-        return await executor.run(API, found, request, request.trace, auth=request.auth)
+        return await executor.run(API, found, request, Origin(found.name, request.trace, 0, request.auth))
 
     async def access(
         self,

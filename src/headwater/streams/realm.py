@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import count
 
-from headwater.clock import Clock, Stamps
+from headwater.clock import Clock, DoubtingClock, Stamps
 from headwater.config import Settings
 from headwater.observe import SILENT, Observer
 from headwater.storage.base import Store
@@ -60,7 +60,7 @@ class Realm:
             max_unit_bytes=storage.max_unit_bytes,
             observer=observer,
         )
-        self.expiry = Expiry(catalog, store, self.queue, clock)
+        self.expiry = Expiry(catalog, store, self.queue, DoubtingClock(clock))
 
     def _publish(self, published: Sequence[Published]) -> None:
         self.hub.publish(published)

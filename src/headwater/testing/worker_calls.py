@@ -134,6 +134,17 @@ def _late(worker: WorkerDriver) -> None:
     assert log["message"] == "written late"
 
 
+@scenario("lets calls after the result say who caused them, as the server told it")
+def _late_origin(worker: WorkerDriver) -> None:
+    whose = {"auth": {"user": "ada"}, "origin": {"depth": 3, "more": [1]}}
+    worker.wait_for("result", worker.call_step("Late", {"n": 1, "pretend": "bob"}, whose=whose))
+    call = worker.wait_for("call").header
+    assert call["invocation"] is None
+    assert {name: call[name] for name in whose} == whose
+    worker.wait_for("result", worker.call_step("Late", {"n": 1}))
+    assert not whose.keys() & worker.wait_for("call").header.keys()
+
+
 # --- values ---
 
 

@@ -294,8 +294,10 @@ class WorkerDriver:
         body_kind: str = "json",
         thread: bool = False,
         request: Mapping[str, Any] | None = None,
+        whose: Mapping[str, Any] | None = None,
     ) -> int:
-        """Send an api invocation of a step and give its number. `raw` stands for the body as it is."""
+        """Send an api invocation of a step and give its number. `raw` stands for the body as it is, `whose`
+        are the members that say who caused it."""
         number = self.number()
         task = protocol.Task(number, self.file_of(name), name, f"trace-{number}", ("main",), thread)
         members: dict[str, Any] = {
@@ -306,7 +308,7 @@ class WorkerDriver:
             "headers": {},
         }
         content = orjson.dumps(body) if raw is None else raw
-        told = {"request": {**members, "body_kind": body_kind, **(request or {})}}
+        told = {"request": {**members, "body_kind": body_kind, **(request or {})}, **(whose or {})}
         self.send(protocol.invoke(task, "api", told, (content,)))
         return number
 

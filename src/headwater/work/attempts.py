@@ -48,8 +48,8 @@ class Attempts:
     ) -> None:
         self.under_way: dict[str, Attempt] = {}
         """By their runs."""
-        self.owned: dict[Place, str] = {}
-        """The runs that have claimed an item, by the item."""
+        self.owned: dict[Place, tuple[str, ...]] = {}
+        """The runs that have claimed an item and not ended, by the item."""
         self.surely = Insistence()
         self._ledger = ledger
         self._performer = performer
@@ -170,11 +170,18 @@ class Attempts:
         await self._settle(waiting, job, ending, kept, payload)
         self._teller.given_up(job, failure)
 
+    def claim(self, run: str, place: Place) -> None:
+        """A run has claimed an item, once; others may have as well."""
+        self.owned[place] = (*self.owned.get(place, ()), run)
+
     def settled(self, waiting: Waiting, job: Job | None = None) -> None:
         """A job's end is written down."""
         for place in job.owns if job is not None else ():
-            if self.owned.get(place) == waiting.id:
-                del self.owned[place]
+            others = tuple(run for run in self.owned.get(place, ()) if run != waiting.id)
+            if others:
+                self.owned[place] = others
+            else:
+                self.owned.pop(place, None)
         self._queues.settle(waiting, self._clock.now())
 
     def _is_last(self, job: Job) -> bool:

@@ -26,6 +26,7 @@ from headwater.work.dispatcher import Dispatcher
 from headwater.work.events import new_id
 from headwater.work.job import Job
 from headwater.work.schedule import last_time, next_time, times, zone
+from headwater.work.topics import CRON_TOPIC
 
 log = logging.getLogger("headwater.work")
 
@@ -131,7 +132,7 @@ class Cron:
         return next_time(job.expression, self._zone, max(now, *come) if come else now)
 
     def _run(self, job: CronJob, at: float, now: float) -> None:
-        made = Job(new_id(now), job.name, "cron", at=at, due=now)
+        made = Job(new_id(now), job.name, CRON_TOPIC, at=at, due=now)
         key = f"cron:{job.name}:{at:.0f}"
         self._dispatcher.accept([made], b"null", key, beside=[_seen(job, at)]).add_done_callback(
             lambda done: self._ran(job, done)

@@ -90,7 +90,8 @@ class Dispatcher:
             waiting.cancelled = job.status == "cancelling"
             waiting.retrying = job.status == "retrying"
             self.queues.add(waiting, now)
-            self.attempts.owned.update(dict.fromkeys(job.owns, job.id))
+            for place in job.owns:
+                self.attempts.claim(job.id, place)
         self._started = True
         self._configure()
         for queue in self.queues:

@@ -22,6 +22,7 @@ from headwater.jsonshape import ANY_DEPTH, Shape, check_shape
 from headwater.logline import Line, tell
 from headwater.model import Origin
 from headwater.streams.commits import refused
+from headwater.work.circles import Circles
 from headwater.work.consumer import Consumer, Consumers
 from headwater.work.dispatcher import Dispatcher
 from headwater.work.job import Accepted, Job
@@ -42,8 +43,7 @@ class Emission(NamedTuple):
     """One event as it is emitted.
 
     `data` is JSON text. `group` keeps order (fifo steps). `delay` is in seconds. A `key` that was used in the
-    last day makes no new jobs. `depth` counts the reactions that led to it. `unknown` is a member that it was
-    given and that means nothing.
+    last day makes no new jobs. `unknown` is a member that it was given and that means nothing.
     """
 
     topic: str
@@ -52,7 +52,6 @@ class Emission(NamedTuple):
     delay: float = 0.0
     key: str | None = None
     origin: Origin = Origin()
-    depth: int = 0
     unknown: str = ""
 
 
@@ -64,6 +63,7 @@ class Events:
         self._settings = settings
         self._clock = clock
         self._told: set[tuple[str, str]] = set()
+        self._circles = Circles()
 
     def emit(self, emission: Emission, declared: tuple[str, ...] = ()) -> Future[Accepted]:
         """Accept an event: once the future is done its jobs are committed, which are runs of those ids.
@@ -76,6 +76,8 @@ class Events:
             value = self._checked(emission)
             consumers = self._dispatcher.consumers.of(emission.topic)
             self._tell(emission, declared, consumers, self._dispatcher.consumers)
+            if emission.origin.links:
+                self._circles.see(emission.origin, consumers)
             for consumer in consumers:
                 self._check_input(emission, consumer, value)
             jobs = [self._job(emission, consumer) for consumer in consumers]
@@ -175,8 +177,9 @@ class Events:
             due=now + consumer.delay + emission.delay,
             lane=lane,
             trace=emission.origin.trace,
-            depth=emission.depth,
+            depth=emission.origin.depth,
             auth=emission.origin.auth,
+            links=emission.origin.links + 1,
         )
 
 

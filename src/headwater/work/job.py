@@ -66,8 +66,9 @@ class Job(NamedTuple):
 
     `id` is also its run's. `queue` names the step. `lane` is what is kept in order (fifo), None for nothing.
     Times are wall times in seconds. `attempts` counts those begun, the running one among them. `depth` counts
-    the reactions that led to it. `auth` is the context of whose request caused it, as JSON text. `data` is
-    the payload as JSON text where it lies in the job, None where it lies beside it.
+    the reactions that led to it, `links` the events, each emitted by the handler of the one before. `auth` is
+    the context of whose request caused it, as JSON text. `data` is the payload as JSON text where it lies in
+    the job, None where it lies beside it.
     """
 
     id: str
@@ -85,6 +86,7 @@ class Job(NamedTuple):
     owns: tuple[Place, ...] = ()
     data: bytes | None = None
     auth: bytes | None = None
+    links: int = 0
 
     def encode(self) -> bytes:
         """The item's text."""
@@ -102,6 +104,8 @@ class Job(NamedTuple):
             members["group"] = self.lane
         if self.depth:
             members["depth"] = self.depth
+        if self.links > 1:
+            members["links"] = self.links
         if self.error:
             members["error"] = self.error
         if self.begun:
@@ -134,6 +138,7 @@ def decode(queue: str, text: bytes) -> Job:
         owns=tuple(Place(*place) for place in members.get("owns", ())),
         data=data,
         auth=orjson.dumps(members["auth"]) if "auth" in members else None,
+        links=members.get("links", 1),
     )
 
 

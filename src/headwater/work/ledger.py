@@ -33,9 +33,7 @@ from headwater.work.job import (
     payload_item,
 )
 
-MOST_KEPT = 500
-"""Steps that one run may keep: they are deleted with it, in one unit."""
-
+KEPT_PAGE_ITEMS = 500
 KEPT_PAGE_BYTES = 4 * 1024 * 1024
 """Of a look at the names of what a run has kept, whose values are read with them."""
 
@@ -155,7 +153,7 @@ class Ledger:
         before: int | None = None
         while True:
             page = await self._store.window(
-                GroupKey(KEPT, job.id), before=before, limit=MOST_KEPT, limit_bytes=KEPT_PAGE_BYTES
+                GroupKey(KEPT, job.id), before=before, limit=KEPT_PAGE_ITEMS, limit_bytes=KEPT_PAGE_BYTES
             )
             names += [item.id for item in page.items]
             if page.complete or not page.items:

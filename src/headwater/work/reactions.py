@@ -20,7 +20,7 @@ import orjson
 from headwater.clock import Clock
 from headwater.errors import HeadwaterError
 from headwater.logline import Line, tell
-from headwater.model import GroupKey, OutboxEntry, Write
+from headwater.model import GroupKey, Origin, OutboxEntry, Write
 from headwater.storage.base import Store
 from headwater.streams.commits import CommitQueue
 from headwater.streams.state import STATE
@@ -45,8 +45,9 @@ MOST_WAIT = 30.0
 class Conditions(Protocol):
     """Whoever runs the steps."""
 
-    async def condition(self, consumer: Consumer, reaction: bytes, trace: str) -> bool:
+    async def condition(self, consumer: Consumer, reaction: bytes, origin: Origin) -> bool:
         """Whether a step wants a reaction, given as the JSON text of its input. One that fails wants none.
+        `origin` is what led to it, itself among the reactions.
 
         :raises HeadwaterError: it could not be asked now.
         """
@@ -123,18 +124,17 @@ class Reactions:
         depth, auth = int(deep) + 1, brace + context or None
         reaction = orjson.dumps(_input(entry))
         consumers = self._dispatcher.consumers.of(topic)
-        wanted = [one for one in consumers if await self._wants(one, reaction, entry)]
-        jobs = [self._job(one, entry, topic, depth)._replace(auth=auth) for one in wanted]
+        origin = Origin("", entry.origin.trace, depth, auth)
+        wanted = [one for one in consumers if await self._wants(one, reaction, origin)]
+        jobs = [self._job(one, entry, topic, origin) for one in wanted]
         if depth > MOST_DEPTH:
             return self._end_chain(jobs, reaction, entry)
         return self._dispatcher.accept(jobs, reaction, settles=(entry.id,))
 
-    async def _wants(self, consumer: Consumer, reaction: bytes, entry: OutboxEntry) -> bool:
-        return not consumer.conditional or await self._conditions.condition(
-            consumer, reaction, entry.origin.trace
-        )
+    async def _wants(self, consumer: Consumer, reaction: bytes, origin: Origin) -> bool:
+        return not consumer.conditional or await self._conditions.condition(consumer, reaction, origin)
 
-    def _job(self, consumer: Consumer, entry: OutboxEntry, topic: str, depth: int) -> Job:
+    def _job(self, consumer: Consumer, entry: OutboxEntry, topic: str, origin: Origin) -> Job:
         now = self._clock.now()
         lane = f"{entry.group.stream}\0{entry.group.group}\0{entry.item}"
         return Job(
@@ -144,8 +144,9 @@ class Reactions:
             at=now,
             due=now + consumer.delay,
             lane=lane,
-            trace=entry.origin.trace,
-            depth=depth,
+            trace=origin.trace,
+            depth=origin.depth,
+            auth=origin.auth,
         )
 
     def _end_chain(self, jobs: list[Job], reaction: bytes, entry: OutboxEntry) -> asyncio.Future[Any]:

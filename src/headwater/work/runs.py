@@ -7,6 +7,7 @@ is refused with RUN_LOST: another may be at work by then. Knows the dispatcher; 
 
 from __future__ import annotations
 
+import asyncio
 from asyncio import Future
 from typing import Any
 
@@ -17,7 +18,7 @@ from headwater.streams.commits import answered, refused
 from headwater.work.attempt import Attempt
 from headwater.work.dispatcher import Dispatcher
 from headwater.work.job import Place
-from headwater.work.ledger import MOST_KEPT, Ledger
+from headwater.work.ledger import Ledger
 
 MOST_OWNED = 16
 """Items that one run may claim."""
@@ -53,15 +54,21 @@ class Runs:
                     size=len(value),
                     limit=limit,
                 ).at("work.max_kept_bytes", limit)
-            if name not in current.kept and len(current.kept) >= MOST_KEPT:
-                raise TooMany(f"A run keeps the results of at most {MOST_KEPT} steps.", limit=MOST_KEPT)
+            most = self._settings.max_kept_steps
+            if name not in current.kept and len(current.kept) >= most:
+                raise TooMany(
+                    f"A run keeps the results of at most {most} steps.",
+                    hint="Keep what several of them give together, or raise [work] max_kept_steps.",
+                    limit=most,
+                ).at("work.max_kept_steps", most)
         except HeadwaterError as error:
             return refused(error)
         current.kept.add(name)
         return self._ledger.keep_value(current.job, name, value)
 
     def own(self, run: str, attempt: int, place: Place) -> Future[Any]:
-        """Claim an item for a run: whoever may read it may stop the run by it.
+        """Claim an item for a run: whoever may read it may stop the run by it. Several runs may claim one, as
+        the two steps do that write into one answer; each is stopped then.
 
         The future raises RunLost, TooMany or StoreUnavailable.
         """
@@ -74,7 +81,7 @@ class Runs:
         except HeadwaterError as error:
             return refused(error)
         current.job = current.job._replace(owns=(*current.job.owns, place))
-        self._dispatcher.attempts.owned[place] = run
+        self._dispatcher.attempts.claim(run, place)
         return self._ledger.rewrite(current.job)
 
     async def cancel(self, run: str) -> None:
@@ -86,12 +93,14 @@ class Runs:
             raise RunUnknown(f"There is no run {run[:100]!r} that has not ended.", run=run[:100])
 
     async def cancel_item(self, group: GroupKey, item: str) -> None:
-        """Stop the run that has claimed an item.
+        """Stop the runs that have claimed an item.
 
-        :raises RunUnknown: none has, or it has ended.
+        :raises RunUnknown: none has, or they have ended.
+        :raises StoreUnavailable: the store cannot be read or written; some may be stopped.
         """
-        run = self._dispatcher.attempts.owned.get(Place(*group, item))
-        if run is None or not await self._dispatcher.cancel(run):
+        runs = self._dispatcher.attempts.owned.get(Place(*group, item), ())
+        stopped = await asyncio.gather(*map(self._dispatcher.cancel, runs))
+        if not any(stopped):
             raise RunUnknown(
                 "No run that has not ended has claimed this item.",
                 group=group.group,

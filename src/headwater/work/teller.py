@@ -10,6 +10,7 @@ from headwater.observe import SILENT, Observer
 from headwater.observe import Job as Told
 from headwater.work.attempt import Failure
 from headwater.work.job import Ending, Job
+from headwater.work.topics import CRON_TOPIC
 
 log = logging.getLogger("headwater.work")
 
@@ -32,12 +33,13 @@ class Teller:
 
     def retried(self, job: Job, failure: Failure, wait: float) -> None:
         """An attempt failed; the next comes after so many seconds."""
-        _warn(job, failure, f"is tried again in {wait:.1f} s")
+        _tell(logging.WARNING, job, failure, f"is tried again in {wait:.1f} s")
         self._observer.job_retried(_told(job), failure.code, wait)
 
     def given_up(self, job: Job, failure: Failure) -> None:
         """The last attempt failed. `ended` tells the observer."""
-        _warn(job, failure, f"is given up after {job.attempts} attempts")
+        times = f"{job.attempts} attempt{'s' if job.attempts != 1 else ''}"
+        _tell(logging.ERROR, job, failure, f"is given up after {times}")
 
     def ended(self, job: Job, ending: Ending) -> None:
         """A job is over."""
@@ -53,7 +55,10 @@ def _told(job: Job) -> Told:
     return Told(job.queue, job.topic, job.id, job.attempts, job.trace)
 
 
-def _warn(job: Job, failure: Failure, what: str) -> None:
+def _tell(level: int, job: Job, failure: Failure, what: str) -> None:
+    """A failed attempt and what becomes of it, in one line, the traceback of user code below it. A run of a
+    cron step is known by its step alone."""
     fields = {"job": job.id, "topic": job.topic, "attempt": job.attempts, "code": failure.code}
-    line = Line(job.queue, job.trace, fields)
-    tell(log, logging.WARNING, line, 'The event "%s" failed and %s: %s', job.topic, what, failure.message)
+    line = Line(job.queue, job.trace, fields, failure.traceback)
+    subject = "The run" if job.topic == CRON_TOPIC else f'The event "{job.topic}"'
+    tell(log, level, line, "%s failed and %s: %s", subject, what, failure.message)

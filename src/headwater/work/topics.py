@@ -1,10 +1,12 @@
-"""Topics that are not emitted but written: how a step subscribes to a stream or to a group of the state.
-Pure."""
+"""Topics that are not emitted: of writes, by which a step subscribes to a stream or to a group of the state,
+and of what runs by the clock. Pure."""
 
 from __future__ import annotations
 
 STREAM_TOPIC = "stream:"
 STATE_TOPIC = "state:"
+CRON_TOPIC = "cron"
+"""What the jobs of cron steps have for a topic. They are no events: nobody hears of them by subscribing."""
 
 
 def reserved(topic: str) -> bool:

@@ -258,7 +258,7 @@ class Calls:
         number = next(self._numbers)
         counted = invocation.call_begins()
         header = {"id": number, "service": service.name, "method": method, **members}
-        header |= {"invocation": invocation.id} if counted else invocation.whose()._asdict()
+        header |= {"invocation": invocation.id} if counted else invocation.late()
         self._pending[number] = (call, invocation, counted)
         try:
             if invocation.cancelled and invocation.plain and invocation.run:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from headwater.protocol.workers.messages import Message, Whose
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ class Invocation:
     """
 
     __slots__ = (
+        "_cause",
         "_ended",
         "_lock",
         "_message",
@@ -64,7 +67,8 @@ class Invocation:
         self.attempt: int = header.get("attempt") or 1
         self.resumed: bool = header.get("resumed") is True
         self.auth: Any = header.get("auth")
-        """The context of whoever's request caused it, None for nobody."""
+        """The context of whoever's request caused it, None for nobody. User code may change it."""
+        self._cause = _cause(header) if "auth" in header or "origin" in header else b""
         self.plain = False
         self.of_run: Any = None
         """What `ctx` offers of the run, once it is asked for."""
@@ -98,6 +102,11 @@ class Invocation:
     def whose(self) -> Whose:
         """Whose logs and calls these are, as of now."""
         return Whose(None if self._ended else self.id, self.trace, self.step)
+
+    def late(self) -> dict[str, Any]:
+        """What a call says that is made after the end: whose it is, and who caused that."""
+        cause: dict[str, Any] = orjson.loads(self._cause) if self._cause else {}
+        return {**self.whose()._asdict(), **cause}
 
     def call_begins(self) -> bool:
         """Count a call; False if the invocation has ended, so that the call stands alone."""
@@ -153,6 +162,11 @@ class Invocation:
             except asyncio.CancelledError:
                 continue
             settled.clear()
+
+
+def _cause(header: dict[str, Any]) -> bytes:
+    """What the server told of who caused it, as it was before user code had it."""
+    return orjson.dumps({name: header[name] for name in ("auth", "origin") if name in header})
 
 
 current: ContextVar[Invocation | None] = ContextVar("headwater_invocation", default=None)

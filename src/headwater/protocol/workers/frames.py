@@ -59,7 +59,7 @@ _FROM_SERVER: dict[str, dict[str, tuple[type, ...]]] = {
     "streams": {"names": (list,)},
     "invoke": {
         "id": (int,), "kind": (str,), "file": (str,), "step": (str,), "trace": (str,), "flows": (list,),
-        "thread": (bool,),
+        "thread": (bool,), "origin?": (dict,),
     },
     "result": {"id": (int,), "ok": (bool,), "error?": (dict,), "versions?": (list,)},
     "withdraw": {"id": (int,)},
@@ -78,7 +78,7 @@ _FROM_WORKER: dict[str, dict[str, tuple[type, ...]]] = {
     "started": {"id": (int,)},
     "call": {
         "id": (int,), "invocation": _OPTIONAL_INT, "service": (str,), "method": (str,), "step?": (str,),
-        "trace?": (str,),
+        "trace?": (str,), "auth?": (dict,), "origin?": (dict,),
     },
     "result": {"id": (int,), "ok": (bool,), "error?": (dict,)},
     "withdrawn": {"id": (int,), "ok": (bool,)},

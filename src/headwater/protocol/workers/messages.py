@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+import orjson
+
 from headwater.errors import HeadwaterError, ProtocolFault
+from headwater.model import Origin
 from headwater.protocol.workers.frames import DEFAULT_LIMIT, Decoder, Message, Section, Sender, check, encode
 
 __all__ = [
@@ -38,6 +41,7 @@ __all__ = [
     "failure",
     "hello",
     "invoke",
+    "late_origin",
     "load",
     "loading",
     "log",
@@ -48,6 +52,7 @@ __all__ = [
     "sources_of",
     "started",
     "streams",
+    "whose",
     "withdraw",
     "withdrawn",
 ]
@@ -134,6 +139,25 @@ def invoke(task: Task, kind: str, members: Mapping[str, Any], sections: tuple[Se
         **members,
     }
     return Message(header, sections)
+
+
+def whose(origin: Origin) -> dict[str, Any]:
+    """The members of an `invoke` that say who caused it: `auth`, and `origin`, which is for the server alone,
+    where a call comes after the invocation has ended."""
+    auth = {} if origin.auth is None else {"auth": orjson.loads(origin.auth)}
+    if origin.depth or origin.links:
+        return {**auth, "origin": {"depth": origin.depth, "links": origin.links}}
+    return auth
+
+
+def late_origin(header: Mapping[str, Any]) -> Origin:
+    """Who makes a `call` that belongs to no invocation: what it says, as `whose` told it."""
+    told: Mapping[str, Any] = header.get("origin") or {}
+    counts = [told.get(name) for name in ("depth", "links")]
+    depth, links = (count if isinstance(count, int) else 0 for count in counts)
+    auth = header.get("auth")
+    text = None if auth is None else orjson.dumps(auth)
+    return Origin(header.get("step") or "", header.get("trace") or "", depth, text, links)
 
 
 def call_result(call: int, value: Section | None, versions: Sequence[int] = ()) -> Message:

@@ -28,7 +28,6 @@ def event_service(events: Events, emits_of: Callable[[str], tuple[str, ...]]) ->
             delay=header.get("delay") or 0.0,
             key=header.get("key"),
             origin=origin,
-            depth=origin.depth,
             unknown=(header.get("unknown") or "")[:MOST_SHOWN],
         )
         return events.emit(emission, emits_of(origin.step))

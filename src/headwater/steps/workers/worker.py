@@ -13,7 +13,6 @@ from typing import Any, Protocol
 from headwater.clock import Clock
 from headwater.errors import TimedOut, TooLarge, WorkerLost
 from headwater.logline import Line, tell
-from headwater.model import Origin
 from headwater.protocol.workers import messages as protocol
 from headwater.protocol.workers.messages import Message
 from headwater.steps.workers.invocation import Calls, Invocation
@@ -336,8 +335,7 @@ class Worker:
         if invocation is not None:
             invocation.calls.take(message, invocation.origin, self._reply)
         else:
-            origin = Origin(header.get("step") or "", header.get("trace") or "")
-            self._late_calls.take(message, origin, self._reply)
+            self._late_calls.take(message, protocol.late_origin(header), self._reply)
 
     def _on_result(self, message: Message) -> None:
         invocation = self._take_off(message.header["id"])

@@ -118,4 +118,5 @@ CRON: RunKind[CronStep, Attempt, None] = RunKind(
     answer=lambda _settings, _result: None,
     seconds=lambda _settings, _step: None,
     waits=True,
+    told=None,
 )

@@ -106,5 +106,10 @@ def _seconds(_settings: Settings, step: EventStep) -> float | None:
 
 
 EVENT: RunKind[EventStep, Attempt, None] = RunKind(
-    name="event", frame=_frame, answer=lambda _settings, _result: None, seconds=_seconds, waits=True
+    name="event",
+    frame=_frame,
+    answer=lambda _settings, _result: None,
+    seconds=_seconds,
+    waits=True,
+    told=None,
 )

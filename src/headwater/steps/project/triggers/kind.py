@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar, cast
 
-import orjson
-
 from headwater.config import Settings
-from headwater.protocol.workers.messages import Message, Task
+from headwater.model import Origin
+from headwater.protocol.workers.messages import Message, Task, whose
 from headwater.schema import JsonSchema
 
 
@@ -62,19 +61,19 @@ class Check(Generic[Checked]):
 
 
 class Attempt(NamedTuple):
-    """One attempt at a job: its run, its number (1 at first), whether the run has begun before, and the JSON
-    text of its data; and that of the context of whose request caused it."""
+    """One attempt at a job: its run, its number (1 at first), whether the run has begun before, the JSON text
+    of its data, and what led to it."""
 
     run: str
     number: int
     resumed: bool
     data: bytes
-    auth: bytes | None = None
+    origin: Origin = Origin()
 
     def members(self) -> dict[str, Any]:
         """What an invocation of it tells the worker beside the data."""
-        auth = {} if self.auth is None else {"auth": orjson.loads(self.auth)}
-        return {"run": self.run, "attempt": self.number, "resumed": self.resumed, **auth}
+        members = {"run": self.run, "attempt": self.number, "resumed": self.resumed}
+        return {**members, **whose(self.origin)}
 
 
 class Failure(Exception):
@@ -152,7 +151,7 @@ class RunKind(Generic[Subject, Given, Answer]):
 
     `waits`: while no worker is free it waits, among at most `max_waiting` of its kind; else it fails at once
     with Overloaded, and whoever runs it comes again. `told` is the line of the log about a failure of user
-    code.
+    code; None where whoever runs it tells what becomes of that.
     `often`: strangers can have it run as often as they like, so that the log need not hold each failure.
     `secrets` are texts of the input that no line of the log may hold.
     `instead` is answered in place of any failure, which then only the log tells; None raises it.
@@ -165,7 +164,7 @@ class RunKind(Generic[Subject, Given, Answer]):
     inputs: Callable[[Subject], Sequence[Check[Given]]] = _no_checks
     answers: Callable[[Subject], Sequence[Check[Answer]]] = _no_checks
     waits: bool = False
-    told: Callable[[Failure], str] = _message
+    told: Callable[[Failure], str] | None = _message
     often: bool = False
     instead: Answer | None = None
     secrets: Callable[[Given], Sequence[str]] = _no_secrets

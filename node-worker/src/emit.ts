@@ -21,8 +21,11 @@ export type Emit = (event: EmittedEvent) => Call
 /** `ctx.emit` of one invocation. It has begun when it returns, and is committed when its promise resolves, with `runs`, the
  * ids of the runs by the names of their steps, and `repeated`, whether the key was used before. */
 export function makeEmit(calls: Calls, invocation: Invocation): Emit {
-  const emit: Emit = (event) => {
-    const { topic, data, messageGroupId, delay, key, ...others } = Object(event) as EmittedEvent
+  const emit: Emit = (event, ...more: unknown[]) => {
+    if (more.length > 0 || typeof event !== 'object' || event === null) {
+      return calls.begin(invocation, SERVICE, 'emit', { topic: event, isMisused: true }, emit)
+    }
+    const { topic, data, messageGroupId, delay, key, ...others } = event
     const unknown = Object.keys(others)[0]
     const given = { topic, group: messageGroupId ?? undefined, delay: delay ?? undefined, key: key ?? undefined, unknown }
     return calls.begin(invocation, SERVICE, 'emit', given, emit, () => toJson(data ?? null, 'data'))
@@ -32,7 +35,11 @@ export function makeEmit(calls: Calls, invocation: Invocation): Emit {
 
 const SHAPE = "For example emit({ topic: 'order.created', data: { id: 1 } })."
 
-function check(_method: string, { topic, group, delay, key }: Members): void {
+function check(_method: string, { topic, group, delay, key, isMisused }: Members): void {
+  if (isMisused === true) {
+    const named = typeof topic === 'string' ? topic.slice(0, 100) : 'order.created'
+    throw invalidInput('emit takes one object that holds the topic and the data.', `Write emit({ topic: '${named}', data: ... }).`)
+  }
   if (typeof topic !== 'string') throw invalidInput('An event needs a topic that is a text.', SHAPE)
   if (group !== undefined && typeof group !== 'string') throw invalidInput(`messageGroupId is a text, not ${nameOf(group)}.`, SHAPE)
   if (key !== undefined && typeof key !== 'string') throw invalidInput(`key is a text, not ${nameOf(key)}.`, SHAPE)

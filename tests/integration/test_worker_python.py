@@ -608,6 +608,55 @@ def test_each_fault_of_a_config_is_a_problem_of_its_own_code(tmp_path: Path) -> 
     assert "config.schema.x" in found["steps/g_stream.py"]["message"]
 
 
+def test_functions_that_do_not_take_what_they_get_are_told_and_run_all_the_same(tmp_path: Path) -> None:
+    api, event = "{'type': 'api', 'name': 'A', 'middleware': [outer]}", "{'type': 'event', 'name': 'E'}"
+    files = {
+        "steps/a_step.py": f"""
+            async def outer(req, ctx): ...
+            config = {api}
+            async def handler(req): ...
+        """,
+        "steps/cron_step.py": "config = {'type': 'cron'}\ndef handler(_, ctx): ...",
+        "steps/e_step.py": f"config = {event}\ndef condition(input): ...\nclass H:\n"
+        "    def __call__(self, input, ctx, *, log=None): ...\nhandler = H()",
+        "steps/fine_step.py": "import functools\nconfig = {'type': 'api'}\ndef log(function):\n"
+        "    @functools.wraps(function)\n    async def inner(*all): return await function(all[0])\n"
+        "    return inner\n@log\nasync def handler(req): ...",
+    }
+    with working(tmp_path, {path: textwrap.dedent(source) for path, source in files.items()}) as worker:
+        found = worker.manifest.header["problems"]
+        assert {(one["code"], one["level"]) for one in found} == {("HANDLER_ARGUMENTS", "warning")}
+        assert [(one["file"], one["line"], one["message"], one["hint"]) for one in found] == [
+            (
+                "steps/a_step.py",
+                2,
+                "config.middleware[0] is called with (req, ctx, next), and takes (req, ctx).",
+                "Write `async def function(req, ctx, next)`.",
+            ),
+            (
+                "steps/a_step.py",
+                4,
+                "handler is called with (req, ctx), and takes (req).",
+                "Write `async def handler(req, ctx)`.",
+            ),
+            (
+                "steps/cron_step.py",
+                2,
+                "handler is called with (ctx), and takes (_, ctx).",
+                "Write `async def handler(ctx)`.",
+            ),
+            (
+                "steps/e_step.py",
+                2,
+                "condition is called with (input, ctx), and takes (input).",
+                "Write `async def condition(input, ctx)`.",
+            ),
+        ]
+        assert len(worker.manifest.header["steps"]) == 4
+        traceback = worker.run_step("A", {}).header["error"]["traceback"]
+        assert "Headwater calls it with (req, ctx)" in traceback
+
+
 def test_each_way_an_import_can_fail_is_reported_with_its_place(tmp_path: Path) -> None:
     found = problems(
         tmp_path,

@@ -170,6 +170,8 @@ def _context(worker: WorkerDriver) -> None:
 def _emits(worker: WorkerDriver) -> None:
     answer = body_of(worker.run_step("Emit", {}))
     given = {"runs": {"Taker": "run-2"}, "repeated": True}
+    misused = answer.pop("misused")
+    assert '"order.placed", "data": ...' in misused or "topic: 'order.placed', data: ..." in misused
     assert answer == {"given": given, "codes": ["INVALID_INPUT"] * 5}
     assert worker.events.emitted == [
         {"topic": "unawaited", "data": {"n": 1}},

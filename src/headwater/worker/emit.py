@@ -14,6 +14,9 @@ from headwater.worker.values import as_dict, from_json, to_json
 _SHAPE = 'For example ctx.emit({"topic": "order.created", "data": {"id": 1}}).'
 
 
+_MISUSED = "misused"
+"""Marks a call whose arguments are no event; such a call is never sent."""
+
 _MEMBERS = frozenset({"topic", "data", "messageGroupId", "message_group_id", "delay", "key"})
 
 
@@ -26,7 +29,7 @@ class Emit:
         self._calls = calls
         self._invocation = invocation
 
-    def __call__(self, event: Any) -> Call:
+    def __call__(self, event: Any = None, *more: Any, **named: Any) -> Call:
         """Emit `{"topic", "data", "messageGroupId"?, "delay"?, "key"?}`; gives `{"runs", "repeated"}` once it
         is committed: the ids of the runs by the names of their steps, and whether the key was used before.
 
@@ -43,6 +46,8 @@ class Emit:
             "unknown": next((str(name) for name in fields if name not in _MEMBERS), None),
         }
         given = {name: value for name, value in members.items() if value is not None or name == "topic"}
+        if more or named or not (fields or isinstance(event, Mapping)):
+            given = {"topic": event if isinstance(event, str) else named.get("topic"), _MISUSED: True}
         return self._calls.begin(
             self._invocation, SERVICE, "emit", given, lambda: to_json(fields.get("data"), "data")
         )
@@ -50,6 +55,12 @@ class Emit:
 
 def _check(_method: str, members: Mapping[str, Any]) -> None:
     """Keep wrong types on this side: the server would rightly take them for a broken worker."""
+    if _MISUSED in members:
+        topic = members["topic"] if isinstance(members["topic"], str) else "order.created"
+        raise InvalidInput(
+            "ctx.emit takes one dict that holds the topic and the data.",
+            hint=f'Write ctx.emit({{"topic": "{topic[:100]}", "data": ...}}).',
+        )
     if not isinstance(members["topic"], str):
         raise InvalidInput("An event needs a topic that is a text.", hint=_SHAPE)
     for name, shown in (("group", "messageGroupId"), ("key", "key")):

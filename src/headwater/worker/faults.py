@@ -107,6 +107,11 @@ def frames(trail: TracebackType | None) -> Iterator[tuple[str, int]]:
         trail = trail.tb_next
 
 
+def called_by_user(error: BaseException) -> bool:
+    """Whether code of the user's was running when an error arose, and not our call of it alone."""
+    return any(not _is_plumbing(filename) for filename, _ in frames(error.__traceback__))
+
+
 def innermost(error: BaseException, mine: Callable[[str], bool]) -> tuple[str, int] | None:
     """The file and line where the error arose in files that are `mine`; for a syntax error, its own place."""
     if isinstance(error, SyntaxError) and error.filename and mine(error.filename):

@@ -41,12 +41,13 @@ Result = tuple[Mapping[str, Any], tuple[Section, ...]]
 
 class Kind(NamedTuple):
     """One kind. `functions` is the name under which a file declares them; `arguments` makes what each of them
-    gets from the server's message and, where it wants one, a `ctx`; `result` raises HandlerFailed where what
-    was returned means nothing."""
+    gets from the server's message and, where it wants one, a `ctx`; `names` is what people call those;
+    `result` raises HandlerFailed where what was returned means nothing."""
 
     functions: str
     arguments: Callable[[Message, Callable[[], Context]], tuple[Any, ...]]
     result: Callable[[Any], Result]
+    names: tuple[str, ...]
 
 
 def _request(message: Message, context: Callable[[], Context]) -> tuple[Any, ...]:
@@ -103,16 +104,16 @@ def _nothing(_returned: Any) -> Result:
 
 
 KINDS: Mapping[str, Kind] = {
-    "api": Kind(HANDLER, _request, _response),
-    "access": Kind(ACCESS, _subscription, _allowed),
-    "can_write": Kind(RULES["write"], _change, _allowed),
-    "can_send": Kind(RULES["send"], _change, _allowed),
-    "can_delete": Kind(RULES["delete"], _change, _allowed),
-    "can_cancel": Kind(RULES["cancel"], _subscription, _allowed),
-    "authenticate": Kind(AUTHENTICATE, _asker, _known),
-    "condition": Kind(CONDITION, _input, _wanted),
-    "event": Kind(HANDLER, _input, _nothing),
-    "cron": Kind(HANDLER, _context, _nothing),
+    "api": Kind(HANDLER, _request, _response, ("req", "ctx")),
+    "access": Kind(ACCESS, _subscription, _allowed, ("subscription", "auth")),
+    "can_write": Kind(RULES["write"], _change, _allowed, ("change", "auth")),
+    "can_send": Kind(RULES["send"], _change, _allowed, ("change", "auth")),
+    "can_delete": Kind(RULES["delete"], _change, _allowed, ("change", "auth")),
+    "can_cancel": Kind(RULES["cancel"], _subscription, _allowed, ("subscription", "auth")),
+    "authenticate": Kind(AUTHENTICATE, _asker, _known, ("request",)),
+    "condition": Kind(CONDITION, _input, _wanted, ("input", "ctx")),
+    "event": Kind(HANDLER, _input, _nothing, ("input", "ctx")),
+    "cron": Kind(HANDLER, _context, _nothing, ("ctx",)),
 }
 
 

@@ -20,7 +20,7 @@ from headwater.protocol.workers.messages import Message
 from headwater.worker.calls import Call, Calls
 from headwater.worker.chain import AsyncChain, Link, is_plain, run_plain
 from headwater.worker.context import Context, ContextParts, Logger
-from headwater.worker.faults import handler_failed
+from headwater.worker.faults import called_by_user, handler_failed
 from headwater.worker.invocation import Invocation, current
 from headwater.worker.kinds import KINDS
 from headwater.worker.lifespan import Lifespan
@@ -271,5 +271,8 @@ def _succeeded(invocation: Invocation, returned: Any) -> Message:
 def _failed(invocation: Invocation, error: BaseException) -> Message:
     if isinstance(error, HeadwaterError) and error.code == "HANDLER_FAILED":
         return protocol.failure(invocation.id, error)
+    if isinstance(error, TypeError) and not called_by_user(error):
+        names = KINDS[invocation.kind].names
+        error.add_note(f"Headwater calls it with ({', '.join(names)}), middleware with `next` behind them.")
     cancelled = invocation.cancelled and isinstance(error, asyncio.CancelledError)
     return protocol.failure(invocation.id, handler_failed(error, invocation.step, cancelled=cancelled))

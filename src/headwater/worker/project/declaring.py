@@ -4,14 +4,15 @@ with each; whether a config makes sense is for the server to judge."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple, cast
 
 from headwater.errors import HeadwaterError
 from headwater.worker.chain import Link, links
 from headwater.worker.faults import describe, frames, innermost, traceback_text, written_line
-from headwater.worker.kinds import AUTHENTICATE, CONDITION, HANDLER, RULES, needs_handler
+from headwater.worker.kinds import AUTHENTICATE, CONDITION, HANDLER, KINDS, RULES, needs_handler
+from headwater.worker.project.arguments import misfit
 from headwater.worker.project.auth_file import AUTH_FILE, AuthInvalid, authenticate_of
 from headwater.worker.project.files import Sources
 from headwater.worker.project.importing import Importer
@@ -174,12 +175,27 @@ def _declare_step(file: _File, declared: Declared) -> None:
         declared.functions[HANDLER][file.path] = chain
     if condition is not None:
         declared.functions[CONDITION][file.path] = links([condition])
+    declared.problems.extend(_misfits(file, kind, middleware, handler, condition))
     more = {
         "async": bool(chain) and chain[-1].is_async,
         "middleware": len(middleware),
         "condition": condition is not None,
     }
     declared.steps.append(file.entry(config, type=kind if isinstance(kind, str) else "", **more))
+
+
+def _misfits(
+    file: _File, kind: Any, middleware: Sequence[Any], handler: Any, condition: Any
+) -> Iterator[dict[str, Any]]:
+    """Functions that cannot be called with what they will get. A warning each: what a signature says may be
+    wrong, and then the step runs all the same."""
+    names = KINDS[kind].names if needs_handler(kind) else ()
+    functions = [(f"config.middleware[{at}]", one, (*names, "next")) for at, one in enumerate(middleware)]
+    functions += [("handler", handler, names), (CONDITION, condition, KINDS[CONDITION].names)]
+    for what, function, given in functions:
+        if function is not None and given and (found := misfit(function, what, given)) is not None:
+            error = Missing("HANDLER_ARGUMENTS", found.message, hint=found.hint)
+            yield {**_problem(file.path, error, found.line or file.line), "level": "warning"}
 
 
 def _condition(file: _File) -> Callable[..., Any] | None:

@@ -9,5 +9,6 @@ export const handler = async (req, { emit }) => {
   for (const wrong of [{}, { topic: 1 }, { topic: 't', delay: 'soon' }, { topic: 't', messageGroupId: 7 }, null]) {
     await emit(wrong).catch((error) => codes.push(error.code))
   }
-  return { status: 200, body: { given, codes } }
+  const misused = await emit('order.placed', { id: 1 }).catch((error) => error.hint)
+  return { status: 200, body: { given, codes, misused } }
 }

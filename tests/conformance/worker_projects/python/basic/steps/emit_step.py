@@ -12,4 +12,8 @@ async def handler(req, ctx):
             await ctx.emit(wrong)
         except Exception as error:
             codes.append(error.code)
-    return {"status": 200, "body": {"given": given, "codes": codes}}
+    try:
+        await ctx.emit("order.placed", {"id": 1})
+    except Exception as error:
+        misused = error.hint
+    return {"status": 200, "body": {"given": given, "codes": codes, "misused": misused}}

@@ -68,9 +68,13 @@ def test_the_next_generation_replaces_the_projects_streams_and_not_the_servers(c
 
 
 def test_a_stream_that_is_gone_still_is_where_it_was(catalog: Catalog) -> None:
+    catalog.declare([StreamRules(name="chat", presence=True), StreamRules(name="looks", durable=False)])
     catalog.declare([])
     assert catalog.is_durable("chat")
     assert not catalog.is_durable("chat.presence")
+    assert not catalog.is_durable("looks")
+    catalog.declare([StreamRules(name="looks")])
+    assert catalog.is_durable("looks")
 
 
 def test_a_schema_that_does_not_compile_lets_nothing_in() -> None:

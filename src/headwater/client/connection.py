@@ -24,7 +24,7 @@ from headwater.client.socket import Silent, Socket, open_socket, socket_url
 from headwater.client.store import ClientStore
 from headwater.client.subscription import Subscription
 from headwater.client.writes import MOST_WRITES, MOST_WRITES_BYTES
-from headwater.client.writing import Writer
+from headwater.client.writing import Writing
 from headwater.errors import InvalidInput
 
 log = logging.getLogger("headwater.client")
@@ -38,7 +38,7 @@ PAUSE_SECONDS = 1.0
 """How long a write waits that the server was too busy for."""
 
 
-class Client(Writer):
+class Client(Writing):
     """A client of one server. Use `connect`."""
 
     def __init__(

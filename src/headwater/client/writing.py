@@ -12,7 +12,7 @@ from headwater.client import given
 from headwater.errors import InvalidInput
 
 
-class Writer:
+class Writing:
     """Writes of a client, which needs no subscription for them. Each is done once, also where its answer is
     lost with the connection and the client says it again.
 

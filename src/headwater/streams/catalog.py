@@ -119,6 +119,8 @@ class Catalog:
         """`own` are the server's hidden streams, which stay."""
         self._own = {rules.name: Catalogued(rules) for rules in own}
         self._streams: dict[str, Catalogued] = dict(self._own)
+        self._fleeting = {name for name, one in self._own.items() if not one.rules.durable}
+        """Streams that end with the process, those that a reload has taken away among them."""
         self._awaited: dict[str, dict[Callable[[], None], None]] = {}
 
     def declare(self, streams: Iterable[StreamRules]) -> None:
@@ -127,6 +129,8 @@ class Catalog:
         sisters = [_sister_of(rules) for rules in named.values() if rules.presence]
         streams = (*named.values(), *sisters)
         self._streams = {**{rules.name: Catalogued(rules) for rules in streams}, **self._own}
+        self._fleeting -= named.keys()
+        self._fleeting.update(rules.name for rules in streams if not rules.durable)
         for name in [name for name in self._awaited if name in self._streams and name not in self._own]:
             for then in list(self._awaited.pop(name)):
                 try:
@@ -178,8 +182,7 @@ class Catalog:
 
     def is_durable(self, name: str) -> bool:
         """Whether a stream outlives the process. One that a reload has taken away still is what it was."""
-        known = self._streams.get(name)
-        return known.rules.durable if known is not None else not name.endswith(PRESENCE)
+        return name not in self._fleeting
 
     def rollup(self, name: str) -> float:
         """Seconds between two flushes of a stream's groups; 0 for none."""

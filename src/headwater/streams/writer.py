@@ -74,8 +74,16 @@ class Writer:
             expires = self._expires(known, terms)
         except HeadwaterError as error:
             return refused(error)
-        where, key = GroupKey(stream, group), terms.key
-        write = Write(where, item, "set", body, None, terms.if_version, origin, expires, key)
+        write = Write(
+            GroupKey(stream, group),
+            item,
+            "set",
+            body,
+            if_version=terms.if_version,
+            origin=origin,
+            expires=expires,
+            key=terms.key,
+        )
         return self._queue.add(write, answer=_item_of)
 
     def update(
@@ -108,9 +116,18 @@ class Writer:
             told = _text(delta, len(body))
             return body
 
-        where, key = GroupKey(stream, group), terms.key
-        write = Write(where, item, "update", b"", apply, terms.if_version, origin, expires, key)
-        write = write._replace(if_exists=terms.if_exists, delta=lambda: told)
+        write = Write(
+            GroupKey(stream, group),
+            item,
+            "update",
+            apply=apply,
+            if_version=terms.if_version,
+            origin=origin,
+            expires=expires,
+            key=terms.key,
+            if_exists=terms.if_exists,
+            delta=lambda: told,
+        )
         return self._queue.add(write, extra_bytes=len(operations), answer=_item_of)
 
     def delete(
@@ -123,8 +140,14 @@ class Writer:
             self._limits.check_terms(terms)
         except HeadwaterError as error:
             return refused(error)
-        where, key = GroupKey(stream, group), terms.key
-        write = Write(where, item, "delete", b"", None, terms.if_version, origin, None, key)
+        write = Write(
+            GroupKey(stream, group),
+            item,
+            "delete",
+            if_version=terms.if_version,
+            origin=origin,
+            key=terms.key,
+        )
         return self._queue.add(write, answer=_item_of)
 
     def send(

@@ -18,8 +18,9 @@ from pathlib import Path
 import orjson
 import uvloop
 
-from headwater.app import Running, running
+from headwater.app import Running
 from headwater.config import ServerSettings, Settings, StorageSettings, WorkerSettings
+from headwater.lifetime import running
 from headwater.model import Item, Origin
 from headwater.observe import Batch, Delivered, Observer
 

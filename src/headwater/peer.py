@@ -79,7 +79,7 @@ class Peer:
             return self.given
         headers = self.headers
         return (
-            _bearer(headers.get("authorization", ""))
+            bearer_of(headers.get("authorization", ""))
             or _offered(headers.get("sec-websocket-protocol", ""))
             or _last(self.query.get(TOKEN_PARAMETER, ""))
             or None
@@ -147,7 +147,8 @@ def collect(pairs: Iterable[tuple[str, str]]) -> Values:
     return values
 
 
-def _bearer(value: str) -> str:
+def bearer_of(value: str) -> str:
+    """What a header `Authorization` brings, without "Bearer"; "" for nothing."""
     scheme, space, rest = value.strip().partition(" ")
     return rest.strip() if space and scheme.lower() == "bearer" else value.strip()
 

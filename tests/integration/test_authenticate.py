@@ -16,9 +16,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from headwater.app import Running, running
+from headwater.app import Running
 from headwater.config import AuthSettings, ServerSettings, Settings, StorageSettings, WorkerSettings
 from headwater.errors import AuthUnavailable
+from headwater.lifetime import running
 from headwater.steps.project.triggers.authenticate import AuthQuestion
 from support.node_worker import node_worker
 from support.steps_project import serving, write

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-import headwater.app
+import headwater.lifetime
 import headwater.streams.expiry
 import headwater.tasks
 import headwater.work.work
-from headwater.app import running
 from headwater.config import ServerSettings, Settings, StorageSettings
+from headwater.lifetime import running
 from headwater.logline import line_of
 
 LOOKS = {"looking for cron", "looking for jobs", "looking for steps that are gone"}
@@ -35,7 +35,7 @@ async def test_expiry_and_sweeping_outlive_an_unexpected_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(headwater.streams.expiry, "EVERY_SECONDS", 0.01)
-    monkeypatch.setattr(headwater.app, "SWEEP_SECONDS", 0.01)
+    monkeypatch.setattr(headwater.lifetime, "SWEEP_SECONDS", 0.01)
     monkeypatch.setattr(headwater.tasks, "FIRST_WAIT", 0.01)
     async with running(settings(tmp_path)) as server:
         again = {name: _fails_once(server.store, name, monkeypatch) for name in ("due", "sweep")}

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import httpx
 
-from headwater.app import Running, _serving
+from headwater.app import Running
 from headwater.config import ServerSettings, Settings, WorkerSettings
+from headwater.lifetime import _serving
 from headwater.observe import Answered, Batch, Observer
 from headwater.peer import Peer, PeerKind
 from headwater.storage.memory import MemoryStore

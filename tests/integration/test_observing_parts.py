@@ -11,7 +11,7 @@ import orjson
 import pytest
 from websockets.asyncio.client import connect
 
-from headwater.app import Running, _serving  # pyright: ignore[reportPrivateUsage]
+from headwater.app import Running
 from headwater.config import (
     ServerSettings,
     Settings,
@@ -20,6 +20,7 @@ from headwater.config import (
     WorkerSettings,
     WorkSettings,
 )
+from headwater.lifetime import _serving  # pyright: ignore[reportPrivateUsage]
 from headwater.storage.memory import MemoryStore
 from support.ear import Ear
 

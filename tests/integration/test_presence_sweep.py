@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headwater import app
+from headwater import lifetime
 from headwater.config import ServerSettings, Settings, StorageSettings
 from headwater.model import GroupKey
 from headwater.streams.catalog import StreamRules
@@ -16,13 +16,13 @@ SISTER = GroupKey("chat.presence", "room")
 
 
 async def test_a_presence_that_left_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "SWEEP_SECONDS", 0.01)
+    monkeypatch.setattr(lifetime, "SWEEP_SECONDS", 0.01)
     settings = Settings(
         project=tmp_path,
         server=ServerSettings(port=0),
         storage=StorageSettings(url="memory:", tombstone_age=0),
     )
-    async with app.running(settings) as server:
+    async with lifetime.running(settings) as server:
         server.catalog.declare([StreamRules(name="chat", presence=True)])
         there = server.presence.enter(GroupKey("chat", "room"), {})
         server.presence.leave(GroupKey("chat", "room"), there)

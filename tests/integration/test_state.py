@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from headwater.app import running
 from headwater.config import ServerSettings, Settings
+from headwater.lifetime import running
 from support.node_site import step as node_step
 from support.node_worker import node_worker
 from support.steps_project import api, write

@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from headwater.app import running
 from headwater.client import connect
 from headwater.config import ServerSettings, Settings
 from headwater.errors import ConfigError
+from headwater.lifetime import running
 from headwater.server.http.client_script import BUILT
 from headwater.server.listen.serve import HttpServer
 from headwater.server.listen.tls import Renewal, read_tls

@@ -12,8 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from headwater.app import Running, running
+from headwater.app import Running
 from headwater.config import ServerSettings, Settings, StorageSettings
+from headwater.lifetime import running
 from headwater.steps.workers.node import LOOK
 from support.steps_project import write
 

@@ -1,6 +1,6 @@
 """`headwater dev`, `start` and `routes`: the way from settings to a running or inspected project.
 
-Owns the event loop and what is printed while a server runs; the server itself is `headwater.app`.
+Owns the event loop and what is printed while a server runs; the server itself is `headwater.lifetime`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 import uvloop
 
 from headwater import __version__
-from headwater.app import OnProject, Running, inspect_project, serve
+from headwater.app import Running
 from headwater.cli.fields import fields
 from headwater.cli.logs import logging_to
 from headwater.cli.report import counts, show_project, show_reload
@@ -20,6 +20,7 @@ from headwater.cli.terminal import say
 from headwater.cli.typegen.keeper import TypesKeeper
 from headwater.config import Settings
 from headwater.envfile import read_env
+from headwater.lifetime import OnProject, inspect_project, serve
 from headwater.logline import Line, tell
 from headwater.redact import Redaction
 from headwater.steps.project.declare import Project
@@ -39,7 +40,7 @@ def run_server(settings: Settings) -> None:
     :raises HeadwaterError: the server cannot start.
     """
     keep = TypesKeeper(settings.project).keep if settings.dev else _keep_nothing
-    redaction = _redaction(settings)
+    redaction = redaction_of(settings)
     if settings.log.format == "json":
         with logging_to(settings.log, redaction=redaction):
             uvloop.run(serve(settings, on_ready=_both(_log_ready, keep), on_project=keep))
@@ -50,7 +51,7 @@ def run_server(settings: Settings) -> None:
     say("Stopped.")
 
 
-def _redaction(settings: Settings) -> Redaction:
+def redaction_of(settings: Settings) -> Redaction:
     """What the log of a project leaves out: the values of secret settings, and of variables in its `.env`
     that go by a secret's name."""
     redaction = Redaction(names=settings.log.redact)
@@ -125,5 +126,5 @@ def run_inspection(settings: Settings) -> Project:
 
     :raises HeadwaterError: no worker could load it.
     """
-    with logging_to(settings.log, without=SHOWN, redaction=_redaction(settings)):
+    with logging_to(settings.log, without=SHOWN, redaction=redaction_of(settings)):
         return uvloop.run(inspect_project(settings))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from headwater.config.access import AuthSettings
+from headwater.config.access import AdminSettings, AuthSettings
 from headwater.config.declaring import KIB, MIB, MOMENT, setting
 from headwater.config.keeping import StorageSettings, StreamSettings
 from headwater.config.running import StepSettings, WorkerSettings, WorkSettings
@@ -23,6 +23,7 @@ __all__ = [
     "KIB",
     "MIB",
     "MOMENT",
+    "AdminSettings",
     "AuthSettings",
     "LogSettings",
     "ServerSettings",
@@ -68,4 +69,5 @@ class Settings:
     steps: StepSettings = field(default_factory=StepSettings)
     work: WorkSettings = field(default_factory=WorkSettings)
     auth: AuthSettings = field(default_factory=AuthSettings)
+    admin: AdminSettings = field(default_factory=AdminSettings)
     log: LogSettings = field(default_factory=LogSettings)

@@ -33,3 +33,18 @@ class AuthSettings:
     max_context_bytes: int = setting(
         8 * KIB, "Largest answer of `authenticate`, in bytes of JSON; one above it refuses.", least=1
     )
+
+
+@dataclass(frozen=True, slots=True)
+class AdminSettings:
+    """What an operator may ask over HTTP: queues, runs, and what the server does. In `dev` this machine may;
+    else whoever brings the token."""
+
+    enabled: bool = setting(True, "Whether it is there at all, under /headwater/admin.")
+    token: str = setting(
+        "",
+        "The token that opens it, given as `Authorization: Bearer`, of at least 16 characters. Empty: nobody "
+        "may, but this machine in `dev`; `start` refuses to listen on another address without one.",
+        may_be_empty=True,
+        secret=True,
+    )

@@ -26,6 +26,10 @@ MOST_LISTED = 10_000
 """Dead letters of a step that one answer lists."""
 
 
+READS = frozenset({"address", "limits", "queue.dead", "queue.list", "queue.running", "queue.show"})
+"""The methods that change nothing. One that is not named here is taken to change something."""
+
+
 def work_methods(work: Work) -> dict[str, Method]:
     """The methods about events, cron and runs."""
     methods = _WorkMethods(work)
@@ -76,9 +80,7 @@ class _WorkMethods:
 
     async def dead(self, args: Args) -> Entries:
         """`step`?, `limit`: the dead letters, by step, the newest first."""
-        limit = args.get("limit", 100)
-        if not isinstance(limit, int) or not 1 <= limit <= MOST_LISTED:
-            raise InvalidInput(f"limit is from 1 to {MOST_LISTED}.", field="limit")
+        limit = _number(args, "limit", 100, MOST_LISTED)
         step = await self._step(args)
         async for letter in self._work.dead_letters.list(step, limit):
             yield letter
@@ -143,3 +145,12 @@ class _WorkMethods:
         if step is not None:
             await self._work.dead_letters.check_step(step)
         return step
+
+
+def _number(args: Args, name: str, default: int, most: int) -> int:
+    """A whole number from 1, which a query gives as text."""
+    value = args.get(name, default)
+    number = int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 10 else value
+    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= most:
+        raise InvalidInput(f"{name} is from 1 to {most}.", field=name)
+    return number

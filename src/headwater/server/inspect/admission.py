@@ -1,0 +1,97 @@
+"""Who may use the admin surface. Closed unless it is certain that an operator asks.
+
+Owns the rule, which is not the project's: its users, streams and `authenticate` have no say in it. Knows no
+method and no answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from headwater.config import Settings
+from headwater.errors import ConfigError, OriginRefused, Unauthenticated
+from headwater.peer import Peer, bearer_of
+from headwater.server.http.authority import is_loopback, read_authority
+from headwater.server.http.origins import Origins
+
+SHORTEST_TOKEN = 16
+"""Characters of a token: 16 random hexadecimal digits are 64 bits, too many to be guessed over a network."""
+
+_HINT = "Bring the [admin] token as `Authorization: Bearer TOKEN`."
+_CLOSED = "Set [admin] token (or HEADWATER_ADMIN_TOKEN) and bring it as `Authorization: Bearer TOKEN`."
+_MAKE = "`openssl rand -hex 24` makes one; HEADWATER_ADMIN_TOKEN in the environment or in .env is its place."
+
+
+def check_admin(settings: Settings) -> None:
+    """See that nobody is let in by mistake, before anything of the project or the store is touched.
+
+    - A token that can be guessed is none.
+    - A deployed server that others can reach says whom it lets in: a token, or that there is no such surface.
+
+    :raises ConfigError: the server must not start like this.
+    """
+    admin, host = settings.admin, settings.server.host
+    if not admin.enabled:
+        return
+    if admin.token and len(admin.token) < SHORTEST_TOKEN:
+        told = f"[admin] token has fewer than {SHORTEST_TOKEN} characters."
+        raise ConfigError(told, hint=_MAKE, setting="admin.token")
+    if not admin.token and not settings.dev and not is_loopback(host):
+        raise ConfigError(
+            f"The server would listen on {host} for others, and its admin surface has no token.",
+            hint=f"Set [admin] token, or [admin] enabled = false for none. {_MAKE}",
+            setting="admin.token",
+        )
+
+
+class Admission:
+    """The rule of one server."""
+
+    def __init__(self, settings: Settings, origins: Origins) -> None:
+        self._open_here = settings.dev
+        self._token = _digest(settings.admin.token) if settings.admin.token else None
+        self._origins = origins
+
+    def admit(self, peer: Peer) -> None:
+        """Let an operator in.
+
+        - Whoever brings the token, from wherever: no page can bring it unless it was given it.
+        - In `dev`, whoever asks from this machine, of this machine by name, and not from a page of elsewhere.
+
+        :raises Unauthenticated: it is none.
+        :raises OriginRefused: it is a page of elsewhere.
+        """
+        brought = bearer_of(peer.headers.get("authorization", ""))
+        if brought:
+            if self._token is None or not hmac.compare_digest(_digest(brought), self._token):
+                raise Unauthenticated("This is not the admin token.", hint=_HINT if self._token else _CLOSED)
+            return
+        if not (self._open_here and self._is_here(peer)):
+            raise Unauthenticated(
+                "This is for the server's operator.", hint=_HINT if self._token else _CLOSED
+            )
+        self._check_page(peer)
+
+    @staticmethod
+    def _is_here(peer: Peer) -> bool:
+        """Whether it asks from this machine, of this machine: a name that was made to mean it does not count,
+        nor does what came through a proxy under another name."""
+        named = read_authority(peer.headers.get("host", ""))
+        return is_loopback(peer.address) and named is not None and is_loopback(named.name)
+
+    def _check_page(self, peer: Peer) -> None:
+        """A browser sends what any page asks it to; only pages of the server itself may ask here."""
+        origin, host = peer.headers.get("origin"), peer.headers.get("host", "")
+        foreign = peer.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+        if foreign or (origin is not None and not self._origins.is_own(origin, host, secure=peer.secure)):
+            raise OriginRefused(
+                "Pages of elsewhere may not ask what is for the server's operator.",
+                hint=_HINT,
+                origin=origin or "",
+            )
+
+
+def _digest(token: str) -> bytes:
+    """Of one length whatever the token's, so that a comparison tells nothing of that either."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

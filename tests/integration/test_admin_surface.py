@@ -1,0 +1,211 @@
+"""The admin surface over a whole server: its methods, its lines, its errors, and that secrets stay secret."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+import pytest_asyncio
+
+from headwater.cli.logs import logging_to
+from headwater.cli.serving import redaction_of
+from headwater.config import (
+    AdminSettings,
+    AuthSettings,
+    LogSettings,
+    ServerSettings,
+    Settings,
+    StorageSettings,
+    WorkerSettings,
+)
+from headwater.lifetime import running
+from support.steps_project import write
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+TOKEN = "the-operators-own-token"
+STEPS = {
+    "steps/bill_step.py": """
+config = {
+    "type": "event",
+    "name": "Bill",
+    "subscribes": ["bill"],
+    "emits": [],
+    "infrastructure": {"queue": {"maxRetries": 0}},
+}
+
+async def handler(data, ctx):
+    raise ValueError("bad bill")
+""",
+    "steps/hello_step.py": """
+config = {"type": "api", "name": "Hello", "path": "/hello", "method": "POST", "emits": []}
+
+async def handler(req, ctx):
+    ctx.logger.info("asked", {"headers": req["headers"], "password": "canary-in-a-field"})
+    raise RuntimeError("failed with " + req["headers"].get("authorization", "nothing"))
+""",
+    "headwater_auth.py": """
+def authenticate(request):
+    return {"user": "ada"} if request.token == "canary-user-token" else None
+""",
+}
+
+
+@asynccontextmanager
+async def site_of(
+    root: Path, *, dev: bool = False, enabled: bool = True, token: str = TOKEN
+) -> AsyncIterator[str]:
+    write(root, STEPS)
+    settings = Settings(
+        project=root,
+        dev=dev,
+        server=ServerSettings(port=0),
+        storage=StorageSettings(url="memory:"),
+        workers=WorkerSettings(size=1, drain_timeout=1.0),
+        admin=AdminSettings(enabled=enabled, token=token),
+        auth=AuthSettings(cookie="session"),
+    )
+    async with running(settings) as server:
+        yield server.url
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def url(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[str]:
+    async with site_of(tmp_path_factory.mktemp("deployed")) as url:
+        yield url
+
+
+@asynccontextmanager
+async def operator(url: str, token: str = TOKEN) -> AsyncIterator[httpx.AsyncClient]:
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    async with httpx.AsyncClient(base_url=f"{url}/headwater/admin", headers=headers, timeout=60) as client:
+        yield client
+
+
+def lines(answer: httpx.Response) -> list[Any]:
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    assert answer.headers["cache-control"] == "no-store"
+    return [orjson.loads(line) for line in answer.text.splitlines()]
+
+
+async def test_an_operator_reads_the_list_and_what_each_method_takes(url: str) -> None:
+    async with operator(url) as client:
+        listed = (await client.get("")).json()["methods"]
+    by_name = {method["name"]: method for method in listed}
+    assert by_name["queue.list"]["reads"] is True
+    assert by_name["queue.purge"]["reads"] is False
+    assert all(method["about"] for method in listed)
+
+
+async def test_an_event_is_emitted_fails_and_is_found_dead(url: str) -> None:
+    async with operator(url) as client:
+        emitted, end = lines(await client.post("/emit", json={"topic": "bill", "data": "{}"}))
+        run = emitted["entry"]["runs"]["Bill"]
+        assert end == {"end": True}
+        async with asyncio.timeout(30):
+            while not (
+                dead := lines(await client.get("/queue.dead", params={"step": "Bill", "limit": 5}))[:-1]
+            ):
+                await asyncio.sleep(0.01)
+        assert dead[0]["entry"]["id"] == run
+        assert "bad bill" in orjson.dumps(lines(await client.get("/queue.show", params={"id": run}))).decode()
+        purged = lines(await client.post("/queue.purge", json={"what": "dead"}))
+        assert purged[-2:] == [{"entry": {"purged": 1}}, {"end": True}]
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "body", "status", "code"),
+    [
+        ("GET", "/queue.purge", None, 405, "METHOD_NOT_ALLOWED"),
+        ("DELETE", "/queue.list", None, 405, "METHOD_NOT_ALLOWED"),
+        ("POST", "", b"{}", 405, "METHOD_NOT_ALLOWED"),
+        ("POST", "/nothing", b"{}", 404, "ROUTE_UNKNOWN"),
+        ("POST", "/queue.show", b"[]", 400, "BODY_INVALID"),
+        ("POST", "/queue.show", b"{", 400, "BODY_INVALID"),
+        ("POST", "/queue.show", b"{}", 400, "INVALID_INPUT"),
+        ("GET", "/queue.dead?limit=none", None, 400, "INVALID_INPUT"),
+        ("POST", "/queue.show", b'{"id": "no such"}', 404, "JOB_UNKNOWN"),
+    ],
+)
+async def test_what_is_asked_wrongly_is_an_error_with_a_code(
+    url: str, verb: str, path: str, body: bytes | None, status: int, code: str
+) -> None:
+    async with operator(url) as client:
+        answer = await client.request(verb, path, content=body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("token", ["", "guessed-and-wrong-token", "canary-user-token"])
+@pytest.mark.parametrize("path", ["", "/queue.list", "/nothing", "/../admin/queue.list"])
+async def test_nobody_else_learns_even_what_there_is(url: str, token: str, path: str) -> None:
+    async with operator(url, token) as client:
+        answer = await client.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (401, "UNAUTHENTICATED")
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_token_in_the_address_or_a_cookie_opens_nothing(url: str) -> None:
+    async with httpx.AsyncClient(base_url=url) as client:
+        for more in ({"params": {"authToken": TOKEN}}, {"headers": {"cookie": f"session={TOKEN}"}}):
+            assert (await client.get("/headwater/admin/queue.list", **more)).status_code == 401
+
+
+async def test_it_can_be_turned_off(tmp_path: Path) -> None:
+    async with site_of(tmp_path, enabled=False) as url, operator(url) as client:
+        assert (await client.get("/queue.list")).status_code == 404
+
+
+async def test_in_dev_this_machine_needs_no_token_and_pages_of_elsewhere_get_nothing(tmp_path: Path) -> None:
+    async with site_of(tmp_path, dev=True, token="") as url, operator(url, "") as client:
+        assert lines(await client.get("/queue.list"))[-1] == {"end": True}
+        foreign = {"origin": "http://localhost:5173"}
+        refused = await client.post("/queue.purge", json={"what": "dead"}, headers=foreign)
+        assert refused.status_code == 403
+        assert "access-control-allow-origin" not in refused.headers
+        rebound = await client.get("/queue.list", headers={"host": "rebound.example"})
+        assert rebound.status_code in (401, 403, 421)
+
+
+async def test_no_secret_reaches_the_log_or_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Canaries are brought in every way there is, and looked for in all that comes out."""
+    (tmp_path / ".env").write_text("STRIPE_SECRET=canary-in-env\n")
+    monkeypatch.setitem(os.environ, "HEADWATER_TEST_NOTHING", "")
+    out = StringIO()
+    settings = Settings(project=tmp_path, admin=AdminSettings(token="canary-admin-token"))
+    answers: list[str] = []
+    with logging_to(LogSettings(level="debug", format="json"), out, redaction=redaction_of(settings)):
+        async with (
+            site_of(tmp_path, token="canary-admin-token") as url,
+            httpx.AsyncClient(base_url=url) as client,
+        ):
+            for given in ("canary-user-token", "canary-wrong-token"):
+                ways: list[dict[str, Any]] = [
+                    {"headers": {"authorization": f"Bearer {given}"}},
+                    {"params": {"authToken": given}},
+                    {"headers": {"cookie": f"session={given}"}},
+                    {"headers": {"sec-websocket-protocol": f"headwater.v1, headwater.token.{given}"}},
+                ]
+                for way in ways:
+                    for path in ("/hello", "/streams/nothing/g", "/headwater/admin/queue.list", "/nothing"):
+                        answers.append((await client.post(path, json={}, **way)).text)
+                        answers.append((await client.get(path, **way)).text)
+            async with operator(url, "canary-admin-token") as admin:
+                answers.append((await admin.post("/queue.show", json={"id": "none"})).text)
+            logging.getLogger("headwater.step").warning("the key is %s", "canary-in-env")
+    written = out.getvalue()
+    assert "failed with Bearer [secret]" in written
+    assert "the key is [secret]" in written
+    assert "canary" not in written
+    assert "canary" not in "".join(answers)

@@ -28,6 +28,7 @@ from headwater.config import (
     WorkerSettings,
 )
 from headwater.lifetime import running
+from headwater.operating.methods import READS
 from support.steps_project import write
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -209,3 +210,8 @@ async def test_no_secret_reaches_the_log_or_an_answer(
     assert "the key is [secret]" in written
     assert "canary" not in written
     assert "canary" not in "".join(answers)
+
+
+async def test_what_only_reads_is_a_method_that_there_is(url: str) -> None:
+    async with operator(url) as client:
+        assert {method["name"] for method in (await client.get("")).json()["methods"]} >= READS

@@ -14,8 +14,9 @@ import pytest_asyncio
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from headwater.app import Running, running
+from headwater.app import Running
 from headwater.config import ServerSettings, Settings, StorageSettings, WorkerSettings
+from headwater.lifetime import running
 from support.steps_project import write
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

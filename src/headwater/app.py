@@ -28,6 +28,7 @@ from headwater.server.limit_log import LimitLog
 from headwater.server.listen.serve import HttpServer
 from headwater.server.listen.tls import Renewal
 from headwater.server.live.attendance import Attendance
+from headwater.server.live.client_writes import ClientWrites
 from headwater.server.live.gate import StreamGate
 from headwater.server.live.lapses import Lapses
 from headwater.server.live.opening import SocketOpening
@@ -115,8 +116,11 @@ class Running:
         self.guests = Attendance(self.lapses, self.who.know)
         """Whose sockets and event streams are open."""
         cancel = self.work.runs.cancel_item
+        most_bytes = settings.streams.max_judged_bytes
+        self.writes = ClientWrites(self.gate, self.catalog, self.writer, store.epoch, max_bytes=most_bytes)
+        """What clients write without a step."""
         parts = self.realms, self.presence, self.gate, settings.socket, stamps, cancel
-        sessions = Sessions(*parts, self.observers, self.guests)
+        sessions = Sessions(*parts, self.observers, self.guests, self.writes)
         unread: HeldBytes[Any] = HeldBytes(settings.server.unread_bytes)
         opened = settings.server, settings.socket, sessions.open, self.observers
         self.opening = SocketOpening(*opened, origins, self.who, unread)

@@ -14,6 +14,7 @@ from headwater.config import Settings, SocketSettings, StorageSettings, StreamSe
 from headwater.errors import RunUnknown
 from headwater.model import GroupKey, Item, Origin, Terms
 from headwater.observe import SILENT, Observer
+from headwater.server.live.client_writes import ClientWrites
 from headwater.server.live.gate import Ask, Gate
 from headwater.server.live.session import Session
 from headwater.server.live.session_v1 import V1Session
@@ -104,6 +105,14 @@ class V1Stage:
             self.catalog, self.store, self.durable.queue, max_item_bytes=10_000_000, clock=self.clock
         )
 
+        self.writes = ClientWrites(
+            self.gate,
+            self.catalog,
+            self.writer,
+            self.store.epoch,
+            max_bytes=self.settings.streams.max_judged_bytes,
+        )
+
     def declare(self, **chat: Any) -> None:
         """Declare `chat`, with presence and with these rules, and `news`."""
         rules = {"rollup": self.rolled.get("chat", 0.0), **chat}
@@ -113,7 +122,13 @@ class V1Stage:
     def open(self, socket: HandSocket) -> Session:
         """The session of a new socket."""
         return V1Session(
-            socket, self.streams, self.presence, self.gate, self.settings.socket, observer=self.observer
+            socket,
+            self.streams,
+            self.presence,
+            self.gate,
+            self.settings.socket,
+            observer=self.observer,
+            writes=self.writes,
         )
 
     def connect(self, high_water: int = 1_000_000) -> JudgedClient:

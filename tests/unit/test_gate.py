@@ -64,9 +64,7 @@ async def asked(rights: Rights, verb: Verb, *, item: str | None = "a", followed:
         heard.append(asked)
         return True
 
-    answer = StreamGate(catalog, access).admit(
-        Ask(ME, GroupKey("chat", "g"), item, verb, b"{}", followed=followed)
-    )
+    answer = StreamGate(catalog, access).admit(Ask(ME, GroupKey("chat", "g"), item, verb, followed=followed))
     if isinstance(answer, Verdict):
         return answer.allowed
     assert (await answer).allowed

@@ -88,6 +88,12 @@ class StreamSettings:
     max_window: int = setting(
         1000, "Most items that a window grows by at once, over a socket or by `limit` over HTTP.", least=1
     )
+    max_judged_bytes: int = setting(
+        64 * MIB,
+        "Clients' writes that wait for the project's rules, over all clients, in bytes; above it they are "
+        "refused.",
+        least=1,
+    )
     max_snapshot_bytes: int = setting(
         32 * MIB,
         "Largest group that plain HTTP answers whole, in bytes; above it the answer is 413: use `limit`.",

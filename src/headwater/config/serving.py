@@ -145,6 +145,11 @@ class SocketSettings:
         least=1,
     )
     max_subscriptions: int = setting(1000, "Most subscriptions on one socket.", least=1)
+    max_writes: int = setting(
+        100,
+        "Most writes and events of one socket that are not answered yet; more are refused.",
+        least=1,
+    )
     max_id_bytes: int = setting(1 * KIB, "Longest stream name, group id or item id, in UTF-8 bytes.", least=1)
     max_state_bytes: int = setting(4 * KIB, "Largest presence state, in bytes of JSON.", least=1)
     high_water_bytes: int = setting(256 * KIB, "Unsent bytes at which a socket falls behind.", least=1)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from headwater.clock import Clock, SystemClock
-from headwater.errors import HeadwaterError, InvalidInput, SchemaMismatch
+from headwater.errors import Conflict, HeadwaterError, InvalidInput, SchemaMismatch
 from headwater.jsonvalue import is_object, text_to_keep
-from headwater.model import PLAIN, Change, GroupKey, Item, Origin, Signal, Terms, Write
+from headwater.model import PLAIN, Change, GroupKey, Item, Origin, Signal, Terms, Write, WriteKind
 from headwater.schema import Schema, check_item
 from headwater.storage.base import Store
 from headwater.streams.catalog import Catalog, Catalogued
@@ -27,6 +27,25 @@ from headwater.streams.snapshot import read_snapshot
 
 _OLD_MARK = "__motia"
 """A key that the old framework put into items that it handed out; it comes back in sets and is dropped."""
+
+NO_VERSION = -1
+"""What no item has as its version, and no group."""
+
+
+class Prepared(NamedTuple):
+    """A write that was checked. `extra_bytes` is what it holds on to beside its data."""
+
+    write: Write
+    extra_bytes: int = 0
+
+    def after(self, current: bytes | None) -> bytes | None:
+        """What it would make of an item, or of none: the item's data, or None for a delete. It changes
+        nothing.
+
+        :raises HeadwaterError: it does not fit that item.
+        """
+        write = self.write
+        return write.data if write.kind == "set" else None if write.apply is None else write.apply(current)
 
 
 class Writer:
@@ -46,7 +65,7 @@ class Writer:
         self._catalog = catalog
         self._store = store
         self._queue = queue
-        self._limits = Limits(
+        self.limits = self._limits = Limits(
             max_item_bytes=max_item_bytes, max_id_bytes=max_id_bytes, max_item_values=max_item_values
         )
         self._clock = clock or SystemClock()
@@ -67,24 +86,7 @@ class Writer:
         origin: Origin,
     ) -> Future[Item]:
         """See StreamService.set."""
-
-        try:
-            known = self._check(stream, group, item)
-            body = self._encode(known.schema, self._limits.decode("item", data), stream, group, item)
-            expires = self._expires(known, terms)
-        except HeadwaterError as error:
-            return refused(error)
-        write = Write(
-            GroupKey(stream, group),
-            item,
-            "set",
-            body,
-            if_version=terms.if_version,
-            origin=origin,
-            expires=expires,
-            key=terms.key,
-        )
-        return self._queue.add(write, answer=_item_of)
+        return self._write("set", stream, group, item, data, terms, origin)
 
     def update(
         self,
@@ -97,29 +99,83 @@ class Writer:
         origin: Origin,
     ) -> Future[Item | None]:
         """See StreamService.update."""
+        return self._write("update", stream, group, item, operations, terms, origin)
 
+    def delete(
+        self, stream: str, group: str, item: str, *, terms: Terms = PLAIN, origin: Origin
+    ) -> Future[Item | None]:
+        """See StreamService.delete."""
+        return self._write("delete", stream, group, item, b"", terms, origin)
+
+    def _write(
+        self,
+        kind: WriteKind,
+        stream: str,
+        group: str,
+        item: str,
+        body: bytes,
+        terms: Terms,
+        origin: Origin,
+    ) -> Future[Any]:
         try:
-            known = self._check(stream, group, item)
-            self._limits.check_text("list of operations", operations)
-            parsed = parse_operations(operations)
-            expires = self._expires(known, terms)
+            write, extra_bytes = self.prepare(kind, stream, group, item, body, terms=terms, origin=origin)
         except HeadwaterError as error:
             return refused(error)
+        return self._queue.add(write, extra_bytes=extra_bytes, answer=_item_of)
 
+    def prepare(
+        self,
+        kind: WriteKind,
+        stream: str,
+        group: str,
+        item: str,
+        body: bytes,
+        *,
+        terms: Terms = PLAIN,
+        origin: Origin,
+    ) -> Prepared:
+        """A write that is checked and not made: what `set`, `update` and `delete` would commit.
+
+        :raises HeadwaterError: it can never be committed: names, terms, sizes, and for a set the schema.
+        """
+        known = self._check(stream, group, item)
+        where = GroupKey(stream, group)
+        if kind == "delete":
+            self._limits.check_terms(terms)
+            return Prepared(
+                Write(where, item, kind, if_version=terms.if_version, origin=origin, key=terms.key)
+            )
+        expires = self._expires(known, terms)
+        if kind == "set":
+            data = self._encode(known.schema, self._limits.decode("item", body), stream, group, item)
+            return Prepared(
+                Write(
+                    where,
+                    item,
+                    kind,
+                    data,
+                    if_version=terms.if_version,
+                    origin=origin,
+                    expires=expires,
+                    key=terms.key,
+                )
+            )
+        self._limits.check_text("list of operations", body)
+        parsed = parse_operations(body)
         told: bytes | None = None
 
         def apply(current: bytes | None) -> bytes:
             nonlocal told
             value: dict[str, Any] = {} if current is None else orjson.loads(current)
             after, delta = apply_telling(value, parsed)
-            body = self._encode(known.schema, checked_object(after), stream, group, item)
-            told = _text(delta, len(body))
-            return body
+            data = self._encode(known.schema, checked_object(after), stream, group, item)
+            told = _text(delta, len(data))
+            return data
 
         write = Write(
-            GroupKey(stream, group),
+            where,
             item,
-            "update",
+            kind,
             apply=apply,
             if_version=terms.if_version,
             origin=origin,
@@ -128,27 +184,27 @@ class Writer:
             if_exists=terms.if_exists,
             delta=lambda: told,
         )
-        return self._queue.add(write, extra_bytes=len(operations), answer=_item_of)
+        return Prepared(write, len(body))
 
-    def delete(
-        self, stream: str, group: str, item: str, *, terms: Terms = PLAIN, origin: Origin
-    ) -> Future[Item | None]:
-        """See StreamService.delete."""
+    def commit(self, prepared: Prepared, *, if_version: int | None = None) -> Future[Item | None]:
+        """Make a write that was prepared; with `if_version`, upon that version of the item alone."""
+        write = prepared.write
+        if if_version is not None:
+            write = write._replace(if_version=if_version)
+        return self._queue.add(write, extra_bytes=prepared.extra_bytes, answer=_item_of)
 
+    async def repeated(self, prepared: Prepared) -> Item | None:
+        """What became of the first write that had its key in its group; None where there was none.
+
+        :raises StoreUnavailable: that cannot be told now.
+        """
+        write = prepared.write
+        # Keys are looked at first; no item has that version, so nothing is ever written.
+        probe = Write(write.group, write.id, "delete", if_version=NO_VERSION, key=write.key)
         try:
-            self._check(stream, group, item)
-            self._limits.check_terms(terms)
-        except HeadwaterError as error:
-            return refused(error)
-        write = Write(
-            GroupKey(stream, group),
-            item,
-            "delete",
-            if_version=terms.if_version,
-            origin=origin,
-            key=terms.key,
-        )
-        return self._queue.add(write, answer=_item_of)
+            return await self._queue.add(probe, answer=_item_of)
+        except Conflict:
+            return None
 
     def send(
         self, stream: str, group: str, item: str | None, event: bytes, *, origin: Origin
@@ -156,12 +212,19 @@ class Writer:
         """See StreamService.send."""
 
         try:
-            self._check(stream, group, *(() if item is None else (item,)))
-            self._limits.check_text("event", event)
-            body = _event_body(event)
+            body = self.event(stream, group, item, event)
         except HeadwaterError as error:
             return refused(error)
         return self._queue.add(Signal(GroupKey(stream, group), item, body))
+
+    def event(self, stream: str, group: str, item: str | None, event: bytes) -> bytes:
+        """The JSON text of an event as it would be sent.
+
+        :raises HeadwaterError: it can never be sent.
+        """
+        self._check(stream, group, *(() if item is None else (item,)))
+        self._limits.check_text("event", event)
+        return _event_body(event)
 
     async def get(self, stream: str, group: str, item: str) -> Item | None:
         """See StreamService.get."""

@@ -28,15 +28,15 @@ Then = Callable[[HeadwaterError | None], None]
 
 
 class Ask(NamedTuple):
-    """Whether a peer may do something with a group, or with one item of it. `change` is the JSON text of what
-    would be written or sent, for a rule to judge. `followed`: it follows the whole group, and cancels an item
-    of that."""
+    """Whether a peer may do something with a group, or with one item of it. `change` gives the JSON text of
+    what would be written or sent; it is called where a rule has to judge that, and what it raises comes out
+    of the answer. `followed`: the peer follows the whole group, and cancels an item of that."""
 
     peer: Peer
     group: GroupKey
     item: str | None = None
     verb: Verb = "read"
-    change: bytes | None = None
+    change: Callable[[], Awaitable[bytes]] | None = None
     followed: bool = False
 
 
@@ -101,7 +101,8 @@ class StreamGate:
 
     async def _judge(self, ask: Ask, stream: str, item: str | None) -> Verdict:
         """What the function says: anything but exactly true is a no."""
-        asked = stream, ask.group.group, item, ask.peer.context, ask.verb, ask.change
+        change = None if ask.change is None else await ask.change()
+        asked = stream, ask.group.group, item, ask.peer.context, ask.verb, change
         return YES if await self._access(*asked) is True else self._no(ask)
 
     def _no(self, ask: Ask) -> Verdict:
@@ -186,6 +187,15 @@ class Admissions:
         """It is somebody else now, whose token has not ended; its open questions are asked of that one."""
         self.peer = peer
         self.lapsed = False
+
+    def now(self) -> Peer:
+        """Who it is.
+
+        :raises TokenExpired: it is nobody until it has brought another token.
+        """
+        if self.lapsed:
+            raise expired()
+        return self.peer
 
     def _lapse_of(self) -> TokenExpired | None:
         return expired() if self.lapsed else None

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from headwater.config import SocketSettings
-from headwater.errors import HeadwaterError, InvalidInput, NotSupportedYet, Revoked, UnknownStream
-from headwater.model import GroupKey
+from headwater.errors import AccessDenied, HeadwaterError, InvalidInput, Revoked, UnknownStream
+from headwater.model import GroupKey, Item
 from headwater.observe import SILENT, Observer
 from headwater.peer import NOBODY, Peer
 from headwater.protocol.clients.session import SessionRules, ToDo
@@ -28,11 +28,13 @@ from headwater.protocol.clients.v1_requests import (
 from headwater.server.live.answers import Answers
 from headwater.server.live.attendance import Attendance, is_of
 from headwater.server.live.cancelling import CancelItem, Cancels, nothing_runs
+from headwater.server.live.client_writes import ClientWrites, Wanted, WantedEvent
 from headwater.server.live.gate import MOST_AWAITED, Admissions, Gate, expired
 from headwater.server.live.renewing import Renewals, Renewed
 from headwater.server.live.session import Socket
 from headwater.server.live.speakers import Speakers
 from headwater.server.live.v1_streams import V1Streams
+from headwater.server.live.writing import Writing
 from headwater.streams.fanout.subscription import Subscription
 from headwater.streams.presence import Presence
 
@@ -55,6 +57,7 @@ class V1Session:
         "_streams",
         "_subscriptions",
         "_unknown",
+        "_writing",
     )
 
     def __init__(
@@ -68,12 +71,14 @@ class V1Session:
         cancel: CancelItem = nothing_runs,
         observer: Observer = SILENT,
         guests: Attendance | None = None,
+        writes: ClientWrites | None = None,
     ) -> None:
         self._socket = socket
         self._streams = streams
         self._presence = presence
         self._admissions = Admissions(gate, peer, settings.max_subscriptions, observer)
         self._cancels = Cancels(cancel, settings.max_subscriptions)
+        self._writing = None if writes is None else Writing(writes, settings.max_writes, self._admissions.now)
         self._rules = SessionRules(
             streams.wire,
             max_subscriptions=settings.max_subscriptions,
@@ -145,6 +150,8 @@ class V1Session:
         self._renewals.close(self)
         self._admissions.close()
         self._cancels.close()
+        if self._writing is not None:
+            self._writing.close()
         subscriptions, self._subscriptions = self._subscriptions, {}
         self._speakers.end()
         for sub, presence in self._present.items():
@@ -168,10 +175,10 @@ class V1Session:
                 self._cancel(asked)
             case GiveToken():
                 self._renew(asked)
-            case WriteItem() | SendEvent():
-                error = NotSupportedYet("This is not carried out yet.")
-                self._admissions.refused(error)
-                self._answers.say(self._streams.wire.refused(error, None, asked.ask))
+            case WriteItem():
+                self._write(asked.ask, Wanted(*asked[1:]))
+            case SendEvent():
+                self._write(asked.ask, WantedEvent(*asked[1:]))
 
     def _ask(self, request: Subscribe) -> None:
         wish = request.wish
@@ -276,6 +283,21 @@ class V1Session:
         if error is not None:
             self._admissions.refused(error)
         self._answer(request, error)
+
+    def _write(self, ask: int, wanted: Wanted | WantedEvent) -> None:
+        def told(written: Item | None, error: HeadwaterError | None) -> None:
+            wire = self._streams.wire
+            if error is None:
+                self._answers.say(wire.done(ask, None if written is None else written.version))
+                return
+            if not isinstance(error, AccessDenied | UnknownStream):  # Those the gate has told already.
+                self._admissions.refused(error)
+            self._answers.say(wire.refused(error, None, ask))
+
+        if self._writing is None:
+            told(None, AccessDenied("Nothing is written here.", stream=wanted.group.stream))
+        else:
+            self._writing.ask(wanted, told)
 
     def _answer(self, request: Cancel | SetState, error: HeadwaterError | None) -> None:
         wire, (sub, _, ask) = self._streams.wire, request

@@ -16,6 +16,7 @@ from headwater.protocol.clients.v0 import V0Wire
 from headwater.protocol.clients.v1 import SUBPROTOCOL
 from headwater.server.live.attendance import Attendance
 from headwater.server.live.cancelling import CancelItem
+from headwater.server.live.client_writes import ClientWrites
 from headwater.server.live.gate import Gate
 from headwater.server.live.session import Session
 from headwater.server.live.session_v0 import V0Session
@@ -43,7 +44,9 @@ class Sessions:
         cancel: CancelItem,
         observer: Observer = SILENT,
         guests: Attendance | None = None,
+        writes: ClientWrites | None = None,
     ) -> None:
+        self.writes = writes
         self.realms = realms
         self.presence = presence
         self.gate = gate
@@ -64,7 +67,16 @@ class Sessions:
 
 VERSIONS: Mapping[Subprotocol, Callable[[Sessions, WebSocket, Peer], Session]] = {
     Subprotocol(SUBPROTOCOL): lambda of, socket, peer: V1Session(
-        socket, of.v1, of.presence, of.gate, of.settings, peer, of.cancel, of.observer, of.guests
+        socket,
+        of.v1,
+        of.presence,
+        of.gate,
+        of.settings,
+        peer,
+        of.cancel,
+        of.observer,
+        of.guests,
+        of.writes,
     ),
     AUTHORIZATION: lambda of, socket, peer: V0Session(
         socket,

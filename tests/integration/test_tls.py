@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+import os
 import ssl
 import subprocess
 from pathlib import Path
@@ -17,9 +19,12 @@ from headwater.config import ServerSettings, Settings
 from headwater.errors import ConfigError
 from headwater.lifetime import running
 from headwater.server.http.client_script import BUILT
+from headwater.server.http.forwarded import Proxies
+from headwater.server.listen.addresses import Addresses
 from headwater.server.listen.serve import HttpServer
 from headwater.server.listen.tls import Renewal, read_tls
 from support.command import environment
+from support.ear import Ear
 from support.node import find
 from support.socket_server import answer
 from support.steps_project import write
@@ -154,6 +159,84 @@ async def test_who_never_ends_a_handshake_is_let_go(pair: Pair, tmp_path: Path) 
         reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
         async with asyncio.timeout(30):  # By itself TLS waits for a minute.
             assert await reader.read() == b""
+        writer.close()
+
+
+async def test_who_never_shakes_hands_is_counted_and_holds_no_more_than_who_does(
+    pair: Pair, tmp_path: Path
+) -> None:
+    server = ServerSettings(port=0, max_connections=20, tls_cert=str(pair.cert), tls_key=str(pair.key))
+    tls = read_tls(Settings(project=tmp_path, server=server))
+    ear = Ear()
+    async with HttpServer(answer, server, observer=ear, tls=tls) as site:
+        open_files = len(os.listdir("/proc/self/fd"))
+        silent = [await asyncio.open_connection("127.0.0.1", site.port) for _ in range(100)]
+        ours = len(silent)
+        async with asyncio.timeout(30):
+            while len(os.listdir("/proc/self/fd")) - open_files - ours > 23:
+                await asyncio.sleep(0.01)
+        assert set(ear.limits()) == {"server.max_connections"}
+        refused = await get(site.port)
+        assert refused == b"" or refused.startswith(b"HTTP/1.1 503 ")
+        for _, writer in silent:
+            writer.close()
+        async with asyncio.timeout(30):
+            while not (await get(site.port)).startswith(b"HTTP/1.1 200 "):
+                await asyncio.sleep(0.01)
+
+
+async def test_connections_of_one_address_count_before_their_handshake(pair: Pair, tmp_path: Path) -> None:
+    server = ServerSettings(
+        port=0, max_connections_per_address=5, tls_cert=str(pair.cert), tls_key=str(pair.key)
+    )
+    tls = read_tls(Settings(project=tmp_path, server=server))
+    ear = Ear()
+    async with HttpServer(answer, server, observer=ear, tls=tls) as site:
+        addresses = Addresses(server, Proxies(server), excepts_loopback=False)
+        site._config.addresses = addresses
+        silent = [await asyncio.open_connection("127.0.0.1", site.port) for _ in range(5)]
+        assert (await get(site.port)).startswith(b"HTTP/1.1 429 ")
+        assert (await get(site.port, "127.0.0.2")).startswith(b"HTTP/1.1 200 ")
+        for _, writer in silent:
+            writer.close()
+        async with asyncio.timeout(30):
+            while addresses.held_by("127.0.0.1"):
+                await asyncio.sleep(0.01)
+    assert ear.limits() == ["server.max_connections_per_address"]
+
+
+async def test_what_is_no_handshake_ends_its_connection_and_fills_no_log(
+    pair: Pair, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = ServerSettings(port=0, tls_cert=str(pair.cert), tls_key=str(pair.key))
+    tls = read_tls(Settings(project=tmp_path, server=server))
+    async with HttpServer(answer, server, tls=tls) as site:
+        for odd in (b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n", b"\x16\x03\x01\xff\xff", b"\0" * 5000):
+            reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+            writer.write(odd)
+            writer.write_eof()
+            with contextlib.suppress(ConnectionError):
+                await asyncio.wait_for(reader.read(), 30)
+            writer.close()
+        assert (await get(site.port)).startswith(b"HTTP/1.1 200 ")
+        assert not site._config.shaking
+    assert caplog.text == ""
+
+
+async def get(port: int, address: str = "127.0.0.1") -> bytes:
+    """The beginning of an answer by TLS; empty where the connection is cut."""
+    blind = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    blind.check_hostname, blind.verify_mode = False, ssl.CERT_NONE
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=blind, local_addr=(address, 0))
+    except OSError:
+        return b""
+    writer.write(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+    try:
+        return await asyncio.wait_for(reader.read(100), 30)
+    except ConnectionError:
+        return b""
+    finally:
         writer.close()
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from headwater.config import ServerSettings
-from headwater.errors import TooMany
+from headwater.errors import HeadwaterError, TooMany
 from headwater.server.http.authority import is_loopback
 from headwater.server.http.forwarded import Proxies
 from headwater.server.rates import Rates, network_of
@@ -53,7 +53,7 @@ class Entry(NamedTuple):
     refused for; and whether it is cut without a word."""
 
     place: Place | None = None
-    refusal: TooMany | None = None
+    refusal: HeadwaterError | None = None
     cut: bool = False
 
 

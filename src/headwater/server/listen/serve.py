@@ -11,7 +11,6 @@ import socket
 import ssl
 from collections.abc import Generator
 from dataclasses import replace
-from functools import partial
 from typing import Any, Self, cast
 
 import uvicorn
@@ -27,6 +26,7 @@ from headwater.server.http.hosts import Hosts
 from headwater.server.listen.addresses import Addresses
 from headwater.server.listen.http_socket import HttpConfig, HttpSocket
 from headwater.server.listen.open_files import room_for_connections
+from headwater.server.listen.tls_listener import TlsListener
 
 logger = logging.getLogger("headwater.server")
 
@@ -71,6 +71,7 @@ def uvicorn_config(
     config.hosts = Hosts(settings)
     config.proxies = Proxies(settings)
     config.addresses = Addresses(settings, config.proxies)
+    config.shaking = set()
     config.prefix = read_prefix(settings.root_path) or ""
     return config
 
@@ -148,20 +149,9 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets if self.tls is None else [])
         if self.tls is not None:
-            for bound in sockets or ():
-                self.servers.append(await self._listen_by_tls(self.tls, bound))
+            parts = self.tls, cast(HttpConfig, self.config), self.server_state, self.lifespan.state
+            self.servers += [cast(asyncio.Server, TlsListener(bound, *parts)) for bound in sockets or ()]
         self.ready.set()
-
-    async def _listen_by_tls(self, tls: ssl.SSLContext, bound: socket.socket) -> asyncio.Server:
-        """As uvicorn listens, but with a bound for handshakes: nothing else counts who never ends one."""
-        config = cast(HttpConfig, self.config)
-        return await asyncio.get_running_loop().create_server(
-            partial(HttpSocket, config, self.server_state, self.lifespan.state),
-            sock=bound,
-            ssl=tls,
-            ssl_handshake_timeout=config.limits.read_timeout,
-            backlog=BACKLOG,
-        )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)

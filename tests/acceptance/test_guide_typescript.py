@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import httpx
@@ -169,7 +170,12 @@ def test_a_wrong_field_is_a_fault_of_the_compiler(project: Path) -> None:
         "status: 201": ("status: 500", "'500' is not assignable"),
         "{ channelId, message }": ("{ channel, message }", "'channel' does not exist"),
     }
-    for right, (written, said) in wrong.items():
-        write(project, TYPED.replace(right, written))
-        faults = compile_strictly(project)
-        assert any(said in fault for fault in faults), (written, faults)
+    files = {f"steps/wrong-{number}.step.ts": right for number, right in enumerate(wrong)}
+    for file, right in files.items():
+        (project / file).write_text(TYPED.replace(right, wrong[right][0]))
+    # What explains a fault follows it, indented.
+    faults = re.split(r"\n(?! )", "\n".join(compile_strictly(project)))
+    for file, right in files.items():
+        own = [fault for fault in faults if fault.startswith(file)]
+        assert any(wrong[right][1] in fault for fault in own), (right, own)
+    assert all(fault.startswith(tuple(files)) for fault in faults), "the step as it should be is at fault"

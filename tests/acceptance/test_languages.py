@@ -124,31 +124,34 @@ def test_a_wrong_field_of_a_stream_in_python_is_a_fault_in_typescript(tmp_path: 
     assert "'hates' does not exist" in fault
 
 
-def pyright(app: Path) -> list[str]:
-    """The faults that pyright finds in the Python step, as text."""
+def pyright(app: Path) -> list[tuple[str, str]]:
+    """The faults that pyright finds in the Python steps: the file's name, and what is wrong."""
     (app / "pyrightconfig.json").write_text(
         json.dumps({"typeCheckingMode": "standard", "pythonVersion": "3.11"})
     )
     command = [Path(sys.executable).with_name("basedpyright"), "--outputjson", "steps"]
     ran = subprocess.run(command, cwd=app, capture_output=True, text=True, check=False)
     found = json.loads(ran.stdout)["generalDiagnostics"]
-    return [one["message"] for one in found if one["severity"] == "error"]
+    return [(Path(one["file"]).name, one["message"]) for one in found if one["severity"] == "error"]
 
 
 def test_a_wrong_field_of_a_stream_in_typescript_is_a_fault_in_pyright(tmp_path: Path) -> None:
     app = create(tmp_path, "mixed")
     step = app / "steps" / "create_message_step.py"
     right = step.read_text()
-    assert pyright(app) == []
     wrong = {
         '"message": body["message"],': ('"text": body["message"],', "text"),
         '"message": body["message"]': ('"message": 5', "int"),
         'body["channel_id"],': ('body["channel"],', "channel"),
         "streams.chatMessage": ("streams.chatMessages", "chatMessages"),
     }
-    for written, (instead, said) in wrong.items():
-        step.write_text(right.replace(written, instead, 1))
-        assert any(said in fault for fault in pyright(app)), instead
+    files = {f"wrong{number}_step.py": written for number, written in enumerate(wrong)}
+    for name, written in files.items():
+        (step.parent / name).write_text(right.replace(written, wrong[written][0], 1))
+    faults = pyright(app)
+    for name, written in files.items():
+        assert any(file == name and wrong[written][1] in fault for file, fault in faults), written
+    assert {file for file, _ in faults} == files.keys(), "the step as it should be is at fault"
 
 
 def test_the_examples_are_what_create_writes() -> None:

@@ -157,33 +157,35 @@ class Executor:
         return known
 
     async def _ended(self, invocation: Invocation, seconds: float | None, *, fenced: bool) -> Message:
-        if not self._observer.listening:
-            return await self._in_time(invocation, seconds, fenced=fenced)
+        """The worker's result, if it comes in time; for what is raised see `run`."""
+        deadlines = self._deadlines_of(seconds, fenced=fenced)
+        invocation.limit = seconds
+        if deadlines is not None:
+            deadlines.begin(invocation)
         began, code = time.monotonic(), "CANCELLED"
         try:
-            result = await self._in_time(invocation, seconds, fenced=fenced)
+            result = await self._pool.run(invocation)
             code = "" if result.header["ok"] else str(result.header["error"].get("code", HandlerFailed.code))
             return result
         except HeadwaterError as error:
             code = error.code
             raise
         finally:
-            run = Run(invocation.file, invocation.step, invocation.trace)
-            self._observer.ended(run, time.monotonic() - began, code)
+            if deadlines is not None:
+                deadlines.end(invocation)
+            if self._observer.listening:
+                run = Run(invocation.file, invocation.step, invocation.trace)
+                self._observer.ended(run, time.monotonic() - began, code)
 
-    async def _in_time(self, invocation: Invocation, seconds: float | None, *, fenced: bool) -> Message:
+    def _deadlines_of(self, seconds: float | None, *, fenced: bool) -> Deadlines[Invocation] | None:
+        """Who watches over a time limit."""
         if seconds is None:
-            return await self._pool.run(invocation)
-        deadlines = self._deadlines.get((seconds, fenced))
-        if deadlines is None:
-            deadlines = Deadlines(seconds, partial(_expire, seconds, fenced))
-            self._deadlines[seconds, fenced] = deadlines
-        invocation.limit = seconds
-        deadlines.begin(invocation)
-        try:
-            return await self._pool.run(invocation)
-        finally:
-            deadlines.end(invocation)
+            return None
+        known = self._deadlines.get((seconds, fenced))
+        if known is None:
+            known = Deadlines(seconds, partial(_expire, seconds, fenced))
+            self._deadlines[seconds, fenced] = known
+        return known
 
     def _error_of(self, failure: Failure, subject: Runnable, trace: str) -> HeadwaterError:
         """What the caller may know of a failure of user code: an error of ours that it raised or let through.

@@ -50,12 +50,8 @@ def response_of(result: Message, text_bodies: TextBodies = "auto") -> ApiRespons
     status = _status(header.get("status"))
     body = bytes(result.sections[0]) if result.sections and status not in BODILESS else b""
     given, items = _expect(dict, "headers", header), _expect(list, "items", header)
-    headers = list(_user_headers(given)) if given else []
     kind = str(header.get("body_kind"))
-    if kind in ("text", "json"):
-        headers = [
-            (name, _with_charset(value) if name == "content-type" else value) for name, value in headers
-        ]
+    headers = _with_charsets(_user_headers(given), kind) if given else []
     if status not in BODILESS and kind != "none" and all(name != "content-type" for name, _ in headers):
         headers.insert(0, ("content-type", _content_type(kind, body, text_bodies)))
     if items:
@@ -74,6 +70,13 @@ def _content_type(kind: str, body: bytes, text_bodies: TextBodies) -> str:
             return _PLAIN_TEXT
         case _:
             return "application/octet-stream"
+
+
+def _with_charsets(headers: Iterable[tuple[str, str]], kind: str) -> list[tuple[str, str]]:
+    """The step's headers, with what its content type leaves unsaid."""
+    if kind not in ("text", "json"):
+        return list(headers)
+    return [(name, _with_charset(value) if name == "content-type" else value) for name, value in headers]
 
 
 def _with_charset(content_type: str) -> str:

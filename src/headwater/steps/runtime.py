@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from headwater.clock import Clock, SystemClock
 from headwater.config import Settings
@@ -136,8 +137,8 @@ class StepRuntime:
         """Load the project anew whenever its files change, until cancelled."""
         await watch(self._settings.project.resolve(), self._changed)
 
-    async def run_api(self, step: ApiStep, request: ApiRequest) -> ApiResponse:
-        """Run an API step in the current generation; for what it raises see `Executor.run`.
+    def run_api(self, step: ApiStep, request: ApiRequest) -> Coroutine[Any, Any, ApiResponse]:
+        """Run an API step in the current generation; for what else it raises see `Executor.run`.
 
         :raises UnknownStep: a reload has taken the step away.
         """
@@ -145,7 +146,7 @@ class StepRuntime:
         executor = self._current.executors.get(found.language) if found is not None else None
         if executor is None or found is None:
             raise UnknownStep(f'The step "{step.name}" is no longer part of the project.', file=step.file)
-        return await executor.run(API, found, request, Origin(found.name, request.trace, 0, request.auth))
+        return executor.run(API, found, request, Origin(found.name, request.trace, 0, request.auth))
 
     async def access(
         self,

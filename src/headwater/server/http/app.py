@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -52,7 +52,7 @@ CLIENT_GONE = 499
 class ApiExecutor(Protocol):
     """Whoever runs API steps."""
 
-    async def run_api(self, step: ApiStep, request: ApiRequest) -> ApiResponse:
+    def run_api(self, step: ApiStep, request: ApiRequest) -> Coroutine[Any, Any, ApiResponse]:
         """Run a step to its end. Raises HeadwaterError; cancelling it stops the step."""
         ...
 
@@ -152,12 +152,32 @@ class HttpApp:
         auth = None
         if self._who is not None and self._who.asks:
             auth = await self._know(self._who, exchange)
-        if not exchange.unread:
-            return await self._run_with(exchange, match, b"", auth)
-        raw = await self._bodies.read(exchange.receive, exchange.headers)
-        exchange.unread = False
+        parsed, raw = NOTHING, b""
+        if exchange.unread:
+            raw = await self._bodies.read(exchange.receive, exchange.headers)
+            exchange.unread = False
         try:
-            return await self._run_with(exchange, match, raw, auth)
+            parsed = await self._parser.parse(raw, exchange.headers) if raw else NOTHING
+            request = ApiRequest(
+                method=exchange.method,
+                path=exchange.path,
+                path_params=match.params,
+                query=nest(read_query(exchange.scope["query_string"]), QUERY_DEPTH),
+                headers=exchange.headers,
+                raw_body=raw,
+                body_kind=parsed.kind,
+                body=parsed.value,
+                trace=exchange.trace.id,
+                parent=exchange.trace.parent,
+                auth=auth,
+            )
+            try:
+                work = self._executor.run_api(match.step, request)
+                return await while_connected(exchange.scope, exchange.receive, work)
+            except SchemaMismatch as error:
+                if parsed.kind != "json" and raw and not error.hint:
+                    error.hint = "a JSON body is sent with the header content-type: application/json"
+                raise
         finally:
             self._bodies.let_go(raw)
 
@@ -172,33 +192,6 @@ class HttpApp:
             return (await who.know(peer)).context
         except HeadwaterError as error:
             self._observer.refused(peer, error)
-            raise
-
-    async def _run_with(
-        self, exchange: Exchange, match: Match, raw: bytes, auth: bytes | None
-    ) -> ApiResponse:
-        parsed = NOTHING
-        if raw:
-            parsed = await self._parser.parse(raw, exchange.headers)
-        request = ApiRequest(
-            method=exchange.method,
-            path=exchange.path,
-            path_params=match.params,
-            query=nest(read_query(exchange.scope["query_string"]), QUERY_DEPTH),
-            headers=exchange.headers,
-            raw_body=raw,
-            body_kind=parsed.kind,
-            body=parsed.value,
-            trace=exchange.trace.id,
-            parent=exchange.trace.parent,
-            auth=auth,
-        )
-        try:
-            work = self._executor.run_api(match.step, request)
-            return await while_connected(exchange.scope, exchange.receive, work)
-        except SchemaMismatch as error:
-            if parsed.kind != "json" and raw and not error.hint:
-                error.hint = "a JSON body is sent with the header content-type: application/json"
             raise
 
     async def _without_step(self, exchange: Exchange) -> ApiResponse | None:

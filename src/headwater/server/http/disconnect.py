@@ -31,6 +31,11 @@ class Connection(Protocol):
     lost: bool
     when_lost: Callable[[], None] | None
 
+    @property
+    def task(self) -> asyncio.Task[None]:
+        """The one that answers the request whose turn it is."""
+        ...
+
     def answer(self, send: Send, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
         """Write a whole answer at once, as two messages to `send` would; False where only they can, and then
         nothing is written. Header lines must be sound and name the length of the body."""
@@ -61,7 +66,7 @@ class _Call:
     __slots__ = ("_connection", "gone", "worker")
 
     def __init__(self, connection: Connection) -> None:
-        self.worker = _current_task()
+        self.worker = connection.task
         self.gone = False
         self._connection = connection
         connection.when_lost = self._lost
@@ -82,7 +87,10 @@ class _Watch:
     __slots__ = ("_receive", "_start", "_watcher", "gone", "worker")
 
     def __init__(self, receive: Receive) -> None:
-        self.worker = _current_task()
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("requests are served in tasks")
+        self.worker = task
         self.gone = False
         self._receive = receive
         self._watcher: asyncio.Task[None] | None = None
@@ -101,10 +109,3 @@ class _Watch:
         self._start.cancel()
         if self._watcher:
             self._watcher.cancel()
-
-
-def _current_task() -> asyncio.Task[object]:
-    task = asyncio.current_task()
-    if task is None:
-        raise RuntimeError("requests are served in tasks")
-    return task

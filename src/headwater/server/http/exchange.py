@@ -111,7 +111,7 @@ class Exchange:
 
     def _add_ours(self, headers: list[Header], cors: Cors) -> None:
         headers.append((_TRACE, self.trace.id.encode()))
-        if all(name != _NO_SNIFF[0] for name, _ in headers):
+        if _NO_SNIFF not in headers and all(name != _NO_SNIFF[0] for name, _ in headers):
             headers.append(_NO_SNIFF)
         if cors.enabled and all(name != b"access-control-allow-origin" for name, _ in headers):
             headers.extend(cors.headers(self.path, self.headers))

@@ -31,7 +31,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from starlette.types import Send
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from headwater.errors import HeadwaterError, RequestInvalid
@@ -39,8 +38,9 @@ from headwater.server.held import HeldBytes
 from headwater.server.http.cors import Header
 from headwater.server.http.disconnect import CONNECTION, PATIENCE
 from headwater.server.listen.arrival import Arrival
-from headwater.server.listen.backlog import MOST_WAITING, Backlog
+from headwater.server.listen.backlog import HEAD_BYTES, MOST_WAITING, Backlog
 from headwater.server.listen.counted import CountedConfig, CountedProtocol
+from headwater.server.listen.lean import Cycle
 from headwater.server.listen.refusals import (
     MOST_HEADERS,
     headers_too_large,
@@ -55,9 +55,6 @@ _log.setLevel(logging.ERROR)
 _log.addFilter(lambda record: not (record.exc_info and record.exc_info[0] is asyncio.CancelledError))
 """What uvicorn says of a connection, errors alone: broken requests fill no log. That a request
 was cancelled is no news: the server stops."""
-
-JOIN_BELOW = 64 * 1024
-"""Bytes of a body up to which it is copied behind its headers, to be written with them."""
 
 PARTING_SECONDS = 2.0
 """How long a refused client may take to read why; until then what it sends is thrown away."""
@@ -87,7 +84,7 @@ class HttpSocket(CountedProtocol):
         self.when_lost: Callable[[], None] | None = None
         self._unread_bytes = config.unread
         self._parting = self._handed_over = False
-        self._unanswered: deque[RequestResponseCycle] = deque()
+        self._unanswered: deque[Cycle] = deque()
         self._arrival = Arrival(self.loop.time())
         self._backlog = Backlog()
         self._read_watch: asyncio.TimerHandle | None = None
@@ -120,25 +117,35 @@ class HttpSocket(CountedProtocol):
         if self._parting:
             return
         self._idle_watch.interrupt()
-        self._backlog.add(data)
-        self._parse()
+        if self._backlog or len(data) > HEAD_BYTES or len(self._unanswered) >= MOST_WAITING:
+            self._backlog.add(data)
+            self._parse()
+        else:  # Nearly always it is one piece, and nothing is before it.
+            self._parse_piece(data)
+            self._parsed()
 
     def _parse(self) -> None:
         """Parse what came, a piece at a time, until enough requests wait for their answers."""
-        arrival = self._arrival
         while self._backlog and not self._parting and len(self._unanswered) < MOST_WAITING:
-            piece = self._backlog.take(in_body=arrival.in_body)
-            arrival.add(len(piece))
-            super().data_received(piece)
-            if self._handed_over:
-                return
-            if arrival.beside_body > self._limits.max_header_bytes and not self._parting:
-                self._refuse(headers_too_large(self._limits.max_header_bytes))
+            self._parse_piece(self._backlog.take(in_body=self._arrival.in_body))
+        self._parsed()
+
+    def _parse_piece(self, piece: bytes) -> None:
+        arrival = self._arrival
+        arrival.add(len(piece))
+        super().data_received(piece)
+        if arrival.beside_body > self._limits.max_header_bytes and not (self._handed_over or self._parting):
+            self._refuse(headers_too_large(self._limits.max_header_bytes))
+
+    def _parsed(self) -> None:
+        """What follows the pieces that were parsed."""
+        if self._handed_over:
+            return
         if self._parting:
             self._backlog.rest()
         elif self._backlog:
             self.flow.pause_reading()
-        if arrival.in_message and not self._parting and self._read_watch is None:
+        if self._read_watch is None and self._arrival.in_message and not self._parting:
             self._watch_reading(self._limits.read_timeout)
 
     def _go_on(self) -> None:
@@ -172,7 +179,10 @@ class HttpSocket(CountedProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header is whole. One behind the body is a trailer: nobody checked it, so nobody gets it."""
         if self._arrival.in_headers:
-            super().on_header(name, value)
+            name = name.lower()
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            self.headers.append((name, value))
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
@@ -196,9 +206,7 @@ class HttpSocket(CountedProtocol):
         cast(dict[str, Any], self.scope)[CONNECTION] = self
         super().on_headers_complete()
         if self.cycle is not before:
-            if self.parser.get_http_version() == "1.0":
-                self.cycle.__class__ = UnframedCycle
-            self._unanswered.append(self.cycle)
+            self._unanswered.append(cast(Cycle, self.cycle))
             if len(self._unanswered) == 2:
                 self.loop.call_later(PATIENCE, self._read_on)
 
@@ -206,6 +214,10 @@ class HttpSocket(CountedProtocol):
         """Read again, once, behind a request that runs: a connection that is not read is not seen to end."""
         if self.pipeline and not self._backlog and not self.transport.is_closing():
             self.flow.resume_reading()
+
+    def cycle_of(self, version: str) -> Cycle:
+        """See LeanProtocol.cycle_of."""
+        return UnframedCycle(self, keep_alive=False) if version == "1.0" else super().cycle_of(version)
 
     def on_message_complete(self) -> None:
         """The body is whole."""
@@ -261,24 +273,8 @@ class HttpSocket(CountedProtocol):
     def answer(self, send: Send, status: int, headers: Sequence[Header], body: bytes) -> bool:
         """See Connection.answer."""
         cycle = self._unanswered[0] if self._unanswered else None
-        if cycle is None or send != cycle.send or cycle.response_started or cycle.disconnected:
+        if cycle is None or send != cycle.send or not cycle.write_whole(status, headers, body):
             return False
-        if not cycle.keep_alive or self.flow.write_paused:
-            return False
-        parts = [STATUS_LINE[status]]
-        for lines in (self.server_state.default_headers, headers):
-            for name, value in lines:
-                parts += (name, b": ", value, b"\r\n")
-        parts.append(b"\r\n")
-        cycle.response_started = cycle.response_complete = True
-        cycle.waiting_for_100_continue = False
-        if len(body) <= JOIN_BELOW:
-            parts.append(body)
-            self.transport.write(b"".join(parts))
-        else:
-            self.transport.write(b"".join(parts))
-            self.transport.write(body)
-        cycle.message_event.set()
         self.on_response_complete()
         return True
 

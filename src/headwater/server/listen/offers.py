@@ -15,12 +15,12 @@ import asyncio
 import sys
 
 from httptools import HttpParserUpgrade, HttpRequestParser
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from headwater.server.listen.heads import without_upgrade
+from headwater.server.listen.lean import LeanProtocol
 
 
-class OfferedProtocol(HttpToolsProtocol):
+class OfferedProtocol(LeanProtocol):
     """One connection, without limits."""
 
     _chunk = _again = _plain_head = b""

@@ -7,12 +7,13 @@ HTTP/1.0 to servers (nginx, unless told otherwise) hands them on.
 from __future__ import annotations
 
 from uvicorn._types import ASGISendEvent
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from headwater.server.listen.lean import Cycle
 
 _FRAMING = {b"content-length", b"transfer-encoding"}
 
 
-class UnframedCycle(RequestResponseCycle):
+class UnframedCycle(Cycle):
     """One request of HTTP/1.0 and its answer."""
 
     _unframed = False

@@ -283,7 +283,7 @@ class Worker:
             self._send(protocol.failure(message.header["id"], error))
 
     def _receive(self, message: Message) -> None:
-        self._receivers[message.type](message)
+        self._receivers[message.header["t"]](message)
 
     def _take_off(self, number: int) -> Invocation | None:
         """An invocation is no longer on it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import orjson
 import pytest
@@ -76,6 +77,26 @@ async def test_a_set_without_a_ttl_lasts_and_an_update_keeps_the_time(stage: V1S
     await stage.durable.expiry.once()
 
     assert await ids(stage) == ["lasts"]
+
+
+async def test_what_is_written_when_it_is_to_go_lives_on_and_the_others_go(
+    stage: V1Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        await stage.set(name, terms=Terms(ttl=10))
+    stage.clock.time += 10
+    look = stage.store.due
+
+    async def look_and_be_late(**when: Any) -> Any:
+        found = await look(**when)
+        if found:
+            await stage.set("b")
+        return found
+
+    monkeypatch.setattr(stage.store, "due", look_and_be_late)
+    await stage.durable.expiry.once()
+
+    assert await ids(stage) == ["b"]
 
 
 async def test_what_came_due_while_no_server_ran_goes_before_serving(stage: V1Stage) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -273,6 +274,22 @@ async def test_a_paused_step_starts_nothing_until_it_goes_on(site: Site) -> None
     assert await site.ask("queue.resume", step="step") == [{"changed": True}]
     assert await site.ask("queue.resume", step="step") == [{"changed": False}]
     assert site.performer.running == ["2"]
+
+
+async def test_steps_of_one_name_are_paused_together_or_one_by_one(site: Site) -> None:
+    names = [f"Bill (steps/{file}_step.py)" for file in ("a", "b")]
+    await site.start(*(replace(consumer(file), name=name) for file, name in zip("ab", names, strict=True)))
+    assert await site.ask("queue.pause", step="Bill") == [{"changed": True}]
+    await site.emit(1)
+    assert site.performer.running == []
+    assert await site.ask("queue.resume", step=names[0]) == [{"changed": True}]
+    assert site.performer.running == ["1"]
+    assert await site.ask("queue.resume", step="Bill") == [{"changed": True}]
+    assert site.performer.running == ["1", "1"]
+    assert await site.ask("queue.resume", step="Bill") == [{"changed": False}]
+    with pytest.raises(UnknownStep) as caught:
+        await site.ask("queue.running", step="Bill")
+    assert all(repr(name) in caught.value.hint for name in names)
 
 
 async def test_a_pause_lasts_over_a_restart(store: MemoryStore) -> None:

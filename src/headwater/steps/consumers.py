@@ -14,7 +14,7 @@ from headwater.config import WorkSettings
 from headwater.errors import InvalidInput
 from headwater.schema import JsonSchema, Schema
 from headwater.steps.project.declare import CronStep, EventStep, Project
-from headwater.work.consumer import Consumer
+from headwater.work.consumer import Consumer, queue_name
 from headwater.work.cron import CronJob
 
 Worked = EventStep | CronStep
@@ -24,7 +24,7 @@ def queues_of(project: Project) -> Mapping[str, Worked]:
     """The steps that work is done by, by the names of their queues, in the order of their files."""
     worked = [step for step in project.steps if isinstance(step, Worked)]
     times = Counter(step.name for step in worked)
-    return {step.name if times[step.name] == 1 else f"{step.name} ({step.file})": step for step in worked}
+    return {step.name if times[step.name] == 1 else queue_name(step.name, step.file): step for step in worked}
 
 
 def consumers_of(queues: Mapping[str, Worked], settings: WorkSettings) -> list[Consumer]:

@@ -274,7 +274,10 @@ def _to_publish(batch: Sequence[_Entry], results: Sequence[UnitOutcome | Signal]
         if isinstance(result, (Change, Signal)):
             published.append(_told(entry.what, result))
         elif isinstance(result, Committed) and isinstance(entry.what, Unit) and not result.repeated:
-            published += _in_order(entry.what, result.changes)
+            if entry.what.signals:
+                published += _in_order(entry.what, result.changes)
+            else:
+                published += [change for change in result.changes if change is not None]
     return published
 
 

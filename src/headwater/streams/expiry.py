@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from headwater.clock import Clock
 from headwater.errors import Conflict, HeadwaterError
-from headwater.model import Change, GroupKey, Origin, Write
+from headwater.model import Change, GroupKey, Origin, Unit, Write
 from headwater.storage.base import Store
 from headwater.streams.catalog import Catalog
 from headwater.streams.commits import CommitQueue, Published
@@ -25,6 +25,9 @@ EVERY_SECONDS = 1.0
 """How often expiry is looked for: a due item is gone within about a second."""
 AT_ONCE = 1000
 """Deletes in one go, so that a million due items do not hold up the writes of others."""
+
+UNIT_WRITES = 100
+"""Of those, deletes in one unit."""
 
 PAGE_BYTES = 1024 * 1024
 """One read of items, whose data is not even looked at."""
@@ -125,11 +128,26 @@ class Expiry:
                 return before
 
     async def _delete(self, doomed: list[_Doomed]) -> None:
-        """Delete each while it still has that version; one that was written meanwhile lives on."""
+        """Delete each while it still has that version; one that was written meanwhile lives on.
+
+        Some go in one unit, which costs less than each alone; where one lives on, those of its unit go one by
+        one.
+        """
         writes = [
-            self._queue.add(Write(one.group, one.item, "delete", if_version=one.version, origin=ORIGIN))
-            for one in doomed
+            Write(one.group, one.item, "delete", if_version=one.version, origin=ORIGIN) for one in doomed
         ]
-        for outcome in await asyncio.gather(*writes, return_exceptions=True):
+        units = [writes[at : at + UNIT_WRITES] for at in range(0, len(writes), UNIT_WRITES)]
+        again: list[Write] = []
+        outcomes = await self._outcomes([self._queue.add_unit(Unit(unit)) for unit in units])
+        for unit, refusal in zip(units, outcomes, strict=True):
+            again += unit if refusal is not None else ()
+        await self._outcomes([self._queue.add(write) for write in again])
+
+    @staticmethod
+    async def _outcomes(begun: Sequence[asyncio.Future[Any]]) -> list[Conflict | None]:
+        """What refused each; anything but a conflict is raised, once all have ended."""
+        outcomes = await asyncio.gather(*begun, return_exceptions=True)
+        for outcome in outcomes:
             if isinstance(outcome, BaseException) and not isinstance(outcome, Conflict):
                 raise outcome
+        return [outcome if isinstance(outcome, Conflict) else None for outcome in outcomes]

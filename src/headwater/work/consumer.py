@@ -29,6 +29,11 @@ class Consumer:
     conditional: bool = False
 
 
+def queue_name(step: str, file: str) -> str:
+    """What the queue of a step is named that shares its name with others."""
+    return f"{step} ({file})"
+
+
 class Consumers:
     """The consumers of one generation, by topic and by name."""
 
@@ -47,6 +52,12 @@ class Consumers:
     def named(self, name: str) -> Consumer | None:
         """The consumer whose queue has that name, or None."""
         return self._by_name.get(name)
+
+    def of_step(self, name: str) -> list[str]:
+        """The queues of the steps of that name: one, named alike, or several, named after their files too."""
+        if name in self._by_name:
+            return [name]
+        return [one.name for one in self._by_name.values() if one.name == queue_name(name, one.file)]
 
     @property
     def names(self) -> Iterable[str]:

@@ -48,31 +48,42 @@ class Pauses:
         return self._names
 
     async def pause(self, step: str) -> bool:
-        """Let a queue start nothing from now on; False where it did not before.
+        """Let a step start nothing from now on, or all steps of that name; False where none did before.
 
-        :raises UnknownStep: there is no such queue.
+        :raises UnknownStep: there is no such step or queue.
         :raises StoreUnavailable: that could not be kept.
         """
-        if step in self._names:
-            return False
-        check_known(step, self._dispatcher)
-        text = orjson.dumps({"id": step})
-        await self._ledger.keep(Write(_QUEUES, step, "set", text, history=False))
-        self._set(self._names | {step})
-        return True
+        new = [name for name in self._queues_of(step) if name not in self._names]
+        for name in new:
+            await self._ledger.keep(Write(_QUEUES, name, "set", orjson.dumps({"id": name}), history=False))
+            self._set(self._names | {name})
+        return bool(new)
 
     async def resume(self, step: str) -> bool:
-        """Let a queue start jobs again; False where it did already.
+        """Let a step start jobs again, or all steps of that name; False where they did already.
 
-        :raises UnknownStep: there is no such queue.
+        :raises UnknownStep: there is no such step or queue.
         :raises StoreUnavailable: that could not be kept.
         """
-        if step not in self._names:
+        paused = [name for name in self._queues_of(step) if name in self._names]
+        for name in paused:
+            await self._ledger.keep(Write(_QUEUES, name, "delete", history=False))
+            self._set(self._names - {name})
+        return bool(paused)
+
+    def _queues_of(self, step: str) -> list[str]:
+        """The queues that a name means: one, also one that is paused while its step is gone, or those of the
+        steps that share it.
+
+        :raises UnknownStep: it means none.
+        """
+        meant = self._dispatcher.consumers.of_step(step)
+        if step in self._names and step not in meant:
+            meant.append(step)
+        if not meant:
             check_known(step, self._dispatcher)
-            return False
-        await self._ledger.keep(Write(_QUEUES, step, "delete", history=False))
-        self._set(self._names - {step})
-        return True
+            meant.append(step)
+        return meant
 
     def _set(self, names: frozenset[str]) -> None:
         self._names = names
@@ -88,4 +99,6 @@ def check_known(step: str, dispatcher: Dispatcher, others: Iterable[str] = ()) -
     if step not in known:
         near = get_close_matches(step, sorted(known), n=1)
         hint = f'Is "{near[0]}" meant?' if near else "`headwater queue list` shows all."
+        if shared := dispatcher.consumers.of_step(step):
+            hint = f"Several steps have that name: write {' or '.join(map(repr, shared))}."
         raise UnknownStep(f'No event or cron step is named "{step}".', hint=hint, step=step)

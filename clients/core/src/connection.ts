@@ -125,9 +125,16 @@ export class Connection {
     this.#expectOpening()
     // Twice the first, then all in turn; where the first has worked it is not what is wrong.
     const choice = this.#works || this.#failures < 2 ? 0 : (this.#failures - 1) % this.#openers.length
+    let token: string | undefined
     try {
-      const token = await this.#askToken()
-      if (!current()) return
+      token = await this.#askToken()
+    } catch (fault) {
+      // Which is no fault of the way that would have been tried.
+      if (current()) this.#lost(told(fault), 0)
+      return
+    }
+    if (!current()) return
+    try {
       this.token = token
       this.#link = this.#openers[choice]!(this.#url, token, {
         ready: () => current() && this.#ready(),
@@ -257,9 +264,9 @@ export class Connection {
     this.#expect(ms, () => this.#lost('the server has gone silent'))
   }
 
-  #lost(reason: string): void {
+  #lost(reason: string, failures = 1): void {
     this.#drop()
-    this.#failures++
+    this.#failures += failures
     this.#tell('offline', reason)
     this.#retry = setTimeout(() => void this.#connect(), this.#backoff.wait())
   }

@@ -187,6 +187,16 @@ describe('a token that has expired', () => {
   })
 })
 
+test('a token that cannot be had is not taken for a WebSocket that does not open', async () => {
+  const fetched = vi.fn()
+  vi.stubGlobal('fetch', fetched)
+  const no = new Error('no network')
+  open({ token: tokens(no, no, no, no, 'one') }).group('todo', 'g')
+  await pass(4_000)
+  expect([fetched.mock.calls.length, server.sockets.length, server.last.protocols]).toEqual([0, 1, ['headwater.v1', 'headwater.token.one']])
+  vi.unstubAllGlobals()
+})
+
 describe('what is taken away', () => {
   const revoked = (socket: PeerSocket, sub: number) => socket.say({ t: 'revoked', sub, code: 'REVOKED', message: 'You may not follow this any more.' })
 

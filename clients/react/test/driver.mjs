@@ -95,8 +95,8 @@ class Page {
       this.#followed.set(as, { told, view })
     }
     const rooms = [...this.#wanted].map(([as, wanted]) => createElement(wanted.id === undefined ? Group : Item, { key: as, as, wanted, began }))
-    const { WebSocket } = this.#network
-    const options = { address: this.#url, WebSocket, ...(this.#token && { token: this.#token }) }
+    const { WebSocket, prefix } = this.#network
+    const options = { address: this.#url, WebSocket, prefix, ...(this.#token && { token: this.#token }) }
     const all = createElement(HeadwaterProvider, options, rooms)
     flushSync(() => this.#root.render(createElement(StrictMode, null, all)))
   }

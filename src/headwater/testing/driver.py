@@ -78,6 +78,10 @@ class Seen:
         """The answer to a write."""
         self.answers.append(version if error is None else error["code"])
 
+    def answered_event(self, error: dict[str, Any] | None, _version: int) -> None:
+        """The answer to an event."""
+        self.answered(error)
+
     def look(self) -> dict[str, Any]:
         """The answer to `look`, but for the connection's own."""
         state = self.subscription.state
@@ -154,7 +158,8 @@ class Client:
             message["if"] = {"epoch": self.store.epoch, "v": version}
         elif version == 0:
             message["if"] = {"v": 0}
-        self.store.write(message, waits=command.get("offline", False), written=seen.written)
+        written = seen.answered_event if message["t"] == "send" else seen.written
+        self.store.write(message, waits=command.get("offline", False), written=written)
         if self._socket is None:
             self.store.gone("There is no connection.")
 

@@ -6,6 +6,7 @@ Owns which part is given which; when they begin and end is `lifetime.py`'s.
 from __future__ import annotations
 
 import ssl
+import time
 from typing import Any, cast
 
 from starlette.types import ASGIApp
@@ -24,6 +25,9 @@ from headwater.server.http.authentication import Authentication
 from headwater.server.http.origins import Origins
 from headwater.server.inspect import surface
 from headwater.server.inspect.admission import Admission
+from headwater.server.inspect.exposition import CONTENT_TYPE, exposition_of
+from headwater.server.inspect.meter import Meter
+from headwater.server.inspect.metrics import HEALTH, METRICS, READY, MetricsPage, WellBeing
 from headwater.server.limit_log import LimitLog
 from headwater.server.listen.serve import HttpServer
 from headwater.server.listen.tls import Renewal
@@ -54,6 +58,9 @@ from headwater.streams.writer import Writer
 from headwater.tasks import Supervisor
 from headwater.work.work import Work, hidden_streams
 
+FAULT_SECONDS = 5.0
+"""For how long after the store failed the server says that it is not ready."""
+
 MOST_QUESTION_BYTES_BESIDE = 64 * 1024
 """Of an operator's question, beside an event's data, of which JSON may double the length."""
 
@@ -64,6 +71,8 @@ class Running:
     def __init__(self, settings: Settings, store: Store, tls: ssl.SSLContext | None = None) -> None:
         self.settings = settings
         self.store = store
+        self.ending = False
+        """It has begun to end."""
         self.observers = Observers()
         """Who is told what happens; see observe.py."""
         self.observers.add(LimitLog())
@@ -140,10 +149,17 @@ class Running:
         self.methods = {**work_methods(self.work), **server_methods(lambda: self.url, self.holdings)}
         """What an operator may ask."""
         self.question_bytes = 2 * settings.work.max_payload_bytes + MOST_QUESTION_BYTES_BESIDE
+        well = WellBeing(self._unready)
+        internal += [(HEALTH, well), (READY, well)]
         if settings.admin.enabled:
             admission = Admission(settings, origins)
             asked = self.methods, READS, admission, self.question_bytes, self.observers
             internal.append((surface.PATH, surface.AdminSurface(*asked)))
+            if admission.can_be_passed:  # What nobody may read is not counted.
+                meter = Meter()
+                self.observers.add(meter)
+                text = exposition_of(meter, self.holdings)
+                internal.append((METRICS, MetricsPage(text, CONTENT_TYPE, admission, self.observers)))
         self.http = build_http_app(
             settings,
             self.runtime,
@@ -163,6 +179,16 @@ class Running:
         left = Limit("streams.max_presence_left", most)
         self.holdings.add("presences that left", left, lambda: presences.deletes, "presences")
         self.runtime.on_project(self._take)
+
+    def _unready(self) -> str | None:
+        """Why it should be sent no requests now. A store that failed may have recovered since: only the next
+        write shows it, so it is not held against it for long."""
+        if self.ending:
+            return "the server is ending"
+        failed = self.realms.durable.queue.failed_at
+        if failed is not None and time.monotonic() - failed < FAULT_SECONDS:
+            return "the store takes no writes"
+        return None
 
     @property
     def url(self) -> str:

@@ -112,6 +112,7 @@ async def _serving(server: Running) -> AsyncGenerator[None]:
 async def _end(server: Running) -> None:
     """End everything, in the order in which parts stand on one another, whatever becomes of one of them.
     Requests, and whatever else runs, end within the same time."""
+    server.ending = True
     until = time.monotonic() + server.settings.server.shutdown_timeout
 
     async def end_what_runs() -> None:

@@ -107,6 +107,9 @@ class Observer:
     def live(self, group: GroupKey) -> None:
         """A subscription has caught up."""
 
+    def unsubscribed(self, group: GroupKey, live: bool) -> None:
+        """A subscription has ended; whether it was live."""
+
     def delivered(self, flush: Delivered) -> None:
         """Changes were handed to connections; once a flush."""
 

@@ -85,6 +85,8 @@ class CommitQueue:
         self._running: asyncio.Task[None] | None = None
         self._closed = False
         self._kept = store.stamp
+        self.failed_at: float | None = None
+        """When the store last failed a whole batch, by the monotonic clock; None once it has taken one."""
         self.reason: Callable[[Write], bytes | None] | None = None
         """Asked of each write what it sets off, as the reason of its outbox entry; None while nobody
         reacts."""
@@ -247,10 +249,13 @@ class CommitQueue:
         try:
             outcomes = await self._store.commit(units, stamp=stamp)
         except HeadwaterError as error:
+            self.failed_at = time.monotonic()
             return [error] * len(units)
         except Exception as error:
+            self.failed_at = time.monotonic()
             log.exception("The store failed in an unknown way")
             return [StoreUnavailable(f"The store failed: {type(error).__name__}.")] * len(units)
+        self.failed_at = None
         if len(outcomes) != len(units):
             log.error("The store answered %d of %d units", len(outcomes), len(units))
             return [StoreUnavailable("The store lost count; what became of the write is not known.")] * len(

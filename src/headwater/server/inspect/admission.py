@@ -53,6 +53,11 @@ class Admission:
         self._token = _digest(settings.admin.token) if settings.admin.token else None
         self._origins = origins
 
+    @property
+    def can_be_passed(self) -> bool:
+        """Whether there is anybody whom it lets in."""
+        return self._open_here or self._token is not None
+
     def admit(self, peer: Peer) -> None:
         """Let an operator in.
 

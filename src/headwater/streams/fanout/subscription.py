@@ -187,6 +187,7 @@ class Subscription:
     def end(self) -> None:
         """No frame is offered for it after this."""
         if self.state != "closed":
+            self.feed.observer.unsubscribed(self.feed.group, self.lane is not None)
             self.move("end")
             self.feed.remove(self)
 

@@ -22,6 +22,7 @@ from headwater.server.held import HeldBytes
 from headwater.server.http import client_script
 from headwater.server.http.app import build_http_app
 from headwater.server.http.authentication import Authentication
+from headwater.server.http.forwarded import Proxies
 from headwater.server.http.origins import Origins
 from headwater.server.inspect import surface
 from headwater.server.inspect.admission import Admission
@@ -39,6 +40,7 @@ from headwater.server.live.opening import SocketOpening
 from headwater.server.live.sessions import Sessions
 from headwater.server.live.sse import EventStreams
 from headwater.server.live.stream_http import StreamHttp
+from headwater.server.live.write_rates import WriteRates
 from headwater.steps.consumers import consumers_of, cron_jobs_of
 from headwater.steps.perform import StepPerformer
 from headwater.steps.project.declare import Project
@@ -126,7 +128,9 @@ class Running:
         """Whose sockets and event streams are open."""
         cancel = self.work.runs.cancel_item
         most_bytes = settings.streams.max_judged_bytes
-        self.writes = ClientWrites(self.gate, self.catalog, self.writer, store.epoch, max_bytes=most_bytes)
+        rates = WriteRates(settings.streams, Proxies(settings.server))
+        writing = self.gate, self.catalog, self.writer, store.epoch
+        self.writes = ClientWrites(*writing, max_bytes=most_bytes, rates=rates)
         """What clients write without a step."""
         parts = self.realms, self.presence, self.gate, settings.socket, stamps, cancel
         sessions = Sessions(*parts, self.observers, self.guests, self.writes)

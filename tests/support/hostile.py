@@ -8,7 +8,7 @@ takes: that the client is answered in the midst of an attack is told by the atta
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from headwater.client import Client, connect
 from headwater.control.client import ask
 from support.command import serving
 from support.socket_client import RawSocket
+from support.steps_project import write
 
 SECONDS = 60.0
 """How long anything may take before a test gives up."""
@@ -60,9 +61,11 @@ SOURCES = {"room_stream.py": STREAM, "keep_step.py": STEP, "fill_step.py": FILL,
 class Attacked:
     """The server, from outside."""
 
-    def __init__(self, project: Path, url: str) -> None:
+    def __init__(self, project: Path, url: str, log: list[str]) -> None:
         self.project = project
         self.url = url
+        self.log = log
+        """The lines of its log so far."""
         self.port = int(url.rpartition(":")[2])
 
     async def socket(self) -> RawSocket:
@@ -165,11 +168,10 @@ class WellBehaved:
 
 
 @contextmanager
-def attacked(project: Path, *settings: str) -> Iterator[Attacked]:
-    """A server with these settings, while the context lasts."""
-    (project / "steps").mkdir(parents=True)
-    for name, source in SOURCES.items():
-        (project / "steps" / name).write_text(source)
+def attacked(project: Path, *settings: str, files: Mapping[str, str] | None = None) -> Iterator[Attacked]:
+    """A server with these settings, and with more files (by their path in the project), while the context
+    lasts."""
+    write(project, {f"steps/{name}": source for name, source in SOURCES.items()} | dict(files or {}))
     flags = [flag for setting in settings for flag in ("--set", setting)]
     with serving("start", str(project), "--port", "0", *flags, cwd=project) as server:
-        yield Attacked(project, server.url)
+        yield Attacked(project, server.url, server.err.lines)

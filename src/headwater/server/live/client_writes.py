@@ -18,6 +18,7 @@ from headwater.errors import AccessDenied, Conflict, HeadwaterError, InvalidInpu
 from headwater.model import GroupKey, Item, Origin, Terms, WriteKind
 from headwater.peer import Peer
 from headwater.server.live.gate import Ask, Gate, Verdict, admit
+from headwater.server.live.write_rates import WriteRates
 from headwater.streams.catalog import Catalog, Verb
 from headwater.streams.commits import ENTRY_BYTES, refused
 from headwater.streams.writer import Prepared, Writer
@@ -65,7 +66,18 @@ delete as it was, or None: of an event, and of a delete of nothing."""
 class ClientWrites:
     """All that clients write, of one server. `max_bytes` may wait for rules."""
 
-    def __init__(self, gate: Gate, catalog: Catalog, writer: Writer, epoch: str, *, max_bytes: int) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        catalog: Catalog,
+        writer: Writer,
+        epoch: str,
+        *,
+        max_bytes: int,
+        rates: WriteRates | None = None,
+    ) -> None:
+        """`rates` bounds how often one client writes; None does not."""
+        self._rates = rates
         self._gate = gate
         self._catalog = catalog
         self._writer = writer
@@ -77,9 +89,12 @@ class ClientWrites:
         """Write, or send. What no rule has to judge has its place in the order of commits when this returns.
 
         The answer raises, beside what the writer refuses, UnknownStream, AccessDenied, Conflict (the version
-        that is wanted, or what others write meanwhile), and TooMany where too much waits for rules.
+        that is wanted, or what others write meanwhile), and TooMany where too much waits for rules or the
+        client writes too often.
         """
         try:
+            if self._rates is not None:
+                self._rates.take(peer)
             if isinstance(wanted, WantedEvent):
                 return self._begin_event(peer, wanted)
             return self._begin_write(peer, wanted)

@@ -181,7 +181,7 @@ export class Runner {
     const { message, ...members } = membersOf(call.error)
     const file = place && (sources.relative(place.file) ?? place.file)
     const at = place === undefined ? '' : ` (${file}:${place.line})`
-    const text = `A ${method} that nobody awaited failed: ${message}${at}`
+    const text = `A call of ${method} that nobody awaited failed: ${message}${at}`
     const where = place === undefined ? {} : { file, line: place.line }
     sendLog(this.#parts.channel, 'error', text, { ...about, ...where, ...members }, invocation)
   }

@@ -160,7 +160,7 @@ async def test_calls_take_effect_in_order_awaited_or_not(
     files = {"steps/notes_stream.py": NOTES, "steps/a_step.py": api("/a", ORDER)}
     async with site(tmp_path, files) as client:
         assert await post(client, "/a") == [True, None, [{"key": "k", "value": 3}], ["g"]]
-    assert "A update that nobody awaited failed" in caplog.text
+    assert "A call of update that nobody awaited failed" in caplog.text
 
 
 async def test_plain_code_asks_for_the_result(tmp_path: Path) -> None:

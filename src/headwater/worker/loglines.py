@@ -59,7 +59,7 @@ def call_failed(invocation: Invocation | None, call: Call) -> Message:
     file, line = call.place
     fields = {"code": error.pop("code", ""), **call.about}
     said = error.pop("message", "")
-    text = f"A {call.method} that nobody awaited failed: {said} ({file}:{line})"
+    text = f"A call of {call.method} that nobody awaited failed: {said} ({file}:{line})"
     fields |= {"file": file, "line": line, **error}
     return log_line("error", text, fields_of(fields, {}), invocation)
 

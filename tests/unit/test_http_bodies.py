@@ -7,12 +7,14 @@ import base64
 import time
 from typing import Any
 
+import orjson
 import pytest
 
 from headwater.aside.runner import Aside
 from headwater.config import ServerSettings
 from headwater.errors import BodyInvalid, BodyUnsupported, Limit, Overloaded, TooComplex, TooLarge
 from headwater.heavyjson import HeavyJson
+from headwater.server.http import forms
 from headwater.server.http.bodies import BodyParser, BodyReader
 
 LIMIT = 1024 * 1024
@@ -27,9 +29,11 @@ async def parsed(raw: bytes, content_type: str | None = None, **headers: str) ->
         given["content-type"] = content_type
     aside = Aside()
     try:
-        return tuple(await BodyParser(SETTINGS, aside).parse(raw, given))
+        kind, value = await BodyParser(SETTINGS, aside).parse(raw, given)
     finally:
         await aside.close()
+    large_form = kind == "inline" and isinstance(value, HeavyJson)
+    return kind, orjson.loads(value.text) if large_form else value
 
 
 def multipart(*parts: tuple[str, bytes]) -> bytes:
@@ -216,11 +220,11 @@ async def test_a_form_above_its_limit_is_refused(content_type: str) -> None:
 
 
 @pytest.mark.parametrize("filler", [b"\r\n", b"\r\n--lin", b"-", b"\r", b"x"])
-async def test_no_multipart_body_is_slow_to_parse(filler: bytes) -> None:
+def test_no_multipart_body_is_slow_to_parse(filler: bytes) -> None:
     data = filler * (LIMIT // 2 // len(filler))
     raw = multipart(('Content-Disposition: form-data; name="f"; filename="f"', data))
     began = time.process_time()
-    _, fields = await parsed(raw, MULTIPART)
+    fields = orjson.loads(forms.multipart(raw, {"type": MULTIPART, "limit": LIMIT}))
     assert fields["f"]["size"] == len(data)
     assert time.process_time() - began < 5
 

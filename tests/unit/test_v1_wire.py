@@ -10,7 +10,7 @@ import pytest
 
 from headwater.model import Origin
 from headwater.protocol.clients import v1
-from headwater.protocol.clients.delta import MAX_DIFF_BYTES
+from headwater.protocol.clients.delta import MAX_DIFF_BYTES, MAX_DIFF_VALUES, MAX_OPERATIONS
 from headwater.protocol.clients.v1 import V1Wire
 from headwater.protocol.clients.wire import Advance
 from support.stream_changes import History
@@ -126,6 +126,23 @@ def test_above_256_kb_no_difference_is_sought() -> None:
     text = "x" * MAX_DIFF_BYTES
 
     assert change_of({"text": text, "n": 1}, {"text": text, "n": 2})["t"] == "set"
+
+
+def test_a_difference_is_sought_among_a_bounded_number_of_values() -> None:
+    """A value is looked at one by one; growth of a list in the midst of them is found up to then."""
+    many, more = [*range(MAX_DIFF_VALUES // 2)], [*range(2 * MAX_DIFF_VALUES)]
+
+    assert change_of({"list": many}, {"list": [*many, 0]})["o"] == [["a", ["list"], [0]]]
+    assert change_of({"list": more}, {"list": [*more, 0]})["t"] == "set"
+
+
+def test_a_change_in_a_thousand_places_travels_whole() -> None:
+    places, text = range(MAX_OPERATIONS + 1), "x" * 100_000
+    before, after = ({str(place): n for place in places} | {"text": text} for n in (1, 2))
+
+    assert change_of(before, after)["t"] == "set"
+    del before["0"], after["0"]
+    assert len(change_of(before, after)["o"]) == MAX_OPERATIONS
 
 
 def nested(depth: int, leaf: Any) -> Any:

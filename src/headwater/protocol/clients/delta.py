@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from headwater.jsonshape import most_values
 from headwater.jsonvalue import is_list, is_object
 
 MAX_DIFF_BYTES = 256 * 1024
@@ -17,15 +18,30 @@ MAX_DIFF_BYTES = 256 * 1024
 milliseconds (about 1 ms for 256 KB on the machine of the design's measurements). What an update has told of
 itself (`streams/growth.py`) needs no search, however large the item."""
 
+MAX_DIFF_VALUES = 10_000
+"""The same in JSON values, each of which is looked at in Python: 5 ms for as many."""
+
+MAX_OPERATIONS = 1000
+"""Changes in a thousand places are no growth; the value is as short, and to tell them costs 1 us each."""
+
 Operation = list[Any]
 Path = list[str | int]
 
 
-def delta_between(old: Any, new: Any) -> list[Operation]:
-    """Operations that make `old` into `new`. Both are decoded JSON values."""
+def may_differ(old: bytes, new: bytes) -> bool:
+    """Whether two values, as JSON texts, are small enough for a difference to be sought."""
+    if max(len(old), len(new)) > MAX_DIFF_BYTES:
+        return False
+    small = 2 * MAX_DIFF_VALUES  # A text of n bytes holds at most n / 2 + 1 values.
+    return all(len(text) <= small or most_values(text) <= MAX_DIFF_VALUES for text in (old, new))
+
+
+def delta_between(old: Any, new: Any) -> list[Operation] | None:
+    """Operations that make `old` into `new`; None where they are more than `MAX_OPERATIONS`. Both are decoded
+    JSON values."""
     found: list[Operation] = []
     _differ(old, new, [], found)
-    return found
+    return found if len(found) <= MAX_OPERATIONS else None
 
 
 def _differ(old: Any, new: Any, path: Path, found: list[Operation]) -> None:
@@ -43,6 +59,8 @@ def _differ(old: Any, new: Any, path: Path, found: list[Operation]) -> None:
 def _differ_objects(old: dict[str, Any], new: dict[str, Any], path: Path, found: list[Operation]) -> None:
     found.extend(["r", [*path, key]] for key in old if key not in new)
     for key, value in new.items():
+        if len(found) > MAX_OPERATIONS:
+            return
         if key in old:
             _differ(old[key], value, [*path, key], found)
         else:
@@ -51,6 +69,8 @@ def _differ_objects(old: dict[str, Any], new: dict[str, Any], path: Path, found:
 
 def _differ_lists(old: list[Any], new: list[Any], path: Path, found: list[Operation]) -> None:
     for index, value in enumerate(old):
+        if len(found) > MAX_OPERATIONS:
+            return
         _differ(value, new[index], [*path, index], found)
     if len(new) > len(old):
         found.append(["a", path, new[len(old) :]])

@@ -14,7 +14,7 @@ import orjson
 
 from headwater.errors import HeadwaterError
 from headwater.model import Item, Signal
-from headwater.protocol.clients.delta import MAX_DIFF_BYTES, delta_between
+from headwater.protocol.clients.delta import delta_between, may_differ
 from headwater.protocol.clients.rfc6455 import text_frame
 from headwater.protocol.clients.wire import Advance, CatchUpOf, Stretch
 
@@ -178,10 +178,11 @@ def _difference(advance: Advance) -> bytes:
     """Operations from the item before to the one after, or nothing where the one is not known, or one of them
     too large to be compared."""
     change, before = advance.change, advance.before
-    if before is None or max(len(before), len(change.data)) > MAX_DIFF_BYTES:
+    if before is None or not may_differ(before, change.data):
         return b""
+    found = delta_between(orjson.loads(before), orjson.loads(change.data))
     try:
-        return orjson.dumps(delta_between(orjson.loads(before), orjson.loads(change.data)))
+        return b"" if found is None else orjson.dumps(found)
     except orjson.JSONEncodeError:
         return b""  # Operations nest deeper than the item, which may be at the encoder's limit already.
 

@@ -8,7 +8,7 @@ from typing import Any, cast, get_args
 
 import orjson
 
-from headwater.heavyjson import is_heavy
+from headwater.heavyjson import HeavyJson, is_heavy
 from headwater.protocol.workers import messages as protocol
 from headwater.protocol.workers.messages import Message, Task
 from headwater.steps.project.declare import ApiRequest, ApiResponse, ApiStep, JsonSchema, Method
@@ -130,7 +130,8 @@ def _frame(task: Task, _step: ApiStep, request: ApiRequest) -> Message:
         "body_kind": request.body_kind,
     }
     if request.body_kind == "inline":
-        members["body"] = request.body
+        heavy = isinstance(request.body, HeavyJson)
+        members["body"] = orjson.Fragment(request.body.text) if heavy else request.body
     told: dict[str, Any] = {"request": members}
     if request.auth is not None:
         told["auth"] = orjson.loads(request.auth)

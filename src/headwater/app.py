@@ -48,10 +48,12 @@ from headwater.steps.runtime import StepRuntime
 from headwater.steps.services.events import event_service
 from headwater.steps.services.runs import run_service
 from headwater.steps.services.state import state_service
+from headwater.steps.services.streams import stream_service
 from headwater.storage.base import Store
 from headwater.storage.memory import MemoryStore
 from headwater.streams.catalog import Catalog
 from headwater.streams.fanout.budgets import Budgets
+from headwater.streams.large import LargeItems
 from headwater.streams.limits import Limits
 from headwater.streams.presence import Presence
 from headwater.streams.realm import Realm, Realms
@@ -116,6 +118,8 @@ class Running:
         self.work = Work(
             store, durable.queue, StepPerformer(self.runtime), settings.work, clock, self.observers
         )
+        large = LargeItems(self.writer, store, self.aside)
+        self.runtime.offer("streams", stream_service(self.writer, large))
         self.runtime.offer("runs", run_service(self.work.runs))
         self.runtime.offer("events", event_service(self.work.events, self.runtime.emits_of))
         self.runtime.offer("state", state_service(self.state))

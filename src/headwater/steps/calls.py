@@ -55,16 +55,17 @@ class OrderedCalls:
         """Begin a call now, or once those before it that it depends on are done."""
         size = sum(map(len, call.sections))
         self._intake.take(size)
-        self._waiting.append(_Call(call, origin, self._method(call.header), reply, size))
+        self._waiting.append(_Call(call, origin, self._method(call), reply, size))
         self._advance()
 
     def refuse(self, error: HeadwaterError) -> None:
         """Answer every later call with this error: whoever makes them has no business any more."""
         self._refusal = error
 
-    def _method(self, header: dict[str, Any]) -> Method:
-        service = self._services.get(header["service"])
-        return (service.get(header["method"]) if service is not None else None) or _UNKNOWN
+    def _method(self, call: Message) -> Method:
+        service = self._services.get(call.header["service"])
+        method = (service.get(call.header["method"]) if service is not None else None) or _UNKNOWN
+        return (None if method.larger is None else method.larger(call)) or method
 
     def _advance(self) -> None:
         while self._waiting:

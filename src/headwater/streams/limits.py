@@ -23,12 +23,21 @@ class Limits:
     """The largest item and the longest id, in bytes, the most JSON values of an item, and what is sound
     besides."""
 
-    __slots__ = ("_shape", "max_id_bytes", "max_item_bytes")
+    __slots__ = ("_shape", "max_id_bytes", "max_item_bytes", "max_item_values")
 
     def __init__(self, *, max_item_bytes: int, max_id_bytes: int, max_item_values: int = MOST_VALUES) -> None:
         self.max_item_bytes = max_item_bytes
         self.max_id_bytes = max_id_bytes
+        self.max_item_values = max_item_values
         self._shape = Shape(Limit("storage.max_item_values", max_item_values), ANY_DEPTH)
+
+    def given(self) -> dict[str, int]:
+        """What they are made with, to make the same in another process."""
+        return {
+            "max_item_bytes": self.max_item_bytes,
+            "max_id_bytes": self.max_id_bytes,
+            "max_item_values": self.max_item_values,
+        }
 
     def check_id(self, what: str, value: Any) -> None:
         """See that a name is one.

@@ -7,26 +7,26 @@ storage contract; no wire, no subscriber.
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import orjson
 
 from headwater.clock import Clock, SystemClock
-from headwater.errors import Conflict, HeadwaterError, InvalidInput, SchemaMismatch
+from headwater.errors import Conflict, HeadwaterError, InvalidInput
+from headwater.heavyjson import is_heavy
 from headwater.jsonvalue import is_object, text_to_keep
 from headwater.model import PLAIN, Change, GroupKey, Item, Origin, Signal, Terms, Write, WriteKind
-from headwater.schema import Schema, check_item
 from headwater.storage.base import Store
 from headwater.streams.catalog import Catalog, Catalogued
 from headwater.streams.commits import CommitQueue, refused
-from headwater.streams.growth import Told, apply_telling
+from headwater.streams.itemtext import Place, Updated, item_text, updated_text
 from headwater.streams.limits import MOST_VALUES, Limits
-from headwater.streams.operations import checked_object, parse_operations
+from headwater.streams.operations import parse_operations
 from headwater.streams.snapshot import read_snapshot
 
-_OLD_MARK = "__motia"
-"""A key that the old framework put into items that it handed out; it comes back in sets and is dropped."""
+MOST_LARGE = 10_000
+"""Items that are known to be large; those that were not written for longest are forgotten first."""
 
 NO_VERSION = -1
 """What no item has as its version, and no group."""
@@ -46,6 +46,30 @@ class Prepared(NamedTuple):
         """
         write = self.write
         return write.data if write.kind == "set" else None if write.apply is None else write.apply(current)
+
+
+Made = Callable[[bytes | None], Updated | None]
+"""What a write makes of an item with that text, where that is known already."""
+
+
+class KnownLarge:
+    """Items whose last text was too much for the loop. Noted by the loop and by the store's thread."""
+
+    def __init__(self) -> None:
+        self._places: dict[Place, None] = {}
+
+    def __contains__(self, place: Place) -> bool:
+        return place in self._places
+
+    def note(self, place: Place, body: bytes) -> None:
+        """An item has become that text."""
+        if is_heavy(body):
+            self._places.pop(place, None)
+            self._places[place] = None
+            if len(self._places) > MOST_LARGE:
+                self._places.pop(next(iter(self._places)), None)
+        elif self._places:
+            self._places.pop(place, None)
 
 
 class Writer:
@@ -69,6 +93,7 @@ class Writer:
             max_item_bytes=max_item_bytes, max_id_bytes=max_id_bytes, max_item_values=max_item_values
         )
         self._clock = clock or SystemClock()
+        self.large = KnownLarge()
 
     @property
     def pending_bytes(self) -> int:
@@ -133,12 +158,14 @@ class Writer:
         *,
         terms: Terms = PLAIN,
         origin: Origin,
+        made: Made | None = None,
     ) -> Prepared:
-        """A write that is checked and not made: what `set`, `update` and `delete` would commit.
+        """A write that is checked and not made: what `set`, `update` and `delete` would commit. `made` may
+        know already what it comes to.
 
         :raises HeadwaterError: it can never be committed: names, terms, sizes, and for a set the schema.
         """
-        known = self._check(stream, group, item)
+        known, place = self._check(stream, group, item), Place(stream, group, item)
         where = GroupKey(stream, group)
         if kind == "delete":
             self._limits.check_terms(terms)
@@ -147,7 +174,13 @@ class Writer:
             )
         expires = self._expires(known, terms)
         if kind == "set":
-            data = self._encode(known.schema, self._limits.decode("item", body), stream, group, item)
+            after = None if made is None else made(None)
+            if after is None:
+                value = self._limits.decode("item", body)
+                data = item_text(value, place, known.schema, self._limits)
+            else:
+                data = after.body
+            self.large.note(place, data)
             return Prepared(
                 Write(
                     where,
@@ -161,16 +194,18 @@ class Writer:
                 )
             )
         self._limits.check_text("list of operations", body)
-        parsed = parse_operations(body)
+        parsed = parse_operations(body) if made is None else None
         told: bytes | None = None
 
         def apply(current: bytes | None) -> bytes:
             nonlocal told
-            value: dict[str, Any] = {} if current is None else orjson.loads(current)
-            after, delta = apply_telling(value, parsed)
-            data = self._encode(known.schema, checked_object(after), stream, group, item)
-            told = _text(delta, len(data))
-            return data
+            after = None if made is None else made(current)
+            if after is None:
+                operations = parse_operations(body) if parsed is None else parsed
+                after = updated_text(current, operations, place, known.schema, self._limits)
+            self.large.note(place, after.body)
+            told = after.told
+            return after.body
 
         write = Write(
             where,
@@ -185,6 +220,14 @@ class Writer:
             delta=lambda: told,
         )
         return Prepared(write, len(body))
+
+    def given(self, place: Place) -> dict[str, Any]:
+        """All that is to be known to make the text of an item, as plain JSON values; see `large.py`.
+
+        :raises HeadwaterError: there is no such stream, or a name is none.
+        """
+        schema = self._check(*place).rules.schema
+        return {"place": list(place), "schema": schema and dict(schema), "limits": self._limits.given()}
 
     def commit(self, prepared: Prepared, *, if_version: int | None = None) -> Future[Item | None]:
         """Make a write that was prepared; with `if_version`, upon that version of the item alone."""
@@ -256,22 +299,6 @@ class Writer:
         ttl = known.rules.lifetime if terms.ttl is None else terms.ttl
         return None if ttl is None else self._clock.now() + ttl
 
-    def _encode(self, schema: Schema | None, value: Any, stream: str, group: str, item: str) -> bytes:
-        """The item's text: checked, with its id inside, without what the old framework left."""
-        if not is_object(value):
-            raise SchemaMismatch(
-                f"An item of stream {stream!r} must be an object.", [], stream=stream, id=item
-            )
-        value.pop(_OLD_MARK, None)
-        value["id"] = item
-        try:
-            body = text_to_keep(value)
-        except orjson.JSONEncodeError as fault:
-            raise InvalidInput(f"Item {item!r} of stream {stream!r} cannot be kept: {fault}.") from None
-        self._limits.check_text("item", body)
-        check_item(schema, value, stream=stream, group=group, item=item)
-        return body
-
 
 def _event_body(event: bytes) -> bytes:
     """The event's text, checked to be `{"type": text, "data"?}` and written anew in that shape."""
@@ -287,18 +314,6 @@ def _event_body(event: bytes) -> bytes:
         return text_to_keep({"type": body["type"], "data": body.get("data")})
     except orjson.JSONEncodeError as fault:
         raise InvalidInput(f"The event cannot be sent: {fault}.") from None
-
-
-def _text(delta: Told | None, most: int) -> bytes | None:
-    """What is told of an update: nothing where it changed a member that is put right when the item is
-    written, nor where it is no shorter than the item, of `most` bytes: nobody would be sent it."""
-    if not delta or any(path[0] in ("id", _OLD_MARK) for _, path, *_ in delta):
-        return None
-    try:
-        text = text_to_keep(delta)
-    except orjson.JSONEncodeError:
-        return None  # Operations nest deeper than the item, which may be at the encoder's limit already.
-    return text if len(text) < most else None
 
 
 def _item_of(change: Change | None) -> Item | None:

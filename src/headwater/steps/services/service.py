@@ -49,12 +49,14 @@ class Method(NamedTuple):
     """One method. `start` hands the worker's message on, with who makes the call, which has begun when it
     returns; `value` makes what it came to into what travels. `reads`: it sees the writes before it, and the
     writes after it wait for it. `alone`: it waits for all that was called before it, and all that is called
-    after it waits for it."""
+    after it waits for it. `larger` answers the method that is taken instead for a call that is too much for
+    the loop."""
 
     start: Callable[[Message, Origin], Running]
     value: Callable[[Any], Value] = nothing
     reads: bool = False
     alone: bool = False
+    larger: Callable[[Message], Method | None] | None = None
 
 
 Service = Mapping[str, Method]

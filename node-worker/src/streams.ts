@@ -65,6 +65,14 @@ export class Stream {
     return this.#begin('send', this.send, group, { item: text(id) ?? null }, () => toJson(event, 'event'))
   }
 
+  /** Take a group away from a user, whatever the stream's file says. */
+  readonly revoke = (groupId: string, user: string): Call =>
+    this.#begin('revoke', this.revoke, groupId, { user: text(user) })
+
+  /** Leave what a user may do with a group to the stream's file again. */
+  readonly restore = (groupId: string, user: string): Call =>
+    this.#begin('restore', this.restore, groupId, { user: text(user) })
+
   #begin(
     method: string, below: Function, group: unknown, more: Members, data?: () => string,
   ): Call {
@@ -75,7 +83,9 @@ export class Stream {
 
 function check(method: string, members: Members): void {
   checkName('group id', members['group'])
-  const needsItem = method !== 'get_group' && !(method === 'send' && members['item'] === null)
+  const aboutUser = method === 'revoke' || method === 'restore'
+  if (aboutUser) checkName('user', members['user'])
+  const needsItem = !aboutUser && method !== 'get_group' && !(method === 'send' && members['item'] === null)
   if (needsItem) checkName('item id', members['item'])
   checkTerms(members)
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ssl
 import time
+from collections.abc import Iterator
 from typing import Any, cast
 
 from starlette.types import ASGIApp
@@ -17,13 +18,12 @@ from headwater.config import Settings
 from headwater.errors import Limit
 from headwater.holdings import Holdings
 from headwater.observe import Observers
+from headwater.operating.access import access_methods
 from headwater.operating.methods import READS, server_methods, work_methods
 from headwater.server.held import HeldBytes
 from headwater.server.http import client_script
 from headwater.server.http.app import build_http_app
-from headwater.server.http.authentication import Authentication
 from headwater.server.http.forwarded import Proxies
-from headwater.server.http.origins import Origins
 from headwater.server.inspect import surface
 from headwater.server.inspect.admission import Admission
 from headwater.server.inspect.exposition import CONTENT_TYPE, exposition_of
@@ -32,11 +32,10 @@ from headwater.server.inspect.metrics import HEALTH, METRICS, READY, MetricsPage
 from headwater.server.limit_log import LimitLog
 from headwater.server.listen.serve import HttpServer
 from headwater.server.listen.tls import Renewal
-from headwater.server.live.attendance import Attendance
+from headwater.server.live.attendance import Guest
 from headwater.server.live.client_writes import ClientWrites
-from headwater.server.live.gate import StreamGate
-from headwater.server.live.lapses import Lapses
 from headwater.server.live.opening import SocketOpening
+from headwater.server.live.reception import Reception
 from headwater.server.live.sessions import Sessions
 from headwater.server.live.sse import EventStreams
 from headwater.server.live.stream_http import StreamHttp
@@ -46,6 +45,7 @@ from headwater.steps.perform import StepPerformer
 from headwater.steps.project.declare import Project
 from headwater.steps.runtime import StepRuntime
 from headwater.steps.services.events import event_service
+from headwater.steps.services.revoking import revoking_service
 from headwater.steps.services.runs import run_service
 from headwater.steps.services.state import state_service
 from headwater.steps.services.streams import stream_service
@@ -57,6 +57,7 @@ from headwater.streams.large import LargeItems
 from headwater.streams.limits import Limits
 from headwater.streams.presence import Presence
 from headwater.streams.realm import Realm, Realms
+from headwater.streams.revocations import REVOCATIONS_STREAM
 from headwater.streams.state import STATE_STREAM, StateService
 from headwater.streams.writer import Writer
 from headwater.tasks import Supervisor
@@ -86,7 +87,7 @@ class Running:
         """Where what is too large for the loop is read."""
         clock = SystemClock()
         stamps = Stamps(clock, store.stamp)
-        self.catalog = Catalog([STATE_STREAM, *hidden_streams(settings.work)])
+        self.catalog = Catalog([STATE_STREAM, REVOCATIONS_STREAM, *hidden_streams(settings.work)])
         budgets = Budgets.of(settings.streams, self.observers)
         durable = Realm(self.catalog, store, stamps, settings, clock, self.observers, budgets=budgets)
         most = settings.streams.max_presence_left
@@ -123,13 +124,10 @@ class Running:
         self.runtime.offer("runs", run_service(self.work.runs))
         self.runtime.offer("events", event_service(self.work.events, self.runtime.emits_of))
         self.runtime.offer("state", state_service(self.state))
-        self.gate = StreamGate(self.catalog, self.runtime.access, self.observers)
-        origins = Origins(settings.server, dev=settings.dev)
-        self.who = Authentication(self.runtime.authenticate, settings.auth, origins)
-        """Who asks."""
-        self.lapses = Lapses(clock, settings.auth.expiring)
-        self.guests = Attendance(self.lapses, self.who.know)
-        """Whose sockets and event streams are open."""
+        said = self.runtime, self.realms, settings, clock, self.observers
+        self.reception = Reception(*said, self._here)
+        self.gate, self.who, origins = self.reception.gate, self.reception.who, self.reception.origins
+        self.guests, self.lapses = self.reception.guests, self.reception.lapses
         cancel = self.work.runs.cancel_item
         most_bytes = settings.streams.max_judged_bytes
         rates = WriteRates(settings.streams, Proxies(settings.server))
@@ -147,6 +145,8 @@ class Running:
             guests=self.guests,
             observer=self.observers,
         )
+        revoking = revoking_service(self.reception.revoking)
+        self.runtime.offer("streams", {**stream_service(self.writer), **revoking})
         pages = StreamHttp(
             self.realms, self.gate, self.events, settings, cancel, origins, self.who, self.observers
         )
@@ -156,6 +156,7 @@ class Running:
         """What is held in memory for others, to be asked for at any time."""
         self.methods = {**work_methods(self.work), **server_methods(lambda: self.url, self.holdings)}
         """What an operator may ask."""
+        self.methods |= access_methods(self.reception.revoking)
         self.question_bytes = 2 * settings.work.max_payload_bytes + MOST_QUESTION_BYTES_BESIDE
         well = WellBeing(self._unready)
         internal += [(HEALTH, well), (READY, well)]
@@ -207,6 +208,13 @@ class Running:
     def project(self) -> Project:
         """What it serves now."""
         return self.runtime.project
+
+    def _here(self) -> Iterator[Guest]:
+        """Everybody who is here."""
+        for socket in self.opening.sockets:
+            if socket.session is not None:
+                yield socket.session
+        yield from self.events.visits
 
     def _take(self, project: Project) -> None:
         """A generation takes over: its streams, routes and work, in one turn of the loop."""

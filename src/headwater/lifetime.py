@@ -76,6 +76,7 @@ async def _serving(server: Running) -> AsyncGenerator[None]:
         await server.runtime.start()
         _see_that_it_loaded(server)
         await server.realms.durable.expiry.settle()
+        await server.reception.revocations.read()
         await server.work.start()
         await server.server.start()
         age = server.settings.storage.tombstone_age

@@ -20,18 +20,23 @@ from headwater.server.http.origins import Origins
 from headwater.server.live.attendance import Attendance
 from headwater.server.live.gate import StreamGate
 from headwater.server.live.lapses import Lapses
+from headwater.server.live.revoking import Revoking
 from headwater.server.live.session import Session
 from headwater.server.live.session_v0 import V0Session
 from headwater.server.live.session_v1 import V1Session
 from headwater.steps.project.declare import Authenticator
 from headwater.steps.project.triggers.authenticate import AuthQuestion
 from headwater.streams.catalog import Rights
+from headwater.streams.revocations import Revocations
 from support.stream_store import turns
 from support.v1_client import HandSocket
 from support.v1_stage import V1Stage
 
 Context = Mapping[str, Any] | None
 Rule = Callable[[GroupKey, str | None, Context], bool | Awaitable[bool]]
+
+AGE = 86_400.0
+"""Seconds for which users and tokens stay revoked."""
 
 LEAD = 60.0
 """Seconds before the end at which clients are told."""
@@ -71,16 +76,35 @@ class AccessStage(V1Stage):
         self.asked: list[AuthQuestion] = []
         self.held: asyncio.Event | None = None
         """What authenticate waits for."""
-        self.gate = StreamGate(self.catalog, self._access)
-        self.declare(rights=Rights(read="rule"))
+        self.declare(rights=Rights(read="rule", cancel="open"))
+        self.revocations = self.made_again()
+        self.gate = StreamGate(self.catalog, self._access, self.observer, self._denies)
         auth = AuthSettings(expiring=LEAD, **settings)
         self.who = Authentication(
-            self._authenticate, auth, Origins(ServerSettings()), self.clock.monotonic, self.clock.now
+            self._authenticate,
+            auth,
+            Origins(ServerSettings()),
+            self.clock.monotonic,
+            self.clock.now,
+            self._refuses,
         )
         self.who.take(Authenticator("headwater_auth.py", "python"))
         self.lapses = Lapses(self.clock, LEAD)
-        self.guests = Attendance(self.lapses, self.who.know)
+        self.guests = Attendance(self.lapses, self.who)
+        self.revoking = Revoking(self.revocations, self.guests, self.who, lambda: self.here)
+        self.here: list[Any] = []
         self.v0 = V0Wire(Stamps(self.clock))
+
+    def made_again(self, most: int = 100) -> Revocations:
+        """The revocations of this store, of which nothing is read yet."""
+        parts = self.catalog, self.store, self.durable.queue, self.clock
+        return Revocations(*parts, age=AGE, most=most)
+
+    def _denies(self, stream: str, group: str, user: str | None) -> bool:
+        return self.revocations.denies(stream, group, user)
+
+    def _refuses(self, user: str | None, issued: float | None, token: str | None) -> bool:
+        return self.revocations.refuses(user, issued, token)
 
     async def _authenticate(self, asked: AuthQuestion) -> bytes | None:
         self.asked.append(asked)
@@ -115,6 +139,7 @@ class AccessStage(V1Stage):
         socket = HandSocket(1_000_000)
         socket.session = self._session(socket, peer, old=old)
         client = Client(socket, socket.session)
+        self.here.append(socket.session)
         client.told()
         return client
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headwater import __version__
-from headwater.cli import work_commands
+from headwater.cli import access_commands, work_commands
 from headwater.errors import ConfigError, InvalidInput
 
 if TYPE_CHECKING:
@@ -130,6 +130,8 @@ def watch(
 
 app.command()(work_commands.emit)
 app.command()(work_commands.cancel)
+app.command()(access_commands.connections)
+app.command()(access_commands.revoke)
 
 
 @app.command()

@@ -35,7 +35,7 @@ Debug = Annotated[
 @queue_app.command(name="list")
 def list_queues(project: Project = None, json: Json = False, debug: Debug = False) -> None:
     """Print how many events of each step wait, run or are dead."""
-    queues = list(_ask(project, "queue.list"))
+    queues = list(ask_server(project, "queue.list"))
     if json:
         _print_json(queues)
         return
@@ -47,7 +47,7 @@ def list_queues(project: Project = None, json: Json = False, debug: Debug = Fals
 @queue_app.command()
 def running(step: Step = None, project: Project = None, json: Json = False, debug: Debug = False) -> None:
     """Print the runs under way, with the ids to cancel them by."""
-    runs = list(_ask(project, "queue.running", step=step))
+    runs = list(ask_server(project, "queue.running", step=step))
     if json:
         _print_json(runs)
         return
@@ -65,7 +65,7 @@ def dead(
     debug: Debug = False,
 ) -> None:
     """Print the events that were given up."""
-    letters = list(_ask(project, "queue.dead", step=step, limit=limit))
+    letters = list(ask_server(project, "queue.dead", step=step, limit=limit))
     if json:
         _print_json(letters)
         return
@@ -80,7 +80,7 @@ def show(job: Id, project: Project = None, json: Json = False, debug: Debug = Fa
 
     That is its data, attempts, error and traceback, and the steps that it has kept.
     """
-    (found,) = _ask(project, "queue.show", id=job)
+    (found,) = ask_server(project, "queue.show", id=job)
     if json:
         _print_json(found)
         return
@@ -107,8 +107,8 @@ def retry(
         )
     if step is not None and not all_:
         raise InvalidInput("--step goes with --all.")
-    count = _sum(_ask(project, "queue.retry", id=job, step=step), "retried")
-    _tell({"retried": count}, f"{_events(count)} tried again.", json=json)
+    count = _sum(ask_server(project, "queue.retry", id=job, step=step), "retried")
+    tell_done({"retried": count}, f"{_events(count)} tried again.", json=json)
 
 
 @queue_app.command()
@@ -129,22 +129,22 @@ def purge(
     what = "waiting" if waiting else "dead"
     if not yes:
         _confirm(project, step, what)
-    count = _sum(_ask(project, "queue.purge", what=what, step=step), "purged")
-    _tell({"purged": count}, f"{_events(count)} thrown away.", json=json)
+    count = _sum(ask_server(project, "queue.purge", what=what, step=step), "purged")
+    tell_done({"purged": count}, f"{_events(count)} thrown away.", json=json)
 
 
 @queue_app.command()
 def pause(step: StepName, project: Project = None, json: Json = False, debug: Debug = False) -> None:
     """Let a step start no more events, also after a restart."""
-    (done,) = _ask(project, "queue.pause", step=step)
-    _tell(done, f'"{step}" {"is paused" if done["changed"] else "was paused already"}.', json=json)
+    (done,) = ask_server(project, "queue.pause", step=step)
+    tell_done(done, f'"{step}" {"is paused" if done["changed"] else "was paused already"}.', json=json)
 
 
 @queue_app.command()
 def resume(step: StepName, project: Project = None, json: Json = False, debug: Debug = False) -> None:
     """Let a paused step go on."""
-    (done,) = _ask(project, "queue.resume", step=step)
-    _tell(done, f'"{step}" {"goes on" if done["changed"] else "was not paused"}.', json=json)
+    (done,) = ask_server(project, "queue.resume", step=step)
+    tell_done(done, f'"{step}" {"goes on" if done["changed"] else "was not paused"}.', json=json)
 
 
 def emit(
@@ -170,16 +170,16 @@ def emit(
             f"There is no data{' on standard input' if data == '-' else ''}.",
             hint="The data of an event is JSON; null is the least of it.",
         )
-    (done,) = _ask(project, "emit", topic=topic, data=text, key=key, delay=delay, group=group)
+    (done,) = ask_server(project, "emit", topic=topic, data=text, key=key, delay=delay, group=group)
     runs: dict[str, str] = done["runs"]
     if not runs:
-        _tell(done, f'Nobody subscribes to "{topic}"; the event is dropped.', json=json, style="yellow")
+        tell_done(done, f'Nobody subscribes to "{topic}"; the event is dropped.', json=json, style="yellow")
         return
     if done["repeated"]:
         told = "The key was used before; nothing happened. These are the runs of the first:"
     else:
         told = f"Accepted for {len(runs)} step{'s' if len(runs) > 1 else ''}, in these runs:"
-    _tell(done, told, *(f"  {run}  {step}" for step, run in runs.items()), json=json)
+    tell_done(done, told, *(f"  {run}  {step}" for step, run in runs.items()), json=json)
 
 
 def cancel(
@@ -189,11 +189,12 @@ def cancel(
     debug: Debug = False,
 ) -> None:
     """Stop a run, or take it back where it waits."""
-    (done,) = _ask(project, "cancel", run=run)
-    _tell(done, "Cancelled.", json=json)
+    (done,) = ask_server(project, "cancel", run=run)
+    tell_done(done, "Cancelled.", json=json)
 
 
-def _ask(project: Path | None, method: str, **args: Any) -> Iterator[Any]:
+def ask_server(project: Path | None, method: str, **args: Any) -> Iterator[Any]:
+    """What the running server of a project answers."""
     from headwater.cli.projects import find_project
     from headwater.control.client import ask
 
@@ -221,7 +222,8 @@ def _events(count: int) -> str:
     return f"{count} event{'' if count == 1 else 's'}"
 
 
-def _tell(done: Any, *lines: str, json: bool, style: str = "") -> None:
+def tell_done(done: Any, *lines: str, json: bool, style: str = "") -> None:
+    """Print an answer: these lines for people, or what it is for tools."""
     if json:
         _print_json(done)
         return

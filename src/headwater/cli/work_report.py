@@ -44,6 +44,21 @@ def _state(queue: dict[str, Any]) -> str:
     return "paused" if queue["paused"] else ""
 
 
+def show_connections(connections: Sequence[dict[str, Any]]) -> None:
+    """Print each connection on a line."""
+    if not connections:
+        say("Nobody is connected.", "green")
+        return
+    now = time.time()
+    names = ("number", "user", "by", "from", "token ends")
+    table("Connections", names, [_connection_row(one, now) for one in connections])
+
+
+def _connection_row(one: dict[str, Any], now: float) -> Sequence[str]:
+    ends = "" if one["expires"] is None else f"in {age(one['expires'] - now)}"
+    return str(one["id"]), visible(one["user"] or "-"), one["kind"], one["address"], ends
+
+
 def show_running(runs: Sequence[dict[str, Any]]) -> None:
     """Print each run under way on a line."""
     if not runs:

@@ -30,6 +30,14 @@ class AuthSettings:
         "lasts for less than twice as long, half of that.",
         most=86_400.0,
     )
+    revocation_age: float = setting(
+        30 * 86_400.0,
+        "Seconds for which the tokens of a revoked user stay refused: no less than the longest one lasts.",
+        least=60.0,
+    )
+    max_revocations: int = setting(
+        100_000, "Most users, tokens and groups that are revoked; above it no more can be.", least=1
+    )
     max_context_bytes: int = setting(
         8 * KIB, "Largest answer of `authenticate`, in bytes of JSON; one above it refuses.", least=1
     )

@@ -26,7 +26,9 @@ MOST_LISTED = 10_000
 """Dead letters of a step that one answer lists."""
 
 
-READS = frozenset({"address", "held", "queue.dead", "queue.list", "queue.running", "queue.show"})
+READS = frozenset(
+    {"access.connections", "address", "held", "queue.dead", "queue.list", "queue.running", "queue.show"}
+)
 """The methods that change nothing. One that is not named here is taken to change something."""
 
 

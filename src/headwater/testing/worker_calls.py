@@ -68,6 +68,28 @@ def _methods(worker: WorkerDriver) -> None:
     ]
 
 
+@scenario("takes a group away from a user and gives it back, and refuses what is no user itself")
+def _revoke(worker: WorkerDriver) -> None:
+    answers = body_of(
+        worker.run_step(
+            "Operate",
+            [
+                ["revoke", ["g", "ada"], {}],
+                ["restore", ["g", 7], {}],
+                ["revoke", ["g", None], {}],
+                ["revoke", [None, "ada"], {}],
+            ],
+        )
+    )
+    assert [answer.get("value", answer.get("error")) for answer in answers] == [
+        None,
+        None,
+        "INVALID_INPUT",
+        "INVALID_INPUT",
+    ]
+    assert worker.streams.revoked == [("revoke", "chat", "g", "ada"), ("restore", "chat", "g", "7")]
+
+
 @scenario("passes the expected version on, and raises the server's refusal with its code")
 def _if_version(worker: WorkerDriver) -> None:
     answers = body_of(

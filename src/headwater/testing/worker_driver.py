@@ -32,6 +32,7 @@ class StandInStreams:
         self.groups: dict[tuple[str, str], dict[str, tuple[dict[str, Any], int]]] = {}
         self.versions: dict[tuple[str, str], int] = {}
         self.events: list[tuple[str, str, str | None, Any]] = []
+        self.revoked: list[tuple[str, str, str, str]] = []
 
     def answer(self, message: Message) -> Message:
         """The `result` of a call."""
@@ -50,6 +51,9 @@ class StandInStreams:
                 return protocol.call_result(number, text, [version for _, version in listed])
             case "send":
                 self.events.append((*key, item, data))
+                return protocol.call_result(number, None)
+            case "revoke" | "restore" as method:
+                self.revoked.append((method, *key, header["user"]))
                 return protocol.call_result(number, None)
             case "delete":
                 return _one(number, group.pop(item, None))

@@ -101,6 +101,22 @@ class Stream:
         members = self._members(group, item=item)
         return self._calls.begin(self._invocation, SERVICE, "send", members, lambda: _event(event))
 
+    def revoke(self, group_id: str, user: str) -> Call:
+        """Take a group away from a user: what it follows there ends within a second, and it may not read,
+        write, send, delete or cancel anything there, whatever the stream's file says. Gives None.
+
+        `user` is the `user` of its context, or else its `sub`.
+        """
+        return self._about_user("revoke", group_id, user)
+
+    def restore(self, group_id: str, user: str) -> Call:
+        """Leave what a user may do with a group to the stream's file again; gives None."""
+        return self._about_user("restore", group_id, user)
+
+    def _about_user(self, method: str, group_id: Any, user: Any) -> Call:
+        members = self._members(group_id, user=id_text(user))
+        return self._calls.begin(self._invocation, SERVICE, method, members)
+
     def _members(self, group_id: Any, **more: Any) -> dict[str, Any]:
         return {"stream": self._name, "group": id_text(group_id), **more}
 
@@ -123,6 +139,8 @@ class Stream:
 
 def _check(method: str, members: Mapping[str, Any]) -> None:
     check_name("group id", members["group"])
+    if method in ("revoke", "restore"):
+        check_name("user", members["user"])
     item = members.get("item", "")
     if not (item is None and method == "send"):
         check_name("item id", item)

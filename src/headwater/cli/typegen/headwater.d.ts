@@ -53,6 +53,10 @@ export interface Stream<TData> {
   get_group(groupId: string): Promise<StreamItem<TData>[]>
   /** Send an event to whoever watches now; it is kept nowhere. */
   send<T>(channel: StateStreamEventChannel, event: StateStreamEvent<T>): Promise<void>
+  /** Take a group away from a user: the `user` of its context, or else its `sub`. */
+  revoke(groupId: string, user: string): Promise<null>
+  /** Leave what a user may do with a group to the stream's file again. */
+  restore(groupId: string, user: string): Promise<null>
 }
 
 /** The items of each stream as clients see them. */

@@ -94,6 +94,7 @@ _OF_SERVICE: dict[str, dict[str, tuple[type, ...]]] = {
     "streams": {
         "stream": (str,), "group": (str,), "item?": _OPTIONAL_TEXT, "if_version?": _OPTIONAL_INT,
         "ttl?": _OPTIONAL_NUMBER, "key?": _OPTIONAL_TEXT, "if_exists?": _OPTIONAL_BOOL,
+        "user?": _OPTIONAL_TEXT,
     },
     "runs": {
         "run": (str,), "attempt": (int,), "name?": _OPTIONAL_TEXT, "stream?": _OPTIONAL_TEXT,

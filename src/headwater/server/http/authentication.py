@@ -26,6 +26,10 @@ AskWho = Callable[[AuthQuestion], Awaitable[bytes | None]]
 or cannot be asked."""
 
 
+Revoked = Callable[[str | None, float | None, str | None], bool]
+"""Whether a token is revoked: by its user, when it was issued, and its digest; None is not known."""
+
+
 class _Held(NamedTuple):
     known: _Known
     until: float
@@ -37,6 +41,7 @@ class _Known(NamedTuple):
     context: bytes
     identity: str | None
     expires: float | None
+    issued: float | None
 
 
 class Authentication:
@@ -49,8 +54,11 @@ class Authentication:
         origins: Origins,
         now: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        revoked: Revoked = lambda _user, _issued, _token: False,
     ) -> None:
-        """`now` says for how long an answer is held, `wall` whether a context has ended."""
+        """`now` says for how long an answer is held, `wall` whether a context has ended, `revoked` whether a
+        token is refused whatever the project says of it."""
+        self._revoked = revoked
         self.asks = False
         """Whether there is anybody to ask; where not, `know` need not be called."""
         self.era = 0
@@ -68,8 +76,7 @@ class Authentication:
         if who == self._who:
             return False
         self._who, self.asks = who, who is not None
-        self._held.clear()
-        self.era += 1
+        self.forget()
         return True
 
     async def know(self, peer: Peer) -> Peer:
@@ -84,25 +91,42 @@ class Authentication:
             return peer
         cookies = peer.cookies
         self._check_origin(peer, cookies)
-        token = peer.token or cookies.get(self._settings.cookie) or None
+        token = self._token_of(peer, cookies)
         while True:
             era = self.era
             known = await self._known(peer, token, cookies)
             if era == self.era:
                 break
-        if known is None:
-            if token is not None:
-                hint = "Bring a token that is valid, or none."
-                raise Unauthenticated("The token is not valid here.", hint=hint)
+        if known is None and token is None:
             return peer
+        if known is None or self._revoked(known.identity, known.issued, _text_digest(token)):
+            hint = "Bring a token that is valid, or none."
+            raise Unauthenticated("The token is not valid here.", hint=hint)
         if self._has_ended(known):
             raise TokenExpired("The token has expired.", hint="Bring a new one.")
-        return replace(peer, **known._asdict())
+        return replace(peer, context=known.context, identity=known.identity, expires=known.expires)
+
+    def forget(self) -> None:
+        """What was answered until now may hold no longer, so it is asked anew."""
+        self._held.clear()
+        self.era += 1
+
+    def doubt(self) -> None:
+        """Whoever is being asked about is to be asked again: what it may do has changed meanwhile."""
+        self.era += 1
+
+    def digest_of(self, peer: Peer) -> str | None:
+        """The digest of the token that a peer brought, by which it can be revoked; None where it brought
+        none."""
+        return _text_digest(self._token_of(peer, peer.cookies))
+
+    def _token_of(self, peer: Peer, cookies: dict[str, str]) -> str | None:
+        return peer.token or cookies.get(self._settings.cookie) or None
 
     async def _known(self, peer: Peer, token: str | None, cookies: dict[str, str]) -> _Known | None:
         key = None
         if token is not None and self._settings.cache:
-            key = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()  # No secret is kept.
+            key = _digest(token)
             held = self._held.get(key)
             if held is not None and held.until > self._now() and not self._has_ended(held.known):
                 return held.known
@@ -140,6 +164,15 @@ class Authentication:
         raise OriginRefused(said, hint=SETTING_HINT, origin=origin)
 
 
+def _digest(token: str) -> bytes:
+    """What stands for a token where it is kept: no secret is."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def _text_digest(token: str | None) -> str | None:
+    return None if token is None else _digest(token).hex()
+
+
 def _question(peer: Peer, token: str | None, cookies: dict[str, str]) -> AuthQuestion:
     """What is asked about a peer. Where it gave a token in band, its request tells of no other."""
     headers, query = peer.headers, peer.query
@@ -153,7 +186,7 @@ def _question(peer: Peer, token: str | None, cookies: dict[str, str]) -> AuthQue
 def _known_by(context: bytes) -> _Known:
     """The name by which somebody is found again is the context's `user`, else its `sub`."""
     members = cast("dict[str, Any]", orjson.loads(context))
-    return _Known(context, _identity(members), members.get("exp"))
+    return _Known(context, _identity(members), members.get("exp"), members.get("iat"))
 
 
 def _identity(members: dict[str, Any]) -> str | None:

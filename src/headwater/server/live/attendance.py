@@ -6,7 +6,6 @@ Owns these maps and nothing else. Who has no identity and no end is in none of t
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from itertools import count
 from typing import Protocol
@@ -47,13 +46,24 @@ class Guest(Protocol):
         ...
 
 
-Know = Callable[[Peer], Awaitable[Peer]]
-"""Says who a peer is, as the project knows it; raises HeadwaterError to refuse."""
+class Knows(Protocol):
+    """Whoever says who a peer is."""
+
+    era: int
+    """Grows whenever what it said before may hold no longer."""
+
+    async def know(self, peer: Peer) -> Peer:
+        """The peer, as the project knows it. Raises HeadwaterError to refuse."""
+        ...
 
 
-async def _as_it_is(peer: Peer) -> Peer:
+class _AsItIs:
     """Nobody says who a peer is."""
-    return peer
+
+    era = 0
+
+    async def know(self, peer: Peer) -> Peer:
+        return peer
 
 
 def is_of(group: GroupKey, of: GroupKey) -> bool:
@@ -64,11 +74,11 @@ def is_of(group: GroupKey, of: GroupKey) -> bool:
 class Attendance:
     """Everybody who is here under a name, or for a time."""
 
-    def __init__(self, lapses: Lapses | None = None, know: Know = _as_it_is) -> None:
+    def __init__(self, lapses: Lapses | None = None, who: Knows | None = None) -> None:
         self._guests: dict[str, set[Guest]] = {}
         self._identities: dict[Guest, str] = {}
         self._lapses = Lapses(SystemClock(), 0.0) if lapses is None else lapses
-        self._know = know
+        self._who = _AsItIs() if who is None else who
         self._numbers: dict[Guest, int] = {}
         self._count = count(1)
 
@@ -85,7 +95,12 @@ class Attendance:
 
         :raises HeadwaterError: the token is refused, or nobody can say so now.
         """
-        return await self._know(replace(peer, given=token, identity=None, context=None, expires=None))
+        return await self._who.know(replace(peer, given=token, identity=None, context=None, expires=None))
+
+    @property
+    def era(self) -> int:
+        """Grows whenever who somebody is, or may have to do with what, may have changed."""
+        return self._who.era
 
     def becomes(self, peer: Peer, guest: Guest) -> None:
         """A guest is somebody else now, or the same for longer."""

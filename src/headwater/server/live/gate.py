@@ -24,6 +24,9 @@ AskRule = Callable[[str, str, str | None, bytes | None, Verb, bytes | None], Awa
 """Asks the rule of a stream about a group and perhaps an item of it, for a context as JSON text: whether that
 may be done; last what would be written or sent, as JSON text."""
 
+Revoked = Callable[[str, str, str | None], bool]
+"""Whether a group, by stream and name, was taken away from a user; None is nobody."""
+
 Then = Callable[[HeadwaterError | None], None]
 
 
@@ -62,6 +65,11 @@ NOT: Mapping[Verb, Verdict] = {
 """The no to each."""
 
 
+def _nothing_is(_stream: str, _group: str, _user: str | None) -> bool:
+    """Nothing was taken away."""
+    return False
+
+
 class Gate(Protocol):
     """Says who may do what."""
 
@@ -77,8 +85,16 @@ class StreamGate:
     """The project's answer: what is open is open, what is nobody's is nobody's, all else asks its function.
     A service does what its token says, and no function is asked."""
 
-    def __init__(self, catalog: Catalog, access: AskRule, observer: Observer = SILENT) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        access: AskRule,
+        observer: Observer = SILENT,
+        revoked: Revoked = _nothing_is,
+    ) -> None:
+        """`revoked` says from whom a group was taken away, whatever its stream's rules say."""
         self._catalog = catalog
+        self._revoked = revoked
         self._access = access
         self._observer = observer
 
@@ -90,10 +106,11 @@ class StreamGate:
             self._observer.refused(ask.peer, error)
             raise
         right = rules.rights.of(ask.verb)
+        stream = rules.sister_of or rules.name
+        if right == "nobody" or self._revoked(stream, ask.group.group, ask.peer.identity):
+            return self._no(ask)
         if right == "open":
             return YES
-        if right == "nobody":
-            return self._no(ask)
         stream, item = (rules.sister_of, None) if rules.sister_of else (rules.name, ask.item)
         if ask.followed and rules.rights.cancel == "readers":
             item = None  # Whoever may follow all may stop each.
@@ -103,7 +120,10 @@ class StreamGate:
         """What the function says: anything but exactly true is a no."""
         change = None if ask.change is None else await ask.change()
         asked = stream, ask.group.group, item, ask.peer.context, ask.verb, change
-        return YES if await self._access(*asked) is True else self._no(ask)
+        allowed = await self._access(*asked) is True
+        if allowed and not self._revoked(stream, ask.group.group, ask.peer.identity):
+            return YES  # Revoked while the function was asked is revoked too.
+        return self._no(ask)
 
     def _no(self, ask: Ask) -> Verdict:
         no = NOT[ask.verb]

@@ -86,8 +86,12 @@ class Renewals:
     ) -> None:
         outcome: Renewed | HeadwaterError
         try:
-            peer = await self._guests.know_again(peer, token)
-            outcome = Renewed(peer, await judge_again(self._gate, peer, open_now))
+            while True:
+                era = self._guests.era
+                known = await self._guests.know_again(peer, token)
+                outcome = Renewed(known, await judge_again(self._gate, known, open_now))
+                if era == self._guests.era:
+                    break
         except HeadwaterError as error:
             outcome = error
         except Exception:

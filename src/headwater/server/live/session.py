@@ -15,6 +15,7 @@ from headwater.errors import Limit
 from headwater.model import Subscriber
 from headwater.peer import Peer
 from headwater.server.held import HeldBytes
+from headwater.server.live.attendance import Guest
 from headwater.server.live.turns import Turns
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ class Socket(Subscriber, Protocol):
         ...
 
 
-class Session(Protocol):
-    """What a socket's messages mean."""
+class Session(Guest, Protocol):
+    """What a socket's messages mean, and who is at its other end."""
 
     shares: bool
     """Whether what it offers to its socket is offered to others, too, and counted elsewhere."""

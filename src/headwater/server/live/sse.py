@@ -140,14 +140,15 @@ class EventStreams:
     ) -> None:
         self._streams = V1Streams(realms, event_stream_framing)
         self._high_water = high_water_bytes
-        self._responses: set[Unsent] = set()
+        self.visits: set[Visit] = set()
+        """Who follows now."""
         self._guests = Attendance() if guests is None else guests
         self._observer = observer
 
     def close(self) -> None:
         """End all that are open now; browsers come back by themselves, with their cursors."""
-        for unsent in self._responses:
-            unsent.end()
+        for visit in self.visits:
+            visit.send_away()
 
     async def serve(
         self, peer: Peer, target: Target, following: Following, receive: Receive, send: Send
@@ -157,8 +158,8 @@ class EventStreams:
         unsent = Unsent(self._high_water)
         wire = self._streams.wire_of(target.group.stream)
         wish, continued = _begin(target, following)
-        self._responses.add(unsent)
         visit = Visit(peer, unsent, wire, wish)
+        self.visits.add(visit)
         self._guests.enter(peer, visit)
         self._observer.accepted(peer)
         gone = asyncio.create_task(_until_gone(receive, unsent))
@@ -175,7 +176,7 @@ class EventStreams:
         finally:
             if subscription is not None:
                 subscription.end()
-            self._responses.discard(unsent)
+            self.visits.discard(visit)
             self._guests.leave(visit)
             self._observer.left("sse")
             gone.cancel()

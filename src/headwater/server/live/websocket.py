@@ -45,11 +45,11 @@ class WebSocket(asyncio.Protocol):
         "_opening",
         "_own",
         "_server_connections",
-        "_session",
         "full_since",
         "has_more",
         "heard",
         "pinged",
+        "session",
         "told",
         "transport",
     )
@@ -58,7 +58,7 @@ class WebSocket(asyncio.Protocol):
         self._opening = opening
         self._server_connections = server_connections
         self.told = told
-        self._session: Session | None = None
+        self.session: Session | None = None
         self._inbound: Inbound | None = None
         """Set while frames are read: from the handshake until the client's close frame or its first fault."""
         self._deadline: asyncio.TimerHandle | None = None
@@ -130,8 +130,8 @@ class WebSocket(asyncio.Protocol):
         self._opening.unread.hold(self, min(self._own, self.transport.get_write_buffer_size()))
         if self._deadline is None and not self.transport.is_closing():
             self.transport.pause_reading()
-        if self._session is not None:
-            self._session.filled()
+        if self.session is not None:
+            self.session.filled()
 
     def resume_writing(self) -> None:
         """The buffer has drained."""
@@ -144,8 +144,8 @@ class WebSocket(asyncio.Protocol):
         if self._inbound is not None and self._inbound.held:
             self._ask_turn()  # What came before it was full.
         self._read_on()
-        if self._session is not None:
-            self._session.drained()
+        if self.session is not None:
+            self.session.drained()
 
     def shutdown(self) -> None:
         """uvicorn's word that the server stops: say so to the client and close."""
@@ -171,7 +171,7 @@ class WebSocket(asyncio.Protocol):
         """
         if self.full_since is not None:
             return False
-        if self._session is None or not self._session.shares:
+        if self.session is None or not self.session.shares:
             self._own = min(self._own, self.transport.get_write_buffer_size()) + len(frames)
         self.transport.write(frames)
         return True
@@ -192,7 +192,7 @@ class WebSocket(asyncio.Protocol):
 
     def send_away(self) -> None:
         """Have the client come again, if its socket is open."""
-        if self._session is not None:
+        if self.session is not None:
             self.close(CloseCode.SERVICE_RESTART, "come again")
 
     def abort(self) -> None:
@@ -250,7 +250,7 @@ class WebSocket(asyncio.Protocol):
 
     def _open(self, request: Request, peer: Peer | None) -> None:
         self._inbound = Inbound(self._opening.settings.max_frame_bytes)
-        self._session = self._opening.session(self, request, peer)
+        self.session = self._opening.session(self, request, peer)
 
     def _answer(self, library: ServerProtocol) -> None:
         for data in library.data_to_send():
@@ -279,8 +279,8 @@ class WebSocket(asyncio.Protocol):
                 if isinstance(arrival, str):
                     brought = True
                     spent += MESSAGE + len(arrival) // PAYLOAD_BYTES
-                    if self._session is not None:
-                        self._session.message(arrival)
+                    if self.session is not None:
+                        self.session.message(arrival)
                 elif isinstance(arrival, Ping):
                     self._control(Opcode.PONG, arrival.payload)
                 elif isinstance(arrival, Closing):
@@ -387,7 +387,7 @@ class WebSocket(asyncio.Protocol):
         self._deadline = loop.call_later(CLOSING_SECONDS, self.transport.abort)
         self.full_since = loop.time()
         self._read_on()
-        session, self._session = self._session, None
+        session, self.session = self.session, None
         if session is not None:
             session.closed()
 

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from headwater.errors import HeadwaterError, InvalidInput
@@ -55,8 +56,11 @@ class OrderedCalls:
         """Begin a call now, or once those before it that it depends on are done."""
         size = sum(map(len, call.sections))
         self._intake.take(size)
-        self._waiting.append(_Call(call, origin, self._method(call), reply, size))
-        self._advance()
+        made = _Call(call, origin, self._method(call), reply, size)
+        if self._waiting or self._depends(made.method):
+            self._waiting.append(made)
+        else:
+            self._begin(made)
 
     def refuse(self, error: HeadwaterError) -> None:
         """Answer every later call with this error: whoever makes them has no business any more."""
@@ -68,11 +72,14 @@ class OrderedCalls:
         return (None if method.larger is None else method.larger(call)) or method
 
     def _advance(self) -> None:
-        while self._waiting:
-            method = self._waiting[0].method
-            if (not method.reads and self._reading) or ((method.reads or method.alone) and self._writing):
-                return
+        while self._waiting and not self._depends(self._waiting[0].method):
             self._begin(self._waiting.popleft())
+
+    def _depends(self, method: Method) -> bool:
+        """Whether a call has to wait for what is under way."""
+        return bool(
+            (self._reading and not method.reads) or (self._writing and (method.reads or method.alone))
+        )
 
     def _begin(self, call: _Call) -> None:
         try:
@@ -85,7 +92,7 @@ class OrderedCalls:
             self._answer(call, _failure(call.number, error))
             return
         self._count(call, 1)
-        running.add_done_callback(lambda done: self._ended(call, done))
+        running.add_done_callback(partial(self._ended, call))
 
     def _ended(self, call: _Call, done: asyncio.Future[Any]) -> None:
         self._count(call, -1)

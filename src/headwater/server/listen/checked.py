@@ -90,7 +90,7 @@ class CheckedProtocol(OfferedProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection on, and tell who its client is."""
-        secure = cast(dict[str, Any], self.scope)["scheme"] == "https"
+        secure = self.scope["scheme"] == "https"
         place, self.place = self.place, None
         if self.from_proxy or secure or place is not None:
             told = Told(self.address if self.from_proxy else "", secure, place)
@@ -104,7 +104,7 @@ class CheckedProtocol(OfferedProtocol):
         if self._proxies.any:
             prefix = self._believe() or prefix
         if prefix:
-            cast(dict[str, Any], self.scope)[ROOT] = prefix
+            self.scope[ROOT] = prefix
 
     def _take_off(self, length: int) -> None:
         """The path below the prefix; one that only begins alike stays."""
@@ -120,7 +120,7 @@ class CheckedProtocol(OfferedProtocol):
         self.headers[:] = [line for line in claimed if not is_claim(line[0])]
         if not self.from_proxy:
             return ""
-        scope = cast(dict[str, Any], self.scope)
+        scope = self.scope
         told = self._proxies.read(claimed, self.address, scope["scheme"])
         scope["client"], scope["scheme"] = (told.address, 0), told.scheme
         if told.host is not None:

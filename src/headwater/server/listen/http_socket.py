@@ -203,7 +203,7 @@ class HttpSocket(CountedProtocol):
             self._refusal = error
             raise
         before = self.cycle
-        cast(dict[str, Any], self.scope)[CONNECTION] = self
+        self.scope[CONNECTION] = self
         super().on_headers_complete()
         if self.cycle is not before:
             self._unanswered.append(cast(Cycle, self.cycle))

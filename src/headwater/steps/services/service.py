@@ -7,8 +7,10 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from headwater.errors import InvalidInput
-from headwater.model import Origin, Terms
+from headwater.model import PLAIN, Origin, Terms
 from headwater.protocol.workers.messages import Message
+
+_TERMS = frozenset(Terms._fields)
 
 Running = asyncio.Future[Any] | Coroutine[Any, Any, Any]
 
@@ -26,6 +28,8 @@ def data_of(call: Message) -> bytes:
 def terms_of(call: Message) -> Terms:
     """The terms of a write, from the members that every service calls the same."""
     header = call.header
+    if _TERMS.isdisjoint(header):
+        return PLAIN
     if_exists = header.get("if_exists") is True
     return Terms(header.get("if_version"), header.get("ttl"), header.get("key"), if_exists)
 

@@ -15,6 +15,7 @@ from headwater.cli.logs import JsonFormatter, PrettyFormatter
 from headwater.cli.settings import Flag, load_settings
 from headwater.config import Settings
 from headwater.errors import ConfigError
+from headwater.redact import Redaction
 
 KEYS = st.sampled_from(list(fields()))
 TEXTS = st.text(max_size=20) | st.sampled_from(
@@ -83,10 +84,10 @@ def test_any_texts_in_environment_and_flags(environ: dict[str, str], flags: dict
 def test_any_record_is_one_line_of_json_and_safe_for_people(message: str, extra: dict[str, object]) -> None:
     given = {"name": "headwater.test", "levelname": "INFO", "msg": message, "args": None, "fields": extra}
     record = logging.makeLogRecord(given)
-    line = JsonFormatter().format(record)
+    line = JsonFormatter(Redaction()).format(record)
     assert "\n" not in line
     assert isinstance(json.loads(line), dict)
-    pretty = PrettyFormatter(colours=False).format(record)
+    pretty = PrettyFormatter(colours=False, redaction=Redaction()).format(record)
     first, *more = pretty.splitlines()
     assert first[2] == ":"
     assert "info" in first

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, Route, expect
+from playwright.async_api import Browser, Page, expect
 
 from support import node
 from support.command import Server, serving
@@ -18,6 +17,15 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.browser, pyt
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "todo"
+
+WATCHING = """() => {
+  const list = document.getElementById('items')
+  window.counts = [list.children.length]
+  new MutationObserver(() => {
+    if (list.children.length !== window.counts.at(-1)) window.counts.push(list.children.length)
+  }).observe(list, { childList: true })
+}"""
+"""From now on `counts` is how many things there were to do, one after the other."""
 
 
 @pytest.fixture(scope="module")
@@ -80,22 +88,43 @@ async def test_what_a_person_does_shows_at_once_and_is_taken_back_when_it_fails(
     todo: Server, browser: Browser
 ) -> None:
     page = await window(browser, todo.url)
-    answered = asyncio.Event()
-
-    async def refuse(route: Route) -> None:
-        await answered.wait()
-        await route.fulfill(status=500, json={"detail": "The pen is empty."})
-
-    await page.route("**/lists/**", refuse)
-    await add(page, "Milk")
-    await expect(page.get_by_text("Milk")).to_be_visible()
-    answered.set()
-    await expect(page.get_by_role("alert")).to_have_text("The pen is empty.")
-    await expect(page.get_by_text("Milk")).to_have_count(0)
-    await page.unroute("**/lists/**")
+    await page.get_by_label("New thing to do").evaluate("input => input.removeAttribute('maxlength')")
+    await page.evaluate(WATCHING)
+    await add(page, "Milk, " * 50)
+    await expect(page.get_by_role("alert")).to_contain_text("text")
+    await expect(page.locator("#items > li")).to_have_count(0)
+    assert await page.evaluate("window.counts") == [0, 1, 0]
     await add(page, "Bread")
     await expect(page.locator("#items > li")).to_have_count(1)
     await expect(page.get_by_role("alert")).to_have_count(0)
+
+
+async def test_what_is_done_while_the_server_is_away_is_there_once_it_is_back(
+    built: Path, tmp_path: Path, browser: Browser
+) -> None:
+    folder = shutil.copytree(built, tmp_path / "todo")
+    with serving("start", "--port", "0", cwd=folder) as server:
+        ada, bob = await window(browser, server.url), await window(browser, server.url)
+        for text in ("Milk", "Bread"):
+            await add(ada, text)
+        await expect(bob.locator("#items > li")).to_have_count(2)
+        # Written, so that nothing is under way when the server goes.
+        await expect(ada.get_by_text("to be written")).to_have_count(0)
+    await expect(ada.get_by_role("status")).not_to_have_text("live")
+    await ada.evaluate(WATCHING)
+    await ada.get_by_label("Milk", exact=True).check()
+    await ada.get_by_role("button", name="Remove Bread").click()
+    await add(ada, "Eggs")
+    await expect(ada.get_by_text("3 to be written")).to_be_visible()
+    await expect(ada.locator("#items > li")).to_have_text(["Milk×", "Eggs×"])
+    with serving("start", "--port", server.url.rpartition(":")[2], cwd=folder):
+        for page in (ada, bob):
+            await expect(page.get_by_role("status")).to_have_text("live", timeout=20_000)
+            await expect(page.locator("#items > li")).to_have_text(["Milk×", "Eggs×"])
+            await expect(page.get_by_label("Milk", exact=True)).to_be_checked()
+        await expect(ada.get_by_text("to be written")).to_have_count(0)
+        # Nothing that was shown went away, or came twice.
+        assert await ada.evaluate("window.counts") == [2, 1, 2]
 
 
 async def test_another_list_is_another_address(todo: Server, browser: Browser) -> None:

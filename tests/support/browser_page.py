@@ -18,9 +18,11 @@ PAGES = Path(__file__).parents[1] / "browser" / "pages"
 
 
 @contextmanager
-def site(folder: Path, built: dict[str, str] | None = None, settings: str = "") -> Iterator[Server]:
+def site(
+    folder: Path, built: dict[str, str] | None = None, settings: str = "", *, knows_tokens: bool = False
+) -> Iterator[Server]:
     """A real server whose public folder holds the tests' pages, and `built` files by name."""
-    server = Server(folder)
+    server = Server(folder, knows_tokens=knows_tokens)
     (folder / "headwater.toml").write_text(settings)
     shutil.copytree(PAGES, folder / "public")
     for name, text in (built or {}).items():

@@ -297,7 +297,7 @@ export class Store {
   }
 
   #pauses(): true {
-    this.#writes.hold()
+    this.#writes.hold(true)
     this.#helpers.pause()
     return true
   }

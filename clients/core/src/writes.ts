@@ -7,7 +7,11 @@
 import { offline } from './refused.ts'
 import type { Ended, Json } from './types.ts'
 
-/** Writes under way at once; the others wait here. The server takes those of a group in the order in which they are said. */
+/**
+ * Writes under way at once; the others wait here. The server takes those of a group in the order in which they are said.
+ * But one that it is too busy for is said again after those behind it, so where there are many, or that has happened, the
+ * next of a group waits for the answer to the one before.
+ */
 const UNDER_WAY = 16
 
 /** How much may wait for an answer. */
@@ -23,6 +27,8 @@ export type Written = (refusal?: Ended, version?: number) => void
 interface Write {
   readonly message: Json
   readonly bytes: number
+  /** Its group, for which its order counts. */
+  readonly of: string
   /** It waits for a connection, however long. */
   readonly waits: boolean
   readonly written: Written
@@ -40,6 +46,7 @@ export class Writes {
   #bytes = 0
   #underWay = 0
   #goes = false
+  #oneByOne = false
 
   constructor(limits: Limits, say: (message: Json) => number) {
     this.#limits = limits
@@ -54,7 +61,7 @@ export class Writes {
       return written({ code: 'QUEUE_FULL', message: `more than ${of} would wait for an answer of the server` })
     }
     this.#bytes += bytes
-    this.#all.add({ message, bytes, waits, written, ask: 0, doubtful: false })
+    this.#all.add({ message, bytes, of: JSON.stringify([message.stream, message.group]), waits, written, ask: 0, doubtful: false })
     this.#sayOn()
   }
 
@@ -64,9 +71,10 @@ export class Writes {
     this.#sayOn()
   }
 
-  /** Say nothing for now. */
-  hold(): void {
+  /** Say nothing for now; `busy`: the server was too busy. */
+  hold(busy = false): void {
     this.#goes = false
+    this.#oneByOne ||= busy
   }
 
   /** The connection is gone. What has no key cannot be said again. */
@@ -100,9 +108,14 @@ export class Writes {
   }
 
   #sayOn(): void {
+    this.#oneByOne &&= this.#all.size > 0
+    const inTurn = this.#oneByOne || this.#all.size > UNDER_WAY
+    const busy = new Set<string>()
     for (const write of this.#all) {
       if (!this.#goes || this.#underWay >= UNDER_WAY) return
-      if (write.ask) continue
+      const isNext = !inTurn || !busy.has(write.of)
+      busy.add(write.of)
+      if (write.ask || !isNext) continue
       this.#underWay++
       write.ask = this.#say(write.message)
     }

@@ -218,26 +218,46 @@ describe('without a connection', () => {
     expect(again.now).toBeUndefined()
   })
 
-  test('what waits is said a few at a time, and once more where the server was too busy', async () => {
+  test('what waits is said a few at a time, and one after the other in a group, so that nothing is overtaken', async () => {
     const client = open()
-    const ends = Array.from({ length: 40 }, (_, n) => ending(client.set('todo', 'g', `${n}`, {}, { offline: true })))
+    const ends = Array.from({ length: 60 }, (_, n) => ending(client.set('todo', `g${n % 20}`, `${n}`, {}, { offline: true })))
     const socket = await accepted()
-    expect(socket.of('set').length).toBe(16)
-    const answer = (from: number, more: object) => {
-      for (const { ask } of socket.of('set').slice(from)) socket.say({ t: 'ok', ask, ...more })
-    }
-    for (const { ask } of socket.of('set').slice(0, 16)) socket.say({ t: 'error', ask, code: 'TOO_MANY', message: 'slower' })
+    const said = () => socket.of('set').map(({ id }) => +id)
+    expect(said()).toEqual([...Array(16).keys()])
+    socket.say({ t: 'ok', ask: socket.of('set')[1]!.ask, v: 1 })
+    socket.say({ t: 'error', ask: socket.of('set')[0]!.ask, code: 'TOO_MANY', message: 'slower' })
+    for (const { ask } of socket.of('set').slice(2)) socket.say({ t: 'ok', ask, v: 1 })
     await pass()
-    expect(socket.of('set').length).toBe(16)
+    expect(said()).toEqual([...Array(17).keys()])
     await pass(1_000)
-    expect(socket.of('set').map(({ id }) => +id)).toEqual([...Array(16).keys(), ...Array(16).keys()])
-    answer(16, { v: 1 })
-    answer(32, { v: 1 })
+    let answered = 16
+    while (answered < socket.of('set').length) socket.say({ t: 'ok', ask: socket.of('set')[answered++]!.ask, v: 1 })
     await pass()
-    expect(socket.of('set').slice(32).map(({ id }) => +id)).toEqual(Array.from({ length: 24 }, (_, n) => 16 + n))
-    answer(48, { v: 1 })
-    await pass()
+    expect(said().length).toBe(61)
+    for (let group = 0; group < 20; group++) {
+      const its = said().filter((n) => n % 20 === group)
+      expect(its).toEqual(group ? [group, group + 20, group + 40] : [0, 0, 20, 40])
+    }
     expect(ends.every(({ now }) => now === 1)).toBe(true)
+  })
+
+  test('after the server was too busy, the next of a group waits for the one before until all is said', async () => {
+    const client = open()
+    const socket = await accepted()
+    const write = (id: number) => void client.set('todo', 'g', `${id}`, {}, { offline: true }).catch(() => {})
+    const said = () => socket.of('set').map(({ id }) => +id)
+    const ok = () => socket.say({ t: 'ok', ask: socket.of('set').at(-1)!.ask, v: 1 })
+    for (const id of [0, 1]) write(id)
+    for (const { ask } of socket.of('set')) socket.say({ t: 'error', ask, code: 'STORE_UNAVAILABLE', message: 'later' })
+    write(2)
+    await pass(1_000)
+    expect(said()).toEqual([0, 1, 0])
+    ok()
+    expect(said()).toEqual([0, 1, 0, 1])
+    ok()
+    ok()
+    for (const id of [3, 4]) write(id)
+    expect(said()).toEqual([0, 1, 0, 1, 2, 3, 4])
   })
 })
 

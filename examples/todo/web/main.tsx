@@ -1,31 +1,33 @@
-/** A shared list of things to do. Everything shown is live; what you do shows at once, before the server has it. */
+/**
+ * A shared list of things to do. Everything shown is live; what you do shows at once, before the server has it, and
+ * waits for the server where it is away.
+ */
 
 import { type FormEvent, memo, StrictMode, useState, useSyncExternalStore } from 'react'
 import { createRoot } from 'react-dom/client'
 
-import { HeadwaterProvider, useStreamGroup } from '@headwater/react'
+import { HeadwaterProvider, useStreamGroup, useStreamWrites } from '@headwater/react'
 
-import { add, remove, tick, type Todo } from './lists'
+interface Todo {
+  id: string
+  text: string
+  done: boolean
+}
 
+/** What is done without a connection is written with the next one. */
+const later = { offline: true }
 const me = { name: `Guest ${Math.floor(1000 + Math.random() * 9000)}` }
 
 function App() {
   const list = useListOfAddress()
-  const { data, status, ready, optimistic, error } = useStreamGroup<Todo>({ streamName: 'todo', groupId: list, state: me })
-  const [problem, setProblem] = useState('')
+  const { data, status, ready, error } = useStreamGroup<Todo>({ streamName: 'todo', groupId: list, state: me })
+  const writes = useStreamWrites<Todo>({ streamName: 'todo', groupId: list })
+  const problem = writes.error ?? error
   const left = data.filter(({ done }) => !done).length
 
-  // Shows what the write will make true; when it fails that is taken back, and told.
-  const write = (id: string, change: (todo?: Todo) => Todo | undefined, written: Promise<void>) => {
-    void optimistic(id, change, written)
-    written.then(() => setProblem(''), (failure: Error) => setProblem(failure.message))
-  }
-  const onTick = (todo: Todo) => write(todo.id, (now) => now && { ...now, done: !todo.done }, tick(list, todo.id, !todo.done))
-  const onRemove = (todo: Todo) => write(todo.id, () => undefined, remove(list, todo.id))
-  const onAdd = (text: string) => {
-    const id = crypto.randomUUID()
-    write(id, () => ({ id, text, done: false }), add(list, id, text))
-  }
+  const onAdd = (text: string) => void writes.set(crypto.randomUUID(), { text, done: false }, later)
+  const onTick = ({ id, done }: Todo) => void writes.update(id, [{ type: 'set', path: 'done', value: !done }], later)
+  const onRemove = ({ id }: Todo) => void writes.delete(id, later)
 
   return (
     <main>
@@ -35,11 +37,11 @@ function App() {
           <span id="status" role="status" data-state={status}>
             {status}
           </span>
-          <Others list={list} />
+          {writes.pending ? <span>{writes.pending} to be written</span> : <Others list={list} />}
         </p>
       </header>
       <NewTodo onAdd={onAdd} />
-      {(problem || error) && <p role="alert">{problem || error?.message}</p>}
+      {problem && <p role="alert">{problem.message}</p>}
       <ul id="items" aria-label="Things to do">
         {data.map((todo) => (
           <Row key={todo.id} todo={todo} onTick={onTick} onRemove={onRemove} />

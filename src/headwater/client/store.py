@@ -240,7 +240,7 @@ class ClientStore:
             return self._renews()
         if not waits or refusal["code"] not in _BUSY:
             return False
-        self._writes.hold()
+        self._writes.hold(busy=True)
         self._pause()
         return True
 

@@ -15,7 +15,8 @@ from headwater.client.refusals import offline
 
 UNDER_WAY = 16
 """Writes under way at once; the others wait here. The server takes those of a group in the order in which
-they are said."""
+they are said. But one that it is too busy for is said again after those behind it, so where there are many,
+or that has happened, the next of a group waits for the answer to the one before."""
 MOST_WRITES = 1000
 """Of those that wait for an answer."""
 MOST_WRITES_BYTES = 1_000_000
@@ -59,6 +60,7 @@ class Writes:
         self._bytes = 0
         self._under_way = 0
         self._goes = False
+        self._one_by_one = False
 
     def add(self, message: dict[str, Any], size: int, waits: bool, written: Written) -> None:
         """One more. What is above the bounds is refused: `QUEUE_FULL`."""
@@ -77,9 +79,10 @@ class Writes:
         self._goes = True
         self._say_on()
 
-    def hold(self) -> None:
-        """Say nothing for now."""
+    def hold(self, *, busy: bool = False) -> None:
+        """Say nothing for now; `busy`: the server was too busy."""
         self._goes = False
+        self._one_by_one = self._one_by_one or busy
 
     def disconnected(self) -> None:
         """The connection is gone. What has no key cannot be said again."""
@@ -110,10 +113,16 @@ class Writes:
         self._say_on()
 
     def _say_on(self) -> None:
+        self._one_by_one = self._one_by_one and bool(self._all)
+        in_turn = self._one_by_one or len(self._all) > UNDER_WAY
+        busy: set[tuple[str, str]] = set()
         for write in list(self._all):
             if not self._goes or self._under_way >= UNDER_WAY:
                 return
-            if not write.ask:
+            group = (write.message["stream"], write.message["group"])
+            is_next = not in_turn or group not in busy
+            busy.add(group)
+            if is_next and not write.ask:
                 self._under_way += 1
                 write.ask = self._say(write.message)
 

@@ -34,7 +34,7 @@ from headwater.server.listen.serve import HttpServer
 from headwater.server.listen.tls import Renewal
 from headwater.server.live.attendance import Guest
 from headwater.server.live.client_writes import ClientWrites
-from headwater.server.live.opening import SocketOpening
+from headwater.server.live.opening import OperatorsDoor, SocketOpening
 from headwater.server.live.reception import Reception
 from headwater.server.live.sessions import Sessions
 from headwater.server.live.sse import EventStreams
@@ -138,7 +138,9 @@ class Running:
         sessions = Sessions(*parts, self.observers, self.guests, self.writes)
         unread: HeldBytes[Any] = HeldBytes(settings.server.unread_bytes)
         opened = settings.server, settings.socket, sessions.open, self.observers
-        self.opening = SocketOpening(*opened, origins, self.who, unread)
+        admission = Admission(settings, origins) if settings.admin.enabled else None
+        door = None if admission is None else OperatorsDoor(surface.LIVE, admission.admit)
+        self.opening = SocketOpening(*opened, origins, self.who, unread, door)
         self.events = EventStreams(
             self.realms,
             high_water_bytes=settings.socket.high_water_bytes,
@@ -160,8 +162,7 @@ class Running:
         self.question_bytes = 2 * settings.work.max_payload_bytes + MOST_QUESTION_BYTES_BESIDE
         well = WellBeing(self._unready)
         internal += [(HEALTH, well), (READY, well)]
-        if settings.admin.enabled:
-            admission = Admission(settings, origins)
+        if admission is not None:
             asked = self.methods, READS, admission, self.question_bytes, self.observers
             internal.append((surface.PATH, surface.AdminSurface(*asked)))
             if admission.can_be_passed:  # What nobody may read is not counted.

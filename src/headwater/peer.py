@@ -39,7 +39,8 @@ class Peer:
     so: a name, and the project's own words as the JSON text of an object. `secure`: it is known to have come
     by TLS, to this server or to a trusted proxy; False says nothing. `expires` is when the context ends, in
     seconds since 1970; None is never. `given` is a token that came later, in band, and counts instead of
-    those that its request brought."""
+    those that its request brought. `operator`: the server's operator asks, whom no rule of the project
+    binds."""
 
     kind: PeerKind
     url: str = ""
@@ -50,6 +51,7 @@ class Peer:
     secure: bool = False
     expires: float | None = None
     given: str | None = field(default=None, repr=False)
+    operator: bool = False
 
     @property
     def query(self) -> Values:
@@ -80,7 +82,7 @@ class Peer:
         headers = self.headers
         return (
             bearer_of(headers.get("authorization", ""))
-            or _offered(headers.get("sec-websocket-protocol", ""))
+            or offered_token(headers.get("sec-websocket-protocol", ""))
             or _last(self.query.get(TOKEN_PARAMETER, ""))
             or None
         )
@@ -153,7 +155,9 @@ def bearer_of(value: str) -> str:
     return rest.strip() if space and scheme.lower() == "bearer" else value.strip()
 
 
-def _offered(subprotocols: str) -> str:
+def offered_token(subprotocols: str) -> str:
+    """The token among the subprotocols that a socket offers: the one that begins with `headwater.token.`, or
+    the one after `Authorization`; "" for none."""
     offers = [offer.strip() for offer in subprotocols.split(",")]
     for at, offer in enumerate(offers):
         if offer.startswith(TOKEN_PREFIX):

@@ -15,6 +15,9 @@ import httpx
 import orjson
 import pytest
 import pytest_asyncio
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Subprotocol
 
 from headwater.cli.logs import logging_to
 from headwater.cli.serving import redaction_of
@@ -53,6 +56,18 @@ config = {"type": "api", "name": "Hello", "path": "/hello", "method": "POST", "e
 async def handler(req, ctx):
     ctx.logger.info("asked", {"headers": req["headers"], "password": "canary-in-a-field"})
     raise RuntimeError("failed with " + req["headers"].get("authorization", "nothing"))
+""",
+    "steps/private_stream.py": """
+config = {"name": "private", "schema": None}
+
+def can_access(subscription, auth):
+    return False
+""",
+    "steps/mark_step.py": """
+config = {"type": "event", "name": "Mark", "subscribes": ["mark"], "emits": []}
+
+async def handler(data, ctx):
+    await ctx.state.set("marks", "a", "marked")
 """,
     "headwater_auth.py": """
 def authenticate(request):
@@ -210,6 +225,83 @@ async def test_no_secret_reaches_the_log_or_an_answer(
     assert "the key is [secret]" in written
     assert "canary" not in written
     assert "canary" not in "".join(answers)
+
+
+def live(url: str, *offers: str, path: str = "/headwater/admin/live", **headers: str) -> connect:
+    offered = [Subprotocol(one) for one in ("headwater.v1", *offers)]
+    address = url.replace("http", "ws", 1) + path
+    return connect(address, subprotocols=offered, additional_headers=headers)
+
+
+async def ask(socket: ClientConnection, kind: str, **members: Any) -> dict[str, Any]:
+    """What is said to a question about a stream."""
+    await socket.send(orjson.dumps({"t": kind, **members}).decode())
+    label = {name: members[name] for name in ("sub", "ask") if name in members}
+    async with asyncio.timeout(30):
+        while True:
+            told = orjson.loads(await socket.recv())
+            if label.items() <= told.items():
+                return told
+
+
+async def test_an_operators_socket_follows_what_no_client_may(url: str) -> None:
+    async with live(url, f"headwater.token.{TOKEN}") as socket, operator(url) as client:
+        assert socket.subprotocol == "headwater.v1"
+        for number, (stream, group) in enumerate([("private", "bob"), ("headwater.state", "marks")]):
+            told = await ask(socket, "sub", sub=number, stream=stream, group=group)
+            assert told["t"] == "subscribed", told
+        await client.post("/emit", json={"topic": "mark", "data": "{}"})
+        async with asyncio.timeout(30):
+            while True:
+                told = orjson.loads(await socket.recv())
+                if told["t"] == "set" or (told["t"] == "page" and told.get("items")):
+                    break
+        assert "marked" in orjson.dumps(told).decode()
+
+
+async def test_it_writes_what_projects_declare_and_nothing_of_the_servers(url: str) -> None:
+    async with live(url, f"headwater.token.{TOKEN}") as socket:
+        written = await ask(socket, "set", ask=1, stream="private", group="bob", id="a", d={"x": 1})
+        assert (written["t"], written["v"]) == ("ok", 1)
+        refused = await ask(socket, "set", ask=2, stream="headwater.state", group="g", id="a", d={"x": 1})
+        assert refused["code"] == "STREAM_UNKNOWN"
+
+
+@pytest.mark.parametrize(
+    ("offers", "headers"),
+    [
+        ((), {}),
+        (("headwater.token.guessed-and-wrong-token",), {}),
+        (("headwater.token.canary-user-token",), {}),
+        ((), {"authorization": "Bearer canary-user-token"}),
+        ((), {"cookie": f"session={TOKEN}"}),
+    ],
+)
+async def test_nobody_else_opens_one(url: str, offers: tuple[str, ...], headers: dict[str, str]) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with live(url, *offers, **headers):
+            pass
+    assert refused.value.response.status_code == 401
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/headwater/admin/live/", "/headwater/admin", "//headwater/admin/live"]
+)
+async def test_elsewhere_the_admin_token_is_nobodys(url: str, path: str) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with live(url, f"headwater.token.{TOKEN}", path=path):
+            pass
+    assert refused.value.response.status_code == 401
+
+
+async def test_a_users_socket_still_sees_nothing_of_the_servers(url: str) -> None:
+    async with live(url, "headwater.token.canary-user-token", path="/") as socket:
+        assert (await ask(socket, "sub", sub=1, stream="headwater.state", group="g"))[
+            "code"
+        ] == "STREAM_UNKNOWN"
+        assert (await ask(socket, "sub", sub=2, stream="private", group="bob"))[
+            "code"
+        ] == "STREAM_ACCESS_DENIED"
 
 
 async def test_what_only_reads_is_a_method_that_there_is(url: str) -> None:

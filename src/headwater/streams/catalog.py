@@ -170,13 +170,14 @@ class Catalog:
             raise self._unknown(name)
         return known
 
-    def followed(self, name: str) -> StreamRules:
-        """A stream that clients may subscribe to, where its rules let them.
+    def followed(self, name: str, *, hidden: bool = False) -> StreamRules:
+        """A stream that clients may subscribe to, where its rules let them; with `hidden`, the server's own
+        as well.
 
         :raises UnknownStream: there is none of that name, or it is the server's own.
         """
         known = self._streams.get(name)
-        if known is None or known.rules.hidden:
+        if known is None or (known.rules.hidden and not hidden):
             raise self._unknown(name, hint="`headwater routes` lists the streams of the project.")
         return known.rules
 

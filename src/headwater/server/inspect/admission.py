@@ -11,7 +11,7 @@ import hmac
 
 from headwater.config import Settings
 from headwater.errors import ConfigError, OriginRefused, Unauthenticated
-from headwater.peer import Peer, bearer_of
+from headwater.peer import Peer, bearer_of, offered_token
 from headwater.server.http.authority import is_loopback, read_authority
 from headwater.server.http.origins import Origins
 
@@ -68,6 +68,8 @@ class Admission:
         :raises OriginRefused: it is a page of elsewhere.
         """
         brought = bearer_of(peer.headers.get("authorization", ""))
+        if not brought and peer.kind == "websocket":  # A browser sets no header of a socket.
+            brought = offered_token(peer.headers.get("sec-websocket-protocol", ""))
         if brought:
             if self._token is None or not hmac.compare_digest(_digest(brought), self._token):
                 raise Unauthenticated("This is not the admin token.", hint=_HINT if self._token else _CLOSED)

@@ -3,7 +3,7 @@
 `GET /headwater/admin` lists the methods. `POST /headwater/admin/METHOD` asks one, with its arguments as a
 JSON object; a method that changes nothing may be asked by GET too, its arguments as texts in the query. The
 answer comes in lines of JSON: `{"entry": ...}` each, then `{"end": true}`; an error before the first of them
-is an HTTP error, one after it a line `{"error": ...}`.
+is an HTTP error, one after it a line `{"error": ...}`. A WebSocket at `LIVE` follows what moves.
 
 Owns the door alone: methods are `operating/`'s, who may come in is `admission.py`'s.
 """
@@ -38,6 +38,9 @@ from headwater.server.peers import peer_of_request
 log = logging.getLogger("headwater.admin")
 
 PATH = "/headwater/admin"
+
+LIVE = f"{PATH}/live"
+"""Where an operator opens a socket, which follows every stream, the server's own among them."""
 
 MOST_AT_ONCE = 16
 """Questions under way; what an operator asks takes little, so more are a mistake."""

@@ -83,7 +83,8 @@ class Gate(Protocol):
 
 class StreamGate:
     """The project's answer: what is open is open, what is nobody's is nobody's, all else asks its function.
-    A service does what its token says, and no function is asked."""
+    A service does what its token says, and no function is asked; nor is one for the server's operator, who
+    may follow the server's own streams as well."""
 
     def __init__(
         self,
@@ -100,12 +101,15 @@ class StreamGate:
 
     def admit(self, ask: Ask) -> Verdict | Awaitable[Verdict]:
         """See Gate. Who is there is for those who may subscribe to the whole group of the stream itself."""
+        operates = ask.peer.operator
         try:
-            rules = self._catalog.followed(ask.group.stream)
+            rules = self._catalog.followed(ask.group.stream, hidden=operates and ask.verb == "read")
         except UnknownStream as error:
             self._observer.refused(ask.peer, error)
             raise
         right = rules.rights.of(ask.verb)
+        if operates and not (rules.sister_of and ask.verb != "read"):
+            return YES
         stream = rules.sister_of or rules.name
         if right == "nobody" or self._revoked(stream, ask.group.group, ask.peer.identity):
             return self._no(ask)

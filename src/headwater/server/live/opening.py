@@ -6,8 +6,9 @@ Owns the set of open sockets. Knows sessions only as something it makes.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from websockets.datastructures import MultipleValuesError
 from websockets.http11 import Request
@@ -30,6 +31,14 @@ from headwater.server.peers import CLIENT, UNTOLD, peer_of_handshake
 MakeSession = Callable[[WebSocket, Peer], Session]
 
 
+class OperatorsDoor(NamedTuple):
+    """Where sockets of the server's operator come in: the path, and who decides whether it is one. `admit`
+    raises HeadwaterError to refuse."""
+
+    path: str
+    admit: Callable[[Peer], None]
+
+
 class SocketOpening:
     """The server's one Opening."""
 
@@ -42,6 +51,7 @@ class SocketOpening:
         origins: Origins | None = None,
         who: Authentication | None = None,
         unread: HeldBytes[Any] | None = None,
+        operators: OperatorsDoor | None = None,
     ) -> None:
         """`unread` is what all connections of the server hold that is not read, sockets or not."""
         self.settings = settings
@@ -52,6 +62,7 @@ class SocketOpening:
         self._server = server
         self._origins = Origins(server) if origins is None else origins
         self._who = who
+        self._operators = operators
         self._make_session = make_session
         self._observer = observer
 
@@ -92,6 +103,9 @@ class SocketOpening:
 
     def know(self, socket: WebSocket, request: Request) -> Coroutine[Any, Any, Peer] | None:
         """See Opening. What is refused is told the observer here."""
+        if self._operators is not None and request.path.partition("?")[0] == self._operators.path:
+            peer = peer_of_handshake(request, socket.transport, socket.told)
+            return self._know_operator(self._operators, peer)
         if self._who is None or not self._who.asks:
             return None
         return self._know(self._who, peer_of_handshake(request, socket.transport, socket.told))
@@ -102,6 +116,15 @@ class SocketOpening:
         except HeadwaterError as error:
             self._observer.refused(peer, error)
             raise
+
+    async def _know_operator(self, door: OperatorsDoor, peer: Peer) -> Peer:
+        """Neither the project's `authenticate` nor its rules have a say in it."""
+        try:
+            door.admit(peer)
+        except HeadwaterError as error:
+            self._observer.refused(peer, error)
+            raise
+        return replace(peer, operator=True)
 
     def ask_again(self) -> None:
         """Who is here may be somebody else by now: all sockets come again, with their cursors."""

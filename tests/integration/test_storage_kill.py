@@ -16,6 +16,7 @@ import pytest
 
 from headwater.model import Change, GroupKey, Item, Write
 from headwater.storage.sqlite import SqliteStore
+from headwater.storage.sqlite import marker as markers
 from support.storage_storm import GROUPS, STREAM, UNIT_IDS, WORK
 
 TESTS = Path(__file__).parents[1]
@@ -156,10 +157,20 @@ async def check_next_version(store: SqliteStore, key: GroupKey) -> None:
     assert change.version == head.version + 1
 
 
-@pytest.mark.parametrize(("synchronous", "same"), [("full", True), ("normal", False)])
+@pytest.mark.parametrize(
+    ("synchronous", "boot", "same"),
+    [
+        ("full", "another", True),
+        ("normal", "this", True),
+        ("normal", "another", False),
+        ("normal", "", False),
+    ],
+    ids=["full, power cut", "normal, killed", "normal, power cut", "normal, nobody knows"],
+)
 async def test_an_unclean_end_begins_a_new_epoch_only_where_commits_may_be_lost(
-    tmp_path: Path, synchronous: str, same: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, synchronous: str, boot: str, same: bool
 ) -> None:
+    """What a killed process wrote lies in the memory of the system; a start of the machine loses that."""
     code = (
         "import asyncio, os, sys\n"
         "from pathlib import Path\n"
@@ -174,6 +185,8 @@ async def test_an_unclean_end_begins_a_new_epoch_only_where_commits_may_be_lost(
     command = [sys.executable, "-c", code, file, synchronous]
     died = subprocess.run(command, capture_output=True, text=True, check=False)
     assert died.returncode == -9
+    if boot != "this":
+        monkeypatch.setattr(markers, "_boot", lambda: boot)
     store = await SqliteStore.open(file)
     assert (store.epoch == died.stdout.strip()) is same
     epoch = store.epoch

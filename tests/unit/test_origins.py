@@ -32,6 +32,8 @@ def answers(entry: str, origin: str) -> tuple[bool, bool]:
         (APP, f"{APP}:443"),
         ("http://app.example.com:80/", "http://app.example.com"),
         ("http://[::1]:80", "http://[::1]"),
+        ("http://[0:0:0:0:0:0:0:1]:5173", "http://[::1]:5173"),
+        ("http://[2001:DB8:0::01]", "http://[2001:db8::1]"),
         ("capacitor://localhost", "capacitor://localhost"),
         ("null", "null"),
         ("*", "https://any.example"),

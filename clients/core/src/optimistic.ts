@@ -32,6 +32,9 @@ export interface Overlay {
 /** What the server has said of an item, and when; `undefined`: there is none. */
 type Said = readonly [version: number, item: Item | undefined, at: number]
 
+/** What a change gets: it may change it in place and harms nothing that is shared. */
+const copied = (item: Item | undefined): Item | undefined => item && structuredClone(item)
+
 /** The changes of one item that are under way. */
 export class Stack {
   readonly id: string
@@ -58,7 +61,7 @@ export class Stack {
 
   /** Another change, on top. @throws what it throws on what is shown now */
   add(change: Change<any>, at: number, own: boolean): Overlay {
-    change(this.shown())
+    change(copied(this.shown()))
     const overlay = { change, made: this.#latest[0], at, own }
     this.overlays.push(overlay)
     return overlay
@@ -80,7 +83,7 @@ export class Stack {
     let [, item] = this.#base
     for (const overlay of [...this.overlays]) {
       try {
-        const made: Item | undefined = overlay.change(item)
+        const made: Item | undefined = overlay.change(copied(item))
         item = made && { ...made, id: this.id }
       } catch (fault) {
         console.warn(`headwater: a change of ${this.id} has ended: ${told(fault)}`)

@@ -134,6 +134,7 @@ export abstract class Subscription<View, T extends Item = Item> implements Follo
    * @throws what `change` throws at first; `OFFLINE`: the subscription is closed
    */
   async optimistic(id: string, change: Change<T>, written: Promise<unknown>): Promise<void> {
+    written.catch(() => {}) // Where the change fails at once, nobody waits for the write.
     if (!this.#room) throw new Refused(offline('the subscription is closed'))
     await this.#room.overlay(id, change, written)
   }

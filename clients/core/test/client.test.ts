@@ -431,6 +431,26 @@ describe('optimistic changes', () => {
   }
   const shout = (item?: Todo): Todo => ({ id: '', ...item, text: `${item?.text}!` })
 
+  test('may change what they get in place, which nobody else sees', async () => {
+    const { group, socket, texts } = await todo()
+    const before = group.getState()[0]
+    const shouted = (item?: Todo) => Object.assign(item!, { text: `${item!.text}!` })
+    await group.optimistic('a', shouted, Promise.reject(new Error('no')))
+    expect([before?.text, ...texts()]).toEqual(['one', 'one', 'two'])
+    void group.optimistic('a', shouted, new Promise(() => {}))
+    socket.say({ t: 'set', f: 101, v: 3, c: 2, d: { id: 'b', text: 'zwei' } })
+    expect(texts()).toEqual(['one!', 'zwei'])
+  })
+
+  test('that fail at once leave no rejected write behind', async () => {
+    const { group, texts } = await todo()
+    const fail = () => {
+      throw new Error('at once')
+    }
+    await expect(group.optimistic('a', fail, Promise.reject(new Error('no')))).rejects.toThrow('at once')
+    expect(texts()).toEqual(['one', 'two'])
+  })
+
   test('are shown at once, and give way to the item when it comes', async () => {
     const { group, socket, texts } = await todo()
     let resolve = () => {}

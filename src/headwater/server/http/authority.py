@@ -1,7 +1,8 @@
 """How the name of a server and the origin of a page are read: once, so that a setting means the same wherever
 it is looked at. Pure. Owns the syntax; who may do what is `origins.py`'s and `hosts.py`'s.
 
-Names are compared in lower case and without a final dot, ports with what their scheme means by none.
+Names are compared in lower case and without a final dot, addresses of IPv6 in their shortest form, ports with
+what their scheme means by none.
 """
 
 from __future__ import annotations
@@ -42,9 +43,19 @@ def read_authority(text: str) -> Authority | None:
     if found is None:
         return None
     name, port = found[1].strip("[]"), found[2]
+    if ":" in name:
+        name = _shortest(name)
     if not name.endswith(".."):
         name = name.removesuffix(".")
     return Authority(name, int(port) if port else None) if name else None
+
+
+def _shortest(address: str) -> str:
+    """An address of IPv6 as browsers write it, whatever zeros it was given; what is none as it is."""
+    try:
+        return ip_address(address).compressed
+    except ValueError:
+        return address
 
 
 @lru_cache(256)

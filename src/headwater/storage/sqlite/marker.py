@@ -94,6 +94,14 @@ class Marker:
         except (TypeError, ValueError):
             return None
 
+    def is_of_this_boot(self) -> bool:
+        """Whether the machine is known to have run on since the last run began.
+
+        :raises OSError: it cannot be read.
+        """
+        known, now = self.places(), _boot()
+        return known is not None and now != "" and known.boot == now
+
     def _read(self) -> tuple[int, dict[str, Any]] | None:
         try:
             position, _, rest = self.path.read_text("ascii").partition("\n")

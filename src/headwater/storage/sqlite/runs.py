@@ -94,9 +94,11 @@ def _doubt(found: _Found, marker: Marker) -> str | None:
     """Why it is not proven that the file is what was written here last; None: it is.
 
     A file without a mark and without a marker beside it was left by an earlier version, which is believed.
+    What a killed process wrote unsynced is in the system's memory, and so in the file, until the machine
+    starts anew.
     """
-    if found.unclean == "normal":
-        return "the last process to write it did not end cleanly, with [storage] synchronous = normal"
+    if found.unclean == "normal" and not marker.is_of_this_boot():
+        return "the machine lost its power, or was left in a hurry, with [storage] synchronous = normal"
     try:
         record = marker.read()
     except ValueError:

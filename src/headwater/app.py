@@ -23,6 +23,7 @@ from headwater.operating.methods import READS, server_methods, work_methods
 from headwater.server.held import HeldBytes
 from headwater.server.http import client_script
 from headwater.server.http.app import build_http_app
+from headwater.server.http.bodies import body_reader
 from headwater.server.http.forwarded import Proxies
 from headwater.server.inspect import surface
 from headwater.server.inspect.admission import Admission
@@ -39,6 +40,7 @@ from headwater.server.live.reception import Reception
 from headwater.server.live.sessions import Sessions
 from headwater.server.live.sse import EventStreams
 from headwater.server.live.stream_http import StreamHttp
+from headwater.server.live.write_http import WriteHttp
 from headwater.server.live.write_rates import WriteRates
 from headwater.steps.consumers import consumers_of, cron_jobs_of
 from headwater.steps.perform import StepPerformer
@@ -149,9 +151,10 @@ class Running:
         )
         revoking = revoking_service(self.reception.revoking)
         self.runtime.offer("streams", {**stream_service(self.writer), **revoking})
-        pages = StreamHttp(
-            self.realms, self.gate, self.events, settings, cancel, origins, self.who, self.observers
-        )
+        bodies = body_reader(settings)
+        written = WriteHttp(self.writes, settings, store.epoch, bodies)
+        parts = self.realms, self.gate, self.events, settings, cancel, written
+        pages = StreamHttp(*parts, origins, self.who, self.observers)
         internal: list[tuple[str, ASGIApp]] = [(client_script.PATH, client_script.ClientScript())]
         internal += [(pages.prefix, pages)] if pages.prefix else []
         self.holdings = Holdings()
@@ -178,6 +181,7 @@ class Running:
             aside=self.aside,
             origins=origins,
             who=self.who,
+            bodies=bodies,
         )
         self.renewal = None if tls is None else Renewal(tls, settings)
         self.server = HttpServer(

@@ -169,10 +169,10 @@ async def test_what_is_not_there_is_told_with_its_code(
     assert (answer.status, answer.json["code"]) == (status, code)
 
 
-async def test_a_stream_is_not_written_over_http(site: V1Site) -> None:
-    answer = await site.get("/streams/chat/room", method="POST")
+async def test_a_group_is_not_written_as_a_whole(site: V1Site) -> None:
+    answer = await site.get("/streams/chat/room", method="PUT")
 
-    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, POST")
 
 
 class Strict(PresenceGate):

@@ -21,6 +21,7 @@ from headwater.server.live.session_v1 import V1Session
 from headwater.server.live.sse import EventStreams
 from headwater.server.live.stream_http import StreamHttp
 from headwater.server.live.websocket import WebSocket
+from headwater.server.live.write_http import WriteHttp
 from support.http_site import InProcess
 from support.v1_stage import V1Stage
 
@@ -102,7 +103,8 @@ class V1Site(V1Stage):
         )
         settings = replace(settings, server=replace(settings.server, port=0))
         self.events = EventStreams(self.realms, high_water_bytes=settings.socket.high_water_bytes)
-        pages = StreamHttp(self.realms, self.gate, self.events, settings, self.runs.cancel_item)
+        writing = WriteHttp(self.writes, settings, self.store.epoch)
+        pages = StreamHttp(self.realms, self.gate, self.events, settings, self.runs.cancel_item, writing)
         self.executor = InProcess({})
         self.app = build_http_app(settings, self.executor, [(pages.prefix, pages)] if pages.prefix else [])
         self.opening = SocketOpening(

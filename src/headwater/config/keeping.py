@@ -88,6 +88,12 @@ class StreamSettings:
     max_window: int = setting(
         1000, "Most items that a window grows by at once, over a socket or by `limit` over HTTP.", least=1
     )
+    max_write_bytes: int = setting(
+        1 * MIB,
+        "Largest item, list of operations or event that a client writes over plain HTTP without a step, in "
+        "bytes; above it the answer is 413. Over sockets it is `[socket] max_frame_bytes`.",
+        least=1,
+    )
     max_judged_bytes: int = setting(
         64 * MIB,
         "Clients' writes that wait for the project's rules, over all clients, in bytes; above it they are "

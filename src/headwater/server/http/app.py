@@ -30,7 +30,7 @@ from headwater.holdings import Holdings
 from headwater.logline import Line, tell, tell_fault
 from headwater.observe import SILENT, Answered, Observer, tell_limit
 from headwater.server.http.authentication import Authentication
-from headwater.server.http.bodies import NOTHING, BodyParser, BodyReader, ClientGone
+from headwater.server.http.bodies import NOTHING, BodyParser, BodyReader, ClientGone, body_reader
 from headwater.server.http.cors import Cors
 from headwater.server.http.disconnect import while_connected
 from headwater.server.http.exchange import Exchange
@@ -69,6 +69,7 @@ class HttpApp:
         observer: Observer,
         origins: Origins,
         who: Authentication | None,
+        bodies: BodyReader | None,
     ) -> None:
         self._who = who
         self._observer = observer
@@ -78,7 +79,7 @@ class HttpApp:
         self._prefixes = tuple(prefix for prefix, _ in internal)
         self._router = Router()
         self._cors = Cors(origins)
-        self._bodies = BodyReader(settings.server.max_body_bytes, settings.server.max_bodies_bytes)
+        self._bodies = bodies or body_reader(settings)
         self._parser = BodyParser(settings.server, aside)
         self._public = PublicFolder(settings.project / settings.steps.public)
         self._log_level = logging.INFO if settings.dev else logging.DEBUG
@@ -241,12 +242,14 @@ def build_http_app(
     aside: Aside | None = None,
     origins: Origins | None = None,
     who: Authentication | None = None,
+    bodies: BodyReader | None = None,
 ) -> HttpApp:
     """The HTTP side of the server, without routes until `set_project` is called.
 
     `internal` lists applications by path prefix ("/streams"); they are asked where no step has the path, see
     it as it came in, and may raise HeadwaterError before they answer. `aside` is where large JSON is read;
-    its owner closes it. `origins` are the rules for pages, where others keep them too; `who` says who asks.
+    its owner closes it. `origins` are the rules for pages, where others keep them too; `who` says who asks,
+    `bodies` reads the bodies of all that answers.
     """
     origins = origins or Origins(settings.server, dev=settings.dev)
-    return HttpApp(settings, executor, tuple(internal), aside or Aside(), observer, origins, who)
+    return HttpApp(settings, executor, tuple(internal), aside or Aside(), observer, origins, who, bodies)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from starlette.types import Receive
 
 from headwater.aside.runner import Aside
-from headwater.config import ServerSettings
+from headwater.config import ServerSettings, Settings
 from headwater.errors import BodyUnsupported, Limit, Overloaded, TooLarge
 from headwater.heavyjson import HeavyJson, is_heavy, parse_json
 from headwater.jsonshape import Shape, check_shape
@@ -64,31 +64,33 @@ class BodyReader:
     """
 
     def __init__(self, limit: int, limit_together: int) -> None:
-        self._limit = limit
+        self._most = Limit("server.max_body_bytes", limit)
         self._limit_together = limit_together
         self._partial: dict[_Partial, None] = {}
         """The one that began first is first."""
         self.held = 0
         """Bytes of all bodies that came, whole or in part, and are needed yet."""
 
-    async def read(self, receive: Receive, headers: Mapping[str, str]) -> bytes:
-        """All of one body, which is to be given to `let_go` when its request has been answered.
+    async def read(self, receive: Receive, headers: Mapping[str, str], most: Limit | None = None) -> bytes:
+        """All of one body, of as many bytes as one may have or `most`, which is to be given to `let_go` when
+        its request has been answered.
 
         Raises TooLarge as soon as it is announced or found to be above the limit, Overloaded when all bodies
         together are above theirs, ClientGone if it breaks off.
         """
+        most = most or self._most
         announced = headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > self._limit:
-            raise self._too_large()
+        if announced.isdecimal():
+            _check(int(announced), most)
         piece, more = await _receive(receive)
         if more:
-            return await self._read_on(piece, receive)
-        self._check(len(piece))
+            return await self._read_on(piece, receive, most)
+        _check(len(piece), most)
         self._make_room(len(piece))
         self.held += len(piece)
         return piece
 
-    async def _read_on(self, piece: bytes, receive: Receive) -> bytes:
+    async def _read_on(self, piece: bytes, receive: Receive, most: Limit) -> bytes:
         pieces: list[bytes | bytearray] = []
         more = True
         try:
@@ -97,7 +99,7 @@ class BodyReader:
                 self._partial[partial] = None
                 try:
                     while True:
-                        self._take(partial, piece)
+                        self._take(partial, piece, most)
                         _add(pieces, piece)
                         if not more:
                             break
@@ -114,17 +116,13 @@ class BodyReader:
         """A body that was read is needed no more."""
         self.held -= len(raw)
 
-    def _take(self, partial: _Partial, piece: bytes) -> None:
-        self._check(partial.size + len(piece))
+    def _take(self, partial: _Partial, piece: bytes, most: Limit) -> None:
+        _check(partial.size + len(piece), most)
         self._make_room(len(piece))
         if partial.given_up:
             raise self._too_many()
         partial.size += len(piece)
         self.held += len(piece)
-
-    def _check(self, size: int) -> None:
-        if size > self._limit:
-            raise self._too_large()
 
     def _make_room(self, size: int) -> None:
         """See that there is room for so many bytes, at the cost of the oldest partial bodies.
@@ -151,12 +149,19 @@ class BodyReader:
             limit=self._limit_together,
         ).at("server.max_bodies_bytes", self._limit_together)
 
-    def _too_large(self) -> TooLarge:
-        return TooLarge(
-            f"the body is larger than {self._limit} bytes",
-            hint="max_body_bytes in [server] of headwater.toml sets the limit",
-            limit=self._limit,
-        ).at("server.max_body_bytes", self._limit)
+
+def _check(size: int, most: Limit) -> None:
+    """See that a body is no larger than one may be.
+
+    :raises TooLarge: it is.
+    """
+    if size > most.value:
+        section, _, key = most.setting.partition(".")
+        raise TooLarge(
+            f"the body is larger than {most.value:.0f} bytes",
+            hint=f"{key} in [{section}] of headwater.toml sets the limit",
+            limit=int(most.value),
+        ).at(*most)
 
 
 async def _receive(receive: Receive) -> tuple[bytes, bool]:
@@ -180,6 +185,11 @@ def _add(pieces: list[bytes | bytearray], piece: bytes) -> None:
         last += piece
     else:
         pieces.append(bytearray(piece))
+
+
+def body_reader(settings: Settings) -> BodyReader:
+    """The one reader of a server: all that reads bodies shares what they may take together."""
+    return BodyReader(settings.server.max_body_bytes, settings.server.max_bodies_bytes)
 
 
 class BodyParser:

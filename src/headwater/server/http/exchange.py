@@ -98,6 +98,12 @@ class Exchange:
         """Let another application answer, under this trace id and these CORS rules. It finds `path` as
         "headwater.path" in its scope, and the trace id as "headwater.trace"."""
 
+        async def receive() -> Message:
+            message = await self.receive()
+            if not message.get("more_body"):
+                self.unread = False
+            return message
+
         async def send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = list(message.get("headers", ()))
@@ -107,7 +113,7 @@ class Exchange:
             await self._send(message)
 
         scope = {**self.scope, "headwater.trace": self.trace.id, "headwater.path": self.path}
-        await app(scope, self.receive, send)
+        await app(scope, receive, send)
 
     def _add_ours(self, headers: list[Header], cors: Cors) -> None:
         headers.append((_TRACE, self.trace.id.encode()))

@@ -34,6 +34,7 @@ from headwater.server.live.stream_target import (
     read_target,
     read_window,
 )
+from headwater.server.live.write_http import METHODS, WriteHttp
 from headwater.server.peers import peer_of_request
 from headwater.storage.base import Store
 from headwater.streams.catalog import Verb
@@ -53,6 +54,7 @@ class StreamHttp:
         events: EventStreams,
         settings: Settings,
         cancel: CancelItem,
+        writing: WriteHttp,
         origins: Origins | None = None,
         who: Authentication | None = None,
         observer: Observer = SILENT,
@@ -63,6 +65,7 @@ class StreamHttp:
         self._gate = gate
         self._events = events
         self._cancel_item = cancel
+        self._writing = writing
         self._origins = Origins(settings.server, dev=settings.dev) if origins is None else origins
         self._who = who
         self._observer = observer
@@ -79,8 +82,8 @@ class StreamHttp:
         stops = names_cancel(rest)
         if stops and method != "POST":
             raise MethodNotAllowed(f"a run is cancelled by POST, not by {method}", allow=("POST",))
-        if not stops and method not in ("GET", "HEAD"):
-            raise MethodNotAllowed(f"a stream is read by GET, not by {method}", allow=("GET", "HEAD"))
+        if method not in ("GET", "HEAD", *METHODS):
+            raise MethodNotAllowed(f"a stream does not take {method}", allow=("GET", "HEAD", *METHODS))
         query = read_query(scope["query_string"])
         headers = read_headers(scope["headers"])
         if stops:
@@ -90,6 +93,12 @@ class StreamHttp:
             await send({"type": "http.response.body", "body": b""})
             return
         target = read_target(rest, query, max_id_bytes=self._max_id_bytes)
+        if method in METHODS:
+            peer = peer_of_request(scope, headers)
+            self._check_origin(peer, "write")
+            peer = peer if self._who is None else await self._know(self._who, peer)
+            await self._writing.answer(method, peer, target, receive, send)
+            return
         listens = "text/event-stream" in headers.get("accept", "") and method == "GET"
         peer = peer_of_request(scope, headers, "sse" if listens else "http")
         peer = await self._admitted(peer, target)
@@ -123,17 +132,24 @@ class StreamHttp:
             self._observer.refused(peer, error)
             raise
 
-    async def _cancel(self, peer: Peer, target: Target) -> None:
-        """Stop the run that has claimed an item, for whoever may.
+    def _check_origin(self, peer: Peer, do: str) -> None:
+        """A browser sends a plain form of any page to any server, and says whose page that is.
 
-        :raises HeadwaterError: that is not to be, or there is none.
+        :raises OriginRefused: that page may not.
         """
         origin = peer.headers.get("origin")
         host = peer.headers.get("host", "")
         if origin is not None and not self._origins.allows(origin, host, secure=peer.secure):
             self._origins.refused(origin)
-            said = f'pages of "{origin}" may not cancel runs here'
+            said = f'pages of "{origin}" may not {do} here'
             raise OriginRefused(said, hint=SETTING_HINT, origin=origin)
+
+    async def _cancel(self, peer: Peer, target: Target) -> None:
+        """Stop the run that has claimed an item, for whoever may.
+
+        :raises HeadwaterError: that is not to be, or there is none.
+        """
+        self._check_origin(peer, "cancel runs")
         if target.item is None:
             raise InvalidInput("a run is cancelled by an item that it has claimed", field="id")
         await self._admitted(peer, target, "cancel")

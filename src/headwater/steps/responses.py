@@ -52,7 +52,7 @@ def response_of(result: Message, text_bodies: TextBodies = "auto") -> ApiRespons
     given, items = _expect(dict, "headers", header), _expect(list, "items", header)
     kind = str(header.get("body_kind"))
     headers = _with_charsets(_user_headers(given), kind) if given else []
-    if status not in BODILESS and kind != "none" and all(name != "content-type" for name, _ in headers):
+    if status not in BODILESS and kind != "none" and "content-type" not in dict(headers):
         headers.insert(0, ("content-type", _content_type(kind, body, text_bodies)))
     if items:
         headers.append((ITEMS_HEADER, items_header(items)))

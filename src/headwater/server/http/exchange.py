@@ -117,9 +117,10 @@ class Exchange:
 
     def _add_ours(self, headers: list[Header], cors: Cors) -> None:
         headers.append((_TRACE, self.trace.id.encode()))
-        if _NO_SNIFF not in headers and all(name != _NO_SNIFF[0] for name, _ in headers):
+        names = dict(headers)
+        if _NO_SNIFF[0] not in names:
             headers.append(_NO_SNIFF)
-        if cors.enabled and all(name != b"access-control-allow-origin" for name, _ in headers):
+        if cors.enabled and b"access-control-allow-origin" not in names:
             headers.extend(cors.headers(self.path, self.headers))
 
     def _is_cut(self) -> bool:

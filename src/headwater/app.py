@@ -30,6 +30,7 @@ from headwater.server.inspect.admission import Admission
 from headwater.server.inspect.exposition import CONTENT_TYPE, exposition_of
 from headwater.server.inspect.meter import Meter
 from headwater.server.inspect.metrics import HEALTH, METRICS, READY, MetricsPage, WellBeing
+from headwater.server.inspect.registry import PROJECT_STREAM, Registry
 from headwater.server.limit_log import LimitLog
 from headwater.server.listen.serve import HttpServer
 from headwater.server.listen.tls import Renewal
@@ -89,7 +90,9 @@ class Running:
         """Where what is too large for the loop is read."""
         clock = SystemClock()
         stamps = Stamps(clock, store.stamp)
-        self.catalog = Catalog([STATE_STREAM, REVOCATIONS_STREAM, *hidden_streams(settings.work)])
+        self.catalog = Catalog(
+            [STATE_STREAM, REVOCATIONS_STREAM, PROJECT_STREAM, *hidden_streams(settings.work)]
+        )
         budgets = Budgets.of(settings.streams, self.observers)
         durable = Realm(self.catalog, store, stamps, settings, clock, self.observers, budgets=budgets)
         most = settings.streams.max_presence_left
@@ -168,7 +171,8 @@ class Running:
         if admission is not None:
             asked = self.methods, READS, admission, self.question_bytes, self.observers
             internal.append((surface.PATH, surface.AdminSurface(*asked)))
-            if admission.can_be_passed:  # What nobody may read is not counted.
+            if admission.can_be_passed:  # What nobody may read is neither kept nor counted.
+                self.runtime.on_project(Registry(fleeting.queue).take)
                 meter = Meter()
                 self.observers.add(meter)
                 text = exposition_of(meter, self.holdings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from io import StringIO
 from pathlib import Path
@@ -307,3 +307,63 @@ async def test_a_users_socket_still_sees_nothing_of_the_servers(url: str) -> Non
 async def test_what_only_reads_is_a_method_that_there_is(url: str) -> None:
     async with operator(url) as client:
         assert {method["name"] for method in (await client.get("")).json()["methods"]} >= READS
+
+
+async def test_what_the_project_declares_moves_by_itself(tmp_path: Path) -> None:
+    """A saved file, a fault in it and its mending, as a page sees them."""
+    stream = tmp_path / "steps" / "rooms_stream.py"
+    async with site_of(tmp_path, dev=True, token="") as url, live(url) as socket:
+        client = ClientStore()
+
+        async def until(group: str, seen: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+            async with asyncio.timeout(60):
+                while not seen(client.items(group)):
+                    client.take(orjson.loads(await socket.recv()))
+            return client.items(group)
+
+        for number, group in enumerate(("steps", "streams", "problems", "now")):
+            client.subscribe(number, group)
+            asked = {"t": "sub", "sub": number, "stream": "headwater.project", "group": group}
+            await socket.send(orjson.dumps(asked).decode())
+        steps = await until("steps", lambda items: len(items) == 3)
+        assert steps["steps/hello_step.py"]["path"] == "/hello"
+        assert (await until("now", lambda items: "now" in items))["now"]["generation"] >= 1
+        stream.write_text("config = {'name': 'rooms', 'schema': None}\n")
+        await until("streams", lambda items: "rooms" in items)
+        stream.write_text("config = {'name': 'rooms', 'schema':\n")
+        [problem] = (await until("problems", lambda items: len(items) == 1)).values()
+        assert (problem["level"], problem["file"]) == ("error", "steps/rooms_stream.py")
+        stream.write_text("config = {'name': 'rooms', 'schema': None}\n")
+        await until("problems", lambda items: not items)
+
+
+class ClientStore:
+    """Items of groups as frames of protocol v1 tell them."""
+
+    def __init__(self) -> None:
+        self._groups: dict[int, str] = {}
+        self._feeds: dict[int, str] = {}
+        self._items: dict[str, dict[str, Any]] = {}
+
+    def subscribe(self, sub: int, group: str) -> None:
+        self._groups[sub] = group
+        self._items[group] = {}
+
+    def items(self, group: str) -> dict[str, Any]:
+        return self._items[group]
+
+    def take(self, told: dict[str, Any]) -> None:
+        match told["t"]:
+            case "subscribed":
+                self._feeds[told["f"]] = self._groups[told["sub"]]
+            case "page":
+                for _, _, item in told.get("items", ()):
+                    self._items[self._groups[told["sub"]]][item["id"]] = item
+                for _, gone in told.get("gone", ()):
+                    self._items[self._groups[told["sub"]]].pop(gone, None)
+            case "set":
+                self._items[self._feeds[told["f"]]][told["d"]["id"]] = told["d"]
+            case "gone":
+                self._items[self._feeds[told["f"]]].pop(told["i"], None)
+            case _:
+                assert told["t"] != "error", told

@@ -15,6 +15,7 @@ from headwater.steps.project.declare import (
     Project,
     StreamDeclaration,
 )
+from headwater.steps.project.described import described
 
 CREATE = ApiStep("steps/create_step.py", "python", "Create", path="/messages", method="POST", line=3)
 LIST = ApiStep("steps/list_step.py", "python", "List", path="/messages", method="GET")
@@ -61,7 +62,7 @@ def test_who_says_who_asks_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     who = Authenticator("headwater_auth.py", "python", stamp="digest of an environment")
     report.show_project(Project(1, (), (CHAT,), (), who))
     assert "authenticate  headwater_auth.py" in shown(capsys)
-    assert "digest" not in str(report.as_json(Project(1, authenticator=who)))
+    assert "digest" not in str(described(Project(1, authenticator=who)))
     report.show_project(Project(1, (), (CHAT,), (), Authenticator("headwater_auth.py", "python", broken="x")))
     assert "nobody: all are refused  headwater_auth.py" in shown(capsys)
     report.show_reload(Project(1), Project(2, authenticator=who))
@@ -126,7 +127,7 @@ def test_a_reload_that_moves_a_declaration_to_another_line_changes_nothing(
 
 
 def test_json_holds_everything() -> None:
-    plain = report.as_json(Project(1, (CREATE,), (CHAT,), (BROKEN,)))
+    plain = described(Project(1, (CREATE,), (CHAT,), (BROKEN,)))
     assert plain["steps"][0]["type"] == "api"
     assert plain["steps"][0]["path"] == "/messages"
     assert plain["streams"][0]["name"] == "chat"

@@ -185,9 +185,9 @@ def routes(project: Folder = Path(), set_: Set = None, json: Json = False, debug
 
     found = with_lost_steps(run_inspection(loaded.settings), loaded.settings.project)
     if json:
-        from headwater.cli.report import as_json
+        from headwater.steps.project.described import described
 
-        _print_json(as_json(found))
+        _print_json(described(found))
     else:
         from headwater.cli.report import show_project
 

@@ -5,8 +5,7 @@ changed. Owns the words and their order; knows no server.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
@@ -21,6 +20,7 @@ from headwater.steps.project.declare import (
     Step,
     StreamDeclaration,
 )
+from headwater.steps.project.described import kind_of
 
 
 def routes_of(project: Project) -> list[ApiStep]:
@@ -55,11 +55,7 @@ def _authenticator_row(who: Authenticator) -> Sequence[str]:
 
 
 def _step_row(step: Step) -> Sequence[str]:
-    return _kind(step), step.name, _runs_on(step), step.file
-
-
-def _kind(step: Step) -> str:
-    return type(step).__name__.removesuffix("Step").lower()
+    return kind_of(step), step.name, _runs_on(step), step.file
 
 
 def _runs_on(step: Step) -> str:
@@ -128,7 +124,7 @@ def _labelled(project: Project) -> Iterator[tuple[str, Step | StreamDeclaration]
         if isinstance(step, ApiStep):
             yield f"{step.method} {step.path} ({step.name})", step
         else:
-            yield f"{_kind(step)} {step.name}", step
+            yield f"{kind_of(step)} {step.name}", step
     for stream in project.streams:
         yield f"stream {stream.name}", stream
 
@@ -149,20 +145,3 @@ def counts(project: Project) -> dict[str, int]:
     """How much there is of each."""
     routes, streams = len(routes_of(project)), len(project.streams)
     return {"routes": routes, "streams": streams, "problems": len(project.problems)}
-
-
-def as_json(project: Project) -> dict[str, Any]:
-    """The project as plain values for tools: `steps`, `streams`, `problems`, and as `authenticator` who says
-    who asks, null where nobody does."""
-    who = project.authenticator
-    said = None if who is None else {"file": who.file, "language": who.language, "broken": who.broken}
-    return {
-        "steps": [{"type": _kind(step), **dataclasses.asdict(step)} for step in project.steps],
-        "streams": _plain(project.streams),
-        "problems": _plain(project.problems),
-        "authenticator": said,
-    }
-
-
-def _plain(entries: Iterable[StreamDeclaration | Problem]) -> list[dict[str, Any]]:
-    return [dataclasses.asdict(entry) for entry in entries]

@@ -118,6 +118,7 @@ class Running:
                 max_id_bytes=settings.socket.max_id_bytes,
                 max_item_values=settings.storage.max_item_values,
             ),
+            aside=self.aside,
             piece=settings.storage.max_unit_writes,
         )
         self.runtime = StepRuntime(settings, self.writer, observer=self.observers)

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from headwater.aside.runner import Aside
-from headwater.errors import HeadwaterError, Limit
+from headwater.errors import HeadwaterError, InvalidInput, Limit, TooComplex
 from headwater.heavyjson import LOOP_VALUES, is_heavy
 from headwater.model import PLAIN, Item, Origin
 from headwater.protocol.workers.messages import Message
@@ -20,6 +20,8 @@ from headwater.steps.workers.intake import Intake
 from headwater.streams.catalog import StreamRules
 from headwater.streams.itemtext import Place
 from headwater.streams.large import LargeItems
+from headwater.streams.limits import Limits
+from headwater.streams.state import StateService
 from support.stream_changes import ROOM
 from support.stream_stage import StreamStage
 
@@ -142,3 +144,20 @@ async def test_what_is_refused_is_refused_as_on_the_loop(site: Site, method: str
 def _item(item: Item | None) -> Item:
     assert item is not None
     return item
+
+
+async def test_a_large_value_of_state_is_made_beside_the_loop_too(site: Site) -> None:
+    limits = Limits(max_item_bytes=1 << 20, max_id_bytes=100)
+    state = StateService(site.stage.store, site.stage.queue, limits, aside=site.aside)
+    text = orjson.dumps(MANY)
+    assert state.is_large(text)
+    assert not state.is_large(b"[]")
+    await state.set_large("g", "k", text, terms=PLAIN, origin=ORIGIN)
+    assert site.aside.idle == 1
+    found = await state.get("g", "k")
+    assert found is not None
+    assert orjson.loads(found.text) == MANY
+    with pytest.raises(TooComplex):
+        await state.set_large("g", "k", b"[" + b"0," * 300_000 + b"0]", terms=PLAIN, origin=ORIGIN)
+    with pytest.raises(InvalidInput):
+        await state.set_large("g", "", text, terms=PLAIN, origin=ORIGIN)

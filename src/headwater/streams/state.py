@@ -8,13 +8,15 @@ Knows the queue and the storage contract; no step, no subscriber.
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
 
+from headwater.aside.runner import Aside
 from headwater.clock import Clock, SystemClock
 from headwater.errors import HeadwaterError, InvalidInput
+from headwater.heavyjson import LOOP_VALUES, is_heavy
 from headwater.jsonvalue import text_to_keep
 from headwater.model import PLAIN, Change, GroupKey, Item, Origin, Terms, Unit, Write
 from headwater.storage.base import Store
@@ -59,11 +61,13 @@ class StateService:
         *,
         piece: int = 1000,
         clock: Clock | None = None,
+        aside: Aside | None = None,
     ) -> None:
         self._store = store
         self._queue = queue
         self._limits = limits
         self._piece = piece
+        self._aside = aside
         self._clock = clock or SystemClock()
 
     def set(
@@ -72,11 +76,30 @@ class StateService:
         """Keep a value, given as JSON text; answers it as kept."""
 
         try:
-            where = self._place(group, key)
-            expires = self._expires(terms)
-            body = self._encode(key, self._limits.decode("value", value))
+            body = _text_to_keep(key, self._limits.decode("value", value), self._limits)
+            return self._set(group, key, body, terms, origin)
         except HeadwaterError as error:
             return refused(error)
+
+    def is_large(self, value: bytes | bytearray | memoryview) -> bool:
+        """Whether a value is too much for the loop: `set_large` is for it."""
+        return self._aside is not None and len(value) > LOOP_VALUES and is_heavy(bytes(value))
+
+    async def set_large(
+        self, group: str, key: str, value: bytes, *, terms: Terms, origin: Origin
+    ) -> StateValue:
+        """As `set`, of a value that is read in the process beside: it takes its place in the order of commits
+        afterwards.
+
+        :raises HeadwaterError: what the future of `set` carries; or (Overloaded) it could not be read now.
+        """
+        assert self._aside is not None
+        self._limits.check_text("value", value)
+        body = await self._aside.run(kept_text, value, {"key": key, "limits": self._limits.given()})
+        return await self._set(group, key, body, terms, origin)
+
+    def _set(self, group: str, key: str, body: bytes, terms: Terms, origin: Origin) -> Future[StateValue]:
+        where, expires = self._place(group, key), self._expires(terms)
         write = Write(
             where, key, "set", body, None, terms.if_version, origin, expires, terms.key, history=False
         )
@@ -101,7 +124,7 @@ class StateService:
 
         def apply(current: bytes | None) -> bytes:
             value: Any = None if current is None else orjson.loads(current)["value"]
-            return self._encode(key, apply_to_value(value, parsed))
+            return _text_to_keep(key, apply_to_value(value, parsed), self._limits)
 
         write = Write(
             where, key, "update", b"", apply, terms.if_version, origin, expires, terms.key, history=False,
@@ -209,14 +232,21 @@ class StateService:
         self._limits.check_terms(terms)
         return None if terms.ttl is None else self._clock.now() + terms.ttl
 
-    def _encode(self, key: str, value: Any) -> bytes:
-        try:
-            body = text_to_keep({"id": key, "value": value})
-        except orjson.JSONEncodeError as fault:
-            raise InvalidInput(f"The value of {key!r} cannot be kept: {fault}.") from None
-        self._limits.check_size("value", len(body) - len(_before(key)) - 1)
-        self._limits.check_values("value", body)
-        return body
+
+def kept_text(value: bytes, given: Mapping[str, Any]) -> bytes:
+    """The text to keep of a value, given as JSON text. Run in the process beside."""
+    limits = Limits(**given["limits"])
+    return _text_to_keep(given["key"], limits.decode("value", value), limits)
+
+
+def _text_to_keep(key: str, value: Any, limits: Limits) -> bytes:
+    try:
+        body = text_to_keep({"id": key, "value": value})
+    except orjson.JSONEncodeError as fault:
+        raise InvalidInput(f"The value of {key!r} cannot be kept: {fault}.") from None
+    limits.check_size("value", len(body) - len(_before(key)) - 1)
+    limits.check_values("value", body)
+    return body
 
 
 def _before(key: str) -> bytes:

@@ -29,6 +29,14 @@ def state_service(state: StateService) -> Service:
     def set_value(call: Message, origin: Origin) -> Running:
         return state.set(*_place(call), data_of(call), terms=terms_of(call), origin=origin)
 
+    def set_large(call: Message, origin: Origin) -> Running:
+        return state.set_large(*_place(call), data_of(call), terms=terms_of(call), origin=origin)
+
+    large = Method(set_large, _one, alone=True)
+
+    def larger(call: Message) -> Method | None:
+        return large if call.sections and state.is_large(call.sections[0]) else None
+
     def update(call: Message, origin: Origin) -> Running:
         return state.update(*_place(call), data_of(call), terms=terms_of(call), origin=origin)
 
@@ -43,7 +51,7 @@ def state_service(state: StateService) -> Service:
         "get_group": Method(get_group, _bare, reads=True),
         "list": Method(get_group, _entries, reads=True),
         "groups": Method(groups, _names, reads=True),
-        "set": Method(set_value, _one),
+        "set": Method(set_value, _one, larger=larger),
         "update": Method(update, _one),
         "delete": Method(delete, _one),
         "clear": Method(clear, alone=True),

@@ -6,7 +6,15 @@ import pytest
 
 from headwater.config import ServerSettings
 from headwater.errors import ConfigError, RequestInvalid
-from headwater.server.http.forwarded import Origination, Proxies, is_claim, prefix_fault
+from headwater.server.http import forwarded
+from headwater.server.http.forwarded import (
+    MOST_PAIRS,
+    MOST_PROXIES,
+    Origination,
+    Proxies,
+    is_claim,
+    prefix_fault,
+)
 
 NEAR, FAR, CLIENT, LIAR = "10.0.0.1", "10.0.0.2", "203.0.113.9", "198.51.100.1"
 
@@ -187,3 +195,33 @@ def test_an_entry_that_is_no_network_is_refused(entry: str, says: str) -> None:
 )
 def test_which_headers_are_claims(name: bytes, claims: bool) -> None:
     assert is_claim(name) is claims
+
+
+def test_of_thousands_of_addresses_that_a_stranger_wrote_none_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each costs as much as all the rest of a small request."""
+    asked: list[str] = []
+    real = forwarded.ip_address
+
+    def counting(text: str) -> object:
+        asked.append(text)
+        return real(text)
+
+    monkeypatch.setattr(forwarded, "ip_address", counting)
+    assert read(f"X-Forwarded-For: {'::1, ' * 6000}{CLIENT}").address == CLIENT
+    assert len(asked) < 10
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [f"X-Forwarded-For: {LIAR}, " + ", ".join([FAR] * (MOST_PROXIES + 1))],
+        [f"Forwarded: {'for=1.2.3.4, ' * MOST_PAIRS}for={CLIENT}"],
+        [f"Forwarded: {'a=b;' * MOST_PAIRS}for={CLIENT}"],
+        ["Forwarded: for=1.2.3.4"] * (MOST_PAIRS + 1),
+    ],
+)
+def test_more_than_any_chain_of_proxies_writes_is_refused(lines: list[str]) -> None:
+    with pytest.raises(RequestInvalid):
+        read(*lines)

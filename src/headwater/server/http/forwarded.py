@@ -20,6 +20,12 @@ from headwater.server.http.cors import Header
 _FAMILY = b"x-forwarded-"
 _ALONE = frozenset({b"forwarded", b"x-real-ip"})
 
+MOST_PROXIES = 32
+"""That a request may have come through."""
+
+MOST_PAIRS = 200
+"""Of `Forwarded`, over all its elements: to read one costs some 2 us, and a head has room for thousands."""
+
 _SCHEMES = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+")
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - HTTP's word for a name
@@ -114,26 +120,32 @@ class Proxies:
         schemes, hosts = _listed(headers, b"x-forwarded-proto"), _listed(headers, b"x-forwarded-host")
         if not (sources or schemes or hosts):
             return None
-        address, told = self._walk(address, [_written(_read_node(source)) for source in sources])
+        address, told = self._walk(address, sources)
         own = _SCHEMES.get(_at(schemes, told).lower(), scheme)
         return Origination(address, own, _at(hosts, told) or None, _prefix(headers, told))
 
     def _standard(self, headers: Sequence[Header], address: str, scheme: str) -> Origination | None:
         """By `Forwarded`; None where there is none."""
-        elements = [one for name, value in headers if name == b"forwarded" for one in _elements(value)]
+        elements = _elements([value for name, value in headers if name == b"forwarded"])
         if not elements:
             return None
-        sources = [_written(_read_node(element.get("for", ""))) for element in elements]
-        address, told = self._walk(address, sources)
+        address, told = self._walk(address, [element.get("for", "") for element in elements])
         outermost = elements[-told]
         own = _SCHEMES.get(outermost.get("proto", "").lower(), scheme)
         return Origination(address, own, outermost.get("host") or None, _prefix(headers, told))
 
-    def _walk(self, address: str, sources: Sequence[str | None]) -> tuple[str, int]:
+    def _walk(self, address: str, sources: Sequence[str]) -> tuple[str, int]:
         """The last address that is believed, and how many proxies told of one: at least the one that is
-        connected. A proxy that hides whom it heard stands for them."""
+        connected. A proxy that hides whom it heard stands for them. What lies behind is not even read: a
+        stranger writes thousands of it.
+
+        :raises RequestInvalid: there are more proxies than there can be.
+        """
         told = 0
-        for source in reversed(sources):
+        for text in reversed(sources):
+            if told == MOST_PROXIES:
+                raise RequestInvalid(f"the request came through more than {MOST_PROXIES} proxies")
+            source = _written(_read_node(text))
             told += 1
             if source is None:
                 break
@@ -187,28 +199,32 @@ def _prefix(headers: Iterable[Header], told: int) -> str:
     return read_prefix(_at(_listed(headers, b"x-forwarded-prefix"), told)) or ""
 
 
-def _elements(value: bytes) -> list[dict[str, str]]:
-    """The elements of a line of `Forwarded`: parameters by lower-case name.
+def _elements(lines: Iterable[bytes]) -> list[dict[str, str]]:
+    """The elements of all lines of `Forwarded`: parameters by lower-case name.
 
-    :raises RequestInvalid: it has another syntax. Guessing where one ends would let a stranger's quote
-        swallow what a proxy wrote.
+    :raises RequestInvalid: a line has another syntax, or there are too many. Guessing where one ends would
+        let a stranger's quote swallow what a proxy wrote.
     """
-    text = value.decode("latin-1")
     found: list[dict[str, str]] = []
-    place, ends = _end_of_gap(text, 0), True
-    while place < len(text):
-        pair = _PAIR.match(text, place)
-        if pair is None:
-            raise RequestInvalid(
-                "the header Forwarded cannot be read", hint="RFC 7239 says how it is written"
-            )
-        if ends:
-            found.append({})
-        found[-1].setdefault(pair[1].lower(), _unquoted(pair[2]))
-        ends = pair[3] != ";"
-        place = _end_of_gap(text, pair.end()) if ends else pair.end()
-    if not ends:
-        raise RequestInvalid("the header Forwarded ends within an element")
+    left = MOST_PAIRS
+    for line in lines:
+        text = line.decode("latin-1")
+        place, ends = _end_of_gap(text, 0), True
+        while place < len(text):
+            pair = _PAIR.match(text, place) if left else None
+            left -= 1
+            if pair is None:
+                raise RequestInvalid(
+                    "the header Forwarded cannot be read, or is too long",
+                    hint="RFC 7239 says how it is written",
+                )
+            if ends:
+                found.append({})
+            found[-1].setdefault(pair[1].lower(), _unquoted(pair[2]))
+            ends = pair[3] != ";"
+            place = _end_of_gap(text, pair.end()) if ends else pair.end()
+        if not ends:
+            raise RequestInvalid("the header Forwarded ends within an element")
     return found
 
 

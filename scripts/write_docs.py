@@ -1,10 +1,11 @@
-"""Writes the pages of docs/ that are told by the code: settings.md and errors.md.
+"""Writes the pages of docs/ that are told by the code: settings.md, errors.md, and the list in limits.md.
 
 `--check` writes nothing and ends with 1 if a page is not what the code tells.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -12,6 +13,20 @@ from headwater import errors
 from headwater.cli.fields import Field, fields, sections
 
 DOCS = Path(__file__).parents[1] / "docs"
+SOURCES = Path(errors.__file__).parents[1]
+
+LIMITS = """\
+## Every limit
+
+<!-- From here on written by `make docs`. -->
+
+Each limit is told by the name of its setting: to whoever observes the server as
+`limited("server.max_connections", 20000)`, which is what a metric counts, and in the log, of a flood a few
+lines and then their number, once a minute.
+
+| limit | default | what it bounds |
+|---|---|---|
+"""
 
 SETTINGS = """\
 # Settings
@@ -98,6 +113,27 @@ def _row(field: Field) -> str:
     return f"| `{field.name}` | `{field.show(field.default)}`{unit} | {_cell(field.doc)}{choices} |\n"
 
 
+def limits_page() -> str:
+    """The page of limits: what people wrote, and below it the settings that are told as limits."""
+    written = (DOCS / "limits.md").read_text(encoding="utf-8").partition("## Every limit")[0].rstrip()
+    told = told_limits()
+    rows = [field for field in fields().values() if f"{field.section}.{field.name}" in told]
+    return f"{written}\n\n{LIMITS}" + "".join(_limit_row(field) for field in rows)
+
+
+def told_limits() -> set[str]:
+    """The settings, as "section.key", that the server tells as limits."""
+    sources = [path.read_text(encoding="utf-8") for path in SOURCES.rglob("*.py")]
+    told = r'(?:\.at\(|limited\(|Limit\(|^VALUES =)\s*"([a-z_]+\.[a-z_]+)"'
+    return {setting for source in sources for setting in re.findall(told, source, re.MULTILINE)}
+
+
+def _limit_row(field: Field) -> str:
+    unit = " s" if field.kind == "seconds" else ""
+    name, default = f"{field.section}.{field.name}", field.show(field.default)
+    return f"| `{name}` | `{default}`{unit} | {_cell(field.doc)} |\n"
+
+
 def errors_page() -> str:
     """The page of all error codes."""
     return ERRORS + "".join(map(_error_row, errors.every_error()))
@@ -120,7 +156,8 @@ def _cell(text: str) -> str:
 def main(arguments: list[str]) -> int:
     """Write the pages, or with --check say which differ."""
     stale: list[str] = []
-    for name, text in (("settings.md", settings_page()), ("errors.md", errors_page())):
+    pages = {"settings.md": settings_page(), "errors.md": errors_page(), "limits.md": limits_page()}
+    for name, text in pages.items():
         path = DOCS / name
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue

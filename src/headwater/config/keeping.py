@@ -23,12 +23,19 @@ class StorageSettings:
     tombstone_age: float = setting(
         86_400.0, "Seconds for which deletes are remembered, so that clients can resume."
     )
-    max_item_bytes: int = setting(32 * MIB, "Largest item, in bytes of JSON.", least=1)
+    max_item_bytes: int = setting(
+        32 * MIB, "Largest item, in bytes of JSON; a larger one is refused with `TOO_LARGE`.", least=1
+    )
     max_item_values: int = setting(
-        250_000, "Most JSON values in one item, members and elements together.", least=1
+        250_000,
+        "Most JSON values in one item, members and elements together; one with more is refused with "
+        "`TOO_COMPLEX`.",
+        least=1,
     )
     max_pending_bytes: int = setting(
-        256 * MIB, "Writes waiting for a commit, in bytes; above it they are refused.", least=1
+        256 * MIB,
+        "Writes waiting for a commit, in bytes; above it they are refused with `TOO_MANY`.",
+        least=1,
     )
     max_unit_writes: int = setting(
         1000, "Most writes and events that commit together, all or nothing.", least=1000

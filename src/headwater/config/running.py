@@ -98,9 +98,16 @@ class WorkSettings:
         "warn",
         "What an event meets that breaks a step's `input`: strict refuses the emit, warn runs the step.",
     )
-    max_payload_bytes: int = setting(4 * MIB, "Largest data of one event, in bytes of JSON.", least=1)
+    max_payload_bytes: int = setting(
+        4 * MIB,
+        "Largest data of one event, in bytes of JSON; above it an emit fails with `TOO_LARGE`.",
+        least=1,
+    )
     max_payload_values: int = setting(
-        100_000, "Most JSON values in the data of one event, members and elements together.", least=1
+        100_000,
+        "Most JSON values in the data of one event, members and elements together; above it an emit fails "
+        "with `TOO_COMPLEX`.",
+        least=1,
     )
     max_kept_bytes: int = setting(1 * MIB, "Largest result of one `ctx.step`, in bytes of JSON.", least=1)
     max_kept_steps: int = setting(

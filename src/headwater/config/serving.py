@@ -75,7 +75,12 @@ class ServerSettings:
         least=1,
         most=250,
     )
-    max_connections: int = setting(20_000, "Most open sockets, HTTP and WebSocket together.", least=1)
+    max_connections: int = setting(
+        20_000,
+        "Most open sockets, HTTP and WebSocket together; above it the answer is 503, far above it there is "
+        "none.",
+        least=1,
+    )
     max_connections_per_address: int = setting(
         1000,
         "Most open sockets from one address, or from one /64 of IPv6; above it the answer is 429. Loopback "
@@ -129,9 +134,16 @@ class ServerSettings:
 class SocketSettings:
     """Limits and keepalive of one WebSocket."""
 
-    max_frame_bytes: int = setting(1 * MIB, "Largest message a client may send, in bytes.", least=1)
+    max_frame_bytes: int = setting(
+        1 * MIB,
+        "Largest message a client may send, in bytes; a larger one closes its socket with 1009.",
+        least=1,
+    )
     max_frame_values: int = setting(
-        10_000, "Most JSON values in one message of a client, members and elements together.", least=1
+        10_000,
+        "Most JSON values in one message of a client, members and elements together; one with more is "
+        "refused with `PROTOCOL_FAULT`.",
+        least=1,
     )
     max_frames_per_second: int = setting(
         5000, "Frames a client may send a second over time; above it the socket is closed with 1008.", least=1
@@ -141,17 +153,28 @@ class SocketSettings:
     )
     unfinished_bytes: int = setting(
         128 * MIB,
-        "Messages of which a part has come, over all sockets, in bytes; above it the oldest is given up.",
+        "Messages of which a part has come, over all sockets, in bytes; above it the socket of the oldest is "
+        "closed with 1013.",
         least=1,
     )
-    max_subscriptions: int = setting(1000, "Most subscriptions on one socket.", least=1)
+    max_subscriptions: int = setting(
+        1000, "Most subscriptions on one socket; a further one is refused with `TOO_MANY`.", least=1
+    )
     max_writes: int = setting(
         100,
         "Most writes and events of one socket that are not answered yet; more are refused.",
         least=1,
     )
-    max_id_bytes: int = setting(1 * KIB, "Longest stream name, group id or item id, in UTF-8 bytes.", least=1)
-    max_state_bytes: int = setting(4 * KIB, "Largest presence state, in bytes of JSON.", least=1)
+    max_id_bytes: int = setting(
+        1 * KIB,
+        "Longest stream name, group id or item id, in UTF-8 bytes; a longer one is refused (400).",
+        least=1,
+    )
+    max_state_bytes: int = setting(
+        4 * KIB,
+        "Largest presence state, in bytes of JSON; a larger one is refused with `TOO_LARGE`.",
+        least=1,
+    )
     high_water_bytes: int = setting(256 * KIB, "Unsent bytes at which a socket falls behind.", least=1)
     ping_interval: float = setting(20.0, "Seconds between pings to an idle client; 0 sends none.")
     ping_timeout: float = setting(

@@ -339,8 +339,8 @@ class ClientStore:
         if message.get("ended"):
             del self._subscriptions[subscription.number]
             self._detach(subscription)
+            subscription.state.fall_behind()
             if renews:
-                subscription.state.fall_behind()
                 self._expired[subscription.number] = subscription
             else:
                 subscription.error = error

@@ -58,6 +58,10 @@ async def handler(req, ctx):
             await stream.update(group, write["update"], write["ops"], **options)
         elif "delete" in write:
             await stream.delete(group, write["delete"], **options)
+        elif "revoke" in write:
+            await stream.revoke(group, write["revoke"])
+        elif "restore" in write:
+            await stream.restore(group, write["restore"])
         elif "work" in write:
             await ctx.emit({"topic": "work", "data": write})
         else:

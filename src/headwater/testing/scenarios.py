@@ -6,8 +6,9 @@ A scenario is a YAML file: `name` (a sentence), and `steps`, each a mapping with
 - `write: {set: ID, data: {...}}`, `{update: ID, ops: [...]}`, `{delete: ID}`, `{send: {type, data}, id?}`,
   each with `stream`, `group`, and for items `if_version`, `ttl`, `key` where given; `fails: CODE` where the
   write must be refused. A list of them is written in order; `times: N` repeats with `{n}` in texts counting
-  from 1. `{work: ID}` begins a run that claims the item, keeps its `status` in it ("running 1" in its first
-  attempt) and ends when it is cancelled, or once its group has an item `end`.
+  from 1. `{revoke: USER}` takes the group away from a user, `{restore: USER}` gives it back. `{work: ID}`
+  begins a run that claims the item, keeps its `status` in it ("running 1" in its first attempt) and ends when
+  it is cancelled, or once its group has an item `end`.
 - `subscribe: {as, client?, stream?, group?, id?, limit?, state?}`, `unsubscribe: {as}`, `more: {as, limit}`,
   `state: {as, state}`, `cancel: {as, id?}` (whoever follows a group names one of its items).
 - `client_write: {as, set: ID, data: {...}}`, `{update: ID, ops: [...]}`, `{delete: ID}`, `{send: {type,

@@ -98,6 +98,9 @@ class Network {
     this.#up = false
     this.#socket?.terminate()
     this.#ending.abort(new Error('the network is cut'))
+    // What comes with the next connection is not held up.
+    this.#goOn()
+    this.#stalled = Promise.resolve()
   }
 
   mend() {

@@ -106,6 +106,22 @@ async def test_what_waits_for_a_connection_is_written_in_order_once_there_is_one
         await group.aclose()
 
 
+async def test_a_write_that_is_given_up_before_it_was_said_is_not_said_later(server: Server) -> None:
+    async with connect(server.url) as client:
+        await asyncio.to_thread(server.stop)
+        while client.status != "offline":
+            await asyncio.sleep(0.01)
+        given_up = asyncio.create_task(client.set(STREAM, "given-up", "x", {}, offline=True))
+        kept = asyncio.create_task(client.set(STREAM, "given-up", "y", {}, offline=True))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.wait([given_up])
+        await asyncio.to_thread(server.start)
+        async with asyncio.timeout(SECONDS):
+            assert await kept == 1
+        await until(client.group(STREAM, "given-up"), [{"id": "y"}])
+
+
 async def test_no_more_than_so_many_wait_and_a_client_that_is_closed_says_so(server: Server) -> None:
     client = Client("http://127.0.0.1:1", wait=None, most_writes=2)
     async with client:

@@ -60,6 +60,7 @@ export class Client implements House {
   readonly #mark = [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(36)).join('')
   #keys = 0
   #token: string | undefined
+  #shut = false
   #kept = new Map<string, any>()
   #told = 'connecting '
 
@@ -99,12 +100,14 @@ export class Client implements House {
 
   /** Connect, if that is not done; again after `close`. */
   open(): void {
+    this.#shut = false
     this.#connection.open()
     if (this.#keep) page.addEventListener?.('pagehide', this.#remember)
   }
 
   /** End the connection. What subscriptions hold stays; `open` goes on from there. */
   close(): void {
+    this.#shut = true
     this.#connection.close()
     this.#store.gone('the client was closed before the server answered', true)
     for (const room of this.#bySubscribed.values()) room.release()
@@ -254,7 +257,8 @@ export class Client implements House {
     const epoch = this.#store.epochOf(stream)
     if (v && !epoch) throw new Refused(invalid(`no version of ${stream} is known to this client`))
     const once = t === 'send' ? {} : { key: key ?? `${this.#mark}-${++this.#keys}`, if: v === undefined ? v : v ? { epoch, v } : { v } }
-    this.open()
+    // A page that is left must not be connected again by what it still does.
+    if (!this.#shut) this.open()
     let ended = false
     const written = new Promise<number | undefined>((resolve, reject) => {
       this.#store.write({ t, stream, group, id, ...more, ...once }, waits, (refusal, version) => {

@@ -158,6 +158,20 @@ describe('without a connection', () => {
     expect(server.last.accept().of('set')).toEqual([])
   })
 
+  test('of a client that is closed a write does not connect it, and one of a lazy client does', async () => {
+    const client = open({ lazy: true })
+    const first = ending(client.set('todo', 'g', 'a', {}))
+    ;(await accepted()).say({ t: 'ok', ask: server.last.of('set')[0]!.ask, v: 1 })
+    await pass()
+    client.close()
+    const ends = [ending(client.set('todo', 'g', 'a', {})), ending(client.set('todo', 'g', 'b', {}, { offline: true }))]
+    await pass(60_000)
+    expect([first.now, ...ends.map(({ now }) => now), server.sockets.length]).toEqual([1, 'OFFLINE', undefined, 1])
+    client.open()
+    await accepted()
+    expect(server.last.of('set').map(({ id }) => id)).toEqual(['b'])
+  })
+
   test('one that may wait is said with the next connection, in order, and shown meanwhile', async () => {
     const { group, shown, said, ok } = await todos()
     server.last.break()

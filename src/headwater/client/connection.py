@@ -231,7 +231,10 @@ class Client(Writing):
         self._outgoing.set()
         if self._phase == "offline":
             self._store.gone(f"There is no connection to the server: {self.reason}", ends=self._closed)
-        refusal, version = await answer
+        try:
+            refusal, version = await answer
+        finally:
+            self._store.withdraw(message)
         if refusal is not None:
             raise as_error(Refused, refusal)
         return version

@@ -160,6 +160,10 @@ class ClientStore:
         else:
             self._writes.add(message, len(orjson.dumps(message)), waits, written)
 
+    def withdraw(self, message: dict[str, Any]) -> None:
+        """Do not say a write that was not said so far."""
+        self._writes.withdraw(message)
+
     def go_on(self) -> None:
         """What was held up by a refusal that passes."""
         if self._connected:

@@ -74,6 +74,12 @@ class Writes:
         self._all.append(_Write(message, size, waits, written))
         self._say_on()
 
+    def withdraw(self, message: dict[str, Any]) -> None:
+        """Nobody waits for this one any longer. It is not said, unless it was."""
+        for write in list(self._all):
+            if write.message is message and not (write.ask or write.doubtful):
+                self._end(write, offline("It was given up before it was said."))
+
     def go(self) -> None:
         """Say what waits: a connection is open, or what held it up is over."""
         self._goes = True

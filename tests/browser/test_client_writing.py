@@ -48,7 +48,7 @@ async def counts(page: Page, times: int) -> None:
     )
 
 
-@pytest.mark.parametrize("transport", ["auto"])
+@pytest.mark.parametrize("transport", ["auto", "sse"])
 async def test_two_tabs_that_count_together_show_no_number_again(
     server: Server, browser: Browser, transport: str
 ) -> None:

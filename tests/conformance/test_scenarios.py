@@ -20,9 +20,7 @@ WEBSOCKET_ONLY = {"presence", "presence-of-nothing"}
 """What event streams cannot do: tell the server anything."""
 CONNECTS_ONCE = {"token-expired"}
 """What goes through tokens one by one, of which StrictMode asks for one more."""
-BY_SOCKET_SO_FAR = {file.stem for file in SCENARIOS if file.stem.startswith(("client-", "revoked"))}
-"""What the server does not do by requests yet."""
-SPARED = {"events": WEBSOCKET_ONLY | BY_SOCKET_SO_FAR, "react": CONNECTS_ONCE}
+SPARED = {"events": WEBSOCKET_ONLY, "react": CONNECTS_ONCE}
 
 
 @pytest.fixture(scope="module")

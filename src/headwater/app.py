@@ -121,12 +121,10 @@ class Running:
             aside=self.aside,
             piece=settings.storage.max_unit_writes,
         )
-        self.runtime = StepRuntime(settings, self.writer, observer=self.observers)
+        self.runtime = StepRuntime(settings, observer=self.observers)
         self.work = Work(
             store, durable.queue, StepPerformer(self.runtime), settings.work, clock, self.observers
         )
-        large = LargeItems(self.writer, store, self.aside)
-        self.runtime.offer("streams", stream_service(self.writer, large))
         self.runtime.offer("runs", run_service(self.work.runs))
         self.runtime.offer("events", event_service(self.work.events, self.runtime.emits_of))
         self.runtime.offer("state", state_service(self.state))
@@ -153,8 +151,9 @@ class Running:
             guests=self.guests,
             observer=self.observers,
         )
+        large = LargeItems(self.writer, store, self.aside)
         revoking = revoking_service(self.reception.revoking)
-        self.runtime.offer("streams", {**stream_service(self.writer), **revoking})
+        self.runtime.offer("streams", {**stream_service(self.writer, large), **revoking})
         bodies = body_reader(settings)
         written = WriteHttp(self.writes, settings, store.epoch, bodies)
         parts = self.realms, self.gate, self.events, settings, cancel, written

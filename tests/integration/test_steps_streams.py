@@ -18,6 +18,7 @@ from headwater.config import Settings
 from headwater.errors import TooLarge
 from headwater.model import Change
 from headwater.steps.runtime import StepRuntime
+from headwater.steps.services.streams import stream_service
 from headwater.storage.open import open_store
 from headwater.streams.catalog import Catalog
 from headwater.streams.commits import CommitQueue, Published
@@ -50,7 +51,8 @@ class Live:
         )
         self.catalog = Catalog()
         self.writer = Writer(self.catalog, store, self.queue, max_item_bytes=settings.storage.max_item_bytes)
-        self.runtime = StepRuntime(settings, self.writer)
+        self.runtime = StepRuntime(settings)
+        self.runtime.offer("streams", stream_service(self.writer))
         self.runtime.on_project(lambda project: self.catalog.declare(project.streams))
         self.changed = asyncio.Event()
 

@@ -15,6 +15,7 @@ import orjson
 from headwater.config import Settings, WorkerSettings
 from headwater.steps.project.declare import ApiRequest, ApiResponse, ApiStep, Problem
 from headwater.steps.runtime import StepRuntime
+from headwater.steps.services.streams import stream_service
 from headwater.tasks import Supervisor
 from support.ear import Ear
 from support.steps_streams import DiaryStreams
@@ -43,7 +44,8 @@ class Site:
         self.root = root
         self.streams = DiaryStreams()
         self.ear = Ear()
-        self.runtime = StepRuntime(settings, self.streams, observer=self.ear)
+        self.runtime = StepRuntime(settings, observer=self.ear)
+        self.runtime.offer("streams", stream_service(self.streams))
 
     def write(self, files: dict[str, str]) -> None:
         write(self.root, files)

@@ -40,12 +40,10 @@ from headwater.steps.project.triggers.authenticate import AUTHENTICATE, AuthQues
 from headwater.steps.project.triggers.kind import Failure
 from headwater.steps.project.watch import watch
 from headwater.steps.services.service import Service
-from headwater.steps.services.streams import stream_service
 from headwater.steps.workers.crew import Parts
 from headwater.steps.workers.intake import Intake
 from headwater.steps.workers.process import Launch
 from headwater.streams.catalog import Verb
-from headwater.streams.service import StreamService
 
 log = logging.getLogger("headwater.steps")
 project_log = logging.getLogger("headwater.project")
@@ -71,12 +69,11 @@ class StepRuntime:
     def __init__(
         self,
         settings: Settings,
-        streams: StreamService,
         clock: Clock | None = None,
         observer: Observer = SILENT,
     ) -> None:
         self._settings = settings
-        self._services: dict[str, Service] = {"streams": stream_service(streams)}
+        self._services: dict[str, Service] = {}
         self._workshop = _workshop(settings, self._services, clock or SystemClock(), observer)
         self._observer = observer
         self._current = Generation(0, Sources(), Project(0), {}, {})
@@ -112,7 +109,10 @@ class StepRuntime:
         return self._closed
 
     def offer(self, name: str, service: Service) -> None:
-        """Let user code call one more service, from before the first invocation on."""
+        """Let user code call one more service, from before the first invocation on. Each is offered once and
+        whole: a second one of that name would take the place of the first without a word."""
+        if name in self._services:
+            raise ValueError(f"the service {name!r} is offered already")
         self._services[name] = service
 
     def tell_holdings(self, holdings: Holdings) -> None:

@@ -20,7 +20,7 @@ User = Annotated[
 
 
 def connections(user: User = None, project: Project = None, json: Json = False, debug: Debug = False) -> None:
-    """Print who is connected by sockets and event streams, with the numbers to revoke them by."""
+    """Print who is connected, and by which number to revoke it."""
     found = list(ask_server(project, "access.connections", user=user))
     if json:
         from headwater.cli.terminal import print_json

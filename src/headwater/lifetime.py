@@ -94,6 +94,8 @@ async def _serving(server: Running) -> AsyncGenerator[None]:
             "keepalive", partial(keep, server.opening.sockets, server.settings.socket, server.observers)
         )
         tasks.start("ends of tokens", server.lapses.run)
+        if server.reception.keys is not None:
+            tasks.start("keys of tokens", server.reception.keys.run)
         tasks.start("sweep", partial(_sweep, server.store, age))
         tasks.start("sweep of fleeting streams", partial(_sweep, server.realms.fleeting.store, left))
         allocator = Allocator()

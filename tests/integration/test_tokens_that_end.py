@@ -158,4 +158,4 @@ async def test_an_end_that_cannot_be_read_refuses(
     async with running(settings) as other, httpx.AsyncClient(base_url=other.url) as http:
         refused = await http.get("/streams/own/ada", headers={"authorization": "Bearer something-long"})
         assert refused.status_code == 401
-    assert any('authenticate gave an "exp"' in record.getMessage() for record in caplog.records)
+    assert any('the context has an "exp"' in record.getMessage() for record in caplog.records)

@@ -38,9 +38,45 @@ class AuthSettings:
     max_revocations: int = setting(
         100_000, "Most users, tokens and groups that are revoked; above it no more can be.", least=1
     )
+    jwt_key: str = setting(
+        "",
+        "Key by which tokens are checked that say themselves who asks (JWT), without an authenticator: a "
+        'public key in PEM, or a secret of at least 32 bytes where `jwt_algorithms` is ["HS256"].',
+        may_be_empty=True,
+        secret=True,
+    )
+    jwt_key_file: str = setting(
+        "", "File that holds that key instead, relative to the project.", may_be_empty=True
+    )
+    jwt_jwks: str = setting(
+        "",
+        "A set of keys (JWKS) instead: a file relative to the project, or an address of https. It is fetched "
+        "again every `jwt_refresh` seconds, and when a token names a key that is not in it.",
+        may_be_empty=True,
+    )
+    jwt_refresh: float = setting(300.0, "Seconds between two fetches of `jwt_jwks`.", least=1.0)
+    jwt_algorithms: tuple[str, ...] = setting(
+        ("RS256", "ES256", "EdDSA"),
+        "Algorithms that tokens may be signed by; of a key only its own. HS256 goes alone.",
+    )
+    jwt_audience: tuple[str, ...] = setting(
+        (), "Whom tokens may be meant for (`aud`), one of these. Empty: only tokens that do not say."
+    )
+    jwt_issuer: tuple[str, ...] = setting(
+        (), "Who may have issued tokens (`iss`), one of these. Empty: anybody who has the key."
+    )
+    jwt_leeway: float = setting(
+        0.0, "Seconds by which the issuer's clock may differ: a token lasts for so much longer.", most=600.0
+    )
+    jwt_require: tuple[str, ...] = setting(("exp",), "Claims that a token must have.")
     max_context_bytes: int = setting(
         8 * KIB, "Largest answer of `authenticate`, in bytes of JSON; one above it refuses.", least=1
     )
+
+    @property
+    def claims(self) -> bool:
+        """Whether tokens say themselves who asks."""
+        return bool(self.jwt_key or self.jwt_key_file or self.jwt_jwks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,9 @@ async def _load(
         for language, pool in pools.items()
     }
     manifest = merged([load.manifest for load in loads.values()])
-    return Generation(number, sources, project_of(number, manifest, sources), pools, executors)
+    claims = workshop.settings.auth.claims
+    project = project_of(number, manifest, sources, claims=claims)
+    return Generation(number, sources, project, pools, executors)
 
 
 def _see_that_some_loaded(loads: Mapping[str, _Load], sources: Sources, before: Generation | None) -> None:

@@ -7,6 +7,7 @@ worker: whoever asks the project is given. Where the project says nothing of who
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -65,6 +66,9 @@ class Authentication:
         """Grows whenever answers of before may hold no longer."""
         self._ask = ask
         self._settings = settings
+        self._cached = math.inf if settings.claims else settings.cache
+        """Seconds for which an answer is held: what a token says itself holds until it ends."""
+        self._leeway = settings.jwt_leeway if settings.claims else 0.0
         self._origins = origins
         self._now = now
         self._wall = wall
@@ -125,7 +129,7 @@ class Authentication:
 
     async def _known(self, peer: Peer, token: str | None, cookies: dict[str, str]) -> _Known | None:
         key = None
-        if token is not None and self._settings.cache:
+        if token is not None and self._cached:
             key = _digest(token)
             held = self._held.get(key)
             if held is not None and held.until > self._now() and not self._has_ended(held.known):
@@ -134,7 +138,7 @@ class Authentication:
         context = await self._ask(_question(peer, token, cookies))
         if context is None:
             return None
-        known = _known_by(context)
+        known = _known_by(context, self._leeway)
         if key is not None and era == self.era:
             self._hold(key, known)
         return known
@@ -146,7 +150,7 @@ class Authentication:
         self._held.pop(key, None)
         while len(self._held) >= self._settings.cache_size:
             del self._held[next(iter(self._held))]
-        self._held[key] = _Held(known, self._now() + self._settings.cache)
+        self._held[key] = _Held(known, self._now() + self._cached)
 
     def _allows(self, origin: str, peer: Peer) -> bool:
         return self._origins.allows(origin, peer.headers.get("host", ""), secure=peer.secure)
@@ -183,10 +187,12 @@ def _question(peer: Peer, token: str | None, cookies: dict[str, str]) -> AuthQue
     return AuthQuestion(token, headers, cookies, query, peer.url, peer.kind)
 
 
-def _known_by(context: bytes) -> _Known:
+def _known_by(context: bytes, leeway: float) -> _Known:
     """The name by which somebody is found again is the context's `user`, else its `sub`."""
     members = cast("dict[str, Any]", orjson.loads(context))
-    return _Known(context, _identity(members), members.get("exp"), members.get("iat"))
+    expires = members.get("exp")
+    ends = None if expires is None else expires + leeway
+    return _Known(context, _identity(members), ends, members.get("iat"))
 
 
 def _identity(members: dict[str, Any]) -> str | None:

@@ -12,20 +12,33 @@ from headwater.steps.project.declare import Authenticator, Problem
 from headwater.steps.project.sources import Sources, is_authenticator, language_of
 from headwater.steps.project.stamps import Stamps
 
+SETTINGS_FILE = "headwater.toml"
+
 
 def authenticator_of(
-    sources: Sources, declared: Sequence[Mapping[str, Any]], stamps: Stamps | None = None
+    sources: Sources,
+    declared: Sequence[Mapping[str, Any]],
+    stamps: Stamps | None = None,
+    *,
+    claims: bool = False,
 ) -> tuple[Authenticator | None, list[Problem]]:
     """The authenticator of the project, and what is wrong with it. `declared` is what workers found.
 
-    - There is no such file: None. One that lies elsewhere is told of, for it shuts nothing.
+    - There is no such file: None, or with `claims` the settings, by which tokens say it themselves. One that
+      lies elsewhere is told of, for it shuts nothing.
+    - There is one, and `claims` too: nobody can say which counts, so none is asked.
     - There are several: nobody can say which counts, so none is asked.
     - Its worker could not use it: its own problem is reported already.
     """
     files = [path for path in sources.declaring if is_authenticator(path)]
     if not files:
-        return None, [_misplaced(path) for path in sources.files if is_authenticator(path.rpartition("/")[2])]
+        who = Authenticator(SETTINGS_FILE, "", name="tokens (jwt)") if claims else None
+        return who, [_misplaced(path) for path in sources.files if is_authenticator(path.rpartition("/")[2])]
     file, stamp = files[0], (stamps or Stamps(sources)).of(*files)
+    if claims:
+        message = f"{file} and [auth] jwt_* in the settings both say who asks, so nobody is let in"
+        both = Problem("error", "AUTH_INVALID", message, file=file, hint="Keep one.", involved=(file,))
+        return Authenticator(file, language_of(file), stamp=stamp, broken=message), [both]
     if len(files) > 1:
         message = f"{' and '.join(files)} both say who asks, so nobody is let in"
         hint = "Keep one of them."

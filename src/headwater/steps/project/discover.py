@@ -32,8 +32,11 @@ _RUNTIME_KEYS = frozenset(
 """Keys that hold functions: workers keep those, what is left of them in the JSON says nothing."""
 
 
-def project_of(generation: int, manifest: Mapping[str, Any], sources: Sources) -> Project:
-    """The project that a manifest (`spec/WORKER.md`, section 7) describes. Never raises for users' faults."""
+def project_of(
+    generation: int, manifest: Mapping[str, Any], sources: Sources, *, claims: bool = False
+) -> Project:
+    """The project that a manifest (`spec/WORKER.md`, section 7) describes. Never raises for users' faults.
+    `claims`: the settings say that tokens say themselves who asks."""
     stamps = Stamps(sources)
     found = _Findings(sources, stamps)
     steps = [step for raw in _listed(manifest, "steps") if (step := found.step(_entry(raw)))]
@@ -41,7 +44,7 @@ def project_of(generation: int, manifest: Mapping[str, Any], sources: Sources) -
     found.reported(_listed(manifest, "problems"))
     steps, clashes = steps_apart(steps)
     streams, more = streams_apart(streams)
-    who, doubts = authenticator_of(sources, _listed(manifest, "auth"), stamps)
+    who, doubts = authenticator_of(sources, _listed(manifest, "auth"), stamps, claims=claims)
     problems = [*sources.problems, *found.problems, *clashes, *more, *doubts]
     problems += dangling(steps, streams, problems)
     problems.sort(key=lambda one: (one.file, one.line))

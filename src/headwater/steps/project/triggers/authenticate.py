@@ -55,7 +55,7 @@ def _context(settings: Settings, result: Message) -> bytes | None:
         context = None
     if result.header.get("known") is not True or not isinstance(context, dict):
         raise HandlerFailed("authenticate gave no context", hint="Return an object, or nothing for nobody.")
-    _check_times(cast("dict[str, Any]", context))
+    check_times(cast("dict[str, Any]", context))
     most = settings.auth.max_context_bytes
     if len(text) > most:
         raise TooLarge(
@@ -71,24 +71,24 @@ MOST_SECONDS = 1e11
 """The year 5138; a time above it is one in milliseconds."""
 
 
-def _check_times(context: dict[str, Any]) -> None:
+def check_times(context: dict[str, Any], names: tuple[str, ...] = ("exp", "iat")) -> None:
     """See that what says when the context was given and when it ends can be read: what cannot ends never.
 
     :raises HandlerFailed: it cannot.
     """
-    for name in ("exp", "iat"):
+    for name in names:
         value = context.get(name)
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise HandlerFailed(
-                f'authenticate gave an "{name}" of type {type(value).__name__}', hint=_TIMES_HINT
+                f'the context has an "{name}" of type {type(value).__name__}', hint=_TIMES_HINT
             )
         if value > MOST_SECONDS:
-            raise HandlerFailed(f'authenticate gave an "{name}" in milliseconds', hint=_TIMES_HINT)
+            raise HandlerFailed(f'the context has an "{name}" in milliseconds', hint=_TIMES_HINT)
 
 
-_TIMES_HINT = '"exp" and "iat" are seconds since 1970.'
+_TIMES_HINT = "Times are seconds since 1970."
 
 
 def _secrets(asked: AuthQuestion) -> list[str]:

@@ -55,11 +55,26 @@ def test_in_dev_this_machine_needs_none(token: str, address: str, host: str) -> 
         asks(host="app.example"),
         asks(host="app.example."),
         asks(host=""),
+        asks(x_forwarded_for="192.0.2.7"),
+        asks(x_forwarded_for="127.0.0.1, 192.0.2.7"),
+        asks(x_forwarded_for=""),
+        asks(x_real_ip="192.0.2.7"),
+        asks(x_forwarded_host="app.example"),
+        asks(x_forwarded_host=""),
+        asks(forwarded="for=127.0.0.1"),
+        asks(via="1.1 tunnel"),
+        asks(cf_connecting_ip="192.0.2.7"),
     ],
 )
 def test_in_dev_others_and_other_names_are_refused(peer: Peer) -> None:
     with pytest.raises(Unauthenticated):
         admission().admit(peer)
+
+
+def test_in_dev_a_proxy_may_ask_for_this_machine() -> None:
+    admission().admit(
+        asks(x_forwarded_for="::1, 127.0.0.1", x_forwarded_host="localhost:5173", x_forwarded_proto="http")
+    )
 
 
 def test_a_deployed_server_lets_nobody_in_without_one() -> None:

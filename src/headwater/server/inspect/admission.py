@@ -18,6 +18,10 @@ from headwater.server.http.origins import Origins
 SHORTEST_TOKEN = 16
 """Characters of a token: 16 random hexadecimal digits are 64 bits, too many to be guessed over a network."""
 
+_ABOUT_CLIENTS = frozenset({"x-forwarded-for", "x-real-ip"})
+_ABOUT_PROXIES = frozenset({"forwarded", "via", "cf-connecting-ip", "true-client-ip", "x-client-ip"})
+"""Headers by which proxies tell of whom they heard, those that list addresses and others."""
+
 _HINT = "Bring the [admin] token as `Authorization: Bearer TOKEN`."
 _CLOSED = "Set [admin] token (or HEADWATER_ADMIN_TOKEN) and bring it as `Authorization: Bearer TOKEN`."
 _MAKE = "`openssl rand -hex 24` makes one; HEADWATER_ADMIN_TOKEN in the environment or in .env is its place."
@@ -62,7 +66,8 @@ class Admission:
         """Let an operator in.
 
         - Whoever brings the token, from wherever: no page can bring it unless it was given it.
-        - In `dev`, whoever asks from this machine, of this machine by name, and not from a page of elsewhere.
+        - In `dev`, whoever asks from this machine, of this machine by name, and not from a page of elsewhere;
+          what a proxy on this machine hands on for somebody else does not count.
 
         :raises Unauthenticated: it is none.
         :raises OriginRefused: it is a page of elsewhere.
@@ -85,7 +90,9 @@ class Admission:
         """Whether it asks from this machine, of this machine: a name that was made to mean it does not count,
         nor does what came through a proxy under another name."""
         named = read_authority(peer.headers.get("host", ""))
-        return is_loopback(peer.address) and named is not None and is_loopback(named.name)
+        if named is None or not is_loopback(named.name) or not is_loopback(peer.address):
+            return False
+        return all(_names_loopback(name, value) for name, value in peer.headers.items())
 
     def _check_page(self, peer: Peer) -> None:
         """A browser sends what any page asks it to; only pages of the server itself may ask here."""
@@ -97,6 +104,17 @@ class Admission:
                 hint=_HINT,
                 origin=origin or "",
             )
+
+
+def _names_loopback(name: str, value: str) -> bool:
+    """Whether a header leaves it at this machine. A tunnel or a proxy that nobody said is trusted tells of the
+    browser behind it here, and rewrites Host as it likes."""
+    if name in _ABOUT_CLIENTS:
+        return all(is_loopback(one.strip()) for one in value.split(","))
+    if name == "x-forwarded-host":
+        hosts = [read_authority(one) for one in value.split(",")]
+        return all(host is not None and is_loopback(host.name) for host in hosts)
+    return name not in _ABOUT_PROXIES
 
 
 def _digest(token: str) -> bytes:

@@ -35,8 +35,10 @@ class Project:
             await self.gate.wait()
         return answer
 
-    def authentication(self, who: Authenticator | None = WHO, **settings: object) -> Authentication:
-        origins = Origins(ServerSettings(cors_origins=("https://app.example",)))
+    def authentication(
+        self, who: Authenticator | None = WHO, *, pages: str = "https://app.example", **settings: object
+    ) -> Authentication:
+        origins = Origins(ServerSettings(cors_origins=tuple(pages.split())))
         given = AuthSettings(**settings)  # pyright: ignore[reportArgumentType]
         made = Authentication(self.ask, given, origins, lambda: self.now, lambda: self.wall)
         made.take(who)
@@ -162,3 +164,26 @@ async def test_cookies_speak_for_nobody_on_pages_of_elsewhere(origin: str, allow
     else:
         with pytest.raises(OriginRefused):
             await authentication.know(asks)
+
+
+async def test_a_star_lets_pages_read_what_is_everybodys_and_act_for_nobody() -> None:
+    authentication = Project().authentication(pages="* https://app.example", cookie="session")
+    await authentication.know(peer(None, origin="https://evil.example", host="here.example"))
+    assert (await authentication.know(peer("t", origin="https://evil.example"))).identity == "ada"
+    with pytest.raises(OriginRefused):
+        await authentication.know(peer(None, cookie="session=t", origin="https://evil.example"))
+    named = await authentication.know(peer(None, cookie="session=t", origin="https://app.example"))
+    assert named.identity == "ada"
+
+
+@pytest.mark.parametrize("scheme", ["Basic", "digest", "Negotiate", "NTLM"])
+async def test_a_password_that_the_browser_adds_is_no_page_of_elsewheres(scheme: str) -> None:
+    project = Project()
+    project.answers[f"{scheme} dTpw"] = b'{"user":"ada"}'
+    given = {"authorization": f"{scheme} dTpw", "host": "here.example"}
+    assert (await project.authentication().know(peer(**given))).identity == "ada"
+    assert (
+        await project.authentication().know(peer(**given, origin="https://here.example"))
+    ).identity == "ada"
+    with pytest.raises(OriginRefused):
+        await project.authentication().know(peer(**given, origin="https://evil.example"))

@@ -110,3 +110,24 @@ def test_pages_of_the_server_itself_are_its_own(origin: str, host: str, own: boo
 def test_behind_tls_a_plain_page_of_the_same_name_is_another_s(origin: str, host: str, allowed: bool) -> None:
     origins = Origins(ServerSettings(host="0.0.0.0", cors_origins=("http://listed.example",)))
     assert origins.allows(origin, host, secure=True) is allowed
+
+
+@pytest.mark.parametrize("dev", [True, False])
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("127.0.0.1:3000", True),
+        ("localhost", True),
+        ("[::1]:3000", True),
+        ("app.example", False),
+        ("", False),
+    ],
+)
+def test_pages_of_this_machine_may_where_this_machine_was_addressed(
+    host: str, allowed: bool, dev: bool
+) -> None:
+    """Behind a proxy a server that listens on loopback is for everybody, and a page of a visitor's own machine
+    is nobody's there."""
+    origins = Origins(ServerSettings(allowed_hosts=("app.example",)), dev=dev)
+    assert origins.allows("http://localhost:5173", host) is allowed
+    assert origins.trusts("http://localhost:5173", host) is allowed

@@ -30,6 +30,9 @@ or cannot be asked."""
 Revoked = Callable[[str | None, float | None, str | None], bool]
 """Whether a token is revoked: by its user, when it was issued, and its digest; None is not known."""
 
+_BROWSERS_OWN = frozenset({"basic", "digest", "negotiate", "ntlm"})
+"""Schemes of `Authorization` by which a browser says who its user is without that a page has asked."""
+
 
 class _Held(NamedTuple):
     known: _Known
@@ -152,16 +155,16 @@ class Authentication:
             del self._held[next(iter(self._held))]
         self._held[key] = _Held(known, self._now() + self._cached)
 
-    def _allows(self, origin: str, peer: Peer) -> bool:
-        return self._origins.allows(origin, peer.headers.get("host", ""), secure=peer.secure)
-
     def _check_origin(self, peer: Peer, cookies: dict[str, str]) -> None:
-        """A browser adds cookies to what any page sends: they speak for the user only on pages that may.
+        """A browser adds cookies to what any page sends, and passwords that it was asked for by HTTP: they
+        speak for the user only on pages that may.
 
         Whatever else the request brings, for a page can make up a token to get past this.
         """
         origin = peer.headers.get("origin")
-        if not cookies or origin is None or self._allows(origin, peer):
+        if origin is None or not (cookies or _is_of_the_browser(peer)):
+            return
+        if self._origins.trusts(origin, peer.headers.get("host", ""), secure=peer.secure):
             return
         self._origins.refused(origin)
         said = f'pages of "{origin}" may not use the cookies of this server'
@@ -175,6 +178,12 @@ def _digest(token: str) -> bytes:
 
 def _text_digest(token: str | None) -> str | None:
     return None if token is None else _digest(token).hex()
+
+
+def _is_of_the_browser(peer: Peer) -> bool:
+    """Whether its header `Authorization` may be one that a browser adds by itself."""
+    scheme = peer.headers.get("authorization", "").partition(" ")[0]
+    return peer.given is None and scheme.lower() in _BROWSERS_OWN
 
 
 def _question(peer: Peer, token: str | None, cookies: dict[str, str]) -> AuthQuestion:

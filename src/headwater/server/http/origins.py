@@ -70,7 +70,11 @@ class NamedOrigins:
 
     def allow(self, origin: str) -> bool:
         """Whether an Origin header is one of them."""
-        return self.any or (self._opaque and origin == OPAQUE) or read_origin(origin) in self._named
+        return self.any or self.name(origin)
+
+    def name(self, origin: str) -> bool:
+        """Whether it is one of them by its own name, not by the star that means everybody."""
+        return (self._opaque and origin == OPAQUE) or read_origin(origin) in self._named
 
 
 class Origins:
@@ -86,9 +90,17 @@ class Origins:
     def allows(self, origin: str, host: str, *, secure: bool = False) -> bool:
         """Whether pages of an origin may, at a server that was addressed as `host`: the server's own pages;
         pages of this machine while the server is for this machine only, or in `dev` (a front end's
-        development server has another port); and what `cors_origins` lists. `secure`: the request came by
+        development server has another port), and was addressed as this machine; and what `cors_origins` lists. `secure`: the request came by
         TLS, so that a page of the same name that did not is another's: whoever sits between can write it."""
         return self.lists(origin) or self.is_own(origin, host, secure=secure) or self._is_near(origin, host)
+
+    def trusts(self, origin: str, host: str, *, secure: bool = False) -> bool:
+        """Whether pages of an origin may act for the user whose browser shows them, with the cookies that it
+        adds by itself: those that `allows` has, but for whom "*" lets in. That star is for what is
+        everybody's."""
+        return (
+            self.named.name(origin) or self.is_own(origin, host, secure=secure) or self._is_near(origin, host)
+        )
 
     def shares(self, origin: str, host: str) -> bool:
         """Whether pages of an origin may read answers: what `cors_origins` lists, and in `dev` pages of this
@@ -108,8 +120,9 @@ class Origins:
 
     def _is_near(self, origin: str, host: str) -> bool:
         page, here = read_origin(origin), read_authority(host)
-        near = self._for_this_machine or (self.dev and here is not None and is_loopback(here.name))
-        return near and page is not None and is_loopback(page.name)
+        if not (self._for_this_machine or self.dev) or here is None or not is_loopback(here.name):
+            return False  # Behind a proxy a server that listens on loopback is for everybody.
+        return page is not None and is_loopback(page.name)
 
     def refused(self, origin: str) -> None:
         """Tell the log, once for each origin, that its pages were refused and what lets them in."""

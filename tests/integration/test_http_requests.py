@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 import httpx
 import orjson
@@ -359,3 +360,28 @@ async def test_a_client_may_wait_to_be_asked_for_its_body() -> None:
         writer.write(b"abc")
         status, body = await read_answer(reader)
     assert (status, orjson.loads(body)["raw"]) == (200, "abc")
+
+
+async def test_no_step_answers_or_hears_what_is_asked_of_the_server_itself() -> None:
+    """A page that answers every path must not be brought the operator's token."""
+
+    async def ours(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"ours"})
+
+    routes = {f"{method} {path}": tell for method in ("GET", "POST") for path in ("/*", "/headwater/admin/x")}
+    async with serving(routes, internal=[("/headwater/admin", ours)]) as site:
+        for path in ("/headwater/admin", "/headwater/admin/x", "/headwater/admin/"):
+            for method in ("GET", "POST"):
+                assert (await site.client.request(method, path)).text == "ours"
+        for path in ("/headwater", "/headwater/metrics", "/headwater/none/"):
+            for method, status in (("GET", 404), ("POST", 404), ("OPTIONS", 404)):
+                assert (await site.client.request(method, path)).status_code == status
+        assert not site.executor.requests
+        for path in ("/headwaters", "/head/water", "//headwater/admin", "/x/../headwater/admin"):
+            head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            assert (await site.raw(head.encode())).startswith(b"HTTP/1.1 200 ")
+        assert [request.path for request in site.executor.requests][2:] == [
+            "//headwater/admin",
+            "/x/../headwater/admin",
+        ]

@@ -40,6 +40,8 @@ SUPPORTED = [
     "/v1.0/:id",
     "/:_private",
     "/:0",
+    "/headwaters",
+    "/:any/headwater",
 ]
 
 
@@ -50,6 +52,9 @@ def test_express_paths_in_common_use_are_supported(path: str) -> None:
 
 REFUSED = {
     "": 'does not begin with "/"',
+    "/headwater": "the server's own",
+    "/Headwater/admin/:x": "the server's own",
+    "/headwater/*": "the server's own",
     "todos": 'does not begin with "/"',
     ":id": 'does not begin with "/"',
     "/a//b": "empty segment",

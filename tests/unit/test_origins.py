@@ -126,8 +126,8 @@ def test_behind_tls_a_plain_page_of_the_same_name_is_another_s(origin: str, host
 def test_pages_of_this_machine_may_where_this_machine_was_addressed(
     host: str, allowed: bool, dev: bool
 ) -> None:
-    """Behind a proxy a server that listens on loopback is for everybody, and a page of a visitor's own machine
-    is nobody's there."""
+    """Behind a proxy a server that listens on loopback is for everybody, and a page of a visitor's own
+    machine is nobody's there."""
     origins = Origins(ServerSettings(allowed_hosts=("app.example",)), dev=dev)
     assert origins.allows("http://localhost:5173", host) is allowed
     assert origins.trusts("http://localhost:5173", host) is allowed

@@ -20,7 +20,8 @@ class ServerSettings:
     cors_origins: tuple[str, ...] = setting(
         (),
         'Origins of pages that may call the API and follow streams, as "https://app.example.com"; "*" '
-        "for all, but for what their users' cookies open. In `dev` pages of this machine may without it, whatever their port.",
+        "for all, but for what their users' cookies open. In `dev` pages of this machine may without it, "
+        "whatever their port.",
     )
     allowed_hosts: tuple[str, ...] = setting(
         (),

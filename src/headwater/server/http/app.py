@@ -1,8 +1,8 @@
 """Room 1: a request arrives, the router picks a step, the answer goes out. One plain ASGI callable.
 
-Owns the order in which a path is looked up (steps, internal prefixes, files) and the promise that every
-request gets exactly one answer, errors as `application/problem+json`. Knows no worker: steps are run by an
-`ApiExecutor`.
+Owns the order in which a path is looked up (what is the server's own, steps, internal prefixes, files) and
+the promise that every request gets exactly one answer, errors as `application/problem+json`. Knows no worker:
+steps are run by an `ApiExecutor`.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from headwater.server.http.routing import Match, Router, decode_path
 from headwater.server.http.static import PublicFolder, file_response
 from headwater.server.peers import peer_of_request
 from headwater.steps.project.declare import ApiRequest, ApiResponse, ApiStep, Project
+from headwater.steps.project.paths import is_own
 
 logger = logging.getLogger("headwater.http")
 
@@ -131,7 +132,8 @@ class HttpApp:
 
     async def _respond(self, exchange: Exchange) -> ApiResponse | None:
         """The answer, or None when it has been sent already."""
-        match = self._router.find(exchange.method, exchange.path)
+        own = is_own(exchange.path)
+        match = None if own else self._router.find(exchange.method, exchange.path)
         if match is not None:
             exchange.step = match.step.name
             return await self._run(exchange, match)
@@ -141,7 +143,7 @@ class HttpApp:
                 if self._cors.is_preflight(exchange.method, exchange.headers):
                     return self._cors.preflight(exchange.path, exchange.headers)
                 return await exchange.hand_over(app, self._cors)
-        return await self._without_step(exchange)
+        return await self._without_step(exchange, own)
 
     def _internal_app(self, path: str) -> ASGIApp | None:
         for prefix, app in self._internal:
@@ -195,11 +197,12 @@ class HttpApp:
             self._observer.refused(peer, error)
             raise
 
-    async def _without_step(self, exchange: Exchange) -> ApiResponse | None:
+    async def _without_step(self, exchange: Exchange, own: bool) -> ApiResponse | None:
+        """A file, or what stands against the request."""
         method, path = exchange.method, exchange.path
         if self._cors.is_preflight(method, exchange.headers):
             return self._cors.preflight(exchange.path, exchange.headers)
-        allowed = self._router.allowed(path)
+        allowed = () if own else self._router.allowed(path)
         if not allowed or method in ("GET", "HEAD"):
             file = await self._public.find(decode_path(path))
             if file and method in ("GET", "HEAD"):
@@ -246,10 +249,11 @@ def build_http_app(
 ) -> HttpApp:
     """The HTTP side of the server, without routes until `set_project` is called.
 
-    `internal` lists applications by path prefix ("/streams"); they are asked where no step has the path, see
-    it as it came in, and may raise HeadwaterError before they answer. `aside` is where large JSON is read;
-    its owner closes it. `origins` are the rules for pages, where others keep them too; `who` says who asks,
-    `bodies` reads the bodies of all that answers.
+    `internal` lists applications by path prefix ("/streams"); they are asked where no step has the path
+    (below `/headwater` whatever steps there are), see it as it came in, and may raise HeadwaterError before
+    they answer. `aside` is where large JSON is read; its owner closes it. `origins` are the rules for pages,
+    where others keep them too; `who` says who asks, `bodies` reads the
+    bodies of all that answers.
     """
     origins = origins or Origins(settings.server, dev=settings.dev)
     return HttpApp(settings, executor, tuple(internal), aside or Aside(), observer, origins, who, bodies)

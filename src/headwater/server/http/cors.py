@@ -2,7 +2,7 @@
 headers; off where no page of another origin may.
 
 A named origin is echoed and may send credentials, and so are pages of this machine in `dev`, except below
-`OWN_PREFIX`; "*" allows every origin and never credentials.
+`/headwater`, where the server's own is; "*" allows every origin and never credentials.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from headwater.errors import OriginRefused
 from headwater.response_rules import TRACE_HEADER
 from headwater.server.http.origins import SETTING_HINT, Origins
 from headwater.steps.project.declare import ApiResponse
+from headwater.steps.project.paths import is_own
 
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 EXPOSED = f"{TRACE_HEADER}, x-headwater-items, etag, retry-after"
@@ -20,9 +21,6 @@ EXPOSED = f"{TRACE_HEADER}, x-headwater-items, etag, retry-after"
 
 MAX_AGE = "600"
 """Seconds for which a browser may keep the answer to a preflight."""
-
-OWN_PREFIX = "/headwater"
-"""Below it lies what is the server's own, which only named origins may read."""
 
 Header = tuple[bytes, bytes]
 _VARY: Header = (b"vary", b"Origin")
@@ -37,7 +35,7 @@ class Cors:
         self._any = origins.named.any
 
     def _allows(self, origin: str, path: str, headers: Mapping[str, str]) -> bool:
-        if path == OWN_PREFIX or path.startswith(f"{OWN_PREFIX}/"):
+        if is_own(path):
             return self._origins.lists(origin)
         return self._origins.shares(origin, headers.get("host", ""))
 

@@ -90,8 +90,9 @@ class Origins:
     def allows(self, origin: str, host: str, *, secure: bool = False) -> bool:
         """Whether pages of an origin may, at a server that was addressed as `host`: the server's own pages;
         pages of this machine while the server is for this machine only, or in `dev` (a front end's
-        development server has another port), and was addressed as this machine; and what `cors_origins` lists. `secure`: the request came by
-        TLS, so that a page of the same name that did not is another's: whoever sits between can write it."""
+        development server has another port), and was addressed so; and what `cors_origins` lists. `secure`:
+        the request came by TLS, so that a page of the same name that did not is another's: whoever sits
+        between can write it."""
         return self.lists(origin) or self.is_own(origin, host, secure=secure) or self._is_near(origin, host)
 
     def trusts(self, origin: str, host: str, *, secure: bool = False) -> bool:

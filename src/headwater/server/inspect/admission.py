@@ -107,8 +107,8 @@ class Admission:
 
 
 def _names_loopback(name: str, value: str) -> bool:
-    """Whether a header leaves it at this machine. A tunnel or a proxy that nobody said is trusted tells of the
-    browser behind it here, and rewrites Host as it likes."""
+    """Whether a header leaves it at this machine. A tunnel or a proxy that nobody said is trusted tells of
+    the browser behind it here, and rewrites Host as it likes."""
     if name in _ABOUT_CLIENTS:
         return all(is_loopback(one.strip()) for one in value.split(","))
     if name == "x-forwarded-host":

@@ -29,6 +29,10 @@ from headwater.steps.project.constraints import compile_constraint
 MOST_OPTIONAL = 4
 """Optional parameters in one path; each doubles the forms that the router holds."""
 
+OWN_PREFIX = "/headwater"
+"""Below it the server answers by itself, and no step does: neither one that asks for such a path nor a
+wildcard, which would be given what is brought to the admin surface."""
+
 _NAME = re.compile(r"[A-Za-z0-9_]+")
 _ANYTHING = {"*": 0, ".*": 0, ".+": 1}
 _UNSUPPORTED = frozenset("?+()[]{}^|#")
@@ -85,10 +89,17 @@ class PathPattern:
 def check_path(path: str) -> str | None:
     """What is wrong with a path, for people; None when the router can serve it."""
     try:
-        parse_path(path)
+        forms = parse_path(path)
     except InvalidInput as fault:
         return fault.message
+    if any(form.head[:1] == ((OWN_PREFIX[1:],),) for form in forms):
+        return f"what lies below {OWN_PREFIX} is the server's own"
     return None
+
+
+def is_own(path: str) -> bool:
+    """Whether the path of a request is one that the server answers by itself."""
+    return path.startswith(OWN_PREFIX) and path[len(OWN_PREFIX) : len(OWN_PREFIX) + 1] in ("", "/")
 
 
 def path_shape(path: str) -> str:

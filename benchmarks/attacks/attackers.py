@@ -79,6 +79,47 @@ def unfinished(port: int) -> None:
         peer.close()
 
 
+def held(port: int, count: int, begin: bytes, piece: bytes = b"", seconds: float = 2.0) -> None:
+    """So many connections that begin something and go on a piece at a time, and read nothing."""
+    peers: list[socket.socket] = []
+    for _ in range(count):
+        with suppress(OSError):
+            peer = socket.create_connection(("127.0.0.1", port), SECONDS)
+            peers.append(peer)
+            peer.sendall(begin)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for peer in peers if piece else ():
+            with suppress(OSError):
+                peer.sendall(piece)
+        time.sleep(0.2)
+    for peer in peers:
+        peer.close()
+
+
+def come_and_go(port: int) -> None:
+    """Connections, one after the other, that say nothing."""
+    for _ in range(2000):
+        socket.create_connection(("127.0.0.1", port), SECONDS).close()
+
+
+def large_heads(port: int) -> None:
+    """Heads as large as they may be and larger, of requests for nothing."""
+    for line in (b"x: y\r\n" * 450, b"x: " + b"y" * 30_000 + b"\r\n", b"cookie: a=b;c=d\r\n" * 4000):
+        sent(port, b"GET /nowhere HTTP/1.1\r\nhost: localhost\r\n" + line + b"\r\n", upgrade=False)
+
+
+def shakes(port: int) -> None:
+    """WebSocket handshakes, one after the other, each with a token that somebody made up."""
+    for number in range(500):
+        with socket.create_connection(("127.0.0.1", port), SECONDS) as peer, suppress(OSError):
+            peer.sendall(opening(f"headwater.v1, headwater.token.{number}"))
+            peer.recv(4096)
+
+
+HEAD = b"GET /noop HTTP/1.1\r\nhost: localhost\r\n"
+BODY = b"POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n\r\n"
+
 ATTACKS: dict[str, Callable[[int], None]] = {
     "200,000 empty pings": lambda port: sent(port, PING * 200_000, linger=0.5),
     "200,000 texts of a letter": lambda port: sent(port, LETTER * 200_000, linger=0.5),
@@ -102,6 +143,12 @@ ATTACKS: dict[str, Callable[[int], None]] = {
     "60,000 pipelined requests": pipelined,
     "33 MB of trailers": trailers,
     "2,000 unfinished messages of 1 MiB": unfinished,
+    "1,000 heads that trickle in": lambda port: held(port, 1000, HEAD, b"x: y\r\n"),
+    "1,000 bodies that trickle in": lambda port: held(port, 1000, BODY, b"xxxx"),
+    "1,000 silent connections": lambda port: held(port, 1000, b""),
+    "2,000 connections that come and go": come_and_go,
+    "500 handshakes, each with a token": shakes,
+    "heads of 30 kB": large_heads,
 }
 
 

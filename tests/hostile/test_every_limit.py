@@ -201,7 +201,7 @@ async def test_events_that_wait(server: Attacked) -> None:
                 await asyncio.sleep(0.02)
 
 
-async def test_writes_per_second_of_one_client_over_all_its_sockets(server: Attacked) -> None:
+async def test_writes_per_second_of_one_client_over_all_its_sockets_and_requests(server: Attacked) -> None:
     async with server.beside() as behaved, AsyncExitStack() as stack:
         tabs = [
             (await stack.enter_async_context(shaken(server, authorization="Bearer mallory")))[0]
@@ -214,6 +214,11 @@ async def test_writes_per_second_of_one_client_over_all_its_sockets(server: Atta
             codes.append(answer.get("code", answer["t"]))
         assert set(codes) == {"ok", "TOO_MANY"}
         assert codes[:10] == ["ok"] * 10
+        mallory = {"authorization": "Bearer mallory"}
+        puts = [
+            await asked(server, "PUT", "/streams/open/g/x", json={"n": 1}, headers=mallory) for _ in range(9)
+        ]
+        assert (429, "TOO_MANY") in puts
         async with shaken(server, authorization="Bearer ada") as (ada, _):
             say(ada, t="set", ask=1, stream="open", group="g", id="ada", d={"n": 1})
             assert (await told(ada))["t"] == "ok"

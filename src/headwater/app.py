@@ -34,12 +34,13 @@ from headwater.server.inspect.registry import PROJECT_STREAM, Registry
 from headwater.server.limit_log import LimitLog
 from headwater.server.listen.serve import HttpServer
 from headwater.server.listen.tls import Renewal
-from headwater.server.live.attendance import Guest
 from headwater.server.live.client_writes import ClientWrites
 from headwater.server.live.opening import OperatorsDoor, SocketOpening
 from headwater.server.live.reception import Reception
+from headwater.server.live.rejudging import Rejudging
+from headwater.server.live.session import Session
 from headwater.server.live.sessions import Sessions
-from headwater.server.live.sse import EventStreams
+from headwater.server.live.sse import EventStreams, Visit
 from headwater.server.live.stream_http import StreamHttp
 from headwater.server.live.write_http import WriteHttp
 from headwater.server.live.write_rates import WriteRates
@@ -196,6 +197,8 @@ class Running:
         durable.queue.tell_holdings(self.holdings)
         left = Limit("streams.max_presence_left", most)
         self.holdings.add("presences that left", left, lambda: presences.deletes, "presences")
+        self.rejudging = Rejudging(self.gate, self._here)
+        """Whom a reload of rules asks again."""
         self.runtime.on_project(self._take)
 
     def _unready(self) -> str | None:
@@ -218,7 +221,7 @@ class Running:
         """What it serves now."""
         return self.runtime.project
 
-    def _here(self) -> Iterator[Guest]:
+    def _here(self) -> Iterator[Session | Visit]:
         """Everybody who is here."""
         for socket in self.opening.sockets:
             if socket.session is not None:
@@ -227,10 +230,11 @@ class Running:
 
     def _take(self, project: Project) -> None:
         """A generation takes over: its streams, routes and work, in one turn of the loop."""
-        self.catalog.declare(project.streams)
+        ruled_anew = self.catalog.declare(project.streams)
         if self.who.take(project.authenticator):
             self.opening.ask_again()
             self.events.close()
+        self.rejudging.begin(ruled_anew)
         self.http.set_project(project)
         queues = self.runtime.queues
         self.work.take(consumers_of(queues, self.settings.work), cron_jobs_of(queues))

@@ -129,6 +129,7 @@ async def _end(server: Running) -> None:
         last_first.push_async_callback(end_what_runs)
         last_first.push_async_callback(server.server.stop)
         last_first.callback(server.events.close)
+        last_first.callback(server.rejudging.close)
         last_first.push_async_callback(server.tasks.close)
         last_first.callback(server.work.rest)
 

@@ -67,7 +67,8 @@ class StreamRules:
 
     `sister_of`: the stream that it says who is present in. `durable`: it outlives the process. `history`:
     "kept" lets a subscriber resume from a version; "none" remembers nothing but what is, for streams of work.
-    `hidden`: the server's own, which no step and no client can name.
+    `hidden`: the server's own, which no step and no client can name. `stamp` tells two loads of it apart
+    whose functions may answer differently.
     """
 
     name: str
@@ -82,6 +83,7 @@ class StreamRules:
     durable: bool = True
     history: Literal["kept", "none"] = "kept"
     hidden: bool = False
+    stamp: str = ""
 
     @property
     def lifetime(self) -> float | None:
@@ -122,9 +124,13 @@ class Catalog:
         self._fleeting = {name for name, one in self._own.items() if not one.rules.durable}
         """Streams that end with the process, those that a reload has taken away among them."""
         self._awaited: dict[str, dict[Callable[[], None], None]] = {}
+        self.era = 0
+        """Grows whenever what was answered of who may what may hold no longer."""
 
-    def declare(self, streams: Iterable[StreamRules]) -> None:
-        """Take these streams of the project, and their sisters, instead of those before."""
+    def declare(self, streams: Iterable[StreamRules]) -> frozenset[str]:
+        """Take these streams of the project, and their sisters, instead of those before. Answers those that
+        some who follow them now may not be allowed to any more."""
+        before = self._streams
         named = {rules.name: rules for rules in streams}
         sisters = [_sister_of(rules) for rules in named.values() if rules.presence]
         streams = (*named.values(), *sisters)
@@ -138,6 +144,9 @@ class Catalog:
                 except Exception:
                     # The generation takes over all the same, and whoever else waits hears of it.
                     log.exception("Somebody who waited for the stream %s could not be told", name)
+        changed = {name for name, one in self._streams.items() if _ruled_anew(before.get(name), one)}
+        self.era += bool(changed)
+        return frozenset(name for name in changed if self._streams[name].rules.rights.read != "open")
 
     def when_declared(self, name: str, then: Callable[[], None]) -> Callable[[], None]:
         """Call `then`, once, when the project declares a stream of that name. Answers the way to call that
@@ -201,11 +210,21 @@ class Catalog:
         return UnknownStream(f"There is no stream named {name!r}.", hint=hint, stream=name)
 
 
+def _ruled_anew(before: Catalogued | None, after: Catalogued) -> bool:
+    """Whether a stream's rules may answer otherwise than before."""
+    if before is None:
+        return False
+    one, other = before.rules, after.rules
+    return (one.rights, one.stamp) != (other.rights, other.stamp)
+
+
 def _sister_of(rules: StreamRules) -> StreamRules:
     """Who is there is for those who may follow the stream itself, and ends with the process. Clients write
     there by their subscriptions alone."""
     rights = Rights(read=rules.rights.read, cancel="nobody")
-    return StreamRules(name=sister(rules.name), rights=rights, sister_of=rules.name, durable=False)
+    return StreamRules(
+        name=sister(rules.name), rights=rights, sister_of=rules.name, durable=False, stamp=rules.stamp
+    )
 
 
 def _compiled(rules: StreamRules) -> Schema | None:

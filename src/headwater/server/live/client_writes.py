@@ -161,10 +161,13 @@ class ClientWrites:
     async def _judge(self, judged: _Judged, answer: Verdict | Awaitable[Verdict]) -> Item | None:
         """Commit what the rule lets through upon the version that it has judged; where that is another by
         then, ask again. `answer` is the first verdict, or on its way."""
+        era = self._catalog.era
         for tries in range(MOST_TRIES):
             if tries:
-                answer = self._gate.admit(judged.ask)
+                era, answer = self._catalog.era, self._gate.admit(judged.ask)
             refusal = await self._refusal(judged, answer)
+            if era != self._catalog.era:
+                continue  # By rules of before.
             if refusal is not None:
                 first = await self._first(judged)
                 if first is None:

@@ -158,7 +158,7 @@ class Admissions:
     """The questions that one client has open at the gate, and who it is. While it is somebody whose token has
     ended it is refused whatever it asks, and what it had asked."""
 
-    __slots__ = ("_gate", "_limit", "_observer", "_tasks", "lapsed", "peer")
+    __slots__ = ("_era", "_gate", "_limit", "_observer", "_tasks", "lapsed", "peer")
 
     def __init__(self, gate: Gate, peer: Peer, limit: int, observer: Observer = SILENT) -> None:
         self._gate = gate
@@ -167,6 +167,8 @@ class Admissions:
         self.lapsed = False
         """Whether its token has ended, and it has brought no other."""
         self._limit = limit
+        self._era = 0
+        """Grows whenever rules have changed."""
         self._tasks: set[asyncio.Task[None]] | None = None  # Most clients never need one.
 
     def ask(
@@ -200,10 +202,11 @@ class Admissions:
         task.add_done_callback(self._tasks.discard)
 
     async def _wait(self, ask: Ask, answer: Awaitable[Verdict], then: Then) -> None:
-        """Wait for the verdict. One about who the client was says nothing of who it is by now."""
+        """Wait for the verdict. One about who the client was, or by rules of before, says nothing of now."""
+        era = self._era
         refusal = await _settled(ask, answer)
-        while ask.peer is not self.peer and not self.lapsed:
-            ask = ask._replace(peer=self.peer)
+        while (ask.peer is not self.peer or era != self._era) and not self.lapsed:
+            era, ask = self._era, ask._replace(peer=self.peer)
             refusal = await judge(self._gate, ask)
         then(self._lapse_of() or refusal)
 
@@ -220,6 +223,10 @@ class Admissions:
         if self.lapsed:
             raise expired()
         return self.peer
+
+    def ask_again(self) -> None:
+        """The rules have changed: what is asked now is to be answered by those of now."""
+        self._era += 1
 
     def _lapse_of(self) -> TokenExpired | None:
         return expired() if self.lapsed else None

@@ -16,6 +16,7 @@ from headwater.model import Subscriber
 from headwater.peer import Peer
 from headwater.server.held import HeldBytes
 from headwater.server.live.attendance import Guest
+from headwater.server.live.rejudging import Follower
 from headwater.server.live.turns import Turns
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Socket(Subscriber, Protocol):
         ...
 
 
-class Session(Guest, Protocol):
+class Session(Guest, Follower, Protocol):
     """What a socket's messages mean, and who is at its other end."""
 
     shares: bool

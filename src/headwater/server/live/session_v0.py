@@ -7,7 +7,7 @@ frames to.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from headwater.config import SocketSettings
@@ -20,6 +20,7 @@ from headwater.protocol.clients.wire import Wish
 from headwater.server.live.answers import Answers
 from headwater.server.live.attendance import Attendance, is_of
 from headwater.server.live.gate import MOST_AWAITED, Admissions, Gate
+from headwater.server.live.rejudging import Followed
 from headwater.server.live.session import Socket
 from headwater.server.live.speakers import Speakers
 from headwater.streams.fanout.hub import Hub
@@ -156,10 +157,29 @@ class V0Session:
         """Its client leaves all rooms of a group, and is told."""
         for room, entry in list(self._entries.items()):
             if is_of(room.group, group):
-                self._end(room, entry)
-                error = Revoked("You may not follow this any more.", stream=room.group.stream)
-                self._admissions.refused(error)
-                self._tell(room.group, room.item, error)
+                self._revoke(room, entry)
+
+    def _revoke(self, room: Room, entry: _Entry) -> None:
+        self._end(room, entry)
+        error = Revoked("You may not follow this any more.", stream=room.group.stream)
+        self._admissions.refused(error)
+        self._tell(room.group, room.item, error)
+
+    def ask_again(self) -> None:
+        """The rules have changed; see Follower."""
+        self._admissions.ask_again()
+
+    def follows(self, streams: Collection[str]) -> Collection[Subscription]:
+        """The subscriptions to these streams that are open."""
+        open_now = [entry.subscription for entry in self._entries.values()]
+        return [one for one in open_now if one is not None and one.wish.group.stream in streams]
+
+    def take_away(self, followed: Followed) -> None:
+        """Its client leaves a room that it may not be in any more, and is told."""
+        room = Room(followed.wish.group, followed.wish.item)
+        entry = self._entries.get(room)
+        if entry is not None and entry.subscription is followed:
+            self._revoke(room, entry)
 
     def closed(self) -> None:
         """End all subscriptions."""

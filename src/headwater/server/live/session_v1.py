@@ -30,6 +30,7 @@ from headwater.server.live.attendance import Attendance, is_of
 from headwater.server.live.cancelling import CancelItem, Cancels, nothing_runs
 from headwater.server.live.client_writes import ClientWrites, Wanted, WantedEvent
 from headwater.server.live.gate import MOST_AWAITED, Admissions, Gate, expired
+from headwater.server.live.rejudging import Followed
 from headwater.server.live.renewing import Renewals, Renewed
 from headwater.server.live.session import Socket
 from headwater.server.live.speakers import Speakers
@@ -144,6 +145,19 @@ class V1Session:
         for sub, one in tuple(self._subscriptions.items()):
             if isinstance(one, Subscription) and is_of(one.wish.group, group):
                 self._revoke(sub)
+
+    def ask_again(self) -> None:
+        """The rules have changed; see Follower."""
+        self._admissions.ask_again()
+
+    def follows(self, streams: Collection[str]) -> Collection[Subscription]:
+        """The subscriptions to these streams that are open."""
+        return [one for one in self._open() if one.wish.group.stream in streams]
+
+    def take_away(self, followed: Followed) -> None:
+        """End a subscription that is not allowed any more."""
+        if self._subscriptions.get(followed.wish.label) is followed:
+            self._revoke(followed.wish.label)
 
     def closed(self) -> None:
         """End all subscriptions, and what is present with them."""

@@ -8,6 +8,7 @@ decided before.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 from starlette.types import Message, Receive, Send
 
@@ -19,6 +20,7 @@ from headwater.protocol.clients.v1 import V1Wire, event_stream_framing
 from headwater.protocol.clients.wire import Brought, Wish
 from headwater.server.live.attendance import Attendance, is_of
 from headwater.server.live.gate import expired
+from headwater.server.live.rejudging import Followed
 from headwater.server.live.stream_target import Following, Target
 from headwater.server.live.v1_streams import V1Streams
 from headwater.streams.realm import Realms
@@ -102,7 +104,7 @@ class Visit:
         self.peer = peer
         self._unsent = unsent
         self._wire = wire
-        self._wish = wish
+        self.wish = wish
 
     def close(self, code: int, reason: str) -> None:
         """End it; server-sent events have no place for a code."""
@@ -118,13 +120,24 @@ class Visit:
 
     def expired(self) -> None:
         """End with the reason."""
-        self._unsent.end_with(self._wire.fault(expired(), self._wish.label, ended=True))
+        self._unsent.end_with(self._wire.fault(expired(), self.wish.label, ended=True))
 
     def revoked(self, group: GroupKey) -> None:
         """End with the reason, if it is this group that is followed."""
-        if is_of(self._wish.group, group):
-            error = Revoked("You may not follow this any more.")
-            self._unsent.end_with(self._wire.revoked(self._wish.label, error))
+        if is_of(self.wish.group, group):
+            self.take_away(self)
+
+    def ask_again(self) -> None:
+        """Nothing is asked while it is open."""
+
+    def follows(self, streams: Collection[str]) -> Collection[Followed]:
+        """Itself, if it is one of these streams that is followed."""
+        return (self,) if self.wish.group.stream in streams else ()
+
+    def take_away(self, followed: Followed) -> None:
+        """End with the reason."""
+        error = Revoked("You may not follow this any more.")
+        self._unsent.end_with(self._wire.revoked(self.wish.label, error))
 
 
 class EventStreams:

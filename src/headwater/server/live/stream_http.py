@@ -119,11 +119,16 @@ class StreamHttp:
         :raises HeadwaterError: it is refused.
         """
         while True:
-            era = 0 if self._who is None else self._who.era
+            era = self._era
             known = peer if self._who is None else await self._know(self._who, peer)
             await admit(self._gate, Ask(known, target.group, target.item, verb))
-            if self._who is None or era == self._who.era:
+            if era == self._era:
                 return known
+
+    @property
+    def _era(self) -> tuple[int, int]:
+        """Another one whenever who asks, or who may, may be answered otherwise."""
+        return self._realms.catalog.era, 0 if self._who is None else self._who.era
 
     async def _know(self, who: Authentication, peer: Peer) -> Peer:
         try:

@@ -76,14 +76,12 @@ Step = ApiStep | EventStep | CronStep | NoopStep
 @dataclass(frozen=True, slots=True)
 class StreamDeclaration(StreamRules):
     """A stream as a file of the project declares it: its rules (`streams/catalog.py`), and where it
-    stands. `twins` are other files that declare the same. `stamp` tells two of them apart whose functions may
-    answer differently."""
+    stands. `twins` are other files that declare the same."""
 
     file: str
     language: str
     line: int = 0
     twins: tuple[str, ...] = ()
-    stamp: str = ""
 
     @property
     def flows(self) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ from types import MappingProxyType
 from typing import Literal
 from urllib.parse import parse_qsl, urlsplit
 
+from headwater.config import ServiceToken
+
 PeerKind = Literal["http", "websocket", "sse", "run"]
 
 MOST_PARAMETERS = 1000
@@ -52,6 +54,8 @@ class Peer:
     expires: float | None = None
     given: str | None = field(default=None, repr=False)
     operator: bool = False
+    service: ServiceToken | None = None
+    """The other backend that it is, which does what its token is for."""
 
     @property
     def query(self) -> Values:
@@ -71,6 +75,15 @@ class Peer:
             if equals and name.strip():
                 found.setdefault(name.strip(), _unquoted(value.strip()))
         return found
+
+    @property
+    def sent_token(self) -> str | None:
+        """What it brings, as `token` is, but not what stands in an address, which ends up in logs."""
+        if self.given is not None:
+            return self.given
+        headers = self.headers
+        offered = offered_token(headers.get("sec-websocket-protocol", ""))
+        return bearer_of(headers.get("authorization", "")) or offered or None
 
     @property
     def token(self) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +14,15 @@ import pytest
 import pytest_asyncio
 
 from headwater.app import Running
-from headwater.config import ServerSettings, Settings, SocketSettings, StorageSettings, StreamSettings
+from headwater.config import (
+    AuthSettings,
+    ServerSettings,
+    ServiceToken,
+    Settings,
+    SocketSettings,
+    StorageSettings,
+    StreamSettings,
+)
 from headwater.lifetime import running
 from support.node_worker import node_worker
 from support.steps_project import write
@@ -52,7 +61,13 @@ export const config = { name: 'note', schema: null }
 export const canWrite = ({ old, new: after }, auth) => auth !== null && (old ?? after).by === auth.user
 """,
 }
-ITEM = "/streams/chat/g/a"
+SERVICE = "the-token-of-billing"
+BILLING = ServiceToken(
+    "billing",
+    hashlib.sha256(SERVICE.encode()).digest(),
+    frozenset({"shut", "chat"}),
+    frozenset({"write", "delete"}),
+)
 
 
 class Site(NamedTuple):
@@ -86,6 +101,7 @@ async def serving(root: Path) -> AsyncGenerator[Site]:
         storage=StorageSettings(url="memory:"),
         socket=SocketSettings(max_frame_values=50),
         streams=StreamSettings(max_write_bytes=10_000),
+        auth=AuthSettings(service_tokens=(BILLING,)),
     )
     async with running(settings) as server, httpx.AsyncClient(base_url=server.url, timeout=100) as client:
         yield Site(server, client)
@@ -284,6 +300,17 @@ async def test_a_page_from_elsewhere_writes_nothing(site: Site, item: str) -> No
             assert code(answer) == (403, "ORIGIN_REFUSED")
     own = str(site.client.base_url).rstrip("/")
     assert (await site.put(item, {"by": "ada"}, origin=own)).status_code == 201
+
+
+async def test_another_backend_writes_what_its_token_is_for(site: Site, item: str) -> None:
+    shut = item.replace("chat", "shut")
+    assert (await site.put(shut, {"n": 1}, SERVICE)).status_code == 201
+    assert code(await site.put(item, {"n": "one"}, SERVICE)) == (400, "SCHEMA_MISMATCH")
+    assert (await site.put(item, {"by": "nobody we know"}, SERVICE)).status_code == 201
+    assert code(await site.post(item, {"type": "typing"}, SERVICE))[0] == 403
+    assert code(await site.put(item.replace("chat", "open"), {}, SERVICE))[0] == 403
+    assert (await site.client.get(shut, headers=_headers(SERVICE, {}))).status_code == 403
+    assert (await site.delete(shut, SERVICE)).status_code == 204
 
 
 async def test_writers_of_one_item_who_take_care_lose_nothing(site: Site, item: str) -> None:

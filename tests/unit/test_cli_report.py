@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headwater.cli import report
+from headwater.config import ServiceToken
 from headwater.steps.project.declare import (
     ApiStep,
     Authenticator,
@@ -16,6 +17,7 @@ from headwater.steps.project.declare import (
     StreamDeclaration,
 )
 from headwater.steps.project.described import described
+from headwater.streams.catalog import Rights
 
 CREATE = ApiStep("steps/create_step.py", "python", "Create", path="/messages", method="POST", line=3)
 LIST = ApiStep("steps/list_step.py", "python", "List", path="/messages", method="GET")
@@ -36,13 +38,13 @@ def test_a_project_is_shown_as_tables_without_colours(capsys: pytest.CaptureFixt
     report.show_project(Project(1, (CREATE, LIST, *others), (CHAT,), (BROKEN,)))
     assert shown(capsys) == [
         "Routes",
-        "method  path       step    file",
-        "GET     /messages  List    steps/list_step.py",
-        "POST    /messages  Create  steps/create_step.py",
+        "method  path       who   step    file",
+        "GET     /messages  open  List    steps/list_step.py",
+        "POST    /messages  open  Create  steps/create_step.py",
         "",
-        "Streams",
-        "name  access  file",
-        "chat  open    steps/chat_stream.py",
+        "Streams, and who may",
+        "name  read  write   send    delete  cancel   file",
+        "chat  open  nobody  nobody  nobody  readers  steps/chat_stream.py",
         "",
         "Other steps",
         "type   name   runs on                 file",
@@ -54,6 +56,34 @@ def test_a_project_is_shown_as_tables_without_colours(capsys: pytest.CaptureFixt
         "error   SYNTAX_ERROR steps/x_step.py:7",
         "    invalid syntax",
         "    Close the bracket.",
+        "",
+    ]
+
+
+def test_who_may_do_what_is_shown_with_the_services_that_may(capsys: pytest.CaptureFixture[str]) -> None:
+    rights = Rights(read="rule", write="rule", send="open", delete="nobody", cancel="rule")
+    ruled = StreamDeclaration("a_stream.py", "python", name="a", rights=rights)
+    billing = ServiceToken("billing", b"", frozenset({"a"}), frozenset({"write", "delete", "send"}))
+    report.show_project(Project(1, (), (ruled,)), (billing,))
+    assert shown(capsys) == [
+        "Streams, and who may",
+        "name  read  write          send  delete   cancel  file",
+        "a     rule  rule, service  open  service  rule    a_stream.py",
+        "",
+        "Service tokens",
+        "name     streams  may",
+        "billing  a        write, send, delete",
+        "",
+    ]
+
+
+def test_what_everybody_may_write_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    opened = StreamDeclaration("a_stream.py", "python", name="a", rights=Rights(send="open", write="rule"))
+    assert not report.show_open_writes(Project(1, (), (CHAT,)))
+    assert report.show_open_writes(Project(1, (), (CHAT, opened)))
+    assert shown(capsys) == [
+        "Open writes (1): everybody may do this, known or not",
+        "    send a  (a_stream.py)",
         "",
     ]
 

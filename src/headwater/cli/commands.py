@@ -174,24 +174,40 @@ def create(
 
 
 @app.command()
-def routes(project: Folder = Path(), set_: Set = None, json: Json = False, debug: Debug = False) -> None:
+def routes(
+    project: Folder = Path(),
+    set_: Set = None,
+    json: Json = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="The exit code is 1 where everybody may write without a step.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
     """Print what the project declares, and its problems.
 
-    Those of a running server's events are told, too. The exit code is 1 if a file is at fault.
+    For each stream it says who may read it, write it, and so on. Problems of a running server's events are
+    told, too. The exit code is 1 if a file is at fault.
     """
     loaded = _load(project, settings=set_)
     from headwater.cli.lost_steps import with_lost_steps
     from headwater.cli.serving import run_inspection
 
+    services = loaded.settings.auth.service_tokens
     found = with_lost_steps(run_inspection(loaded.settings), loaded.settings.project)
     if json:
+        from headwater.cli.report import services_as_json
         from headwater.steps.project.described import described
 
-        _print_json(described(found))
+        _print_json({**described(found), "services": services_as_json(services)})
     else:
         from headwater.cli.report import show_project
 
-        show_project(found)
+        show_project(found, services)
+    if strict:
+        from headwater.cli.report import open_writes, show_open_writes
+
+        if any(open_writes(found)) if json else show_open_writes(found):
+            raise typer.Exit(1)
     if any(problem.level == "error" for problem in found.problems):
         raise typer.Exit(1)
 

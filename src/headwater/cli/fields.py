@@ -219,6 +219,8 @@ def fields() -> dict[str, Field]:
     for section, shape in sections().items():
         hints = get_type_hints(shape)
         for declared in dataclasses.fields(shape):
+            if "doc" not in declared.metadata:
+                continue  # A table of its own.
             field = _field(section, declared.name, declared, hints[declared.name])
             found[field.key] = field
     return found

@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 from headwater.cli.fields import fields, sections
@@ -30,7 +31,10 @@ RESERVED = (
 a worker is started with."""
 RESERVED_PREFIX = "HEADWATER_TEST_"
 
-_HEADER = re.compile(r"\s*\[\s*([A-Za-z0-9_\"'-]+)\s*\]")
+SERVICES = "auth.service_tokens"
+"""The key of tables of their own."""
+
+_HEADER = re.compile(r"\s*\[\s*([A-Za-z0-9_.\"'-]+)\s*\]")
 _KEY = re.compile(r"\s*([A-Za-z0-9_.\"'-]+?)\s*=")
 _AT_LINE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)")
 
@@ -55,10 +59,12 @@ class Fault(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What one source says."""
+    """What one source says. `services` are the tables of service tokens, with where each stands."""
 
     given: list[Given]
     faults: list[Fault]
+    services: Mapping[str, Any] = MappingProxyType({})
+    places: Mapping[str, str] = MappingProxyType({})
 
 
 class Flag(NamedTuple):
@@ -124,7 +130,11 @@ def _from_document(document: Mapping[str, Any], lines: Mapping[str, int]) -> Fou
             table = cast("dict[str, object]", content)
             for name, raw in table.items():
                 key = f"{section}.{name}"
-                if key in fields():
+                if key == SERVICES and isinstance(raw, dict):
+                    services = cast("dict[str, Any]", raw)
+                    places = {f"{key}.{one}": where(f"{key}.{one}") for one in services}
+                    found = found._replace(services=services, places=places)
+                elif key in fields():
                     found.given.append(Given(key, raw, where(key)))
                 else:
                     found.faults.append(unknown(key, where(key), in_file=True))

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from rich.text import Text
 
 from headwater.cli.terminal import out, say, table, visible
+from headwater.config import ServiceToken
 from headwater.steps.project.declare import (
     ApiStep,
     Authenticator,
@@ -21,6 +23,7 @@ from headwater.steps.project.declare import (
     StreamDeclaration,
 )
 from headwater.steps.project.described import kind_of
+from headwater.streams.catalog import VERBS, Verb
 
 
 def routes_of(project: Project) -> list[ApiStep]:
@@ -29,12 +32,20 @@ def routes_of(project: Project) -> list[ApiStep]:
     return sorted(found, key=lambda step: (step.path, step.method))
 
 
-def show_project(project: Project) -> None:
-    """Print everything that the project declares, and what is wrong with it."""
-    table("Routes", ("method", "path", "step", "file"), map(_route_row, routes_of(project)))
-    table("Streams", ("name", "access", "file"), map(_stream_row, project.streams))
+def show_project(project: Project, services: Sequence[ServiceToken] = ()) -> None:
+    """Print everything that the project declares, who may do what with it, and what is wrong with it."""
+    who = "open" if project.authenticator is None else "asked"
+    who = "nobody" if project.authenticator is not None and project.authenticator.broken else who
+    table(
+        "Routes",
+        ("method", "path", "who", "step", "file"),
+        (_route_row(one, who) for one in routes_of(project)),
+    )
+    rows = (_stream_row(one, services) for one in project.streams)
+    table("Streams, and who may", ("name", *VERBS, "file"), rows)
     asked = [project.authenticator] if project.authenticator is not None else []
     table("Who asks", ("said by", "file"), map(_authenticator_row, asked))
+    table("Service tokens", ("name", "streams", "may"), map(_service_row, services))
     others = [step for step in project.steps if not isinstance(step, ApiStep)]
     table("Other steps", ("type", "name", "runs on", "file"), map(_step_row, others))
     if not project.steps and not project.streams:
@@ -42,12 +53,47 @@ def show_project(project: Project) -> None:
     show_problems(project.problems)
 
 
-def _route_row(step: ApiStep) -> Sequence[str]:
-    return step.method, step.path, step.name, step.file
+def show_open_writes(project: Project) -> bool:
+    """Print what everybody may write without a step; whether there is any."""
+    found = list(open_writes(project))
+    if found:
+        say(f"Open writes ({len(found)}): everybody may do this, known or not", "bold red")
+        for stream, verb in found:
+            say(f"    {verb} {stream.name}  ({stream.file})")
+        say()
+    return bool(found)
 
 
-def _stream_row(stream: StreamDeclaration) -> Sequence[str]:
-    return stream.name, "open" if stream.rights.read == "open" else "restricted", stream.file
+def open_writes(project: Project) -> Iterator[tuple[StreamDeclaration, Verb]]:
+    """The streams, and the verbs but to read them, that are everybody's because their file says so."""
+    for stream in project.streams:
+        for verb in VERBS:
+            if verb != "read" and getattr(stream.rights, verb) == "open":
+                yield stream, verb
+
+
+def _route_row(step: ApiStep, who: str) -> Sequence[str]:
+    return step.method, step.path, who, step.name, step.file
+
+
+def _stream_row(stream: StreamDeclaration, services: Sequence[ServiceToken]) -> Sequence[str]:
+    return stream.name, *(_who(stream, verb, services) for verb in VERBS), stream.file
+
+
+def _who(stream: StreamDeclaration, verb: Verb, services: Sequence[ServiceToken]) -> str:
+    """Who may do that: open, rule, readers or nobody, and services beside whom the token lets."""
+    right: str = getattr(stream.rights, verb)
+    if right == "open" or not any(one.allows(verb, stream.name) for one in services):
+        return right
+    return "service" if right == "nobody" else f"{right}, service"
+
+
+def _service_row(service: ServiceToken) -> Sequence[str]:
+    return (
+        service.name,
+        ", ".join(sorted(service.streams)),
+        ", ".join(verb for verb in VERBS if verb in service.may),
+    )
 
 
 def _authenticator_row(who: Authenticator) -> Sequence[str]:
@@ -145,3 +191,8 @@ def counts(project: Project) -> dict[str, int]:
     """How much there is of each."""
     routes, streams = len(routes_of(project)), len(project.streams)
     return {"routes": routes, "streams": streams, "problems": len(project.problems)}
+
+
+def services_as_json(services: Sequence[ServiceToken]) -> dict[str, Any]:
+    """What service tokens are for, by name, as plain values for tools."""
+    return {one.name: {"streams": sorted(one.streams), "may": sorted(one.may)} for one in services}

@@ -106,7 +106,7 @@ class _Printed:
         mode = "reloads on change" if self._settings.dev else "no reload"
         say(f"Headwater {__version__}  {self._settings.project}  ({mode})", "bold")
         say()
-        show_project(running.project)
+        show_project(running.project, running.settings.auth.service_tokens)
         say(f"Ready at {running.url}", "bold green")
 
     def project(self, project: Project) -> None:

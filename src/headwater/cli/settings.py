@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from headwater.cli.fields import Field, Value, fields, sections
 from headwater.cli.places import Fault, Flag, Given, from_env_file, from_environment, from_file, from_flags
+from headwater.cli.service_tokens import read_service_tokens
 from headwater.config import Settings
 from headwater.envfile import EnvFile, read_env
 from headwater.errors import ConfigError
@@ -79,11 +81,16 @@ def load_settings(
             except ValueError:
                 wrong.append(_unusable(given))
         faults += sorted(wrong, key=_line)
-    faults += _contradictions(values, origins)
+    file = sources[0]
+    variables = {**env.values, **environ}
+    services, wrong = read_service_tokens(file.services, variables, lambda key: file.places[key])
+    faults += [*_contradictions(values, origins), *wrong]
     if faults:
         raise _refusal(faults)
     overruled = frozenset(env.values.keys() & environ.keys())
-    return LoadedSettings(_build(root, values, dev=dev), origins, frozenset(secret), env, overruled)
+    settings = _build(root, values, dev=dev)
+    settings = replace(settings, auth=replace(settings.auth, service_tokens=services))
+    return LoadedSettings(settings, origins, frozenset(secret), env, overruled)
 
 
 def _folder(project: Path) -> Path:

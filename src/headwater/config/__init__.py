@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from headwater.config.access import AdminSettings, AuthSettings
+from headwater.config.access import AdminSettings, AuthSettings, ServiceToken
 from headwater.config.declaring import KIB, MIB, MOMENT, setting
 from headwater.config.keeping import StorageSettings, StreamSettings
 from headwater.config.running import StepSettings, WorkerSettings, WorkSettings
@@ -27,6 +27,7 @@ __all__ = [
     "AuthSettings",
     "LogSettings",
     "ServerSettings",
+    "ServiceToken",
     "Settings",
     "SocketSettings",
     "StepSettings",

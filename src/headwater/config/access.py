@@ -5,9 +5,25 @@ Each class is a table of `headwater.toml`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from headwater.config.declaring import KIB, setting
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceToken:
+    """The token of another backend, which writes and reads without being asked about: a table
+    `[auth.service_tokens.NAME]`. `digest` is the SHA-256 of the token, `streams` are names or "*" for all,
+    `may` are verbs: read, write, send, delete, cancel."""
+
+    name: str
+    digest: bytes = field(repr=False)
+    streams: frozenset[str]
+    may: frozenset[str]
+
+    def allows(self, verb: str, stream: str) -> bool:
+        """Whether it is for that."""
+        return verb in self.may and ("*" in self.streams or stream in self.streams)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +88,8 @@ class AuthSettings:
     max_context_bytes: int = setting(
         8 * KIB, "Largest answer of `authenticate`, in bytes of JSON; one above it refuses.", least=1
     )
+    service_tokens: tuple[ServiceToken, ...] = ()
+    """Tables of their own, read by `cli/service_tokens.py`."""
 
     @property
     def claims(self) -> bool:

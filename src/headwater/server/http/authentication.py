@@ -7,6 +7,7 @@ worker: whoever asks the project is given. Where the project says nothing of who
 from __future__ import annotations
 
 import hashlib
+import hmac
 import math
 import time
 from collections.abc import Awaitable, Callable
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple, cast
 
 import orjson
 
-from headwater.config import AuthSettings
+from headwater.config import AuthSettings, ServiceToken
 from headwater.errors import OriginRefused, TokenExpired, Unauthenticated
 from headwater.peer import TOKEN_PARAMETER, Peer
 from headwater.server.http.origins import SETTING_HINT, Origins
@@ -63,7 +64,8 @@ class Authentication:
         """`now` says for how long an answer is held, `wall` whether a context has ended, `revoked` whether a
         token is refused whatever the project says of it."""
         self._revoked = revoked
-        self.asks = False
+        self._services = settings.service_tokens
+        self.asks = bool(self._services)
         """Whether there is anybody to ask; where not, `know` need not be called."""
         self.era = 0
         """Grows whenever answers of before may hold no longer."""
@@ -82,7 +84,7 @@ class Authentication:
         """A generation takes over. Whether everybody is to be asked again, whoever they were."""
         if who == self._who:
             return False
-        self._who, self.asks = who, who is not None
+        self._who, self.asks = who, who is not None or bool(self._services)
         self.forget()
         return True
 
@@ -96,8 +98,15 @@ class Authentication:
         """
         if not self.asks:
             return peer
+        peer = replace(peer, service=self._service_of(peer)) if self._services else peer
+        if peer.service is not None:
+            if self._revoked(None, None, peer.service.digest.hex()):
+                raise Unauthenticated("The token is not valid here.", hint="It was revoked.")
+            context = orjson.dumps({"service": peer.service.name})
+            return replace(peer, context=context, identity=None, expires=None)
         cookies = peer.cookies
-        self._check_origin(peer, cookies)
+        if self._who is not None:  # Else cookies mean nothing.
+            self._check_origin(peer, cookies)
         token = self._token_of(peer, cookies)
         while True:
             era = self.era
@@ -126,6 +135,15 @@ class Authentication:
         """The digest of the token that a peer brought, by which it can be revoked; None where it brought
         none."""
         return _text_digest(self._token_of(peer, peer.cookies))
+
+    def _service_of(self, peer: Peer) -> ServiceToken | None:
+        """The other backend whose token it brings. All are looked at, and each in the same time."""
+        token = peer.sent_token
+        if token is None:
+            return None
+        digest = _digest(token)
+        matching = [one for one in self._services if hmac.compare_digest(one.digest, digest)]
+        return matching[0] if matching else None
 
     def _token_of(self, peer: Peer, cookies: dict[str, str]) -> str | None:
         return peer.token or cookies.get(self._settings.cookie) or None

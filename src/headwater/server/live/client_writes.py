@@ -326,7 +326,9 @@ def _unexpected(wanted: Wanted, version: int, epoch: str) -> Conflict | None:
 def _own_key(peer: Peer, key: str) -> str:
     """The key as the store keeps it, apart from those of steps and of other users: who repeats a key is told
     what became of the first write, and nothing else is written."""
-    digest = hashlib.sha256(f"{peer.identity or ''}\0{key}".encode()).hexdigest()
+    whose = f"user {peer.identity}" if peer.identity is not None else ""
+    whose = f"service {peer.service.name}" if peer.service is not None else whose
+    digest = hashlib.sha256(f"{whose}\0{key}".encode()).hexdigest()
     return f"client:{digest}"
 
 

@@ -111,6 +111,9 @@ class StreamGate:
         if operates and not (rules.sister_of and ask.verb != "read"):
             return YES
         stream = rules.sister_of or rules.name
+        if ask.peer.service is not None:
+            own = not rules.sister_of or ask.verb == "read"
+            return YES if own and ask.peer.service.allows(ask.verb, stream) else self._no(ask)
         if right == "nobody" or self._revoked(stream, ask.group.group, ask.peer.identity):
             return self._no(ask)
         if right == "open":

@@ -53,8 +53,10 @@ class Follower(Protocol):
 
 
 class _Question(NamedTuple):
-    """What a rule is asked: it is a function of the context, the group and the item."""
+    """What a rule is asked: it is a function of the context, the group and the item. Of who is `special`,
+    the operator or a service, none is asked."""
 
+    special: str
     context: bytes | None
     group: GroupKey
     item: str | None
@@ -74,7 +76,7 @@ class Rejudging:
         for follower in self._followers():
             follower.ask_again()
             for followed in follower.follows(streams):
-                question = _Question(follower.peer.context, followed.wish.group, followed.wish.item)
+                question = _question(follower.peer, followed)
                 asked.setdefault(question, []).append((follower, followed))
         if asked:
             task = asyncio.get_running_loop().create_task(self._ask(asked))
@@ -105,9 +107,15 @@ class Rejudging:
         refused = await judge(self._gate, Ask(peer, question.group, question.item))
         for follower, followed in whose:
             refusal = refused
-            while (asked := follower.peer).context != question.context:
+            while _question(asked := follower.peer, followed) != question:
                 refusal = await judge(self._gate, Ask(asked, question.group, question.item))
                 if follower.peer is asked:
                     break
             if refusal is not None:
                 follower.take_away(followed)
+
+
+def _question(peer: Peer, followed: Followed) -> _Question:
+    special = "operator" if peer.operator else ""
+    special = special if peer.service is None else f"service {peer.service.name}"
+    return _Question(special, peer.context, followed.wish.group, followed.wish.item)

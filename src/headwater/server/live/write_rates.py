@@ -3,6 +3,7 @@ is.
 
 - Who has said who they are is their user, wherever they are connected: a user with ten tabs is one client.
 - Else it is the address that they come from.
+- Another backend with a service token is none: it writes for many.
 - Loopback and trusted proxies say nothing of who it is, and are bounded by what one socket may send.
 """
 
@@ -48,6 +49,8 @@ class WriteRates:
             )
 
     def _key(self, peer: Peer) -> tuple[str, str] | None:
+        if peer.service is not None:
+            return None
         if peer.identity is not None:
             return "user", peer.identity
         address = peer.address

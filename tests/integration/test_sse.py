@@ -141,8 +141,8 @@ async def test_who_reads_slowly_falls_behind_and_catches_up() -> None:
         rounds, text = 400, "x" * 50_000
         for number in range(rounds):
             await site.set("a", text=f"{number}{text}")
-        (unsent,) = site.events._responses  # pyright: ignore[reportPrivateUsage]
-        assert unsent._bytes < 200_000  # pyright: ignore[reportPrivateUsage]
+        (visit,) = site.events.visits
+        assert visit._unsent._bytes < 200_000  # pyright: ignore[reportPrivateUsage]
 
         stream.go_on()
         read = version = 0

@@ -336,6 +336,21 @@ describe('what a write makes of an item', () => {
     }
   })
 
+  test('does not hold back what others do to an item while a page goes on writing it', async () => {
+    const { group, socket, shown, ok } = await todos()
+    const add = () => void group.update('a', [{ type: 'increment', path: 'n' }]).catch(() => {})
+    add()
+    await pass(10)
+    // The page's own change and another's, as one.
+    socket.say({ t: 'patch', f: 101, v: 4, i: 'a', o: [['s', ['n'], 6], ['s', ['text'], 'eins']] })
+    await pass(10)
+    add()
+    await pass(10)
+    ok(socket.of('update')[0]!, 3)
+    await pass(10)
+    expect(shown).toEqual(['one5 two', 'one6 two', 'one7 two', 'eins7 two'])
+  })
+
   test('holds back nobody else’s item, also one that is alike', async () => {
     const { group, socket, shown, said, ok } = await todos()
     void group.set('mine', { text: 'three' })

@@ -129,14 +129,14 @@ class AccessStage(V1Stage):
         ends = {} if lasts is None else {"exp": self.clock.now() + lasts}
         return orjson.dumps({"user": user, **ends, **more}).decode()
 
-    async def come(self, token: str | None, *, old: bool = False) -> Client:
+    async def come(self, token: str | None, *, old: bool = False, socket: HandSocket | None = None) -> Client:
         """A client that has opened a socket with a token.
 
         :raises HeadwaterError: the token is refused.
         """
         headers = {} if token is None else {"authorization": f"Bearer {token}"}
         peer = await self.who.know(Peer("websocket", "/", "192.0.2.1", headers))
-        socket = HandSocket(1_000_000)
+        socket = socket or HandSocket(1_000_000)
         socket.session = self._session(socket, peer, old=old)
         client = Client(socket, socket.session)
         self.here.append(socket.session)

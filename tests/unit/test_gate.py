@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Any
@@ -138,3 +140,13 @@ def test_guests_are_found_by_identity() -> None:
     for guest in (one, two, nobody, one):
         attendance.leave(guest)
     assert (attendance.of("ann"), len(attendance)) == ((), 0)
+
+
+async def test_a_question_of_whoever_has_gone_before_it_was_asked_is_not_asked() -> None:
+    """Nothing is left that was begun and nobody waits for, which Python would warn of."""
+    admissions, told = Admissions(gate(True), ME, 1), list[HeadwaterError | None]()
+    admissions.ask(GUARDED, None, told.append)
+    admissions.close()
+    await asyncio.sleep(0)
+    gc.collect()
+    assert told == []

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from typing import Any, NamedTuple, Protocol
 
 from headwater.errors import AccessDenied, HeadwaterError, TokenExpired, TooMany, UnknownStream
 from headwater.logline import Line, tell_fault
@@ -81,6 +81,18 @@ class Gate(Protocol):
         ...
 
 
+class _Later:
+    """A verdict that nobody works on before somebody waits: whoever asked may be gone by then."""
+
+    __slots__ = ("_begin",)
+
+    def __init__(self, begin: Callable[[], Awaitable[Verdict]]) -> None:
+        self._begin = begin
+
+    def __await__(self) -> Generator[Any, Any, Verdict]:
+        return self._begin().__await__()
+
+
 class StreamGate:
     """The project's answer: what is open is open, what is nobody's is nobody's, all else asks its function.
     A service does what its token says, and no function is asked; nor is one for the server's operator, who
@@ -121,7 +133,7 @@ class StreamGate:
         stream, item = (rules.sister_of, None) if rules.sister_of else (rules.name, ask.item)
         if ask.followed and rules.rights.cancel == "readers":
             item = None  # Whoever may follow all may stop each.
-        return self._judge(ask, stream, item)
+        return _Later(lambda: self._judge(ask, stream, item))
 
     async def _judge(self, ask: Ask, stream: str, item: str | None) -> Verdict:
         """What the function says: anything but exactly true is a no."""

@@ -137,7 +137,7 @@ def test_config_shows_that_a_variable_is_there_and_never_its_value(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / ".env").write_text(
-        "API_KEY=secret\nTAKEN='secret'\n'wrong=secret\nHEADWATER_STORAGE_URL=sqlite:secret\n"
+        "API_KEY=hush-hush\nTAKEN='hush-hush'\n'wrong=hush-hush\nHEADWATER_STORAGE_URL=sqlite:hush-hush\n"
     )
     monkeypatch.setenv("TAKEN", "proper")
     assert main(["config"]) == 0
@@ -152,7 +152,7 @@ def test_config_shows_that_a_variable_is_there_and_never_its_value(
     found = json.loads(told)
     assert found[".env"]["TAKEN"] == {"origin": ".env:2", "overruled": True}
     assert (found["storage.url"]["value"], found["storage.url"]["origin"]) == (None, ".env:4")
-    assert "secret" not in said + told
+    assert "hush-hush" not in said + told
 
 
 def test_create_tells_the_next_steps(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

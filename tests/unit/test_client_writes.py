@@ -371,6 +371,31 @@ async def test_a_key_is_a_users_own_and_no_steps(stage: Stage) -> None:
     assert step.version == 3
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ((None, b'{"tenant":"a"}', "k"), (None, b'{"tenant":"b"}', "k")),
+        ((None, b'{"tenant":"a"}', "k"), (None, None, "k")),
+        (("ada\0b", b"{}", "k"), ("ada", b"{}", "b\0k")),
+        (("", b"{}", "k"), (None, None, "k")),
+    ],
+)
+async def test_no_key_of_one_client_is_anothers(
+    stage: Stage, one: tuple[str | None, bytes | None, str], other: tuple[str | None, bytes | None, str]
+) -> None:
+    stage.rule = lambda *_: True
+    for version, (identity, context, key) in enumerate((one, other), 1):
+        client = stage.client(Peer("websocket", identity=identity, context=context))
+        assert await client.answer(client.set("a", key=key)) == {**OK, "v": version}
+
+
+async def test_a_key_is_repeated_with_a_newer_token_of_somebody_without_a_name(stage: Stage) -> None:
+    stage.rule = lambda *_: True
+    for context in (b'{"tenant":"a","exp":1,"jti":"x"}', b'{"iat":2,"exp":3,"tenant":"a"}'):
+        client = stage.client(Peer("websocket", context=context))
+        assert await client.answer(client.set("a", key="k")) == {**OK, "v": 1}
+
+
 # --- order and limits ---
 
 

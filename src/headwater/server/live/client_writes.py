@@ -325,11 +325,20 @@ def _unexpected(wanted: Wanted, version: int, epoch: str) -> Conflict | None:
 
 def _own_key(peer: Peer, key: str) -> str:
     """The key as the store keeps it, apart from those of steps and of other users: who repeats a key is told
-    what became of the first write, and nothing else is written."""
-    whose = f"user {peer.identity}" if peer.identity is not None else ""
-    whose = f"service {peer.service.name}" if peer.service is not None else whose
-    digest = hashlib.sha256(f"{whose}\0{key}".encode()).hexdigest()
+    what became of the first write, and nothing else is written. Who has no name is known by all that the
+    project says of it, whatever token says so."""
+    who: tuple[str, Any] = "user", peer.identity
+    if peer.service is not None:
+        who = "service", peer.service.name
+    elif peer.identity is None and peer.context is not None:
+        told: dict[str, Any] = orjson.loads(peer.context)
+        who = "context", {name: value for name, value in told.items() if name not in _OF_ONE_TOKEN}
+    digest = hashlib.sha256(orjson.dumps([*who, key], option=orjson.OPT_SORT_KEYS)).hexdigest()
     return f"client:{digest}"
+
+
+_OF_ONE_TOKEN = frozenset({"exp", "iat", "nbf", "jti", "auth_time"})
+"""Members of a context that differ from token to token of whom it is about."""
 
 
 def _origin(peer: Peer) -> Origin:

@@ -187,3 +187,22 @@ async def test_a_password_that_the_browser_adds_is_no_page_of_elsewheres(scheme:
     ).identity == "ada"
     with pytest.raises(OriginRefused):
         await project.authentication().know(peer(**given, origin="https://evil.example"))
+
+
+async def test_a_revoked_token_that_is_signed_is_revoked_however_its_signature_is_written() -> None:
+    authentication = Project().authentication()
+    head, claims = "eyJhbGciOiJFUzI1NiJ9", "eyJzdWIiOiJhZGEifQ"
+
+    def digest(token: str) -> str | None:
+        return authentication.digest_of(peer(token))
+
+    signed = digest(f"{head}.{claims}.c2lnbmF0dXJl")
+    assert digest(f"{head}.{claims}.c2lnbmF0dXJl=") == signed
+    assert digest(f"{head}.{claims}.b3RoZXIgb25l") == signed
+    assert digest(f"{head}.eyJzdWIiOiJib2IifQ.c2lnbmF0dXJl") != signed
+
+
+@pytest.mark.parametrize("begins", ["v4.local.", "e30.e30.", "ada.", "", "...", "eyJhbGciOiJub25lIn0.a.b."])
+async def test_of_other_tokens_all_counts(begins: str) -> None:
+    authentication = Project().authentication()
+    assert authentication.digest_of(peer(begins + "x")) != authentication.digest_of(peer(begins + "y"))

@@ -6,6 +6,7 @@ worker: whoever asks the project is given. Where the project says nothing of who
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import math
@@ -195,7 +196,22 @@ def _digest(token: str) -> bytes:
 
 
 def _text_digest(token: str | None) -> str | None:
-    return None if token is None else _digest(token).hex()
+    """What a token is revoked by."""
+    return None if token is None else _digest(_unmade_up(token)).hex()
+
+
+def _unmade_up(token: str) -> str:
+    """What of a token nobody can write otherwise without its key: of a signed one (RFC 7519) all but the
+    signature, whose text has several forms, and of which anybody makes another where it is ECDSA's."""
+    signed, _, _ = token.rpartition(".")
+    head, _, claims = signed.partition(".")
+    if not claims or "." in claims:
+        return token
+    try:
+        told: Any = orjson.loads(base64.urlsafe_b64decode(head + "=="))
+    except ValueError:
+        return token
+    return signed if isinstance(told, dict) and "alg" in told else token
 
 
 def _is_of_the_browser(peer: Peer) -> bool:

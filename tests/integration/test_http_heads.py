@@ -41,6 +41,8 @@ async def ask(site: Site, head: bytes, *lines: bytes, body: bytes = b"") -> tupl
     [
         (b"GET /x HTTP/1.1", [HOST, HOST], b""),
         (b"GET /x HTTP/1.1", [HOST, b"hOST: other\r\n"], b""),
+        (b"GET /x HTTP/1.1", [HOST, b"Authorization: a\r\n", b"authorization: a\r\n"], b""),
+        (b"GET /x HTTP/1.1", [HOST, SOCKET, b"Authorization: a\r\n", b"Authorization: b\r\n"], b""),
         (b"GET /x HTTP/1.0", [HOST, HOST], b""),
         (b"GET /x HTTP/1.1", [], b""),
         (b"GET /x HTTP/1.1", [SOCKET], b""),

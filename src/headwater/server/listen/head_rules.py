@@ -2,6 +2,7 @@
 
 - A version other than 1.0 and 1.1: refused. Where a proxy in front reads it otherwise, two requests are one.
 - Two Host headers, or none in a request of HTTP/1.1: refused.
+- Two Authorization headers: refused. A proxy that looks at one of them has not seen the other.
 - A Host that is none of the server's names: refused.
 - A transfer coding beside `chunked`: refused, for it would reach the step undone.
 - A body behind the head of a WebSocket handshake: refused, for it would be read as frames.
@@ -27,12 +28,16 @@ def check_head(version: str, headers: Iterable[Header], hosts: Hosts, *, opens_s
     if version not in VERSIONS:
         raise RequestInvalid(f"HTTP/{version} is not spoken here, HTTP/1.1 is")
     host: bytes | None = None
-    has_body = False
+    has_body = authorized = False
     for name, value in headers:
         if name == b"host":
             if host is not None:
                 raise RequestInvalid("a request has one Host header, this one has more")
             host = value
+        elif name == b"authorization":
+            if authorized:
+                raise RequestInvalid("a request has one Authorization header, this one has more")
+            authorized = True
         elif name == b"transfer-encoding":
             has_body = True
             if value.strip().lower() != b"chunked":

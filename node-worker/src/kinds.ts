@@ -106,6 +106,13 @@ function contextOf(returned: unknown): Result {
   if (typeof returned !== 'object' || Array.isArray(returned)) {
     throw handlerFailed(`authenticate gives an object or null, not ${nameOf(returned)}`)
   }
+  for (const name of ['exp', 'iat']) {
+    const time: unknown = (returned as Record<string, unknown>)[name]
+    // JSON would say null, which is a context without end.
+    if (typeof time === 'number' && !Number.isFinite(time)) {
+      throw handlerFailed(`authenticate gives a context whose ${name} is ${time}`)
+    }
+  }
   return { members: { known: true }, sections: [Buffer.from(toJson(returned, 'context'))] }
 }
 

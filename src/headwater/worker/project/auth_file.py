@@ -3,7 +3,9 @@ nothing."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from types import ModuleType
 from typing import Any, cast
 
@@ -62,4 +64,9 @@ def context_text(returned: Any) -> bytes | None:
     if plain is None:
         found = type(cast(Any, returned)).__name__
         raise NoContext(f"authenticate gives a dict or None, not a value of type {found}")
+    for name in ("exp", "iat"):
+        value = plain.get(name)
+        if isinstance(value, float | Decimal) and not math.isfinite(value):
+            # JSON would say null, which is a context without end.
+            raise NoContext(f"authenticate gives a context whose {name} is {value}")
     return to_json(plain, "context")

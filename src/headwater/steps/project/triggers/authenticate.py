@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -84,6 +85,8 @@ def check_times(context: dict[str, Any], names: tuple[str, ...] = ("exp", "iat")
             raise HandlerFailed(
                 f'the context has an "{name}" of type {type(value).__name__}', hint=_TIMES_HINT
             )
+        if not math.isfinite(value):
+            raise HandlerFailed(f'the context has an "{name}" that is {value}', hint=_TIMES_HINT)
         if value > MOST_SECONDS:
             raise HandlerFailed(f'the context has an "{name}" in milliseconds', hint=_TIMES_HINT)
 

@@ -42,14 +42,19 @@ _SHAPES = re.compile(
     r"(?P<word>\b(?:bearer|basic)[ ]+|\bheadwater\.token\.|"
     r"\b(?:auth_?token|access_?token|refresh_?token|token|api_?key|password|client_secret)=)"
     r"[^\s\"'&,;<>]{3,}|"
+    r"(?P<line>\bcookie:[ ]*)[^\r\n\"']{3,}|"
+    r"(?P<member>(?P<open>[\"'])[\w-]{0,40}"
+    r"(?:cookie|authorization|token|api[_-]?key|secret|password|passwd|credentials?)(?P=open)"
+    r"[ ]*[:=][ ]*(?P<mark>[\"']))(?:(?!(?P=mark))[^\\]|\\.){3,}|"
     r"(?P<address>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,30}://[^\s/:@]*:)[^\s/@]+(?=@)|"
     r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)?|"
     r"(?<![\w-])sk-[\w-]{16,}",
     re.IGNORECASE,
 )
 """Secrets that their surroundings give away: after "Bearer", in an address (`?authToken=`, `user:password@`),
-signed tokens (RFC 7519, which begin with `{"` in base64), keys that begin with `sk-`. Each alternative can
-begin only where the run of characters that it takes begins, so a long line is read once."""
+after "Cookie:", as a member of a mapping that is shown (`{'cookie': 'a=b'}`), signed tokens (RFC 7519, which
+begin with `{"` in base64), keys that begin with `sk-`. Each alternative can begin only where the run of
+characters that it takes begins, so a long line is read once."""
 
 
 class Redaction:
@@ -103,4 +108,4 @@ def _plain(name: str) -> str:
 
 
 def _blotted(found: re.Match[str]) -> str:
-    return (found["word"] or found["address"] or "") + BLOT
+    return (found["word"] or found["line"] or found["member"] or found["address"] or "") + BLOT

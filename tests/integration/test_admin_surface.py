@@ -55,7 +55,8 @@ config = {"type": "api", "name": "Hello", "path": "/hello", "method": "POST", "e
 
 async def handler(req, ctx):
     ctx.logger.info("asked", {"headers": req["headers"], "password": "canary-in-a-field"})
-    raise RuntimeError("failed with " + req["headers"].get("authorization", "nothing"))
+    failed = "failed with " + req["headers"].get("authorization", "nothing")
+    raise RuntimeError(f"{failed} {req['headers']} {req['headers'].get('cookie', '')}")
 """,
     "steps/private_stream.py": """
 config = {"name": "private", "schema": None}

@@ -24,6 +24,10 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
         ("postgres://ada:pa55/word@db", "postgres://ada:pa55/word@db"),
         (f"the token {JWT} is old", f"the token {BLOT} is old"),
         ("key sk-proj-abcdefghijklmnop1234", f"key {BLOT}"),
+        ("Cookie: a=b; session=s3cret\r\nAccept: x", f"Cookie: {BLOT}\r\nAccept: x"),
+        ("{'cookie': 'a=b', 'x-api-key': \"k'k\"}", f"{{'cookie': '{BLOT}', 'x-api-key': \"{BLOT}\"}}"),
+        (r'{"password":"a\"bcd","n":1}', f'{{"password":"{BLOT}","n":1}}'),
+        ("{'access_token': 'unended", f"{{'access_token': '{BLOT}"),
     ],
 )
 def test_a_secret_is_known_by_what_stands_around_it(text: str, left: str) -> None:
@@ -39,6 +43,7 @@ def test_a_secret_is_known_by_what_stands_around_it(text: str, left: str) -> Non
         "sk-1 and eyJ.x",
         "https://example.com/a@b:c",
         "the token is not valid here",
+        "{'user': 'ada', 'tokens': 17, 'password': None}",
     ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:
@@ -85,7 +90,21 @@ def test_what_lies_too_deep_is_blotted_out_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    "run", ["a-", "eyJ-", "sk-", "a://", "token=", "bearer ", "a.b+c:", "eyJaaaaaaaaaa."]
+    "run",
+    [
+        "a-",
+        "eyJ-",
+        "sk-",
+        "a://",
+        "token=",
+        "bearer ",
+        "a.b+c:",
+        "eyJaaaaaaaaaa.",
+        "'",
+        "'cookie'",
+        "'token':'ab",
+        "cookie:",
+    ],
 )
 def test_a_long_line_is_read_once(run: str) -> None:
     text = run * 100_000

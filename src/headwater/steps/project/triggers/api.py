@@ -9,6 +9,7 @@ from typing import Any, cast, get_args
 import orjson
 
 from headwater.heavyjson import HeavyJson, is_heavy
+from headwater.peer import bearer_of
 from headwater.protocol.workers import messages as protocol
 from headwater.protocol.workers.messages import Message, Task
 from headwater.steps.project.declare import ApiRequest, ApiResponse, ApiStep, JsonSchema, Method
@@ -29,6 +30,9 @@ from headwater.steps.project.triggers.kind import UNCHECKED, Check, RunKind
 from headwater.steps.responses import response_of
 
 METHODS: tuple[str, ...] = get_args(Method)
+
+SHORTEST_SECRET = 12
+"""Characters of what a request brings that make it a secret: `theme=dark` is none."""
 
 
 def _is_query_params(value: Any) -> bool:
@@ -169,6 +173,13 @@ def _json_body(status: int, response: ApiResponse) -> Any:
         return UNCHECKED
 
 
+def _secrets(request: ApiRequest) -> list[str]:
+    """What a request brings to say who sent it: a step that fails often quotes its headers."""
+    pairs = request.headers.get("cookie", "").split(";")
+    given = (bearer_of(request.headers.get("authorization", "")), *(pair.partition("=")[2] for pair in pairs))
+    return [text.strip() for text in given if len(text) >= SHORTEST_SECRET]
+
+
 API: RunKind[ApiStep, ApiRequest, ApiResponse] = RunKind(
     name="api",
     frame=_frame,
@@ -177,4 +188,5 @@ API: RunKind[ApiStep, ApiRequest, ApiResponse] = RunKind(
     inputs=_inputs,
     answers=_answers,
     waits=True,
+    secrets=_secrets,
 )

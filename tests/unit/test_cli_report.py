@@ -162,3 +162,16 @@ def test_json_holds_everything() -> None:
     assert plain["steps"][0]["path"] == "/messages"
     assert plain["streams"][0]["name"] == "chat"
     assert plain["problems"][0]["code"] == "SYNTAX_ERROR"
+
+
+def test_tools_are_told_who_may_do_what_and_no_digest_of_the_environment() -> None:
+    stamped = StreamDeclaration("a_stream.py", "python", name="a", rights=Rights(write="open"), stamp="1f")
+    (told,) = described(Project(1, (), (stamped,)))["streams"]
+    assert told["rights"] == {
+        "read": "open",
+        "write": "open",
+        "send": "nobody",
+        "delete": "nobody",
+        "cancel": "readers",
+    }
+    assert "stamp" not in told

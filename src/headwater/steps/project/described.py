@@ -22,7 +22,13 @@ def described(project: Project) -> dict[str, Any]:
     said = None if who is None else {"file": who.file, "language": who.language, "broken": who.broken}
     return {
         "steps": [{"type": kind_of(step), **dataclasses.asdict(step)} for step in project.steps],
-        "streams": [dataclasses.asdict(stream) for stream in project.streams],
+        "streams": [_without_stamp(dataclasses.asdict(stream)) for stream in project.streams],
         "problems": [dataclasses.asdict(problem) for problem in project.problems],
         "authenticator": said,
     }
+
+
+def _without_stamp(stream: dict[str, Any]) -> dict[str, Any]:
+    """What a stream is, without the digest of sources and environment that tells two loads apart: nobody else
+    has a use for it, and the environment holds secrets."""
+    return {name: value for name, value in stream.items() if name != "stamp"}

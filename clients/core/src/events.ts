@@ -24,6 +24,8 @@ const FIRST_LOOK_MS = 1_000
 const SELDOM_LOOK_MS = 30_000
 /** How long a response may be silent: comments come every 15 seconds. */
 const SILENT_MS = 45_000
+/** How long responses by another token may take to begin beside the old ones: browsers open six to a server. */
+const BESIDE_MS = 3_000
 /** Characters of a write that is to arrive though the page is left; browsers allow 64 KiB. */
 const KEPT_CHARS = 16_000
 const METHODS: Json = { set: 'PUT', update: 'PATCH', delete: 'DELETE', send: 'POST' }
@@ -172,11 +174,14 @@ export const openEvents =
         void hearOf(response, Promise.resolve(answer))
       }
       let refusal: Ended | undefined
+      const stuck = setTimeout(() => end('no room for another token beside the old one'), BESIDE_MS)
       try {
         refusal = (await Promise.all([...open.values()].map(replace))).find((one) => one)
       } catch (fault) {
         refusal = { code: 'AUTH_UNAVAILABLE', message: told(fault) }
       }
+      clearTimeout(stuck)
+      if (ended) return
       if (refusal) token = before
       hearing.heard({ ...refusal, t: refusal ? 'error' : 'ok', ask: number })
     }

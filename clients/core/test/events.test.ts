@@ -426,6 +426,27 @@ test('another token takes over each stream where the old one stood, and not befo
   expect([client.status, other.status, group.error]).toEqual(['live', 'live', undefined])
 })
 
+test('where nothing more can be opened, the old streams make room, and nothing is lost', async () => {
+  const streams: { path: string; token: string | undefined }[] = []
+  let busy = false
+  const url = await serving((request, response) => {
+    // As a browser that has no connection left: what is asked for is not even sent.
+    if (busy) return
+    busy = true
+    request.socket.once('close', () => (busy = false))
+    streams.push({ path: request.url!, token: request.headers.authorization })
+    response.writeHead(200, head)
+    response.write(event({ t: 'subscribed', sub: 0, f: 7, epoch: 'e' }) + event({ t: 'complete', sub: 0, v: 1 }))
+    if (streams.length === 1) response.write(event({ t: 'expiring', in: 30 }))
+  })
+  const given = ['one', 'two', 'three']
+  const client = open(url, { transport: 'sse', token: () => given.shift()! })
+  const group = client.group<Item>('room', 'g')
+  await vi.waitFor(() => expect(streams.length).toBe(2), 10_000)
+  expect(streams[1]).toEqual({ path: '/streams?stream=room&group=g&from=e.1', token: 'Bearer three' })
+  await vi.waitFor(() => expect(group.status).toBe('live'))
+}, 15_000)
+
 test('an event stream that ends with its token is followed again by another one', async () => {
   const given = ['one', 'two']
   const { url, streams } = await writable(() => {})

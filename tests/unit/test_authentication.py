@@ -10,7 +10,7 @@ import pytest
 from headwater.config import AuthSettings, ServerSettings
 from headwater.errors import OriginRefused, TokenExpired, Unauthenticated
 from headwater.peer import Peer
-from headwater.server.http.authentication import Authentication
+from headwater.server.http.authentication import Authentication, Revoked
 from headwater.server.http.origins import Origins
 from headwater.steps.project.declare import Authenticator
 from headwater.steps.project.triggers.authenticate import AuthQuestion
@@ -36,11 +36,16 @@ class Project:
         return answer
 
     def authentication(
-        self, who: Authenticator | None = WHO, *, pages: str = "https://app.example", **settings: object
+        self,
+        who: Authenticator | None = WHO,
+        *,
+        pages: str = "https://app.example",
+        revoked: Revoked = lambda _user, _issued, _token: False,
+        **settings: object,
     ) -> Authentication:
         origins = Origins(ServerSettings(cors_origins=tuple(pages.split())))
         given = AuthSettings(**settings)  # pyright: ignore[reportArgumentType]
-        made = Authentication(self.ask, given, origins, lambda: self.now, lambda: self.wall)
+        made = Authentication(self.ask, given, origins, lambda: self.now, lambda: self.wall, revoked)
         made.take(who)
         return made
 
@@ -137,6 +142,50 @@ async def test_an_authenticator_that_comes_meanwhile_is_asked_too() -> None:
     project.gate.set()
     assert (await knowing).identity == "bob"
     assert (await authentication.know(peer("t"))).identity == "bob"
+
+
+async def test_what_is_revoked_has_nobody_else_asked_again() -> None:
+    """However often it happens while somebody is asked: else nobody could come in meanwhile."""
+    project = Project()
+    authentication = project.authentication(cache=10.0)
+    await authentication.know(peer("s"))
+    project.gate = asyncio.Event()
+    knowing = asyncio.create_task(authentication.know(peer("t")))
+    while len(project.asked) < 2:
+        await asyncio.sleep(0)
+    authentication.doubt()
+    project.gate.set()
+    assert (await knowing).identity == "ada"
+    await authentication.know(peer("s"))
+    await authentication.know(peer("t"))
+    assert [one.token for one in project.asked] == ["s", "t"]
+
+
+async def test_what_is_forgotten_meanwhile_is_asked_again() -> None:
+    project = Project()
+    project.gate = asyncio.Event()
+    authentication = project.authentication(cache=10.0)
+    knowing = asyncio.create_task(authentication.know(peer("t")))
+    while not project.asked:
+        await asyncio.sleep(0)
+    project.answers["t"] = b'{"user":"bob"}'
+    authentication.forget()
+    project.gate.set()
+    assert (await knowing).identity == "bob"
+
+
+async def test_a_token_that_is_revoked_while_it_is_asked_about_is_refused() -> None:
+    project, revoked = Project(), set[str | None]()
+    project.gate = asyncio.Event()
+    authentication = project.authentication(revoked=lambda user, _issued, _token: user in revoked)
+    knowing = asyncio.create_task(authentication.know(peer("t")))
+    while not project.asked:
+        await asyncio.sleep(0)
+    revoked.add("ada")
+    authentication.doubt()
+    project.gate.set()
+    with pytest.raises(Unauthenticated):
+        await knowing
 
 
 async def test_a_cookie_is_a_token_where_nothing_else_is() -> None:

@@ -508,3 +508,57 @@ async def test_nobody_writes_with_a_token_that_has_ended(stage: Stage) -> None:
     for ask in (client.set("later"), client.set(stream="open"), client.say("send", e={"type": "x"})):
         assert await client.code(ask) == "TOKEN_EXPIRED"
     assert list(await items(stage)) == ["begun"]
+
+
+async def test_who_is_sent_away_begins_no_write_that_waits(stage: Stage) -> None:
+    """A client is sent away where who it is may hold no longer: its tokens were revoked."""
+    held = asyncio.Event()
+
+    async def rule(*_: Any) -> bool:
+        await held.wait()
+        return True
+
+    stage.rule = rule
+    client = stage.client()
+    for item in ("begun", "behind"):
+        client.set(item)
+    await turns()
+    client.session.send_away()
+    client.session.closed()
+    held.set()
+    while not await items(stage):
+        await asyncio.sleep(0)
+    await turns()
+    assert list(await items(stage)) == ["begun"]
+    assert len(stage.asked) == 1
+
+
+async def test_a_fault_of_ours_holds_up_no_write_behind_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    begin, held = stage.writes.begin, asyncio.Event()
+
+    async def rule(*_: Any) -> bool:
+        await held.wait()
+        return True
+
+    def breaks(peer: Peer, wanted: Any) -> Any:
+        if wanted.item == "broken":
+            raise RuntimeError("a fault of ours")
+        return begin(peer, wanted)
+
+    monkeypatch.setattr(stage.writes, "begin", breaks)
+    stage.rule = rule
+    client = stage.client()
+    asks = [client.set(item) for item in ("a", "broken", "c")]
+    held.set()
+    assert [await client.code(ask) for ask in asks] == ["ok", "INTERNAL", "ok"]
+    assert "could not be written" in caplog.text
+    assert stage.writes._held == 0
+
+
+async def test_no_two_users_share_a_key_however_they_are_spelled(stage: Stage) -> None:
+    one = stage.client(Peer("websocket", identity="a", context=b'{"user":"ada"}'))
+    other = stage.client(Peer("websocket", identity="a\0b", context=b'{"user":"ada"}'))
+    assert await one.answer(one.set(n=1, key="b\0c")) == {**OK, "v": 1}
+    assert await other.answer(other.set(n=2, key="c")) == {**OK, "v": 2}

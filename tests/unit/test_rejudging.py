@@ -188,6 +188,24 @@ async def test_what_the_old_rule_is_asked_when_it_goes_is_asked_of_the_new_one(s
     assert (told["code"], told["ended"]) == ("STREAM_ACCESS_DENIED", True)
 
 
+async def test_who_cannot_be_asked_about_follows_no_more(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    socket = stage.follow()
+    await turns()
+    ruled_anew = stage.load("2")
+
+    def fails(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(stage.catalog, "followed", fails)
+    stage.rejudging.begin(ruled_anew)
+    await turns()
+    (told,) = heard(socket, "revoked")
+    assert told["code"] == "REVOKED"
+    assert "could not be asked about" in caplog.text
+
+
 async def test_what_was_ended_meanwhile_is_passed_over(stage: Stage) -> None:
     socket = stage.follow()
     await turns()

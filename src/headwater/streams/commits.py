@@ -303,7 +303,7 @@ def _in_order(unit: Unit, changes: Sequence[Change | None]) -> Iterator[Publishe
     yield from (change for change in changes[done:] if change is not None)
 
 
-def refused(error: HeadwaterError) -> Future[Any]:
+def refused(error: Exception) -> Future[Any]:
     """The future of what never came into the queue, for it is wrong by itself."""
     future: Future[Any] = asyncio.get_running_loop().create_future()
     future.set_exception(error)

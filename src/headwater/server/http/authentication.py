@@ -69,7 +69,7 @@ class Authentication:
         self.asks = bool(self._services)
         """Whether there is anybody to ask; where not, `know` need not be called."""
         self.era = 0
-        """Grows whenever answers of before may hold no longer."""
+        """Grows whenever what `know` answered before may hold no longer."""
         self._ask = ask
         self._settings = settings
         self._cached = math.inf if settings.claims else settings.cache
@@ -80,6 +80,8 @@ class Authentication:
         self._wall = wall
         self._who: Authenticator | None = None
         self._held: dict[bytes, _Held] = {}
+        self._forgotten = 0
+        """How often all that was answered was forgotten."""
 
     def take(self, who: Authenticator | None) -> bool:
         """A generation takes over. Whether everybody is to be asked again, whoever they were."""
@@ -110,9 +112,9 @@ class Authentication:
             self._check_origin(peer, cookies)
         token = self._token_of(peer, cookies)
         while True:
-            era = self.era
+            forgotten = self._forgotten
             known = await self._known(peer, token, cookies)
-            if era == self.era:
+            if forgotten == self._forgotten:
                 break
         if known is None and token is None:
             return peer
@@ -124,12 +126,15 @@ class Authentication:
         return replace(peer, context=known.context, identity=known.identity, expires=known.expires)
 
     def forget(self) -> None:
-        """What was answered until now may hold no longer, so it is asked anew."""
+        """What was answered until now is believed no longer: all are asked about anew, and so is whoever is
+        being asked about."""
         self._held.clear()
-        self.era += 1
+        self._forgotten += 1
+        self.doubt()
 
     def doubt(self) -> None:
-        """Whoever is being asked about is to be asked again: what it may do has changed meanwhile."""
+        """Something was revoked or restored. What is held stays, for that is asked of it each time; but
+        whoever was let in and has not entered yet is to be looked at again."""
         self.era += 1
 
     def digest_of(self, peer: Peer) -> str | None:
@@ -156,12 +161,12 @@ class Authentication:
             held = self._held.get(key)
             if held is not None and held.until > self._now() and not self._has_ended(held.known):
                 return held.known
-        era = self.era
+        forgotten = self._forgotten
         context = await self._ask(_question(peer, token, cookies))
         if context is None:
             return None
         known = _known_by(context, self._leeway)
-        if key is not None and era == self.era:
+        if key is not None and forgotten == self._forgotten:
             self._hold(key, known)
         return known
 

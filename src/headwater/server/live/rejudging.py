@@ -96,7 +96,9 @@ class Rejudging:
                 try:
                     await self._settle(question, whose)
                 except Exception:
-                    log.exception("Who follows stream %r could not be asked again", question.group.stream)
+                    log.exception("Who follows stream %r could not be asked about", question.group.stream)
+                    for follower, followed in whose:
+                        follower.take_away(followed)
 
         await asyncio.gather(*(some() for _ in range(AT_ONCE)))
 

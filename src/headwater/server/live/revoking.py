@@ -41,7 +41,7 @@ class Revoking:
         those were. For what it raises see Revocations.
         """
         await self._revocations.revoke_user(user)
-        self._who.forget()
+        self._who.doubt()
         guests = self._guests.of(user)
         for guest in guests:
             guest.send_away()
@@ -52,7 +52,7 @@ class Revoking:
         """Take that back; False where nothing was revoked."""
         restored = await self._revocations.restore_user(user)
         if restored:
-            self._who.forget()
+            self._who.doubt()
             _tell("The tokens of a user are judged as before", user=user)
         return restored
 
@@ -71,7 +71,7 @@ class Revoking:
         ending = [guest]
         if token is not None:
             await self._revocations.revoke_token(token, peer.expires)
-            self._who.forget()
+            self._who.doubt()
             others = () if peer.identity is None else self._guests.of(peer.identity)
             ending += [one for one in others if one is not guest and self._who.digest_of(one.peer) == token]
         for one in ending:

@@ -125,7 +125,9 @@ class V1Session:
         self._socket.close(code, reason)
 
     def send_away(self) -> None:
-        """Have the client come again; see Guest."""
+        """Have the client come again; see Guest. Who it is may hold no longer, so a write that waits for its
+        turn is not begun; the client says it again, with its key."""
+        self._admissions.lapsed = True
         self._socket.send_away()
 
     def expiring(self, seconds: float) -> None:

@@ -90,8 +90,8 @@ class Writing:
         """Begin a write; answers it where others have to wait behind it."""
         try:
             begun = self._writes.begin(self._now(), asked.wanted)
-        except HeadwaterError as error:
-            begun = refused(error)
+        except Exception as fault:  # One of ours, too, is this write's: those behind it in its group go on.
+            begun = refused(fault)
         if not isinstance(begun, Future):
             return begun
         begun.add_done_callback(lambda done: self._ended(asked, done))

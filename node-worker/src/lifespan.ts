@@ -49,6 +49,8 @@ export interface LifespanParts {
   readonly project: Project
   readonly logger: unknown
   readonly say: (message: string, fields: Readonly<Record<string, unknown>>) => void
+  /** Called with its file while it is entered, and with '' after: should it end the process, nobody else can say so. */
+  readonly onEnter: (file: string) => void
   /** Called when it has reached its yield. */
   readonly onOpen: () => void
   readonly enterWithin?: number
@@ -98,6 +100,7 @@ export class Lifespan {
     } catch {
       return failed(`${file} cannot be used, see the problem that its load has shown.`)
     }
+    this.#parts.onEnter(file)
     try {
       const within = this.#parts.enterWithin ?? ENTER_WITHIN
       this.app = await inTime(this.#open(make), within)
@@ -106,6 +109,8 @@ export class Lifespan {
       this.#opened = undefined
       const at = this.#tell(error, 'before its yield')
       return failed(`${file} failed before its yield${at}, so nothing can run.`)
+    } finally {
+      this.#parts.onEnter('')
     }
     this.isOpen = true
     this.#parts.onOpen()

@@ -50,6 +50,7 @@ export class Runner {
       project: parts.project,
       logger: makeLogger(parts.channel, undefined),
       say: (message, fields) => sendLog(parts.channel, 'error', message, fields, undefined),
+      onEnter: (file) => parts.channel.send({ t: 'loading', file }),
       onOpen: parts.onOpen,
     })
   }

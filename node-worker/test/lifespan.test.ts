@@ -15,7 +15,7 @@ class Stage {
     const { project } = place(test, { [file]: source })
     const say = (message: string): void => void this.said.push(message)
     const onOpen = (): void => void this.opened++
-    this.lifespan = new Lifespan({ project, logger: {}, say, onOpen, enterWithin: 50, leaveWithin: 50 })
+    this.lifespan = new Lifespan({ project, logger: {}, say, onEnter: () => undefined, onOpen, enterWithin: 50, leaveWithin: 50 })
   }
 }
 

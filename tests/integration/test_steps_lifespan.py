@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from headwater.errors import WorkerLost
 from support.node_worker import node_worker
 from support.steps_project import Site, api, serving
 
@@ -88,3 +89,40 @@ async def test_the_process_of_a_step_that_blocks_enters_its_own(tmp_path: Path) 
         assert len({answer["pid"] for answer in answers}) == 2
         assert all(answer["app"] == answer["pid"] for answer in answers)
     assert noted(site, "left") == noted(site, "entered")
+
+
+NODE_ENDS = """
+export async function* lifespan() {
+  process.kill(process.pid, 9)
+  yield 1
+}
+"""
+ENDS = {
+    "python": (
+        "headwater_lifespan.py",
+        {
+            "headwater_lifespan.py": "import os\n\nasync def lifespan():\n    os._exit(3)\n    yield 1\n",
+            "steps/a_step.py": PIDS,
+        },
+    ),
+    "node": (
+        "headwater_lifespan.ts",
+        {
+            "headwater_lifespan.ts": NODE_ENDS,
+            "steps/a.step.ts": NODE_PIDS,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("language", ENDS)
+async def test_one_that_ends_its_process_is_named(
+    tmp_path: Path, language: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    if language == "node":
+        node_worker()
+    file, files = ENDS[language]
+    async with serving(tmp_path, files) as site:
+        with pytest.raises(WorkerLost, match=file):
+            await site.post("/pids", {})
+    assert f"{file} ended its process" in caplog.text

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from headwater.errors import HeadwaterError
+from headwater.protocol.workers import messages as protocol
 from headwater.worker.faults import describe, innermost, traceback_text
 from headwater.worker.loglines import Send, log_line, send_log
 from headwater.worker.project.lifespan_file import LIFESPAN_FILE, LifespanFile
@@ -109,7 +110,7 @@ class Lifespan:
         limit = asyncio.timeout(ENTER_SECONDS)
         try:
             async with AsyncExitStack() as stack:
-                with self._told_if_slow("before its yield; what is to run waits for it"):
+                with self._told_if_slow("before its yield; what is to run waits for it"), self._told():
                     async with limit:
                         self.app = await stack.enter_async_context(self._file.enter(self._opening))
                 self.is_open = True
@@ -139,6 +140,15 @@ class Lifespan:
 
     def _say(self, text: str, fields: Mapping[str, Any]) -> None:
         send_log(self._send, log_line("error", text, fields, None))
+
+    @contextmanager
+    def _told(self) -> Generator[None]:
+        """Tell the server what runs: should it end the process, nobody else can say so."""
+        self._send(protocol.loading(LIFESPAN_FILE))
+        try:
+            yield
+        finally:
+            self._send(protocol.loading(""))
 
     @contextmanager
     def _told_if_slow(self, where: str) -> Generator[None]:

@@ -224,7 +224,7 @@ def manifest(
 
 
 def loading(file: str) -> Message:
-    """A declaring file is imported now; the one before has been."""
+    """A declaring file is imported now, or the lifespan's entered; "" once that is over."""
     return Message({"t": "loading", "file": file})
 
 

@@ -56,6 +56,11 @@ class Blame:
             if (pause := self._crashes.pause(file)) > 0:
                 tell(log, logging.ERROR, line, PAUSED, file, pause)
 
+    def ended_at(self, file: str, how: str) -> None:
+        """A worker has ended while it entered the lifespan of that file; nothing else ran there yet."""
+        text = "%s ended its process (%s) before its yield; nothing can run until that is mended"
+        tell(log, logging.ERROR, Line(fields={"file": file}), text, file, how)
+
     def refusal(self, file: str) -> StepCrashes | None:
         """What whoever wants a step to run is told while it has to pause."""
         return self._crashes.refusal(file)

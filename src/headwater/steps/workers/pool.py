@@ -350,7 +350,10 @@ class Pool:
 
     def lost(self, worker: Worker, how: str) -> None:
         """A worker is gone: what ran on it fails, what had not started moves."""
-        if not worker.draining:
+        if worker.loading:
+            self._blame.ended_at(worker.loading, how)
+            how = f"{how}, in {worker.loading}"
+        elif not worker.draining:
             self._blame.died(worker.at_work)
         for invocation in worker.take_all():
             invocation.losses += 1

@@ -167,6 +167,11 @@ class Worker:
         return len(self.running)
 
     @property
+    def loading(self) -> str:
+        """The file whose top runs, or the lifespan's that is being entered; "" for none."""
+        return self._loading
+
+    @property
     def stalled(self) -> bool:
         """Whether its loop does not answer."""
         return self.pulse.stalled_since is not None
@@ -317,6 +322,7 @@ class Worker:
         self._loading = message.header["file"]
 
     def _on_manifest(self, message: Message) -> None:
+        self._loading = ""
         if not self._manifest.done():
             self._manifest.set_result(message.header)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -179,3 +179,33 @@ async def _run(*arguments: object) -> str:
     done = await asyncio.to_thread(headwater, *map(str, arguments), cwd=Path.cwd())
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+async def slowly(server: Running, method: str, path: str, user: str) -> Callable[[], Awaitable[int]]:
+    """A request of a user whose head has been looked at and whose body is not here yet; what is given sends
+    that, and answers the status."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.server.port)
+    head = f"{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {user}\r\n"
+    body = "expect: 100-continue\r\ncontent-type: application/json\r\ncontent-length: 2\r\n"
+    writer.write(f"{head}{body}connection: close\r\n\r\n".encode())
+    await reader.readuntil(b"\r\n\r\n")  # The server asks for the body once it knows whose it is.
+
+    async def finish() -> int:
+        writer.write(b"{}")
+        status = int((await reader.readline()).split()[1])
+        writer.close()
+        return status
+
+    return finish
+
+
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/streams/board/g/slow"), ("POST", "/nothing/eve")])
+async def test_a_body_that_takes_its_time_is_no_way_to_go_on(tmp_path: Path, method: str, path: str) -> None:
+    files = {"steps/board_stream.py": "config = {'name': 'board', 'schema': None}\ncan_write = True\n"}
+    write(tmp_path, {**FILES, **STEPS["python"], **files})
+    async with serving(tmp_path) as server:
+        finish = await slowly(server, method, path, "eve")
+        await server.reception.revoking.user("eve")
+        assert await finish() == 401
+        async with httpx.AsyncClient(base_url=server.url) as http:
+            assert (await http.get("/streams/board/g")).json()["items"] == []

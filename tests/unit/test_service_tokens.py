@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +139,19 @@ def test_a_service_does_what_its_token_is_for_and_no_rule_is_asked() -> None:
     assert [verb for verb in VERBS if allowed("bills", verb)] == ["read", "write"]
     assert [verb for verb in VERBS if allowed("bills.presence", verb)] == ["read"]
     assert [verb for verb in VERBS if allowed("other", verb)] == []
+
+
+@pytest.mark.parametrize("token", [SECRET, "eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.c2lnbmF0dXJl"])
+async def test_what_is_revoked_of_a_service_is_what_is_looked_for(token: str) -> None:
+    """Its token is looked for as a whole, also where it is written as signed ones are."""
+    revoked = set[str | None]()
+    service = replace(BILLING, digest=hashlib.sha256(token.encode()).digest())
+    known = Authentication(
+        Asked(),
+        AuthSettings(service_tokens=(service,)),
+        Origins(ServerSettings()),
+        revoked=lambda _user, _issued, digest: digest in revoked,
+    )
+    revoked.add(known.digest_of(await known.know(bearing(token))))
+    with pytest.raises(Unauthenticated):
+        await known.know(bearing(token))

@@ -29,6 +29,7 @@ from headwater.errors import (
 from headwater.holdings import Holdings
 from headwater.logline import Line, tell, tell_fault
 from headwater.observe import SILENT, Answered, Observer, tell_limit
+from headwater.peer import NOBODY, Peer
 from headwater.server.http.authentication import Authentication
 from headwater.server.http.bodies import NOTHING, BodyParser, BodyReader, ClientGone, body_reader
 from headwater.server.http.cors import Cors
@@ -152,14 +153,15 @@ class HttpApp:
         return None
 
     async def _run(self, exchange: Exchange, match: Match) -> ApiResponse:
-        auth = None
-        if self._who is not None and self._who.asks:
-            auth = await self._know(self._who, exchange)
+        who = self._who if self._who is not None and self._who.asks else None
+        era, known = (0, NOBODY) if who is None else (who.era, await self._know(who, exchange))
         parsed, raw = NOTHING, b""
         if exchange.unread:
             raw = await self._bodies.read(exchange.receive, exchange.headers)
             exchange.unread = False
         try:
+            if who is not None and not who.holds(known, era):  # While its body came.
+                known = await self._know(who, exchange)
             parsed = await self._parser.parse(raw, exchange.headers) if raw else NOTHING
             request = ApiRequest(
                 method=exchange.method,
@@ -172,7 +174,7 @@ class HttpApp:
                 body=parsed.value,
                 trace=exchange.trace.id,
                 parent=exchange.trace.parent,
-                auth=auth,
+                auth=known.context,
             )
             try:
                 work = self._executor.run_api(match.step, request)
@@ -184,15 +186,15 @@ class HttpApp:
         finally:
             self._bodies.let_go(raw)
 
-    async def _know(self, who: Authentication, exchange: Exchange) -> bytes | None:
-        """The context of who asks, before anything of the body is read.
+    async def _know(self, who: Authentication, exchange: Exchange) -> Peer:
+        """Who asks, as far as the head tells.
 
         :raises HeadwaterError: the request is refused.
         """
         scope = {**exchange.scope, "headwater.path": exchange.path}
         peer = peer_of_request(scope, exchange.headers)
         try:
-            return (await who.know(peer)).context
+            return await who.know(peer)
         except HeadwaterError as error:
             self._observer.refused(peer, error)
             raise

@@ -125,6 +125,11 @@ class Authentication:
             raise TokenExpired("The token has expired.", hint="Bring a new one.")
         return replace(peer, context=known.context, identity=known.identity, expires=known.expires)
 
+    def holds(self, known: Peer, era: int) -> bool:
+        """Whether what was known in that era is so still: nothing was taken away meanwhile, and it has not
+        ended. To be asked after whatever the peer itself can make last, as the sending of a body."""
+        return era == self.era and (known.expires is None or known.expires > self._wall())
+
     def forget(self) -> None:
         """What was answered until now is believed no longer: all are asked about anew, and so is whoever is
         being asked about."""
@@ -140,6 +145,8 @@ class Authentication:
     def digest_of(self, peer: Peer) -> str | None:
         """The digest of the token that a peer brought, by which it can be revoked; None where it brought
         none."""
+        if peer.service is not None:
+            return peer.service.digest.hex()
         return _text_digest(self._token_of(peer, peer.cookies))
 
     def _service_of(self, peer: Peer) -> ServiceToken | None:

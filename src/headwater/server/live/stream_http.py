@@ -96,8 +96,14 @@ class StreamHttp:
         if method in METHODS:
             peer = peer_of_request(scope, headers)
             self._check_origin(peer, "write")
-            peer = peer if self._who is None else await self._know(self._who, peer)
-            await self._writing.answer(method, peer, target, receive, send)
+            who, era = self._who, 0 if self._who is None else self._who.era
+            known = peer if who is None else await self._know(who, peer)
+
+            async def still() -> Peer:
+                """Who it is once its body has come, which may have taken it long."""
+                return known if who is None or who.holds(known, era) else await self._know(who, peer)
+
+            await self._writing.answer(method, known, still, target, receive, send)
             return
         listens = "text/event-stream" in headers.get("accept", "") and method == "GET"
         peer = peer_of_request(scope, headers, "sse" if listens else "http")

@@ -7,7 +7,7 @@ written `client_writes.py`'s.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from starlette.types import Receive, Send
@@ -32,6 +32,9 @@ from headwater.server.live.stream_target import Target, read_cursor
 KINDS: Mapping[str, WriteKind] = {"PUT": "set", "PATCH": "update", "DELETE": "delete"}
 METHODS = ("PUT", "PATCH", "DELETE", "POST")
 """By which is written; POST sends an event."""
+
+Still = Callable[[], Awaitable[Peer]]
+"""Who a peer is now; raises HeadwaterError where it may be here no more."""
 
 _TAG = re.compile(r'(W/)?"([^"]*)"')
 _NO_EPOCH = ""
@@ -72,8 +75,10 @@ class WriteHttp:
         self._most = Limit("streams.max_write_bytes", settings.streams.max_write_bytes)
         self._shape = Shape(Limit("socket.max_frame_values", settings.socket.max_frame_values), ANY_DEPTH)
 
-    async def answer(self, method: str, peer: Peer, target: Target, receive: Receive, send: Send) -> None:
-        """Answer one request of a peer that is known.
+    async def answer(
+        self, method: str, peer: Peer, still: Still, target: Target, receive: Receive, send: Send
+    ) -> None:
+        """Answer one request of a peer that is known; `still` tells who it is once its body has come.
 
         :raises HeadwaterError: it is refused; nothing was sent.
         """
@@ -82,6 +87,7 @@ class WriteHttp:
             raise MethodNotAllowed(said, allow=("GET", "HEAD", "POST"))
         raw = b"" if method == "DELETE" else await self._read(peer, receive)
         try:
+            peer = await still()
             check_shape(raw, self._shape, "body", _HINT)
             if target.item is None or method == "POST":
                 await self._send_event(peer, target, _whole(raw), send)

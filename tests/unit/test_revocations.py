@@ -9,7 +9,11 @@ import pytest
 
 from headwater.errors import InvalidInput, TooMany, UnknownStream
 from headwater.model import GroupKey
+from headwater.peer import Peer
+from headwater.protocol.clients.wire import Wish
+from headwater.server.live.sse import Unsent, Visit
 from support.access_stage import AGE, AccessStage, Client
+from support.ear import Ear
 from support.stream_store import turns
 
 ADA = GroupKey("chat", "ada")
@@ -267,3 +271,14 @@ async def test_nobody_follows_what_is_revoked(stage: AccessStage) -> None:
     client.follow(1, "users", "headwater.revocations")
     await turns()
     assert [one["code"] for one in client.told()] == ["STREAM_UNKNOWN"]
+
+
+async def test_an_event_stream_that_is_taken_away_is_told_the_operator_too(stage: AccessStage) -> None:
+    ear, unsent = Ear(), Unsent(1000)
+    peer = Peer("sse", identity="ada")
+    visit = Visit(peer, unsent, stage.streams.wire_of("chat"), Wish(ADA, None), ear)
+    visit.revoked(GroupKey("news", "g"))
+    assert not unsent.ended
+    visit.revoked(ADA)
+    assert b'"code":"REVOKED"' in await unsent.take()
+    assert [error.code for _, error in ear.of("refused")] == ["REVOKED"]

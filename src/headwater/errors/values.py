@@ -52,7 +52,8 @@ class UnknownItem(HeadwaterError):
 
 
 class Conflict(HeadwaterError):
-    """A write whose `if_version` is not the item's version; `details["version"]` is the current one."""
+    """A write of an item that is not as it expects, or that others write meanwhile; `details["version"]` is
+    the item's, where that is what differs."""
 
     code = "CONFLICT"
     status = 409

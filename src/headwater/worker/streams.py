@@ -102,8 +102,8 @@ class Stream:
         return self._calls.begin(self._invocation, SERVICE, "send", members, lambda: _event(event))
 
     def revoke(self, group_id: str, user: str) -> Call:
-        """Take a group away from a user: what it follows there ends within a second, and it may not read,
-        write, send, delete or cancel anything there, whatever the stream's file says. Gives None.
+        """Take a group away from a user: what it follows there has ended when this returns, and it may
+        not read, write, send, delete or cancel anything there, whatever the stream's file says. Gives None.
 
         `user` is the `user` of its context, or else its `sub`.
         """

@@ -122,7 +122,7 @@ class Authentication:
             hint = "Bring a token that is valid, or none."
             raise Unauthenticated("The token is not valid here.", hint=hint)
         if self._has_ended(known):
-            raise TokenExpired("The token has expired.", hint="Bring a new one.")
+            raise expired()
         return replace(peer, context=known.context, identity=known.identity, expires=known.expires)
 
     def holds(self, known: Peer, era: int) -> bool:
@@ -200,6 +200,11 @@ class Authentication:
         self._origins.refused(origin)
         said = f'pages of "{origin}" may not use the cookies of this server'
         raise OriginRefused(said, hint=SETTING_HINT, origin=origin)
+
+
+def expired() -> TokenExpired:
+    """What somebody is told whose token has ended, at whichever door."""
+    return TokenExpired("The token has expired.", hint="Bring a new one.")
 
 
 def _digest(token: str) -> bytes:

@@ -11,11 +11,12 @@ import logging
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from typing import Any, NamedTuple, Protocol
 
-from headwater.errors import AccessDenied, HeadwaterError, TokenExpired, TooMany, UnknownStream
+from headwater.errors import AccessDenied, HeadwaterError, Revoked, TokenExpired, TooMany, UnknownStream
 from headwater.logline import Line, tell_fault
 from headwater.model import GroupKey
 from headwater.observe import SILENT, Observer, tell_limit
 from headwater.peer import Peer
+from headwater.server.http.authentication import expired
 from headwater.streams.catalog import Catalog, Verb
 
 log = logging.getLogger("headwater.socket")
@@ -24,7 +25,7 @@ AskRule = Callable[[str, str, str | None, bytes | None, Verb, bytes | None], Awa
 """Asks the rule of a stream about a group and perhaps an item of it, for a context as JSON text: whether that
 may be done; last what would be written or sent, as JSON text."""
 
-Revoked = Callable[[str, str, str | None], bool]
+IsRevoked = Callable[[str, str, str | None], bool]
 """Whether a group, by stream and name, was taken away from a user; None is nobody."""
 
 Then = Callable[[HeadwaterError | None], None]
@@ -103,7 +104,7 @@ class StreamGate:
         catalog: Catalog,
         access: AskRule,
         observer: Observer = SILENT,
-        revoked: Revoked = _nothing_is,
+        revoked: IsRevoked = _nothing_is,
     ) -> None:
         """`revoked` says from whom a group was taken away, whatever its stream's rules say."""
         self._catalog = catalog
@@ -276,9 +277,9 @@ async def _settled(ask: Ask, answer: Awaitable[Verdict]) -> HeadwaterError | Non
         return _refusal(ask, NOT[ask.verb])
 
 
-def expired() -> TokenExpired:
-    """What somebody is told whose token has ended."""
-    return TokenExpired("The token has expired.", hint="Bring a new one.")
+def taken_away(**about: str) -> Revoked:
+    """What somebody is told who follows a group, or an item of it, and may no more."""
+    return Revoked("You may not follow this any more.", **about)
 
 
 def _refusal(ask: Ask, verdict: Verdict) -> HeadwaterError | None:

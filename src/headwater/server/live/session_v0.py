@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from headwater.config import SocketSettings
-from headwater.errors import HeadwaterError, ProtocolFault, Revoked, TooMany, UnknownStream
+from headwater.errors import HeadwaterError, ProtocolFault, TooMany, UnknownStream
 from headwater.model import GroupKey
 from headwater.observe import SILENT, Observer
 from headwater.peer import NOBODY, Peer
@@ -19,7 +19,7 @@ from headwater.protocol.clients.v0 import Request, V0Wire, parse_request
 from headwater.protocol.clients.wire import Wish
 from headwater.server.live.answers import Answers
 from headwater.server.live.attendance import Attendance, is_of
-from headwater.server.live.gate import MOST_AWAITED, Admissions, Gate
+from headwater.server.live.gate import MOST_AWAITED, Admissions, Gate, taken_away
 from headwater.server.live.rejudging import Followed
 from headwater.server.live.session import Socket
 from headwater.server.live.speakers import Speakers
@@ -161,7 +161,7 @@ class V0Session:
 
     def _revoke(self, room: Room, entry: _Entry) -> None:
         self._end(room, entry)
-        error = Revoked("You may not follow this any more.", stream=room.group.stream)
+        error = taken_away(stream=room.group.stream)
         self._admissions.refused(error)
         self._tell(room.group, room.item, error)
 

@@ -1,8 +1,16 @@
 """Carries out what one client of protocol v1 asks: subscriptions by the client's own numbers, presence with
-them, and an end to the runs behind their items.
+them, an end to the runs behind their items, writes, and another token.
 
 What may be asked when is `protocol/clients/session.py`; this knows streams, and the socket only as something
-to offer frames to.
+to offer frames to. Owns what becomes of each subscription number:
+
+- *asked* (an `_Asked`): the gate has it. -> open; refused; or ended by the client, and then its answer counts
+  no more.
+- *open* (a `Subscription`). -> ended by the client; taken away (revoked, or refused under another token or
+  another rule); or ended with the token.
+- *unknown*: refused for a stream that there is not. -> told once that is declared, for the latest few.
+
+and that a client whose token has ended (*lapsed*) has no number open, and gets none until it brings another.
 """
 
 from __future__ import annotations
@@ -10,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from headwater.config import SocketSettings
-from headwater.errors import AccessDenied, HeadwaterError, InvalidInput, Revoked, UnknownStream
+from headwater.errors import AccessDenied, HeadwaterError, InvalidInput, UnknownStream
 from headwater.model import GroupKey, Item
 from headwater.observe import SILENT, Observer
 from headwater.peer import NOBODY, Peer
@@ -25,11 +33,12 @@ from headwater.protocol.clients.v1_requests import (
     Unsubscribe,
     WriteItem,
 )
+from headwater.server.http.authentication import expired
 from headwater.server.live.answers import Answers
 from headwater.server.live.attendance import Attendance, is_of
 from headwater.server.live.cancelling import CancelItem, Cancels, nothing_runs
 from headwater.server.live.client_writes import ClientWrites, Wanted, WantedEvent
-from headwater.server.live.gate import MOST_AWAITED, Admissions, Gate, expired
+from headwater.server.live.gate import MOST_AWAITED, Admissions, Gate, taken_away
 from headwater.server.live.rejudging import Followed
 from headwater.server.live.renewing import Renewals, Renewed
 from headwater.server.live.session import Socket
@@ -353,7 +362,7 @@ class V1Session:
         return [one for one in self._subscriptions.values() if isinstance(one, Subscription)]
 
     def _revoke(self, sub: int) -> None:
-        error = Revoked("You may not follow this any more.")
+        error = taken_away()
         self._admissions.refused(error)
         self._take_away(sub)
         self._answers.say(self._rules.revoked(sub, error))

@@ -12,14 +12,14 @@ from collections.abc import Collection
 
 from starlette.types import Message, Receive, Send
 
-from headwater.errors import Revoked
 from headwater.model import GroupKey
 from headwater.observe import SILENT, Observer
 from headwater.peer import Peer
 from headwater.protocol.clients.v1 import V1Wire, event_stream_framing
 from headwater.protocol.clients.wire import Brought, Wish
+from headwater.server.http.authentication import expired
 from headwater.server.live.attendance import Attendance, is_of
-from headwater.server.live.gate import expired
+from headwater.server.live.gate import taken_away
 from headwater.server.live.rejudging import Followed
 from headwater.server.live.stream_target import Following, Target
 from headwater.server.live.v1_streams import V1Streams
@@ -100,8 +100,9 @@ class Unsent:
 class Visit:
     """Who follows by an event stream, and what. A Guest."""
 
-    def __init__(self, peer: Peer, unsent: Unsent, wire: V1Wire, wish: Wish) -> None:
+    def __init__(self, peer: Peer, unsent: Unsent, wire: V1Wire, wish: Wish, observer: Observer) -> None:
         self.peer = peer
+        self._observer = observer
         self._unsent = unsent
         self._wire = wire
         self.wish = wish
@@ -136,7 +137,8 @@ class Visit:
 
     def take_away(self, followed: Followed) -> None:
         """End with the reason."""
-        error = Revoked("You may not follow this any more.")
+        error = taken_away()
+        self._observer.refused(self.peer, error)
         self._unsent.end_with(self._wire.revoked(self.wish.label, error))
 
 
@@ -171,7 +173,7 @@ class EventStreams:
         unsent = Unsent(self._high_water)
         wire = self._streams.wire_of(target.group.stream)
         wish, continued = _begin(target, following)
-        visit = Visit(peer, unsent, wire, wish)
+        visit = Visit(peer, unsent, wire, wish, self._observer)
         self.visits.add(visit)
         self._guests.enter(peer, visit)
         self._observer.accepted(peer)

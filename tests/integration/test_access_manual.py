@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import httpx
 import pytest
 
-from support.command import serving
+from support.command import headwater, serving
 from support.node_worker import node_worker
 from support.tree import text
+from support.typescript import compile_strictly
 
 BLOCK = re.compile(r"^```\w+\n(?:#|//) ([\w./-]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILES = dict(BLOCK.findall(text(Path("docs/access.md"))))
@@ -52,3 +54,16 @@ def test_the_page_runs_as_printed(tmp_path: Path, authenticator: str) -> None:
             assert client.put("/streams/todo/home/1", json=item, headers=billing).status_code == 403
             for status in (201, 403):
                 assert client.put("/streams/poll/g/ada", json={"x": 1}, headers=ADA).status_code == status
+
+
+@pytest.mark.npm
+def test_the_rules_of_the_page_check_strictly(tmp_path: Path) -> None:
+    node_worker()
+    (tmp_path / "steps").mkdir()
+    for name, source in FILES.items():
+        if name.endswith(".ts"):
+            (tmp_path / name).write_text(source)
+    options = {"target": "es2022", "module": "esnext", "moduleResolution": "bundler", "types": ["node"]}
+    (tmp_path / "tsconfig.json").write_text(json.dumps({"compilerOptions": options, "include": ["**/*.ts"]}))
+    assert headwater("types", cwd=tmp_path).returncode == 0
+    assert compile_strictly(tmp_path) == []

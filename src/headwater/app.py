@@ -137,7 +137,7 @@ class Running:
         most_bytes = settings.streams.max_judged_bytes
         rates = WriteRates(settings.streams, Proxies(settings.server))
         writing = self.gate, self.catalog, self.writer, store.epoch
-        self.writes = ClientWrites(*writing, max_bytes=most_bytes, rates=rates)
+        self.writes = ClientWrites(*writing, max_bytes=most_bytes, rates=rates, fault_of=self.who.fault_of)
         """What clients write without a step."""
         parts = self.realms, self.presence, self.gate, settings.socket, stamps, cancel
         sessions = Sessions(*parts, self.observers, self.guests, self.writes)

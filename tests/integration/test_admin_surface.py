@@ -260,6 +260,19 @@ async def test_an_operators_socket_follows_what_no_client_may(url: str) -> None:
         assert "marked" in orjson.dumps(told).decode()
 
 
+async def test_an_operator_that_gives_a_users_token_is_that_user_and_no_more(url: str) -> None:
+    async with live(url, f"headwater.token.{TOKEN}") as socket:
+        assert (await ask(socket, "sub", sub=1, stream="headwater.state", group="marks"))["t"] == "subscribed"
+        await socket.send('{"t":"auth","ask":1,"token":"canary-user-token"}')
+        kinds = list[str]()
+        async with asyncio.timeout(30):
+            while "ok" not in kinds:
+                kinds.append(orjson.loads(await socket.recv())["t"])
+        assert "revoked" in kinds
+        refused = await ask(socket, "sub", sub=2, stream="headwater.state", group="marks")
+        assert refused["code"] == "STREAM_UNKNOWN"
+
+
 async def test_it_writes_what_projects_declare_and_nothing_of_the_servers(url: str) -> None:
     async with live(url, f"headwater.token.{TOKEN}") as socket:
         written = await ask(socket, "set", ask=1, stream="private", group="bob", id="a", d={"x": 1})

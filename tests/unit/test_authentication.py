@@ -255,3 +255,18 @@ async def test_a_revoked_token_that_is_signed_is_revoked_however_its_signature_i
 async def test_of_other_tokens_all_counts(begins: str) -> None:
     authentication = Project().authentication()
     assert authentication.digest_of(peer(begins + "x")) != authentication.digest_of(peer(begins + "y"))
+
+
+async def test_what_stands_against_somebody_is_known_later_without_asking() -> None:
+    project = Project()
+    project.answers["long"] = b'{"user":"ada","iat":900,"exp":1010}'
+    taken = set[tuple[str | None, float | None]]()
+    authentication = project.authentication()
+    authentication._revoked = lambda user, issued, _token: (user, issued) in taken
+    known = await authentication.know(peer("long"))
+    assert authentication.fault_of(known) is None
+    assert authentication.fault_of(peer()) is None
+    taken.add(("ada", 900))
+    assert isinstance(authentication.fault_of(known), Unauthenticated)
+    project.wall = 1010.0
+    assert isinstance(authentication.fault_of(known), TokenExpired)

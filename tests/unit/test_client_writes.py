@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from headwater.config import SocketSettings, StreamSettings
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, Unauthenticated
 from headwater.model import Origin, Terms
 from headwater.observe import Observer
 from headwater.peer import NOBODY, Peer
@@ -562,3 +562,24 @@ async def test_no_two_users_share_a_key_however_they_are_spelled(stage: Stage) -
     other = stage.client(Peer("websocket", identity="a\0b", context=b'{"user":"ada"}'))
     assert await one.answer(one.set(n=1, key="b\0c")) == {**OK, "v": 1}
     assert await other.answer(other.set(n=2, key="c")) == {**OK, "v": 2}
+
+
+@pytest.mark.parametrize("kind", ["set", "send"])
+async def test_nobody_writes_whose_token_is_revoked_while_its_rule_is_asked(stage: Stage, kind: str) -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+    revoked = False
+
+    async def rule(*_: Any) -> bool:
+        asked.set()
+        await go_on.wait()
+        return True
+
+    stage.rule = rule
+    stage.writes._fault_of = lambda peer: Unauthenticated("revoked") if revoked and peer is ADA else None
+    client = stage.client()
+    ask = client.set() if kind == "set" else client.say("send", e={"type": "x"})
+    await asked.wait()
+    revoked = True
+    go_on.set()
+    assert (await client.answer(ask))["code"] == "UNAUTHENTICATED"
+    assert await items(stage) == {}

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, cast
 import orjson
 
 from headwater.config import AuthSettings, ServiceToken
-from headwater.errors import OriginRefused, TokenExpired, Unauthenticated
+from headwater.errors import HeadwaterError, OriginRefused, TokenExpired, Unauthenticated
 from headwater.peer import TOKEN_PARAMETER, Peer
 from headwater.server.http.origins import SETTING_HINT, Origins
 from headwater.steps.project.declare import Authenticator
@@ -129,6 +129,15 @@ class Authentication:
         """Whether what was known in that era is so still: nothing was taken away meanwhile, and it has not
         ended. To be asked after whatever the peer itself can make last, as the sending of a body."""
         return era == self.era and (known.expires is None or known.expires > self._wall())
+
+    def fault_of(self, known: Peer) -> HeadwaterError | None:
+        """What stands by now against somebody who was known: its token has ended, or was revoked."""
+        if known.expires is not None and known.expires <= self._wall():
+            return TokenExpired("The token has expired.", hint="Bring a new one.")
+        told: dict[str, Any] = {} if known.context is None else orjson.loads(known.context)
+        if self.asks and self._revoked(known.identity, told.get("iat"), self.digest_of(known)):
+            return Unauthenticated("The token is not valid any more.", hint="It was revoked.")
+        return None
 
     def forget(self) -> None:
         """What was answered until now is believed no longer: all are asked about anew, and so is whoever is

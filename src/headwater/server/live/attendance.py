@@ -95,7 +95,8 @@ class Attendance:
 
         :raises HeadwaterError: the token is refused, or nobody can say so now.
         """
-        return await self._who.know(replace(peer, given=token, identity=None, context=None, expires=None))
+        nobody = replace(peer, identity=None, context=None, expires=None, operator=False, service=None)
+        return await self._who.know(replace(nobody, given=token))
 
     @property
     def era(self) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from asyncio import Future
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple
 
 import orjson
@@ -63,6 +63,10 @@ Begun = Future[Any] | Coroutine[Any, Any, Item | None]
 delete as it was, or None: of an event, and of a delete of nothing."""
 
 
+def _no_fault(_peer: Peer) -> None:
+    """Nothing stands against anybody."""
+
+
 class ClientWrites:
     """All that clients write, of one server. `max_bytes` may wait for rules."""
 
@@ -75,8 +79,11 @@ class ClientWrites:
         *,
         max_bytes: int,
         rates: WriteRates | None = None,
+        fault_of: Callable[[Peer], HeadwaterError | None] = _no_fault,
     ) -> None:
-        """`rates` bounds how often one client writes; None does not."""
+        """`rates` bounds how often one client writes; None does not. `fault_of` says what stands against a
+        client once a rule has answered, for which it may have waited long."""
+        self._fault_of = fault_of
         self._rates = rates
         self._gate = gate
         self._catalog = catalog
@@ -143,6 +150,9 @@ class ClientWrites:
 
     async def _send(self, peer: Peer, wanted: WantedEvent, answer: Awaitable[Verdict]) -> None:
         _check(await answer, wanted.group)
+        fault = self._fault_of(peer)
+        if fault is not None:
+            raise fault
         await self._writer.send(*wanted.group, wanted.item, wanted.body, origin=_origin(peer))
 
     # --- writes ---
@@ -200,7 +210,8 @@ class ClientWrites:
             return await self._telling(judged, fault.error)
         except AccessDenied as error:
             return error
-        return _unexpected(judged.wanted, judged.version, self._epoch)
+        fault = self._fault_of(judged.peer)
+        return fault or _unexpected(judged.wanted, judged.version, self._epoch)
 
     async def _told(self, judged: _Judged, begun: Future[Item | None]) -> Item | None:
         try:

@@ -119,6 +119,15 @@ class TestABudgetOverAllRings:
         ring.append(history.set("b", text="x" * 5000))
         assert (ring.base, ring.head, other.base, budget.used) == (1, 1, 1, 0)
 
+    def test_a_group_that_had_to_give_all_of_it_and_grows_again_gives_way_in_turn(self) -> None:
+        budget, (ring, other), (history, small) = self.rings(2, 2)
+        ring.append(history.set("b", text="x" * 5000))
+        ring.append(history.set("a"))
+        other.append(small.set("a"))
+        other.append(small.set("a"))
+        assert (ring.base, ring.head, other.base) == (2, 2, 0)
+        assert budget.used == 2 * self.SIZE
+
     def test_a_ring_that_ends_gives_its_share_back(self) -> None:
         budget, (ring, other), (history, small) = self.rings(2, 4)
         ring.append(history.set("a"))

@@ -105,13 +105,15 @@ def sister(name: str) -> str:
 
 
 class Catalogued:
-    """A stream that is there: its rules, and its schema compiled."""
+    """A stream that is there: its rules, and what every write would make of them anew: the schema compiled,
+    the lifetime."""
 
-    __slots__ = ("rules", "schema")
+    __slots__ = ("lifetime", "rules", "schema")
 
     def __init__(self, rules: StreamRules) -> None:
         self.rules = rules
         self.schema = _compiled(rules)
+        self.lifetime = rules.lifetime
 
 
 class Catalog:

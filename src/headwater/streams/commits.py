@@ -12,9 +12,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import types
 from asyncio import Future
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from headwater.clock import Stamps
@@ -195,7 +196,7 @@ class CommitQueue:
             while self._entries:
                 # What the loop has ready joins: the busier it is, the larger the batches, and the fewer times
                 # work is handed to the store's thread (an eighth of the server's time in a crowd of posts).
-                await asyncio.sleep(0)
+                await _turn()
                 await self._commit(self._take())
         finally:
             self._running = None
@@ -221,9 +222,10 @@ class CommitQueue:
 
     async def _commit(self, batch: list[_Entry]) -> None:
         """Commit one batch, publish it, answer its futures."""
-        began = time.perf_counter()
+        heard = self._observer.listening
+        began = time.perf_counter() if heard else 0.0
         outcomes = await self._outcomes([entry.what for entry in batch if not isinstance(entry.what, Signal)])
-        if self._observer.listening:
+        if heard:
             refused = sum(isinstance(one, HeadwaterError) for one in outcomes)
             size = sum(entry.size for entry in batch)
             taken = len(outcomes) - refused
@@ -264,6 +266,12 @@ class CommitQueue:
         if any(map(_changed, outcomes)):
             self._kept = stamp
         return outcomes
+
+
+@types.coroutine
+def _turn() -> Generator[None]:
+    """A turn of the loop, as `asyncio.sleep(0)` without what that looks at first."""
+    yield
 
 
 def _changed(outcome: UnitOutcome) -> bool:

@@ -26,6 +26,10 @@ class Place(NamedTuple):
     item: str
 
 
+AnyPlace = tuple[str, str, str]
+"""A Place, or the same without the name, which would be made anew for each write."""
+
+
 class Updated(NamedTuple):
     """An item's text after an update, and what is told of it (see `growth.py`), where that is shorter."""
 
@@ -33,7 +37,7 @@ class Updated(NamedTuple):
     told: bytes | None
 
 
-def item_text(value: Any, place: Place, schema: Schema | None, limits: Limits) -> bytes:
+def item_text(value: Any, place: AnyPlace, schema: Schema | None, limits: Limits) -> bytes:
     """The text of an item.
 
     :raises SchemaMismatch: the value is no object, or breaks the schema.
@@ -55,7 +59,11 @@ def item_text(value: Any, place: Place, schema: Schema | None, limits: Limits) -
 
 
 def updated_text(
-    current: bytes | None, operations: list[Operation], place: Place, schema: Schema | None, limits: Limits
+    current: bytes | None,
+    operations: list[Operation],
+    place: AnyPlace,
+    schema: Schema | None,
+    limits: Limits,
 ) -> Updated:
     """An item after an update, from its text before; None where it was not there.
 

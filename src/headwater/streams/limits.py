@@ -23,13 +23,15 @@ class Limits:
     """The largest item and the longest id, in bytes, the most JSON values of an item, and what is sound
     besides."""
 
-    __slots__ = ("_shape", "max_id_bytes", "max_item_bytes", "max_item_values")
+    __slots__ = ("_shape", "_surely", "max_id_bytes", "max_item_bytes", "max_item_values")
 
     def __init__(self, *, max_item_bytes: int, max_id_bytes: int, max_item_values: int = MOST_VALUES) -> None:
         self.max_item_bytes = max_item_bytes
         self.max_id_bytes = max_id_bytes
         self.max_item_values = max_item_values
         self._shape = Shape(Limit("storage.max_item_values", max_item_values), ANY_DEPTH)
+        self._surely = min(max_item_bytes, 2 * max_item_values)
+        """Bytes up to which no text is too large, nor can hold too many values; see `jsonshape.py`."""
 
     def given(self) -> dict[str, int]:
         """What they are made with, to make the same in another process."""
@@ -44,6 +46,8 @@ class Limits:
 
         :raises InvalidInput: it is no text, empty, too long, or no text that UTF-8 can hold.
         """
+        if isinstance(value, str) and value.isascii() and 0 < len(value) <= self.max_id_bytes:
+            return  # As nearly all are.
         if not isinstance(value, str) or not value:
             raise InvalidInput(f"The {what} must be a non-empty text, not {_said(value)}.")
         try:
@@ -90,8 +94,9 @@ class Limits:
 
         :raises TooLarge: it is not.
         """
-        self.check_size(what, len(text))
-        self.check_values(what, text)
+        if len(text) > self._surely:
+            self.check_size(what, len(text))
+            self.check_values(what, text)
 
     def decode(self, what: str, text: bytes) -> Any:
         """The value of a JSON text.

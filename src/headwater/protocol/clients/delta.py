@@ -21,8 +21,14 @@ itself (`streams/growth.py`) needs no search, however large the item."""
 MAX_DIFF_VALUES = 10_000
 """The same in JSON values, each of which is looked at in Python: 5 ms for as many."""
 
+_SURELY_BYTES = 2 * MAX_DIFF_VALUES
+"""Up to which no text holds too many: one of n bytes holds at most n / 2 + 1 values."""
+
 MAX_OPERATIONS = 1000
 """Changes in a thousand places are no growth; the value is as short, and to tell them costs 1 us each."""
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""Kinds of values that hold no other values."""
 
 Operation = list[Any]
 Path = list[str | int]
@@ -30,10 +36,12 @@ Path = list[str | int]
 
 def may_differ(old: bytes, new: bytes) -> bool:
     """Whether two values, as JSON texts, are small enough for a difference to be sought."""
-    if max(len(old), len(new)) > MAX_DIFF_BYTES:
+    size = max(len(old), len(new))
+    if size <= _SURELY_BYTES:
+        return True
+    if size > MAX_DIFF_BYTES:
         return False
-    small = 2 * MAX_DIFF_VALUES  # A text of n bytes holds at most n / 2 + 1 values.
-    return all(len(text) <= small or most_values(text) <= MAX_DIFF_VALUES for text in (old, new))
+    return all(len(text) <= _SURELY_BYTES or most_values(text) <= MAX_DIFF_VALUES for text in (old, new))
 
 
 def delta_between(old: Any, new: Any) -> list[Operation] | None:
@@ -61,10 +69,13 @@ def _differ_objects(old: dict[str, Any], new: dict[str, Any], path: Path, found:
     for key, value in new.items():
         if len(found) > MAX_OPERATIONS:
             return
-        if key in old:
-            _differ(old[key], value, [*path, key], found)
-        else:
+        if key not in old:
             found.append(["s", [*path, key], value])
+            continue
+        before = old[key]
+        if type(value) is type(before) and type(value) in _PLAIN and value == before:
+            continue  # As most members: no path is made for them.
+        _differ(before, value, [*path, key], found)
 
 
 def _differ_lists(old: list[Any], new: list[Any], path: Path, found: list[Operation]) -> None:

@@ -27,12 +27,16 @@ class RingBudget:
         self._was_full = False
         self._holders: OrderedDict[Ring, None] = OrderedDict()
         """Those that hold something, the least recently grown first."""
+        self._last: Ring | None = None
+        """The last of them, unless that has nothing left: it need not be moved when it grows again."""
 
     def grew(self, ring: Ring, size: int) -> None:
         """A ring keeps so many bytes more."""
         self.used += size
-        self._holders[ring] = None
-        self._holders.move_to_end(ring)
+        if ring is not self._last:
+            self._last = ring
+            self._holders[ring] = None
+            self._holders.move_to_end(ring)
         if self.used > self.limit and not self._was_full:
             self._was_full = True
             self._on_full()
@@ -46,6 +50,8 @@ class RingBudget:
             self._was_full = False
         if empty:
             self._holders.pop(ring, None)
+            if ring is self._last:
+                self._last = None
 
 
 class Ring:

@@ -1,11 +1,13 @@
 """Who asks: one frozen type for HTTP requests, sockets, event streams and runs alike.
 
-Owns how a request names its cookies, its query and its token; knows no transport. A socket lives long, so
-headers may be packed: they are read when they are asked for, and an idle client costs their bytes alone.
+Owns how a request names its cookies, its query and its token, and what stands for a token that is kept; knows
+no transport. A socket lives long, so headers may be packed: they are read when they are asked for, and an
+idle client costs their bytes alone.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -28,6 +30,10 @@ TOKEN_PREFIX = "headwater.token."  # noqa: S105 - what begins a subprotocol
 
 TOKEN_PARAMETER = "authToken"  # noqa: S105 - a parameter's name
 """The query parameter that carries a token where no header can."""
+
+SHORTEST_TOKEN = 16
+"""Characters of a token that settings hold: 16 random hexadecimal digits are 64 bits, too many to be guessed
+over a network."""
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -160,6 +166,12 @@ def collect(pairs: Iterable[tuple[str, str]]) -> Values:
         else:
             values[name] = [before, value]
     return values
+
+
+def token_digest(token: str) -> bytes:
+    """What stands for a token wherever one is kept or compared: no secret is, and it has one length, so that
+    a comparison tells nothing of the token's. Whoever makes it and whoever looks for it do so here."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def bearer_of(value: str) -> str:

@@ -8,9 +8,9 @@ import pytest
 
 from headwater.config import AdminSettings, ServerSettings, Settings
 from headwater.errors import ConfigError, HeadwaterError, OriginRefused, Unauthenticated
-from headwater.peer import Peer
+from headwater.peer import SHORTEST_TOKEN, Peer
 from headwater.server.http.origins import Origins
-from headwater.server.inspect.admission import SHORTEST_TOKEN, Admission, check_admin
+from headwater.server.inspect.admission import Admission, check_admin
 
 TOKEN = "0123456789abcdef"
 HERE = Peer("http", "/headwater/admin", "127.0.0.1", {"host": "127.0.0.1:3000"})

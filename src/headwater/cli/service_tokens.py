@@ -3,19 +3,16 @@ hold, and that no token is quoted or kept."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 from headwater.cli.places import Fault
 from headwater.config import ServiceToken
+from headwater.peer import SHORTEST_TOKEN, token_digest
 from headwater.streams.catalog import VERBS
 
 KEY = "auth.service_tokens"
-
-LEAST_CHARACTERS = 16
-"""Of a token: one that can be guessed is none."""
 
 _HASH = re.compile(r"sha256:([0-9a-f]{64})")
 _MEMBERS = ("token", "token_env", "hash", "streams", "may")
@@ -57,8 +54,8 @@ def _faults(table: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[tu
             yield "hash must be sha256: and 64 hexadecimal digits.", "They are the SHA-256 of the token."
     elif given == ["token_env"] and table["token_env"] not in environ:
         yield f"the environment has no {table['token_env']}.", "Set it, or write it into the .env."
-    elif len(_token(table, environ)) < LEAST_CHARACTERS:
-        yield f"the token has fewer than {LEAST_CHARACTERS} characters.", "Use: openssl rand -hex 32"
+    elif len(_token(table, environ)) < SHORTEST_TOKEN:
+        yield f"the token has fewer than {SHORTEST_TOKEN} characters.", "Use: openssl rand -hex 32"
     if not _are_texts(table.get("streams")):
         yield 'streams must be a list of names, or ["*"].', f"For example {_TABLE}."
     may = table.get("may")
@@ -78,4 +75,4 @@ def _token(table: Mapping[str, Any], environ: Mapping[str, str]) -> str:
 def _digest(table: Mapping[str, Any], environ: Mapping[str, str]) -> bytes:
     if "hash" in table:
         return bytes.fromhex(table["hash"].removeprefix("sha256:"))
-    return hashlib.sha256(_token(table, environ).encode()).digest()
+    return token_digest(_token(table, environ))

@@ -7,7 +7,6 @@ worker: whoever asks the project is given. Where the project says nothing of who
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import math
 import time
@@ -19,7 +18,7 @@ import orjson
 
 from headwater.config import AuthSettings, ServiceToken
 from headwater.errors import HeadwaterError, OriginRefused, TokenExpired, Unauthenticated
-from headwater.peer import TOKEN_PARAMETER, Peer
+from headwater.peer import TOKEN_PARAMETER, Peer, token_digest
 from headwater.server.http.origins import SETTING_HINT, Origins
 from headwater.steps.project.declare import Authenticator
 from headwater.steps.project.triggers.authenticate import AuthQuestion
@@ -163,7 +162,7 @@ class Authentication:
         token = peer.sent_token
         if token is None:
             return None
-        digest = _digest(token)
+        digest = token_digest(token)
         matching = [one for one in self._services if hmac.compare_digest(one.digest, digest)]
         return matching[0] if matching else None
 
@@ -173,7 +172,7 @@ class Authentication:
     async def _known(self, peer: Peer, token: str | None, cookies: dict[str, str]) -> _Known | None:
         key = None
         if token is not None and self._cached:
-            key = _digest(token)
+            key = token_digest(token)
             held = self._held.get(key)
             if held is not None and held.until > self._now() and not self._has_ended(held.known):
                 return held.known
@@ -216,14 +215,9 @@ def expired() -> TokenExpired:
     return TokenExpired("The token has expired.", hint="Bring a new one.")
 
 
-def _digest(token: str) -> bytes:
-    """What stands for a token where it is kept: no secret is."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
-
-
 def _text_digest(token: str | None) -> str | None:
     """What a token is revoked by."""
-    return None if token is None else _digest(_unmade_up(token)).hex()
+    return None if token is None else token_digest(_unmade_up(token)).hex()
 
 
 def _unmade_up(token: str) -> str:

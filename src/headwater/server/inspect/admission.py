@@ -6,17 +6,13 @@ method and no answer.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 
 from headwater.config import Settings
 from headwater.errors import ConfigError, OriginRefused, Unauthenticated
-from headwater.peer import Peer, bearer_of, offered_token
+from headwater.peer import SHORTEST_TOKEN, Peer, bearer_of, offered_token, token_digest
 from headwater.server.http.authority import is_loopback, read_authority
 from headwater.server.http.origins import Origins
-
-SHORTEST_TOKEN = 16
-"""Characters of a token: 16 random hexadecimal digits are 64 bits, too many to be guessed over a network."""
 
 _ABOUT_CLIENTS = frozenset({"x-forwarded-for", "x-real-ip"})
 _ABOUT_PROXIES = frozenset({"forwarded", "via", "cf-connecting-ip", "true-client-ip", "x-client-ip"})
@@ -54,7 +50,7 @@ class Admission:
 
     def __init__(self, settings: Settings, origins: Origins) -> None:
         self._open_here = settings.dev
-        self._token = _digest(settings.admin.token) if settings.admin.token else None
+        self._token = token_digest(settings.admin.token) if settings.admin.token else None
         self._origins = origins
 
     @property
@@ -76,7 +72,7 @@ class Admission:
         if not brought and peer.kind == "websocket":  # A browser sets no header of a socket.
             brought = offered_token(peer.headers.get("sec-websocket-protocol", ""))
         if brought:
-            if self._token is None or not hmac.compare_digest(_digest(brought), self._token):
+            if self._token is None or not hmac.compare_digest(token_digest(brought), self._token):
                 raise Unauthenticated("This is not the admin token.", hint=_HINT if self._token else _CLOSED)
             return
         if not (self._open_here and self._is_here(peer)):
@@ -115,8 +111,3 @@ def _names_loopback(name: str, value: str) -> bool:
         hosts = [read_authority(one) for one in value.split(",")]
         return all(host is not None and is_loopback(host.name) for host in hosts)
     return name not in _ABOUT_PROXIES
-
-
-def _digest(token: str) -> bytes:
-    """Of one length whatever the token's, so that a comparison tells nothing of that either."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import shutil
@@ -18,8 +19,9 @@ import httpx
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
+from headwater.client import connect as follow
 from support import command
-from support.command import HEADWATER
+from support.command import DEADLINE, HEADWATER
 
 headwater = partial(command.headwater, installed=True)
 serving = partial(command.serving, installed=True)
@@ -179,6 +181,22 @@ def test_a_reload_tells_what_changed_and_what_broke_and_what_was_mended(chat: Pa
         assert httpx.get(f"{server.url}/hello").text == "hello"
         step.write_text(good)
         server.out.wait_for(r"^  fixed steps/hello_step\.py")
+
+
+async def test_a_stream_whose_file_is_written_later_is_followed_by_who_asked_before(
+    chat: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving("dev", "--port", "0", cwd=chat) as server:
+        assert server.url
+        async with follow(server.url) as client, contextlib.aclosing(client.group("later", "g")) as states:
+            waiting = asyncio.create_task(anext(states))
+            while "There is no stream" not in caplog.text:
+                await asyncio.sleep(0.01)
+            (chat / "steps" / "later_stream.py").write_text(
+                'config = {"name": "later", "schema": {"type": "object"}, "baseConfig": '
+                '{"storageType": "default"}}\n'
+            )
+            assert await asyncio.wait_for(waiting, DEADLINE) == []
 
 
 def test_a_json_log_is_json_line_by_line_and_has_the_address(chat: Path) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +19,8 @@ from headwater.client.backoff import Backoff
 from headwater.client.reading import EVENTS_KEPT
 from headwater.errors import InvalidInput
 from headwater.model import GroupKey, Origin
+from headwater.server.live.gate import StreamGate
+from headwater.streams.catalog import Rights, StreamRules
 from support.relay import Relay
 from support.scenario_server import Server
 from support.v1_site import V1Site, v1_site
@@ -282,21 +284,6 @@ class TestReading:
             assert await following(there) == []
             await there.aclose()
 
-    async def test_what_the_server_refuses_is_raised_and_the_others_go_on(self, site: V1Site) -> None:
-        async with client_of(site.server.port) as client, aclosing(client.group(*ROOM)) as fine:
-            await following(fine)
-            for reading in (
-                client.group("none", "g"),
-                client.item("none", "g", "a"),
-                client.changes("none", "g"),
-                client.events("none", "g"),
-            ):
-                with pytest.raises(SubscriptionEnded, match="no stream") as raised:
-                    await following(reading)
-                assert raised.value.details["reason"] == "STREAM_UNKNOWN"
-            await site.set("a", n=1)
-            assert await following(fine) == [item("a", 1)]
-
     async def test_a_slow_reader_of_a_group_gets_the_latest_state(self, site: V1Site) -> None:
         async with client_of(site.server.port) as client, aclosing(client.group(*ROOM)) as states:
             assert await following(states) == []
@@ -453,3 +440,46 @@ async def test_a_state_that_is_too_large_ends_the_reading_of_its_group_alone(sit
         await site.set("a", n=1)
         assert [item["id"] for item in await following(group)] == ["a"]
         assert len(site.peers) == 1
+
+
+async def test_what_the_server_refuses_is_raised_and_the_others_go_on() -> None:
+    async with v1_site() as site:
+        site.gate = StreamGate(site.catalog, no)
+        site.declare(rights=Rights(read="rule"))
+        async with client_of(site.server.port) as client, aclosing(client.group("news", "room")) as fine:
+            await following(fine)
+            for reading in (
+                client.group(*ROOM),
+                client.item(*ROOM, "a"),
+                client.changes(*ROOM),
+                client.events(*ROOM),
+            ):
+                with pytest.raises(SubscriptionEnded) as raised:
+                    await following(reading)
+                assert raised.value.details["reason"] == "STREAM_ACCESS_DENIED"
+            await site.set("a", GroupKey("news", "room"), n=1)
+            assert [item["id"] for item in await following(fine)] == ["a"]
+
+
+async def test_what_is_read_of_a_stream_that_is_not_there_yet_comes_once_it_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with v1_site() as site, AsyncExitStack() as opened:
+        site.gate = StreamGate(site.catalog, no)
+        client = await opened.enter_async_context(client_of(site.server.port))
+        later = GroupKey("later", "room")
+        readings = client.group(*later), client.item(*later, "a"), client.changes(*later)
+        first = [asyncio.create_task(following(one)) for one in readings]
+        while caplog.text.count("It is followed once it is there.") < len(readings):
+            await asyncio.sleep(0)
+        site.catalog.declare([StreamRules(name="later")])
+        assert [await first[0], await first[1]] == [[], None]
+        await site.set("a", later, n=1)
+        assert [item["id"] for item in await following(readings[0])] == ["a"]
+        assert (await first[2]).kind == "create"
+        for one in readings:
+            await one.aclose()
+
+
+async def no(*_: Any) -> bool:
+    return False

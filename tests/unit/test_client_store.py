@@ -124,12 +124,45 @@ def test_a_lost_frame_asks_anew_under_another_number(client: Watched) -> None:
 def test_a_refused_subscription_is_over(client: Watched) -> None:
     one = client.store.subscribe("chat", "room")
     client.says()
-    client.hears({"t": "error", "sub": 1, "code": "STREAM_UNKNOWN", "message": "No.", "ended": True})
+    client.hears({"t": "error", "sub": 1, "code": "STREAM_ACCESS_DENIED", "message": "No.", "ended": True})
 
-    assert one.error == {"code": "STREAM_UNKNOWN", "message": "No."}
+    assert one.error == {"code": "STREAM_ACCESS_DENIED", "message": "No."}
+    client.hears({"t": "appeared", "sub": 1})
     client.store.disconnected()
     client.store.connected()
     assert client.says() == []
+
+
+NO_STREAM = {"t": "error", "code": "STREAM_UNKNOWN", "message": "No.", "ended": True}
+
+
+def test_a_stream_that_is_not_there_is_followed_once_it_is(client: Watched) -> None:
+    one = client.store.subscribe("later", "room", limit=5)
+    client.says()
+    client.hears({**NO_STREAM, "sub": 1})
+    assert one.error == {"code": "STREAM_UNKNOWN", "message": "No."}
+
+    client.hears({"t": "appeared", "sub": 1}, {"t": "appeared", "sub": 1})
+    assert client.says() == [{"t": "sub", "sub": 2, "stream": "later", "group": "room", "limit": 5}]
+    assert one.error is None
+    assert not client.store.live
+    client.whole(one)
+    assert client.store.live
+    assert [item["id"] for item in one.state.items()] == ["a"]
+
+
+def test_a_new_connection_asks_again_for_a_stream_that_was_not_there(client: Watched) -> None:
+    one = client.store.subscribe("later", "room")
+    client.hears({**NO_STREAM, "sub": 1})
+    client.store.disconnected()
+    client.store.connected()
+
+    assert [said["sub"] for said in client.says()] == [2]
+    client.hears({**NO_STREAM, "sub": 2})
+    client.says()
+    client.store.unsubscribe(one)
+    client.hears({"t": "appeared", "sub": 2})
+    assert client.says() == [{"t": "unsub", "sub": 2}], "nobody waits for it now"
 
 
 def test_an_error_that_does_not_end_it_is_told(client: Watched) -> None:

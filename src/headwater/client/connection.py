@@ -19,6 +19,7 @@ from headwater.client import given
 from headwater.client.backoff import Backoff
 from headwater.client.faults import CannotConnect, Refused, SubscriptionEnded, as_error
 from headwater.client.reading import Changed, Changes, Event, Item, Reader
+from headwater.client.refusals import STREAM_UNKNOWN
 from headwater.client.renewal import Renewal
 from headwater.client.socket import Silent, Socket, open_socket, socket_url
 from headwater.client.store import ClientStore
@@ -303,6 +304,9 @@ class Client(Writing):
         elif what == "event":
             reader.events.append(Event(value["type"], value.get("data")))
         elif what == "error" and subscription.error is not None:
+            if subscription.error["code"] == STREAM_UNKNOWN:
+                log.warning("%s It is followed once it is there.", subscription.error["message"])
+                return
             reader.error = subscription.error
         reader.woken.set()
 

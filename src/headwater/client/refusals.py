@@ -9,6 +9,9 @@ import orjson
 OFFLINE = "OFFLINE"
 """The code where nobody could be asked."""
 
+STREAM_UNKNOWN = "STREAM_UNKNOWN"
+"""The server's code for a stream that there is not; it tells when there is."""
+
 _SPARE_BYTES = 32
 """What the number of a question adds to its message."""
 

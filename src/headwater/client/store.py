@@ -13,7 +13,8 @@ from typing import Any
 import orjson
 
 from headwater.client import given
-from headwater.client.refusals import OFFLINE, offline, too_large
+from headwater.client.feeds import Feeds
+from headwater.client.refusals import OFFLINE, STREAM_UNKNOWN, offline, too_large
 from headwater.client.state import Lost
 from headwater.client.subscription import Subscription
 from headwater.client.writes import MOST_WRITES, MOST_WRITES_BYTES, Writes, Written
@@ -56,23 +57,23 @@ class ClientStore:
         self._renew = renew
         self._pause = pause
         self._writes = Writes(self._number, most=most_writes, most_bytes=most_writes_bytes)
-        self._expired: dict[int, Subscription] = {}
-        """Ended with the token, until there is another one."""
+        self._ended: dict[int, Subscription] = {}
+        """Ended for what may change: with a token (without an error), or for a stream that there is not."""
         self._nobody = False
         """The token has expired: nobody knows who asks."""
         self._numbers = 0
         self._subscriptions: dict[int, Subscription] = {}
-        self._feeds: dict[int, list[Subscription]] = {}
+        self._feeds = Feeds()
         self._connected = False
         self._questions: dict[int, Settle] = {}
-        self._most = MOST_BYTES
+        self._most = MOST_BYTES  # The server ends a connection on which a message of more comes.
 
     @property
     def live(self) -> bool:
         """Whether all that is held is the server's state."""
         return (
             self._connected
-            and not self._expired
+            and all(one.error for one in self._ended.values())
             and all(one.state.live for one in self._subscriptions.values())
         )
 
@@ -107,10 +108,10 @@ class ClientStore:
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """End a subscription."""
-        self._expired.pop(subscription.number, None)
-        if self._subscriptions.pop(subscription.number, None) is not None and self._connected:
+        ended = self._ended.pop(subscription.number, None)
+        if self._subscriptions.pop(subscription.number, ended) is not None and self._connected:
             self._send({"t": "unsub", "sub": subscription.number})
-        self._detach(subscription)
+        self._feeds.leave(subscription)
 
     def more(self, subscription: Subscription, limit: int) -> None:
         """Make a window larger; while it is not live, older items are not asked for yet."""
@@ -154,7 +155,7 @@ class ClientStore:
     def write(self, message: dict[str, Any], *, waits: bool, written: Written) -> None:
         """Have a write done, or an event sent: a message but for its question's number. `waits`: for a
         connection too, where there is none."""
-        refusal = self._too_large(message)
+        refusal = too_large(message, self._most)
         if refusal is not None:
             written(refusal, 0)
         else:
@@ -227,6 +228,8 @@ class ClientStore:
             self._most = message.get("max", MOST_BYTES)
         elif message.get("t") == "expiring":
             self._renew()
+        elif message.get("t") == "appeared":
+            self._appeared(message["sub"])
         else:
             subscription = self._subscriptions.get(message.get("sub", -1))
             if subscription is not None:
@@ -257,13 +260,25 @@ class ClientStore:
         return True
 
     def _revive(self) -> list[Subscription]:
-        """What has ended with a token begins again."""
+        """What has ended for what may have changed begins again."""
         self._nobody = False
-        revived = list(self._expired.values())
-        self._expired.clear()
+        revived = list(self._ended.values())
         for subscription in revived:
-            self._renumber(subscription)
+            self._begin(subscription)
         return revived
+
+    def _begin(self, subscription: Subscription) -> None:
+        del self._ended[subscription.number]
+        subscription.error = None
+        self._renumber(subscription)
+
+    def _appeared(self, number: int) -> None:
+        """The stream is there that a subscription was refused for."""
+        subscription = self._ended.get(number)
+        if subscription is not None:
+            self._begin(subscription)
+            self._ask(subscription)
+            self._watcher(subscription, "behind", None)
 
     def _settle(self, ask: int, error: dict[str, Any] | None) -> None:
         settle = self._questions.pop(ask, None)
@@ -274,10 +289,10 @@ class ClientStore:
         state = subscription.state
         match message.get("t"):
             case "subscribed":
-                self._detach(subscription)
+                self._feeds.leave(subscription)
                 state.begin()
-                subscription.epoch, subscription.feed = message["epoch"], message["f"]
-                self._feeds.setdefault(message["f"], []).append(subscription)
+                subscription.epoch = message["epoch"]
+                self._feeds.join(subscription, message["f"])
             case "reset":
                 state.reset(message["epoch"])
                 self._watcher(subscription, "reset", message["reason"])
@@ -299,7 +314,7 @@ class ClientStore:
                 pass
 
     def _live(self, message: dict[str, Any]) -> None:
-        for subscription in list(self._feeds.get(message["f"], ())):
+        for subscription in self._feeds.of(message["f"]):
             try:
                 self._apply(subscription, message)
             except Lost:
@@ -326,7 +341,7 @@ class ClientStore:
     def _again(self, subscription: Subscription) -> None:
         """Ask anew, under a new number, so that frames under way of the old one cannot be taken for it."""
         self._send({"t": "unsub", "sub": subscription.number})
-        self._detach(subscription)
+        self._feeds.leave(subscription)
         del self._subscriptions[subscription.number]
         subscription.state.lose()
         self._renumber(subscription)
@@ -342,26 +357,17 @@ class ClientStore:
         renews = error.get("code") == EXPIRED and self._renews()
         if message.get("ended"):
             del self._subscriptions[subscription.number]
-            self._detach(subscription)
+            self._feeds.leave(subscription)
             subscription.state.fall_behind()
-            if renews:
-                self._expired[subscription.number] = subscription
-            else:
-                subscription.error = error
+            if renews or error.get("code") == STREAM_UNKNOWN:
+                self._ended[subscription.number] = subscription
+            subscription.error = None if renews else error
         self._watcher(subscription, "behind" if renews else "error", None if renews else error)
-
-    def _detach(self, subscription: Subscription) -> None:
-        feed, subscription.feed = subscription.feed, None
-        among = self._feeds.get(feed) if feed is not None else None
-        if feed is not None and among is not None and subscription in among:
-            among.remove(subscription)
-            if not among:
-                del self._feeds[feed]
 
     def _ask(self, subscription: Subscription) -> None:
         """Ask for a subscription. One that is too large to be asked for ends, and nothing else."""
         message = subscription.request()
-        refusal = self._too_large(message)
+        refusal = too_large(message, self._most)
         if refusal is not None:
             self._failed(subscription, {**refusal, "ended": True})
         elif self._connected:
@@ -377,7 +383,7 @@ class ClientStore:
 
     def _question(self, message: dict[str, Any], settle: Settle) -> None:
         gone = None if self._connected else offline("There is no connection to the server.")
-        refusal = gone or self._too_large(message)
+        refusal = gone or too_large(message, self._most)
         if refusal is not None:
             settle(refusal)
         else:
@@ -388,11 +394,6 @@ class ClientStore:
         self._numbers += 1
         self._send({**message, "ask": self._numbers})
         return self._numbers
-
-    def _too_large(self, message: dict[str, Any]) -> dict[str, Any] | None:
-        """Why a message must not be sent: the server ends a connection on which one comes that is too
-        large."""
-        return too_large(message, self._most)
 
     def _send(self, message: dict[str, Any]) -> None:
         self.outbox.append(orjson.dumps(message).decode())

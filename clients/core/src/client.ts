@@ -240,8 +240,14 @@ export class Client implements House {
     })
   }
 
-  present(room: Room, state: Json): void {
-    this.#store.setState(room.subscribed, object(state))
+  present(room: Room, state: Json): Promise<void> {
+    const copy = object(state)
+    const said = new Promise<void>((resolve, reject) => {
+      this.#store.setState(room.subscribed, copy, (refusal) => (refusal ? reject(new Refused(refusal)) : resolve()))
+    })
+    // Who does not wait for the answer finds it in the console.
+    said.catch(({ code, message }) => console.warn(`headwater: presence in ${room.subscribed.wanted.stream}: ${code}: ${message}`))
+    return said
   }
 
   /** Ask for a write that `read` reads: what its message holds beside, and what it makes of an item. */

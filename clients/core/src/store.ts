@@ -135,15 +135,18 @@ export class Store {
     this.#fill(subscription)
   }
 
-  /** Change the client's own state in a group. One that the server refuses is not said again after a reconnect. */
-  setState(subscription: Subscribed, state: Json): void {
+  /**
+   * Change the client's own state in a group. One that the server refuses is not said again after a reconnect; one that
+   * it could not be asked about is said with the next connection, which is no refusal.
+   */
+  setState(subscription: Subscribed, state: Json, settle: Settle): void {
     subscription.presence = state
     this.#question({ t: 'state', sub: subscription.number, state }, (refusal) => {
+      if (refusal?.code === 'OFFLINE') return settle()
       if (!refusal) subscription.present = state
-      else if (refusal.code !== 'OFFLINE') {
-        if (subscription.presence === state) subscription.presence = subscription.present
-        this.#watch(subscription, 'error', refusal)
-      }
+      else if (subscription.presence === state) subscription.presence = subscription.present
+      // Where the subscription was refused meanwhile, that is why.
+      settle(refusal && (subscription.error ?? refusal))
     })
   }
 

@@ -24,7 +24,7 @@ export interface House {
   peek(wanted: Wanted): Room | undefined
   more(room: Room, limit: number): void
   cancel(room: Room, id?: string): Promise<void>
-  present(room: Room, state: Json): void
+  present(room: Room, state: Json): Promise<void>
   set(stream: string, group: string, id: string, data: any, options?: WriteOptions): Promise<number>
   update(stream: string, group: string, id: string, operations: readonly UpdateOperation[], options?: WriteOptions): Promise<number>
   delete(stream: string, group: string, id: string, options?: WriteOptions): Promise<number>
@@ -150,9 +150,13 @@ export abstract class Subscription<View, T extends Item = Item> implements Follo
     return this.room?.subscribed.state.get(id)?.[0] ?? 0
   }
 
-  /** Change this client's presence state. */
-  setPresence(state: Json): void {
-    if (this.#room) this.house.present(this.#room, state)
+  /**
+   * Change this client's presence state. It resolves when the server has it, or there is no connection: the next one
+   * says it. It rejects with what the server refuses it for; who does not wait finds that in the console.
+   * @throws {Refused} at once, `INVALID_INPUT`: it is no object that JSON can hold
+   */
+  setPresence(state: Json): Promise<void> {
+    return this.#room ? this.house.present(this.#room, state) : Promise.resolve()
   }
 
   refresh(): void {

@@ -346,10 +346,27 @@ describe('one bad input', () => {
     const picture = 'x'.repeat(1_100_000)
     const big = client.group('room', 'big', { state: { picture } })
     const good = client.group('room', 'good', { state: { n: 1 } })
-    good.setPresence({ picture })
+    const refused = expect(good.setPresence({ picture })).rejects.toMatchObject({ code: 'TOO_LARGE' })
     expect([big.error?.code, big.status, good.error]).toEqual(['TOO_LARGE', 'offline', undefined])
-    socket.say({ t: 'error', sub: 2, ask: 9, code: 'TOO_LARGE', message: 'no' })
+    await refused
     expect(await again(socket)).toEqual([['good', { n: 1 }]])
+  })
+
+  test('who gives a presence state is told what the server says of it', async () => {
+    const group = open().group('room', 'g', { state: { n: 1 } })
+    const socket = await accepted()
+    const taken = group.setPresence({ n: 2 })
+    const refused = expect(group.setPresence({ n: 3 })).rejects.toMatchObject({ code: 'SCHEMA_MISMATCH', message: 'no' })
+    const unsaid = group.setPresence({ n: 4 })
+    const [two, three] = socket.of('state')
+    socket.say({ t: 'ok', sub: 1, ask: two!.ask }, { t: 'error', sub: 1, ask: three!.ask, code: 'SCHEMA_MISMATCH', message: 'no' })
+    expect(await taken).toBeUndefined()
+    await refused
+    expect(warned).toHaveBeenCalledWith('headwater: presence in room: SCHEMA_MISMATCH: no')
+    expect(group.error).toBeUndefined()
+    // What a connection took along is said by the next one.
+    expect(await again(socket)).toEqual([['g', { n: 4 }]])
+    expect(await unsaid).toBeUndefined()
   })
 
   test('how large a message may be is told by the server', async () => {

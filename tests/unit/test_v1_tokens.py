@@ -197,3 +197,18 @@ def _held_rule() -> tuple[object, asyncio.Event]:
         return answer()
 
     return rule, answered
+
+
+async def test_where_the_project_says_nothing_of_who_asks_any_token_is_taken_and_changes_nothing(
+    stage: AccessStage,
+) -> None:
+    stage.who.take(None)
+    client = await stage.come(None)
+    client.follow(1, "g", "news")
+    await turns()
+    client.told()
+    client.say(t="auth", ask=2, token="whatever")
+    await turns()
+    assert client.told() == [{"t": "ok", "ask": 2}]
+    assert (client.session.peer.identity, client.session.peer.context) == (None, None)
+    assert stage.asked == []

@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
 from headwater.app import Running
@@ -131,6 +132,20 @@ async def test_subscriptions_are_counted_until_they_end_whatever_becomes_of_them
     await site.wait_for("headwater_connections|websocket", 0)
     now = await site.read()
     assert now["headwater_subscriptions|live"] == now["headwater_subscriptions|behind"] == 0
+
+
+async def test_a_socket_that_was_refused_never_was_open(tmp_path: Path) -> None:
+    write(tmp_path, {"headwater_auth.py": "def authenticate(request):\n    return None\n"})
+    async with site_of(tmp_path, token=TOKEN) as site:
+        url = site.server.url.replace("http", "ws", 1)
+        offered = [Subprotocol("headwater.v1"), Subprotocol("headwater.token.guessed")]
+        with pytest.raises(InvalidStatus):
+            await connect(f"{url}/", subprotocols=offered)
+        while site.server.opening.sockets:
+            await asyncio.sleep(0.01)
+        now = await site.read()
+        assert now["headwater_refusals_total|UNAUTHENTICATED"] == 1
+        assert now["headwater_connections|websocket"] == 0
 
 
 async def test_each_kind_of_memory_is_told_beside_its_bound(site: Site) -> None:

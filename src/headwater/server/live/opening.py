@@ -56,6 +56,8 @@ class SocketOpening:
         """`unread` is what all connections of the server hold that is not read, sockets or not."""
         self.settings = settings
         self.sockets: set[WebSocket] = set()
+        self._opened: set[WebSocket] = set()
+        """Those of them that were let in, which the observer was told."""
         self.turns = Turns()
         self.unfinished = HeldBytes(settings.unfinished_bytes, WebSocket.give_up_reading)
         self.unread: HeldBytes[Any] = HeldBytes(server.unread_bytes) if unread is None else unread
@@ -134,6 +136,7 @@ class SocketOpening:
     def session(self, socket: WebSocket, request: Request, peer: Peer | None) -> Session:
         """A session for a socket that has opened."""
         peer = peer_of_handshake(request, socket.transport, socket.told) if peer is None else peer
+        self._opened.add(socket)
         self._observer.accepted(peer)
         return self._make_session(socket, peer)
 
@@ -154,4 +157,6 @@ class SocketOpening:
     def left(self, socket: WebSocket) -> None:
         """A socket is gone."""
         self.sockets.discard(socket)
-        self._observer.left("websocket")
+        if socket in self._opened:
+            self._opened.remove(socket)
+            self._observer.left("websocket")

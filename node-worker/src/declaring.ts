@@ -11,7 +11,10 @@ import {
   DeclarationFault,
   member,
   middlewareOf,
+  misnamedOf,
+  ruleName,
   rulesOf,
+  type Verb,
 } from './exports.ts'
 import { describe, locationsOf, tracebackOf } from './faults.ts'
 import { needsHandler } from './kinds.ts'
@@ -132,7 +135,19 @@ class File {
     const config = without(configOf(module), ALL_RULE_NAMES)
     const base = config['baseConfig']
     if (typeof base === 'object' && base !== null) config['baseConfig'] = without(base as JsonObject, ['factory'])
+    for (const [name, verb] of misnamedOf(module, rules)) this.#manifest.problems.push(this.#misnamed(name, verb))
     return this.#entry(config, { access: (rules['read'] ?? 'open') !== 'open', rules })
+  }
+
+  /**
+   * The warning about a rule that nobody asks, since it has another name. One that would have closed what is open
+   * without it is an error: a stream that somebody meant to close is never opened.
+   */
+  #misnamed(name: string, verb: Verb): JsonObject {
+    const message = `${name} is no rule of a stream, so nobody asks it.`
+    const hint = `${ruleName(verb, name)} is meant? Else give it another name.`
+    if (verb === 'read') throw new DeclarationFault('CONFIG_INVALID', message, hint)
+    return { ...this.#about('CONFIG_UNKNOWN_KEY', message), level: 'warning', hint, ...this.#atConfig() }
   }
 
   #entry(config: JsonObject, more: JsonObject): JsonObject {

@@ -76,6 +76,63 @@ export function rulesOf(module: Namespace): Record<string, string> {
   return said
 }
 
+/** What people call a rule that has another name. */
+const MEANT: Readonly<Record<string, Verb>> = {
+  canread: 'read',
+  cansubscribe: 'read',
+  canset: 'write',
+  cancreate: 'write',
+  canupdate: 'write',
+  canremove: 'delete',
+}
+
+/** Letters by which a name that is meant for a rule's may differ from it. */
+const SLIPS = 2
+
+/**
+ * Names in the file that are no rule's, but nearly, of functions and of true and false: the verb of which each is
+ * meant to say who may. Only verbs of which the file says nothing: beside a rule that is asked, such a function may
+ * be its helper.
+ */
+export function misnamedOf(module: Namespace, rules: Readonly<Record<string, string>>): readonly (readonly [string, Verb])[] {
+  const exported = Object.keys(module).filter((name) => ['function', 'boolean'].includes(typeof module[name]))
+  const given = [...new Set([...Object.keys(configOf(module)), ...exported])].toSorted()
+  return given.flatMap((name) => {
+    if (!/^can_?\w+$/i.test(name) || ALL_RULE_NAMES.includes(name)) return []
+    const verb = verbOf(name)
+    return verb === undefined || Object.hasOwn(rules, verb) ? [] : [[name, verb] as const]
+  })
+}
+
+/** How a rule is called in the spelling of another name. */
+export const ruleName = (verb: Verb, like: string): string => RULE_NAMES[verb][like.includes('_') ? 1 : 0]
+
+function verbOf(name: string): Verb | undefined {
+  const folded = name.replaceAll('_', '').toLowerCase()
+  if (Object.hasOwn(MEANT, folded)) return MEANT[folded]
+  let nearest: Verb | undefined
+  let least = SLIPS + 1
+  for (const verb of VERBS) {
+    const apart = distance(folded, RULE_NAMES[verb][0].toLowerCase())
+    if (apart < least) [nearest, least] = [verb, apart]
+  }
+  return nearest
+}
+
+/** How many letters to add, leave out or change until one is the other. */
+function distance(one: string, other: string): number {
+  let before = Array.from({ length: other.length + 1 }, (_, at) => at)
+  for (let row = 1; row <= one.length; row++) {
+    const now = [row]
+    for (let at = 0; at < other.length; at++) {
+      const changed = (before[at] as number) + (one[row - 1] === other[at] ? 0 : 1)
+      now.push(Math.min(changed, (before[at + 1] as number) + 1, (now[at] as number) + 1))
+    }
+    before = now
+  }
+  return before[other.length] as number
+}
+
 /** The condition of an event step. One that is no function is an error: what runs now and then must not run always. */
 export function conditionOf(module: Namespace): Handler | undefined {
   for (const given of [configOf(module)['condition'], member(module, 'condition')]) {

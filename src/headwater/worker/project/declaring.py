@@ -17,7 +17,7 @@ from headwater.worker.project.auth_file import AUTH_FILE, AuthInvalid, authentic
 from headwater.worker.project.files import Sources
 from headwater.worker.project.importing import Importer
 from headwater.worker.project.lifespan_file import LIFESPAN_FILE, LifespanFile, lifespan_of
-from headwater.worker.project.rules import ALL_NAMES, manifest_of, rules_of
+from headwater.worker.project.rules import ALL_NAMES, NAMES, manifest_of, misnamed, rules_of
 from headwater.worker.project.schemas import ConfigNotJson, plain_config
 
 LANGUAGE = "python"
@@ -234,7 +234,23 @@ def _declare_stream(file: _File, declared: Declared) -> None:
         if not isinstance(rule, bool):
             declared.functions[RULES[verb]][file.path] = links([rule])
     access = rules.get("read", True) is not True
+    for name, verb in misnamed(file.config, file.module, rules).items():
+        declared.problems.append(_misnamed(file, name, verb))
     declared.streams.append(file.entry(config, access=access, rules=manifest_of(rules)))
+
+
+def _misnamed(file: _File, name: str, verb: str) -> dict[str, Any]:
+    """The warning about a rule that nobody asks, since it has another name.
+
+    :raises Missing: it would have closed what is open without it. A stream that somebody meant to close is
+        never opened.
+    """
+    message = f"{name} is no rule of a stream, so nobody asks it."
+    hint = f"{NAMES[verb]['_' not in name]} is meant? Else give it another name."
+    if verb == "read":
+        raise Missing("CONFIG_INVALID", message, hint=hint)
+    error = Missing("CONFIG_UNKNOWN_KEY", message, hint=hint)
+    return {**_problem(file.path, error, file.line), "level": "warning"}
 
 
 def _without_functions(config: Mapping[Any, Any]) -> dict[Any, Any]:

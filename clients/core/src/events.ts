@@ -14,6 +14,9 @@ interface Response {
   readonly abort: AbortController
   readonly asked: Json
   silence?: ReturnType<typeof setTimeout>
+  /** It has begun; and how often it was to begin and did not. */
+  begun?: boolean
+  failed?: number
   /** The cursor as the server tells it. */
   id: string | undefined
   floor: number | undefined
@@ -118,16 +121,29 @@ export const openEvents =
     const follow = async (asked: Json, id?: string, floor?: number, more?: number) => {
       const response: Response = { abort: new AbortController(), asked, id, floor }
       open.set(asked.sub, response)
-      await hearOf(response, ask(response, more))
+      await hearOf(response, ask(response, more), more)
+    }
+
+    /** Ask again for one that did not begin, ever less often, while others show that the server is there. */
+    const retries = (response: Response, more?: number) => {
+      if (![...open.values()].some((other) => other !== response && other.begun)) return false
+      response.begun = false
+      const wait = Math.min(FIRST_LOOK_MS * 2 ** (response.failed ?? 0), SELDOM_LOOK_MS)
+      response.failed = (response.failed ?? 0) + 1
+      response.silence = setTimeout(() => void hearOf(response, ask(response, more), more), wait)
+      hearing.heard({ t: 'behind', sub: response.asked.sub })
+      return true
     }
 
     /** All that comes of a response. */
-    const hearOf = async (response: Response, asking: Promise<globalThis.Response>) => {
+    const hearOf = async (response: Response, asking: Promise<globalThis.Response>, more?: number) => {
       const { sub } = response.asked
       const current = () => !ended && open.get(sub) === response
       try {
         const answer = await asking
         if (answer.ok && answer.body) {
+          response.begun = true
+          response.failed = 0
           if (current()) hearing.opened()
           await read(answer.body, (message, at) => {
             if (!current()) return
@@ -147,7 +163,7 @@ export const openEvents =
             if (error.code === 'STREAM_UNKNOWN') void appears(response)
             return
           }
-        }
+        } else if (current() && retries(response, more)) return
         if (current()) end(`the event stream ended (${answer.status})`)
       } catch (fault) {
         if (current()) end(told(fault))
@@ -159,7 +175,7 @@ export const openEvents =
       const before = token
       token = given
       const replace = async (old: Response) => {
-        const response = { ...old, abort: new AbortController() }
+        const response = { ...old, abort: new AbortController(), begun: false }
         const answer = await ask(response)
         // Whether this one may be followed is another question than who asks.
         const believed = answer.ok || answer.status === 403 || answer.status === 404

@@ -194,6 +194,28 @@ test('a stream that is not there yet is looked for, and followed when it is', as
   warned.mockRestore()
 })
 
+test('one response that does not begin is asked for again, and the others go on', async () => {
+  const asked: string[] = []
+  const url = await serving((request, response) => {
+    const group = new URL(request.url!, 'http://x').searchParams.get('group')!
+    asked.push(group)
+    const busy = group === 'busy' && asked.filter((one) => one === group).length < 3
+    response.writeHead(busy ? 503 : 200, busy ? {} : head)
+    if (busy) response.end('<h1>Too busy</h1>')
+    else response.write(event({ t: 'subscribed', sub: 0, f: 7, epoch: 'e' }) + event({ t: 'complete', sub: 0, v: 0 }))
+  })
+  const client = open(url, { transport: 'sse' })
+  const good = client.group('room', 'good')
+  await vi.waitFor(() => expect(good.status).toBe('live'))
+  const told: string[] = []
+  good.subscribe(() => told.push(good.status))
+  const busy = client.group('room', 'busy')
+  await vi.waitFor(() => expect(busy.status).toBe('live'), 8000)
+  expect(asked).toEqual(['good', 'busy', 'busy', 'busy'])
+  expect(told).not.toContain('offline')
+  expect(client.status).toBe('live')
+})
+
 test('an address may have a path and a query: both ways use them', async () => {
   const asked: string[] = []
   const url = await serving((request, response) => {

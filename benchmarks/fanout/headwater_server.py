@@ -22,7 +22,7 @@ from headwater.app import Running
 from headwater.config import ServerSettings, Settings, StorageSettings, WorkerSettings
 from headwater.lifetime import running
 from headwater.model import Item, Origin
-from headwater.observe import Batch, Delivered, Observer
+from headwater.server.inspect.meter import Meter
 
 PROJECT = Path(__file__).parent.parent / "project"
 STREAM, GROUP = "room", "g"
@@ -31,21 +31,6 @@ ORIGIN = Origin("benchmark", "")
 HIGH_WATER_BYTES = 256 * 1024
 LOOKED_AT = 3
 """Sockets whose buffers are looked at before going on; the peers look at one."""
-
-
-class Hearing(Observer):
-    """Listens to what is told of each batch and each flush."""
-
-    def __init__(self) -> None:
-        self.flushes = self.batches = 0
-
-    def delivered(self, flush: Delivered) -> None:
-        """Count it."""
-        self.flushes += 1
-
-    def committed(self, batch: Batch) -> None:
-        """Count it."""
-        self.batches += 1
 
 
 class Driver:
@@ -93,7 +78,7 @@ class Driver:
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--store", default="memory:", help="as in the settings: memory: or sqlite:PATH")
-    parser.add_argument("--heard", action="store_true", help="somebody listens to what the server tells")
+    parser.add_argument("--heard", action="store_true", help="with the meter of the operator's page")
     options = parser.parse_args()
     settings = Settings(
         project=PROJECT,
@@ -103,7 +88,7 @@ async def main() -> None:
     )
     async with running(settings) as server:
         if options.heard:
-            server.observers.add(Hearing())
+            server.observers.add(Meter())
         driver = Driver(server)
         await driver.set("item", -1)
         print("ready", server.server.port, flush=True)

@@ -120,12 +120,15 @@ async def by_http(site: Site, action: Action) -> int | None:
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": orjson.dumps(body(action)), "more_body": False}
 
+    async def still() -> Peer:
+        return who
+
     async def send(message: Any) -> None:
         heard.append(message)
 
     who = peer(action.user, **({} if action.key is None else {"idempotency-key": action.key}))
     try:
-        await site.http.answer(METHODS[action.kind], who, Target(GROUP, action.item), receive, send)
+        await site.http.answer(METHODS[action.kind], who, still, Target(GROUP, action.item), receive, send)
     except HeadwaterError as error:
         if error.code not in ("STREAM_ACCESS_DENIED", "CONFLICT"):
             raise

@@ -14,6 +14,7 @@ import {
   misnamedOf,
   ruleName,
   rulesOf,
+  streamAuthOf,
   type Verb,
 } from './exports.ts'
 import { describe, locationsOf, tracebackOf } from './faults.ts'
@@ -35,6 +36,8 @@ const CONFIG_LINE = /^\s*(?:export\s+)?(?:(?:const|let|var)\s+config\b|(?:module
 /** The file that says who asks; it lies in the project's root. */
 const AUTH = /^headwater_auth\.[cm]?[jt]s$/
 const AUTH_LINE = /^.*\b(?:function|const|let|var|default)\b.*\bauthenticate\b/m
+
+const STREAM_AUTH_LINE = /^.*\bstreamAuth\b.*[:,{]/m
 
 const LIFESPAN_LINE = /^.*\b(?:function|const|let|var|default)\b.*\blifespan\b/m
 
@@ -60,6 +63,11 @@ export async function declare(project: Project, onFile: (path: string) => void):
   for (const path of project.sources.paths().filter((one) => AUTH.test(one))) {
     onFile(path)
     await new File(project, path, manifest, AUTH_LINE).declareAuth()
+  }
+  const old = project.streamAuth
+  if (old !== undefined && project.has(old)) {
+    onFile(old)
+    await new File(project, old, manifest, STREAM_AUTH_LINE).declareAuth(streamAuthOf)
   }
   const lifespan = lifespanFile(project.sources.paths())
   if (lifespan !== undefined) onFile(lifespan)
@@ -94,9 +102,9 @@ class File {
     return this.see((module) => this.#manifest[kind].push(kind === 'steps' ? this.#step(module) : this.#stream(module)))
   }
 
-  declareAuth(): Promise<void> {
+  declareAuth(find: (module: Namespace) => unknown = authenticateOf): Promise<void> {
     return this.see((module) => {
-      authenticateOf(module)
+      find(module)
       this.#manifest.auth.push({ file: this.#path, language: LANGUAGE, ...this.#atConfig() })
     })
   }

@@ -154,6 +154,23 @@ export function authenticateOf(module: Namespace): Handler {
   throw new DeclarationFault('AUTH_INVALID', `The file ${said} named authenticate.`, hint)
 }
 
+/**
+ * The function of the old format's configuration that says who follows streams: `streamAuth.authenticate` of what the
+ * file exports as its default, or as `config`.
+ */
+export function streamAuthOf(module: Namespace): Handler {
+  const given = member(module, 'streamAuth') ?? configured(module['config'])?.['streamAuth']
+  const found = configured(given)?.['authenticate']
+  if (typeof found === 'function') return found.bind(given) as Handler
+  const said = given === undefined || given === null ? 'default export has no streamAuth' : 'streamAuth has no function authenticate'
+  const hint = 'Write `streamAuth: { authenticate: async ({ headers, url }) => { ... } }`, which gives an object or null; or headwater_auth.ts.'
+  throw new DeclarationFault('AUTH_INVALID', `The file's ${said}, so nobody is let in.`, hint)
+}
+
+function configured(value: unknown): Record<string, unknown> | undefined {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
+}
+
 /** A member of what a file exports, by name or on its default. */
 export function member(module: Namespace, name: string): unknown {
   if (module[name] !== undefined) return module[name]

@@ -4,7 +4,7 @@
  */
 
 import { handlerFailed } from './errors.ts'
-import { authenticateOf, chainOf, conditionOf, ruleOf, type Handler, type Verb } from './exports.ts'
+import { authenticateOf, chainOf, conditionOf, ruleOf, streamAuthOf, type Handler, type Verb } from './exports.ts'
 import type { Namespace } from './project/externals.ts'
 import type { Post } from './posts.ts'
 import { requestOf } from './requests.ts'
@@ -42,6 +42,11 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   can_cancel: rule('cancel', subscription),
   authenticate: {
     functions: (module) => [authenticateOf(module)],
+    values: ({ header: { request } }) => [request],
+    result: contextOf,
+  },
+  stream_auth: {
+    functions: (module) => [streamAuthOf(module)],
     values: ({ header: { request } }) => [request],
     result: contextOf,
   },

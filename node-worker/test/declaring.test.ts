@@ -35,3 +35,27 @@ for (const [kind, [source, code, line]] of Object.entries(LIFESPANS)) {
     assert.deepEqual(problems.map(({ file, code, line }) => [file, code, line]), [['headwater_lifespan.ts', code, line]])
   })
 }
+
+const STREAM_AUTHS = {
+  'of the default export': ['\nexport default { plugins: [],\n streamAuth: { authenticate: () => null } }', undefined, 3],
+  'of an export named config': ['export const config = { streamAuth: { authenticate() {} } }', undefined, 1],
+  'of module.exports': ['module.exports = { streamAuth: { authenticate() {} } }', undefined, 1],
+  'that is not there': ['export const authenticate = () => ({})\nexport default {}', 'AUTH_INVALID', undefined],
+  'without a function': ['export default { streamAuth: { authenticate: 1 } }', 'AUTH_INVALID', 1],
+  'whose file fails': ["import 'nowhere'\nexport default { streamAuth: {} }", 'IMPORT_FAILED', undefined],
+} as const
+
+for (const [kind, [source, code, line]] of Object.entries(STREAM_AUTHS)) {
+  test(`a streamAuth ${kind} says who follows streams, or is a problem`, async (t) => {
+    const { project } = place(t, { 'motia.config.ts': source }, {}, 'motia.config.ts')
+    const { auth, problems } = await declare(project, () => undefined)
+    assert.deepEqual(auth.map(({ file, line }) => [file, line]), code === undefined ? [['motia.config.ts', line]] : [])
+    assert.deepEqual(problems.map(({ file, code }) => [file, code]), code === undefined ? [] : [['motia.config.ts', code]])
+  })
+}
+
+test('a configuration that the server does not name is not run', async (t) => {
+  const { project } = place(t, { 'motia.config.ts': "throw new Error('never run')" })
+  const { auth, problems } = await declare(project, () => undefined)
+  assert.deepEqual([auth, problems], [[], []])
+})

@@ -19,22 +19,24 @@ export interface Place {
   load(path: string): Promise<Namespace>
 }
 
-/** `files` are sources that the server sends; `disk` lies on the disk alone, as packages do. */
-export function place(test: TestContext, files: Files, disk: Files = {}): Place {
+/** `files` are sources that the server sends; `disk` lies on the disk alone, as packages do; `streamAuth` is the old format's
+ * configuration. */
+export function place(test: TestContext, files: Files, disk: Files = {}, streamAuth?: string): Place {
   const root = mkdtempSync(join(tmpdir(), 'project-'))
   test.after(() => rmSync(root, { recursive: true, force: true }))
   writeAll(root, { ...files, ...disk })
   const maps = new SourceMaps()
   installStacks(maps, '/node-worker/')
-  const project = new Project(loadOf(root, files), maps)
+  const project = new Project(loadOf(root, files, streamAuth), maps)
   return { root, project, load: (path) => project.import(path) }
 }
 
-export function loadOf(root: string, files: Files): Post {
+export function loadOf(root: string, files: Files, streamAuth?: string): Post {
   const paths = Object.keys(files)
+  const old = streamAuth === undefined ? {} : { stream_auth: streamAuth }
   return {
     slot: -1,
-    header: { t: 'load', generation: 1, root, folders: ['steps', 'src'], files: paths.map((path, section) => ({ path, section })) },
+    header: { t: 'load', generation: 1, root, folders: ['steps', 'src'], files: paths.map((path, section) => ({ path, section })), ...old },
     sections: paths.map((path) => Buffer.from(files[path] as string)),
   }
 }

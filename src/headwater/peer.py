@@ -192,6 +192,11 @@ def offered_token(subprotocols: str) -> str:
     return ""
 
 
+def is_old_pair(subprotocols: str, token: str) -> bool:
+    """Whether a socket offers the old clients' pair with this token, and nothing else."""
+    return [offer.strip() for offer in subprotocols.split(",")] == [SUBPROTOCOL, token]
+
+
 def _last(value: str | list[str]) -> str:
     return value if isinstance(value, str) else value[-1]
 

@@ -270,3 +270,39 @@ async def test_what_stands_against_somebody_is_known_later_without_asking() -> N
     assert isinstance(authentication.fault_of(known), Unauthenticated)
     project.wall = 1010.0
     assert isinstance(authentication.fault_of(known), TokenExpired)
+
+
+OLD = Authenticator("motia.config.ts", "node", name="streamAuth", old=True)
+
+
+async def test_to_the_old_format_a_token_that_it_does_not_know_is_nobody() -> None:
+    project = Project()
+    who = project.authentication(OLD)
+    assert (await who.know(peer("guessed"))).context is None
+    assert (await who.know(peer("t"))).identity == "ada"
+
+
+async def test_a_revoked_token_is_not_nobody_to_the_old_format_either() -> None:
+    project = Project()
+    who = project.authentication(OLD, revoked=lambda _user, _issued, token: token is not None)
+    for token in ("guessed", "t"):
+        with pytest.raises(Unauthenticated):
+            await who.know(peer(token))
+
+
+async def test_the_old_format_is_not_asked_who_calls_a_step() -> None:
+    project = Project()
+    who = project.authentication(OLD)
+    assert who.asks
+    assert not who.asks_callers
+    assert (await who.know_caller(peer("t"))).context is None
+    assert project.asked == []
+
+
+async def test_a_token_given_in_band_leaves_the_one_of_the_address_nowhere() -> None:
+    project = Project()
+    who = project.authentication()
+    asks = Peer("websocket", "/a?b=1&auth%54oken=s&c=2", "192.0.2.1", {})
+    await who.know(replace(asks, given="t"))
+    (asked,) = project.asked
+    assert (asked.token, asked.url) == ("t", "/a?b=1&c=2")

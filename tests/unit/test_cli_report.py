@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from headwater.cli import report
@@ -175,3 +177,23 @@ def test_tools_are_told_who_may_do_what_and_no_digest_of_the_environment() -> No
         "cancel": "readers",
     }
     assert "stamp" not in told
+
+
+def who_may_call(capsys: pytest.CaptureFixture[str], who: Authenticator) -> str:
+    report.show_project(Project(1, (LIST,), authenticator=who))
+    (row,) = [line for line in shown(capsys) if line.startswith("GET")]
+    return row.split()[2]
+
+
+def test_signed_tokens_are_asked_for_who_calls_a_route(capsys: pytest.CaptureFixture[str]) -> None:
+    assert who_may_call(capsys, Authenticator("headwater.toml", "", name="tokens (jwt)")) == "asked"
+
+
+def test_the_old_format_leaves_routes_open_whether_it_can_be_used_or_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    old = Authenticator("motia.config.ts", "node", name="streamAuth", old=True)
+    assert who_may_call(capsys, old) == "open"
+    assert who_may_call(capsys, replace(old, broken="x")) == "open"
+    report.show_project(Project(1, authenticator=replace(old, broken="x")))
+    assert "nobody: streams are closed  motia.config.ts" in shown(capsys)

@@ -13,11 +13,14 @@ import { Transform } from './transform.ts'
 interface LoadHeader {
   readonly root: string
   readonly folders: readonly string[]
+  readonly stream_auth?: string
   readonly files: readonly { readonly path: string; readonly section: number }[]
 }
 
 export class Project {
   readonly sources: Sources
+  /** The old format's configuration, where it says who follows streams. */
+  readonly streamAuth: string | undefined
   readonly #modules: Modules
   readonly #transform: Transform
 
@@ -30,6 +33,7 @@ export class Project {
     const cache = join(root, '.headwater', 'cache', 'node')
     const transform = (this.#transform = new Transform(cache, resolver.config.compiler))
     this.sources = sources
+    this.streamAuth = (load.header as unknown as LoadHeader).stream_auth
     this.#modules = new Modules({ sources, resolver, transform, maps })
   }
 

@@ -34,8 +34,7 @@ def routes_of(project: Project) -> list[ApiStep]:
 
 def show_project(project: Project, services: Sequence[ServiceToken] = ()) -> None:
     """Print everything that the project declares, who may do what with it, and what is wrong with it."""
-    who = "open" if project.authenticator is None else "asked"
-    who = "nobody" if project.authenticator is not None and project.authenticator.broken else who
+    who = _callers(project.authenticator)
     table(
         "Routes",
         ("method", "path", "who", "step", "file"),
@@ -51,6 +50,13 @@ def show_project(project: Project, services: Sequence[ServiceToken] = ()) -> Non
     if not project.steps and not project.streams:
         say("No steps and no streams found.", "yellow")
     show_problems(project.problems)
+
+
+def _callers(who: Authenticator | None) -> str:
+    """Who may call API steps."""
+    if who is None or who.old:
+        return "open"
+    return "nobody" if who.broken else "asked"
 
 
 def show_open_writes(project: Project) -> bool:
@@ -97,7 +103,8 @@ def _service_row(service: ServiceToken) -> Sequence[str]:
 
 
 def _authenticator_row(who: Authenticator) -> Sequence[str]:
-    return "nobody: all are refused" if who.broken else who.name, who.file
+    refused = "nobody: streams are closed" if who.old else "nobody: all are refused"
+    return refused if who.broken else who.name, who.file
 
 
 def _step_row(step: Step) -> Sequence[str]:

@@ -203,7 +203,8 @@ class _Load:
         settings = self._workshop.settings
         given = self._sources.files_for(self._language)
         files = [Source(path, content) for path, content in given.items() if path not in self._left_out]
-        return protocol.load(self._number, str(settings.project.resolve()), settings.steps.folders, files)
+        root, folders = str(settings.project.resolve()), settings.steps.folders
+        return protocol.load(self._number, root, folders, files, self._sources.stream_auth)
 
 
 async def _discard(generation: Generation) -> None:

@@ -85,10 +85,15 @@ class Source(NamedTuple):
     content: bytes
 
 
-def load(generation: int, root: str, folders: Sequence[str], sources: Sequence[Source]) -> Message:
-    """Load the project; `root` is absolute, `folders` are where steps and streams are looked for."""
+def load(
+    generation: int, root: str, folders: Sequence[str], sources: Sequence[Source], stream_auth: str = ""
+) -> Message:
+    """Load the project; `root` is absolute, `folders` are where steps and streams are looked for,
+    `stream_auth` which of the files is the old format's configuration that says who follows streams."""
     files = [{"path": source.path, "section": index} for index, source in enumerate(sources)]
     header = {"t": "load", "generation": generation, "root": root, "folders": list(folders), "files": files}
+    if stream_auth:
+        header["stream_auth"] = stream_auth
     return Message(header, tuple(source.content for source in sources))
 
 

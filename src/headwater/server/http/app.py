@@ -153,7 +153,7 @@ class HttpApp:
         return None
 
     async def _run(self, exchange: Exchange, match: Match) -> ApiResponse:
-        who = self._who if self._who is not None and self._who.asks else None
+        who = self._who if self._who is not None and self._who.asks_callers else None
         era, known = (0, NOBODY) if who is None else (who.era, await self._know(who, exchange))
         parsed, raw = NOTHING, b""
         if exchange.unread:
@@ -194,7 +194,7 @@ class HttpApp:
         scope = {**exchange.scope, "headwater.path": exchange.path}
         peer = peer_of_request(scope, exchange.headers)
         try:
-            return await who.know(peer)
+            return await who.know_caller(peer)
         except HeadwaterError as error:
             self._observer.refused(peer, error)
             raise

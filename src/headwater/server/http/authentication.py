@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, NamedTuple, cast
+from urllib.parse import unquote_plus
 
 import orjson
 
@@ -100,12 +101,10 @@ class Authentication:
         """
         if not self.asks:
             return peer
-        peer = replace(peer, service=self._service_of(peer)) if self._services else peer
-        if peer.service is not None:
-            if self._revoked(None, None, peer.service.digest.hex()):
-                raise Unauthenticated("The token is not valid here.", hint="It was revoked.")
-            context = orjson.dumps({"service": peer.service.name})
-            return replace(peer, context=context, identity=None, expires=None)
+        service = self._service(peer)
+        if service is not None:
+            return service
+        peer = replace(peer, service=None) if peer.service is not None else peer
         cookies = peer.cookies
         if self._who is not None:  # Else cookies mean nothing.
             self._check_origin(peer, cookies)
@@ -115,7 +114,9 @@ class Authentication:
             known = await self._known(peer, token, cookies)
             if forgotten == self._forgotten:
                 break
-        if known is None and token is None:
+        if known is None and (
+            token is None or (self._is_old and not self._revoked(None, None, _text_digest(token)))
+        ):
             return peer
         if known is None or self._revoked(known.identity, known.issued, _text_digest(token)):
             hint = "Bring a token that is valid, or none."
@@ -138,6 +139,24 @@ class Authentication:
             return Unauthenticated("The token is not valid any more.", hint="It was revoked.")
         return None
 
+    @property
+    def asks_callers(self) -> bool:
+        """Whether there is anybody to ask who calls an API step; where not, `know_caller` need not be
+        called."""
+        return bool(self._services) if self._is_old else self.asks
+
+    async def know_caller(self, peer: Peer) -> Peer:
+        """The same of who calls an API step. The old format's authenticator is not asked about it: tokens
+        there are its steps' own matter.
+
+        :raises HeadwaterError: see `know`; a service token is revoked.
+        """
+        return (self._service(peer) or peer) if self._is_old else await self.know(peer)
+
+    @property
+    def _is_old(self) -> bool:
+        return self._who is not None and self._who.old
+
     def forget(self) -> None:
         """What was answered until now is believed no longer: all are asked about anew, and so is whoever is
         being asked about."""
@@ -156,6 +175,19 @@ class Authentication:
         if peer.service is not None:
             return peer.service.digest.hex()
         return _text_digest(self._token_of(peer, peer.cookies))
+
+    def _service(self, peer: Peer) -> Peer | None:
+        """The peer as another backend; None where it is none.
+
+        :raises Unauthenticated: its token is revoked.
+        """
+        service = self._service_of(peer) if self._services else None
+        if service is None:
+            return None
+        if self._revoked(None, None, service.digest.hex()):
+            raise Unauthenticated("The token is not valid here.", hint="It was revoked.")
+        context = orjson.dumps({"service": service.name})
+        return replace(peer, service=service, context=context, identity=None, expires=None)
 
     def _service_of(self, peer: Peer) -> ServiceToken | None:
         """The other backend whose token it brings. All are looked at, and each in the same time."""
@@ -242,12 +274,20 @@ def _is_of_the_browser(peer: Peer) -> bool:
 
 def _question(peer: Peer, token: str | None, cookies: dict[str, str]) -> AuthQuestion:
     """What is asked about a peer. Where it gave a token in band, its request tells of no other."""
-    headers, query = peer.headers, peer.query
+    headers, query, url = peer.headers, peer.query, peer.url
     if peer.given is not None:
         headers = {**headers, "authorization": f"Bearer {peer.given}"}
         headers.pop("sec-websocket-protocol", None)
         query.pop(TOKEN_PARAMETER, None)
-    return AuthQuestion(token, headers, cookies, query, peer.url, peer.kind)
+        url = _without_token(url)
+    return AuthQuestion(token, headers, cookies, query, url, peer.kind)
+
+
+def _without_token(url: str) -> str:
+    """A path and query without the parameter that brings a token."""
+    path, mark, query = url.partition("?")
+    pairs = [pair for pair in query.split("&") if unquote_plus(pair.partition("=")[0]) != TOKEN_PARAMETER]
+    return path + (mark + "&".join(pairs) if pairs else "")
 
 
 def _known_by(context: bytes, leeway: float) -> _Known:

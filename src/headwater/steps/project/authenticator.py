@@ -6,6 +6,7 @@ Owns that nothing fails open: a file that is there and cannot be used is an auth
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from headwater.steps.project.declare import Authenticator, Problem
@@ -24,6 +25,7 @@ def authenticator_of(
 ) -> tuple[Authenticator | None, list[Problem]]:
     """The authenticator of the project, and what is wrong with it. `declared` is what workers found.
 
+    - There is none but the old format's configuration: that is it; but `claims` count where both are there.
     - There is no such file: None, or with `claims` the settings, by which tokens say it themselves. One that
       lies elsewhere is told of, for it shuts nothing.
     - There is one, and `claims` too: nobody can say which counts, so none is asked.
@@ -31,9 +33,15 @@ def authenticator_of(
     - Its worker could not use it: its own problem is reported already.
     """
     files = [path for path in sources.declaring if is_authenticator(path)]
+    old = sources.stream_auth
+    if not files and old and not claims:
+        return _found(old, declared, stamps or Stamps(sources), old=True), []
     if not files:
         who = Authenticator(SETTINGS_FILE, "", name="tokens (jwt)") if claims else None
-        return who, [_misplaced(path) for path in sources.files if is_authenticator(path.rpartition("/")[2])]
+        unused = [_unused(old)] if old else []
+        return who, unused + [
+            _misplaced(path) for path in sources.files if is_authenticator(path.rpartition("/")[2])
+        ]
     file, stamp = files[0], (stamps or Stamps(sources)).of(*files)
     if claims:
         message = f"{file} and [auth] jwt_* in the settings both say who asks, so nobody is let in"
@@ -44,11 +52,24 @@ def authenticator_of(
         hint = "Keep one of them."
         twice = Problem("error", "AUTH_INVALID", message, file=files[1], hint=hint, involved=tuple(files))
         return Authenticator(file, language_of(file), stamp=stamp, broken=message), [twice]
+    return _found(file, declared, stamps or Stamps(sources)), []
+
+
+def _found(
+    file: str, declared: Sequence[Mapping[str, Any]], stamps: Stamps, *, old: bool = False
+) -> Authenticator:
+    """What its worker found in that file."""
+    name = "streamAuth" if old else "authenticate"
+    who = Authenticator(file, language_of(file), stamp=stamps.of(file), name=name, old=old)
     found = next((one for one in declared if one.get("file") == file), None)
     if found is None:
-        broken = f"{file} cannot be used; `headwater routes` tells why"
-        return Authenticator(file, language_of(file), stamp=stamp, broken=broken), []
-    return Authenticator(file, language_of(file), int(found.get("line") or 0), stamp), []
+        return replace(who, broken=f"{file} cannot be used; `headwater routes` tells why")
+    return replace(who, line=int(found.get("line") or 0))
+
+
+def _unused(path: str) -> Problem:
+    message = '"streamAuth" is not used: [auth] jwt_* in the settings says who asks'
+    return Problem("warning", "OLD_CONFIG", message, file=path, hint="Keep one of them.", involved=(path,))
 
 
 def _misplaced(path: str) -> Problem:

@@ -92,7 +92,9 @@ class StreamDeclaration(StreamRules):
 @dataclass(frozen=True, slots=True)
 class Authenticator:
     """The file of the project that says who asks. `stamp` tells two of them apart whose answers may differ.
-    `broken` says why it cannot be asked, which lets nobody in; it is empty where it can."""
+    `broken` says why it cannot be asked, which lets nobody in; it is empty where it can. `old`: it is the old
+    format's `streamAuth`, which says who follows streams, and takes a token that it does not know for nobody;
+    who calls API steps it is not asked."""
 
     file: str
     language: str
@@ -101,6 +103,7 @@ class Authenticator:
     broken: str = ""
     name: str = "authenticate"
     flows: tuple[str, ...] = ()
+    old: bool = False
 
 
 @dataclass(frozen=True, slots=True)

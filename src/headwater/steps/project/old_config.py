@@ -1,9 +1,9 @@
 """`motia.config.ts` and `.js`: what the old framework was told beside its steps. Says of each key whether it
 is used.
 
-The file is never run: it opens connections and imports packages of a framework that is not there. Its keys
-are read from the text, as far as an object is written there. Owns what each key means here; none is used so
-far.
+Its keys are read from the text, as far as an object is written there; the file is run by workers, and only
+where it has `streamAuth`: else it opens connections and imports packages of a framework that is not there.
+Owns what each key means here.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ NAMES = tuple(f"motia.config.{suffix}" for suffix in ("ts", "mts", "cts", "js", 
 MAX_BYTES = 256 * 1024
 """The largest file that is looked at."""
 
+STREAM_AUTH = "streamAuth"
+"""The key whose `authenticate` says who follows streams."""
+
 INSTEAD: Mapping[str, str] = {
-    "streamAuth": "Access functions are asked with null as their second argument: nobody is known yet. A "
-    "stream whose access function needs to know who asks lets nobody in.",
     "plugins": "Plugins belong to the old Workbench and its server.",
     "app": "There is no Express application: write routes as steps, headers for all answers as middleware.",
     "redis": "Nothing needs Redis: state, streams and events are kept in the project's own store ([storage] "
@@ -48,26 +49,58 @@ class Key(NamedTuple):
     line: int
 
 
+class OldConfig(NamedTuple):
+    """What a project's `motia.config.*` say: `stream_auth` is the file that says who follows streams, "" for
+    none, and `problems` is a warning for each key that is not used."""
+
+    stream_auth: str
+    problems: list[Problem]
+
+
 class _Token(NamedTuple):
     text: str
     line: int
 
 
-def old_config_problems(root: Path) -> list[Problem]:
-    """A warning for each key of the project's `motia.config.*`. Blocks on the disk."""
-    return [problem for name in NAMES for problem in _problems(root / name, name)]
+def read_old_config(root: Path, instead: str = "") -> OldConfig:
+    """What the project's `motia.config.*` say. `instead` is the file that says who asks in their place, if
+    there is one. Blocks on the disk.
+
+    One whose code speaks of `streamAuth` counts as having it, wherever that stands: what was meant to close
+    streams is not passed by because its file is half written, or puts its keys together.
+    """
+    problems: list[Problem] = []
+    stream_auth = ""
+    for name in NAMES:
+        try:
+            text = (root / name).read_bytes()[:MAX_BYTES].decode("utf-8", "replace")
+        except OSError:
+            continue
+        keys = keys_of(text)
+        used = _speaks_of_it(text) and not instead and not stream_auth
+        problems += _problems(name, keys, used, instead or stream_auth)
+        stream_auth = name if used else stream_auth
+    return OldConfig(stream_auth, problems)
 
 
-def _problems(path: Path, name: str) -> Iterator[Problem]:
-    try:
-        text = path.read_bytes()[:MAX_BYTES].decode("utf-8", "replace")
-    except OSError:
-        return
-    keys = keys_of(text)
+def _speaks_of_it(text: str) -> bool:
+    return any(token.text.strip("'\"`") == STREAM_AUTH for token in _tokens(text))
+
+
+def _problems(name: str, keys: list[Key] | None, used: bool, instead: str) -> Iterator[Problem]:
     if keys is None:
-        message = "The file is not used; its keys cannot be told without running it"
+        said = f'run for its "{STREAM_AUTH}"; its other keys' if used else "not used; its keys"
+        message = f"The file is {said} cannot be told without running it"
         yield Problem("warning", "OLD_CONFIG", message, file=name, hint="Settings are in headwater.toml.")
     for key in keys or ():
+        if key.name == STREAM_AUTH:
+            if not used:
+                message = f'"{key.name}" is not used: {instead} says who asks'
+                hint = "Keep one of them."
+                yield Problem(
+                    "warning", "OLD_CONFIG", message, name, key.line, hint, involved=(name, instead)
+                )
+            continue
         hint = INSTEAD.get(key.name, "The old framework had no such key either.")
         yield Problem("warning", "OLD_CONFIG", f'"{key.name}" is not used', name, key.line, hint)
 

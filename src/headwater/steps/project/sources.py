@@ -16,7 +16,7 @@ from headwater.config import StepSettings
 from headwater.envfile import ENV_FILE, EnvFault, EnvFile, read_env
 from headwater.errors import Limit
 from headwater.steps.project.declare import Problem
-from headwater.steps.project.old_config import old_config_problems
+from headwater.steps.project.old_config import read_old_config
 
 IGNORED = frozenset({"node_modules", "venv", "__pycache__", "site-packages"})
 """Folders never entered, beside hidden ones and those that hold a virtual environment."""
@@ -51,13 +51,15 @@ class Sources:
 
     `files` holds the bytes of every source file; `declaring` the paths of the files whose names make them
     step or stream files, or the one that says who asks; `problems` what could not be read or was left out;
-    `env` what the `.env` says.
+    `env` what the `.env` says; `stream_auth` which of `declaring` is the old format's configuration, if it
+    says who follows streams; "" is none.
     """
 
     files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     declaring: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     env: EnvFile = field(default_factory=EnvFile)
+    stream_auth: str = ""
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -77,7 +79,9 @@ class Sources:
         back = {path: before.files[path] for path in paths if path in before.files}
         declaring = {*self.declaring, *(path for path in before.declaring if path in back)}
         files = dict(sorted({**self.files, **back}.items()))
-        return Sources(files, tuple(sorted(declaring)), self.problems, self.env)
+        back_again = before.stream_auth if before.stream_auth in back else ""
+        stream_auth = self.stream_auth or back_again
+        return Sources(files, tuple(sorted(declaring)), self.problems, self.env, stream_auth)
 
     def changed_since(self, before: Sources) -> frozenset[str]:
         """The files whose bytes are not those of an earlier snapshot, the deleted ones among them."""
@@ -175,12 +179,14 @@ def snapshot(root: Path, settings: StepSettings) -> Sources:
     """
     public = _clean(settings.public)
     paths = sorted(path for path in _walk(root) if not (public and path.startswith(f"{public}/")))
-    declaring = tuple(path for path in paths if declares(path, settings.folders))
+    declaring = [path for path in paths if declares(path, settings.folders)]
+    old = read_old_config(root, next((path for path in declaring if is_authenticator(path)), ""))
+    declaring = tuple(sorted([*declaring, old.stream_auth])) if old.stream_auth else tuple(declaring)
     found = _Reading(root, settings).read(_by_need(paths, declaring, settings), declaring)
     env = read_env(root)
     not_run = [_not_run(path) for path in paths if _is_not_run(path, settings.folders)]
-    beside = (*map(_env_problem, env.faults), *not_run, *old_config_problems(root))
-    return replace(found, problems=(*found.problems, *beside), env=env)
+    beside = (*map(_env_problem, env.faults), *not_run, *old.problems)
+    return replace(found, problems=(*found.problems, *beside), env=env, stream_auth=old.stream_auth)
 
 
 def _env_problem(fault: EnvFault) -> Problem:
@@ -228,16 +234,17 @@ class _Reading:
 
     def read(self, paths: list[str], declaring: tuple[str, ...]) -> Sources:
         """Read all that fits, in the order given."""
+        named = frozenset(declaring)
         for path in paths:
             try:
-                self._read(path)
+                self._read(path, named)
             except OSError as fault:
                 self._problems.append(_unreadable(path, fault))
         if self._left_out:
             self._problems.append(_too_much(self._left_out, self._settings, self._limit))
         return Sources(dict(sorted(self._files.items())), declaring, tuple(self._problems))
 
-    def _read(self, path: str) -> None:
+    def _read(self, path: str, declaring: frozenset[str]) -> None:
         file = self._root / path
         full = len(self._files) >= self._settings.max_files
         size = 0 if full else file.stat().st_size
@@ -247,7 +254,7 @@ class _Reading:
         if data is not None and len(data) <= self._room:
             self._room -= len(data)
             self._files[path] = data
-        elif _is_required(path, self._settings):
+        elif path in declaring or _is_required(path, self._settings):
             self._left_out.append(path)
             settings = self._settings
             self._limit = (

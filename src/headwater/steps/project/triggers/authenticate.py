@@ -11,6 +11,7 @@ import orjson
 
 from headwater.config import Settings
 from headwater.errors import HandlerFailed, TooLarge
+from headwater.peer import SUBPROTOCOL, is_old_pair
 from headwater.protocol.workers import messages as protocol
 from headwater.protocol.workers.messages import Message, Task
 from headwater.steps.project.declare import Authenticator
@@ -30,7 +31,9 @@ class AuthQuestion:
     kind: str
 
 
-def _frame(task: Task, _file: Authenticator, asked: AuthQuestion) -> Message:
+def _frame(task: Task, file: Authenticator, asked: AuthQuestion) -> Message:
+    if file.old:
+        return protocol.invoke(task, "stream_auth", {"request": _as_old_clients_ask(asked)})
     request = {
         "token": asked.token,
         "headers": dict(asked.headers),
@@ -40,6 +43,16 @@ def _frame(task: Task, _file: Authenticator, asked: AuthQuestion) -> Message:
         "kind": asked.kind,
     }
     return protocol.invoke(task, "authenticate", {"request": request})
+
+
+def _as_old_clients_ask(asked: AuthQuestion) -> dict[str, Any]:
+    """What the old format's function gets, which looks for a token where the old clients put it: so wherever
+    it was brought, it stands there."""
+    headers = dict(asked.headers)
+    protocols = headers.get("sec-websocket-protocol", "")
+    if asked.token is not None and not is_old_pair(protocols, asked.token):
+        headers["sec-websocket-protocol"] = f"{SUBPROTOCOL}, {asked.token}"
+    return {"headers": headers, "url": asked.url}
 
 
 def _context(settings: Settings, result: Message) -> bytes | None:

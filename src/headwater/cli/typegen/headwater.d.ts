@@ -44,7 +44,13 @@ export interface Stream<TData> {
   get(groupId: string, id: string): Promise<StreamItem<TData> | null>
   /** Create or replace an item. */
   set(groupId: string, id: string, data: StreamData<TData>, options?: SetOptions): Promise<StreamItem<TData>>
-  /** Apply operations to an item as one write. */
+  /** Apply operations to an item as one write. With `ifExists` one that is not there is not made: the answer is null. */
+  update(
+    groupId: string,
+    id: string,
+    operations: readonly UpdateOperation[],
+    options: WriteOptions & { ifExists: boolean },
+  ): Promise<StreamItem<TData> | null>
   update(groupId: string, id: string, operations: readonly UpdateOperation[], options?: WriteOptions): Promise<StreamItem<TData>>
   /** Delete an item; gives it as it was. */
   delete(groupId: string, id: string, options?: WriteOptions): Promise<StreamItem<TData> | null>
@@ -124,7 +130,7 @@ export interface State {
   get<T = any>(groupId: string, key: string): Promise<T | null>
   set<T = any>(groupId: string, key: string, value: T, options?: StateOptions): Promise<T>
   /** Apply operations to a value as one write; one that is not there is made. */
-  update<T = any>(groupId: string, key: string, operations: readonly UpdateOperation[], options?: StateOptions): Promise<T>
+  update<T = any>(groupId: string, key: string, operations: readonly UpdateOperation[], options?: StateOptions & { ifExists?: boolean }): Promise<T>
   /** Delete a value; gives it as it was. */
   delete<T = any>(groupId: string, key: string, options?: StateTerms): Promise<T | null>
   /** All values of a group, in the order of their creation. */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any, TypeGuard
@@ -14,6 +15,7 @@ _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|u[dD][89a-fA-F][\da-fA-F]{2}|.)", re.ASCII
 )
 """An escape in JSON text; a pair of surrogates is one, half of one is told by its length."""
+_LONG_TEXT, _LONG_BYTES = re.compile(r"[0-9]{19}"), re.compile(rb"[0-9]{19}")
 _HALF_CHARS = 6
 _MOST_ODD_CHARS = 64 * 1024
 """Of a client's message."""
@@ -39,6 +41,36 @@ def text_to_keep(value: object) -> bytes:
     """
     text = orjson.dumps(value)
     return memoryview(text).tobytes() if len(text) < _COPIED_BYTES else text
+
+
+def has_long_integer(text: str | bytes) -> bool:
+    """Whether a JSON text may hold an integer beyond 64 bits: some run of 19 digits."""
+    return (_LONG_TEXT.search(text) if isinstance(text, str) else _LONG_BYTES.search(text)) is not None
+
+
+def long_integer(text: str | bytes) -> str | None:
+    """Where a JSON text holds an integer beyond 64 bits, as a dotted path ("" is the whole value); None where
+    there is none. The decoder makes a float of it without a word, and so another number.
+
+    :raises ValueError: it is not JSON, or nests too deeply.
+    """
+    if not has_long_integer(text):
+        return None
+    try:
+        waiting: list[tuple[str, Any]] = [("", json.loads(text))]
+    except RecursionError:
+        raise ValueError("it nests too deeply") from None
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, int) and not -(2**63) <= value < 2**64:
+            return path
+        inner: list[tuple[object, Any]] = []
+        if is_object(value):
+            inner = list(value.items())
+        elif is_list(value):
+            inner = list(enumerate(value))
+        waiting += [(f"{path}.{name}" if path else str(name), member) for name, member in inner]
+    return None
 
 
 def with_halves(text: str, sign: Callable[[int], str], most: int | None = None) -> str | None:

@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 
 from headwater.errors import InvalidInput
-from headwater.jsonvalue import is_object
+from headwater.jsonvalue import is_object, long_integer
 
 _SPOKEN = {
     "state": "the presence state",
@@ -71,11 +71,19 @@ def json_value(value: Any, what: str) -> Any:
 
     :raises InvalidInput: it is nothing that JSON can hold.
     """
+    spoken = _SPOKEN.get(what, what).capitalize()
     try:
-        return orjson.loads(_text(value))
+        text = _text(value)
+        place = long_integer(text)
+        if place is None:
+            return orjson.loads(text)
     except (TypeError, ValueError, RecursionError) as fault:
-        spoken = _SPOKEN.get(what, what).capitalize()
         raise InvalidInput(f"{spoken} cannot be sent: {fault}.", field=what) from None
+    raise InvalidInput(
+        f"{spoken} cannot be sent: the number at {place or 'its top'} has more than 64 bits.",
+        hint="Give it as text.",
+        field=f"{what}.{place}" if place else what,
+    )
 
 
 def _text(value: Any) -> bytes | str:

@@ -23,6 +23,7 @@ from typing import Any, cast
 import orjson
 
 from headwater.errors import InvalidInput
+from headwater.jsonvalue import has_long_integer
 
 _MORE = (BaseException, Awaitable, Iterable)
 
@@ -81,7 +82,9 @@ def from_json(text: bytes) -> Any:
     :raises InvalidInput: it is not JSON.
     """
     try:
-        return orjson.loads(text)
+        value = orjson.loads(text)
+        # Of an integer beyond 64 bits the fast parser makes a float without a word.
+        return json.loads(text) if has_long_integer(text) else value
     except orjson.JSONDecodeError:
         pass
     try:

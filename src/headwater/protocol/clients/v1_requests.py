@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from headwater.errors import ProtocolFault
-from headwater.jsonvalue import is_list, is_object, text_to_keep, without_halves
+from headwater.jsonvalue import is_list, is_object, long_integer, text_to_keep, without_halves
 from headwater.model import GroupKey, WriteKind
 from headwater.protocol.clients.reading import MOST_VALUES, check_values
 from headwater.protocol.clients.wire import Brought, Cursor, Wish
@@ -117,6 +117,10 @@ def parse_request(text: str, *, max_id_bytes: int, max_values: int = MOST_VALUES
             f'There is no message of type {kind!r}; "t" is one of {", ".join(_PARSERS)}.', field="t"
         )
     try:
+        if (place := long_integer(text)) is not None:
+            raise ProtocolFault(
+                f'The number at "{place}" has more than 64 bits: give it as text.', field=place
+            )
         return parse(message, max_id_bytes)
     except ProtocolFault as fault:
         _address(fault, message)

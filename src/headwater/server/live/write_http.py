@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 from starlette.types import Receive, Send
@@ -22,7 +23,7 @@ from headwater.errors import (
     PreconditionFailed,
 )
 from headwater.jsonshape import ANY_DEPTH, Shape, check_shape
-from headwater.jsonvalue import without_halves
+from headwater.jsonvalue import long_integer, without_halves
 from headwater.model import GroupKey, Item, WriteKind
 from headwater.peer import Peer
 from headwater.server.http.bodies import BodyReader, body_reader
@@ -161,7 +162,15 @@ def read_condition(headers: Mapping[str, str]) -> _Condition:
 
 
 def _whole(raw: bytes) -> bytes:
-    """JSON without halves of characters, which JavaScript may write: each becomes U+FFFD, as on sockets."""
+    """JSON without halves of characters, which JavaScript may write: each becomes U+FFFD, as on sockets.
+
+    :raises InvalidInput: it holds an integer that would not be kept.
+    """
+    with suppress(ValueError):  # What is no JSON is refused by whoever reads it.
+        if (place := long_integer(raw)) is not None:
+            raise InvalidInput(
+                f'the number at "{place}" has more than 64 bits', hint="give it as text", field=place
+            )
     if b"\\u" not in raw:
         return raw
     try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from starlette.types import ASGIApp
@@ -172,12 +172,13 @@ class Running:
         if admission is not None:
             asked = self.methods, READS, admission, self.question_bytes, self.observers
             internal.append((surface.PATH, surface.AdminSurface(*asked)))
+            text: Callable[[], bytes] = bytes
             if admission.can_be_passed:  # What nobody may read is neither kept nor counted.
                 self.runtime.on_project(Registry(fleeting.queue).take)
                 meter = Meter()
                 self.observers.add(meter)
                 text = exposition_of(meter, self.holdings)
-                internal.append((METRICS, MetricsPage(text, CONTENT_TYPE, admission, self.observers)))
+            internal.append((METRICS, MetricsPage(text, CONTENT_TYPE, admission, self.observers)))
         self.http = build_http_app(
             settings,
             self.runtime,

@@ -165,7 +165,7 @@ async def test_only_the_operator_reads_them(site: Site) -> None:
 
 async def test_where_nobody_could_read_them_nothing_is_counted(tmp_path: Path) -> None:
     async with site_of(tmp_path) as site:
-        assert (await site.client.get("/headwater/metrics")).status_code == 404
+        assert (await site.client.get("/headwater/metrics")).status_code == 401
         assert not site.server.observers.listening
 
 

@@ -35,7 +35,7 @@ async def handler(req: CreateChatMessageRequest, context: Context):
         message_id,
         {
             "id": message_id,
-            # A real application takes the user from the request, in a middleware.
+            # A real application knows who asks: req["auth"], once headwater_auth says so.
             "user_id": body.get("user_id", "example-user-id"),
             "message": body["message"],
             "timestamp": datetime.now(UTC).isoformat(),

@@ -23,7 +23,7 @@ export const handler: Handlers['CreateChatMessage'] = async (req, { streams }) =
   const id = crypto.randomUUID()
   const created = await streams.chatMessage.set(channel_id, id, {
     id,
-    // A real application takes the user from the request, in a middleware.
+    // A real application knows who asks: req.auth, once headwater_auth says so.
     user_id: user_id ?? 'example-user-id',
     message,
     timestamp: new Date().toISOString(),

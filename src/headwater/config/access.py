@@ -99,8 +99,9 @@ class AuthSettings:
 
 @dataclass(frozen=True, slots=True)
 class AdminSettings:
-    """What an operator may ask over HTTP: queues, runs, and what the server does. In `dev` this machine may;
-    else whoever brings the token."""
+    """What an operator may ask over HTTP: queues, runs, numbers, what the server holds.
+
+    In `dev` this machine may; else whoever brings the token."""
 
     enabled: bool = setting(True, "Whether it is there at all, under /headwater/admin.")
     token: str = setting(

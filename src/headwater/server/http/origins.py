@@ -129,5 +129,8 @@ class Origins:
         """Tell the log, once for each origin, that its pages were refused and what lets them in."""
         if origin not in self._told and len(self._told) < MOST_TOLD:
             self._told.add(origin)
+            if origin == OPAQUE:  # Of a file, or in a sandbox: such pages cannot be told apart.
+                log.warning("A page without an origin was refused; serve it over HTTP, not as a file")
+                return
             shown = ascii(origin[:200])[1:-1]
             log.warning('Pages of "%s" were refused; if they are yours, %s', shown, SETTING_HINT)

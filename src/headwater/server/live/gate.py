@@ -64,6 +64,11 @@ NOT: Mapping[Verb, Verdict] = {
     "cancel": Verdict(False, "You may not cancel this."),
 }
 """The no to each."""
+UNDECLARED: Mapping[Verb, Verdict] = {
+    verb: Verdict(False, f"Nobody may {verb} here without a step: the stream's file has no can_{verb}.")
+    for verb in ("write", "send", "delete")
+}
+"""The no where a stream's file says nothing of it."""
 
 
 def _nothing_is(_stream: str, _group: str, _user: str | None) -> bool:
@@ -127,7 +132,9 @@ class StreamGate:
         if ask.peer.service is not None:
             own = not rules.sister_of or ask.verb == "read"
             return YES if own and ask.peer.service.allows(ask.verb, stream) else self._no(ask)
-        if right == "nobody" or self._revoked(stream, ask.group.group, ask.peer.identity):
+        if right == "nobody":
+            return self._no(ask, None if rules.sister_of else UNDECLARED.get(ask.verb))
+        if self._revoked(stream, ask.group.group, ask.peer.identity):
             return self._no(ask)
         if right == "open":
             return YES
@@ -145,8 +152,8 @@ class StreamGate:
             return YES  # Revoked while the function was asked is revoked too.
         return self._no(ask)
 
-    def _no(self, ask: Ask) -> Verdict:
-        no = NOT[ask.verb]
+    def _no(self, ask: Ask, no: Verdict | None = None) -> Verdict:
+        no = no or NOT[ask.verb]
         self._observer.refused(ask.peer, AccessDenied(no.reason, stream=ask.group.stream))
         return no
 

@@ -97,6 +97,7 @@ class Stream(Generic[Item, Data]):
         ttl: float | None = None,
         key: str | None = None,
     ) -> Call[Item]: ...
+    @overload
     def update(
         self,
         group_id: str,
@@ -105,11 +106,25 @@ class Stream(Generic[Item, Data]):
         *,
         if_version: int | None = None,
         key: str | None = None,
+        if_exists: Literal[False] = False,
     ) -> Call[Item]: ...
+    @overload
+    def update(
+        self,
+        group_id: str,
+        id: str,
+        ops: Sequence[Operation],
+        *,
+        if_version: int | None = None,
+        key: str | None = None,
+        if_exists: bool,
+    ) -> Call[Item | None]: ...
     def delete(
         self, group_id: str, id: str, *, if_version: int | None = None, key: str | None = None
     ) -> Call[Item | None]: ...
     def send(self, channel: _Channel, event: _Event) -> Call[None]: ...
+    def revoke(self, group_id: str, user: str) -> Call[None]: ...
+    def restore(self, group_id: str, user: str) -> Call[None]: ...
 
 
 class Logger:
@@ -153,6 +168,7 @@ class State:
         if_version: int | None = None,
         ttl: float | None = None,
         write_key: str | None = None,
+        if_exists: bool = False,
     ) -> Call[Any]: ...
     def delete(
         self, group: str, key: str, *, if_version: int | None = None, write_key: str | None = None

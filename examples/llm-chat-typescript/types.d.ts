@@ -106,7 +106,13 @@ declare module 'headwater' {
     get(groupId: string, id: string): Promise<StreamItem<TData> | null>
     /** Create or replace an item. */
     set(groupId: string, id: string, data: StreamData<TData>, options?: SetOptions): Promise<StreamItem<TData>>
-    /** Apply operations to an item as one write. */
+    /** Apply operations to an item as one write. With `ifExists` one that is not there is not made: the answer is null. */
+    update(
+      groupId: string,
+      id: string,
+      operations: readonly UpdateOperation[],
+      options: WriteOptions & { ifExists: boolean },
+    ): Promise<StreamItem<TData> | null>
     update(groupId: string, id: string, operations: readonly UpdateOperation[], options?: WriteOptions): Promise<StreamItem<TData>>
     /** Delete an item; gives it as it was. */
     delete(groupId: string, id: string, options?: WriteOptions): Promise<StreamItem<TData> | null>
@@ -115,6 +121,10 @@ declare module 'headwater' {
     get_group(groupId: string): Promise<StreamItem<TData>[]>
     /** Send an event to whoever watches now; it is kept nowhere. */
     send<T>(channel: StateStreamEventChannel, event: StateStreamEvent<T>): Promise<void>
+    /** Take a group away from a user: the `user` of its context, or else its `sub`. */
+    revoke(groupId: string, user: string): Promise<null>
+    /** Leave what a user may do with a group to the stream's file again. */
+    restore(groupId: string, user: string): Promise<null>
   }
 
   /** The items of each stream as clients see them. */
@@ -182,7 +192,7 @@ declare module 'headwater' {
     get<T = any>(groupId: string, key: string): Promise<T | null>
     set<T = any>(groupId: string, key: string, value: T, options?: StateOptions): Promise<T>
     /** Apply operations to a value as one write; one that is not there is made. */
-    update<T = any>(groupId: string, key: string, operations: readonly UpdateOperation[], options?: StateOptions): Promise<T>
+    update<T = any>(groupId: string, key: string, operations: readonly UpdateOperation[], options?: StateOptions & { ifExists?: boolean }): Promise<T>
     /** Delete a value; gives it as it was. */
     delete<T = any>(groupId: string, key: string, options?: StateTerms): Promise<T | null>
     /** All values of a group, in the order of their creation. */

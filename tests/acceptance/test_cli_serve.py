@@ -94,8 +94,15 @@ def test_startup_prints_tables_and_the_address_without_colours(chat: Path) -> No
     with serving("dev", "--port", "0", cwd=chat) as server:
         assert server.url.startswith("http://127.0.0.1:")
         lines = [line.split() for line in server.out.lines]
-        assert ["POST", "/chat-messages", "CreateChatMessage", "steps/create_message_step.py"] in lines
-        assert ["chatMessage", "open", "steps/chat_messages_stream.py"] in lines
+        assert [
+            "POST",
+            "/chat-messages",
+            "open",
+            "CreateChatMessage",
+            "steps/create_message_step.py",
+        ] in lines
+        rights = ["open", "nobody", "nobody", "nobody", "readers"]
+        assert ["chatMessage", *rights, "steps/chat_messages_stream.py"] in lines
         assert "\x1b" not in server.out.text
         assert server.stop() == 0
         assert "Traceback" not in server.err.text

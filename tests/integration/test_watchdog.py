@@ -26,7 +26,7 @@ def run(*names: str, processes: int) -> tuple[int, str]:
         env={name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     return ran.returncode, ran.stdout + ran.stderr

@@ -94,5 +94,5 @@ for (const merges of [false, true]) {
         throw new Error(`seed ${seed}: ${fault.message}`)
       })
     }
-  })
+  }, 120_000)
 }

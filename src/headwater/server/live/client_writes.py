@@ -24,8 +24,9 @@ from headwater.streams.commits import ENTRY_BYTES, refused
 from headwater.streams.writer import Prepared, Writer
 from headwater.trace import new_trace
 
-MOST_TRIES = 8
-"""How often a rule is asked about one write whose item others write meanwhile; then it is a conflict."""
+MOST_TRIES = 64
+"""How often a rule is asked about one write whose item others write meanwhile; then it is a conflict. Of two
+who count together each loses every other time: with 8 one in 256 writes would be refused."""
 
 
 class Wanted(NamedTuple):

@@ -139,6 +139,7 @@ def watch(watched: Watched, *, json: bool) -> None:
 
 async def _print_changes(watched: Watched) -> None:
     async with connect(watched.url, token=watched.token) as client:
+        client.awaits_streams = False  # Somebody looks on: a name that is mistyped is told.
         if watched.item is not None:
             async for item in client.item(watched.stream, watched.group, watched.item):
                 _line(item)
@@ -154,6 +155,7 @@ def _line(value: Any) -> None:
 async def _draw(watched: Watched) -> None:
     console = out()
     async with connect(watched.url, token=watched.token) as client:
+        client.awaits_streams = False  # Somebody looks on: a name that is mistyped is told.
         screen = Screen(watched, client, console.height - 4)
         live = Live(
             get_renderable=screen.render,

@@ -73,6 +73,8 @@ class Client(Writing):
         self._up = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self._closed = False
+        self.awaits_streams = True
+        """Whether a stream that is not there is waited for; if not, whoever follows it is told."""
         self._phase: Literal["connecting", "open", "offline"] = "connecting"
         self.reason = ""
         """Why it does not."""
@@ -304,7 +306,7 @@ class Client(Writing):
         elif what == "event":
             reader.events.append(Event(value["type"], value.get("data")))
         elif what == "error" and subscription.error is not None:
-            if subscription.error["code"] == STREAM_UNKNOWN:
+            if self.awaits_streams and subscription.error["code"] == STREAM_UNKNOWN:
                 log.warning("%s It is followed once it is there.", subscription.error["message"])
                 return
             reader.error = subscription.error

@@ -50,7 +50,7 @@ describe('a client sends', () => {
         else if (verb === 'received') store.received(argument)
         else if (verb === 'cancel') store.cancel(subscribed, argument, (refusal) => answered.push(refusal?.code ?? null))
         else if (verb === 'more') store.more(subscribed, argument)
-        else if (verb === 'state') store.setState(subscribed, argument)
+        else if (verb === 'state') store.setState(subscribed, argument, () => undefined)
         else if (verb === 'write') store.write(argument, waits, (refusal, version) => answered.push(refusal?.code ?? version))
         else if (verb === 'auth') store.auth(argument, (refusal) => answered.push(refusal?.code ?? null))
         else if (verb === 'gone') store.gone(argument)

@@ -108,6 +108,8 @@ async def test_a_chat_streams_on_while_its_token_is_renewed(
         piece = {"type": "append", "path": "text", "value": f"{words} "}
         where = {"stream": "guarded", "group": "chat"}
         assert await asyncio.to_thread(server.write, [{**where, "update": "answer", "ops": [piece]}]) == ""
+        if words % 5 == 0:  # No faster than the page can follow, or it would rightly be behind.
+            await page.wait_for_function(f"texts.at(-1).endsWith(' {words} ')")
     whole = "".join(f"{n} " for n in range(1, words + 1))
     await page.wait_for_function(f"texts.at(-1) === {whole!r}")
     texts: list[str] = await page.evaluate("texts")

@@ -3,8 +3,11 @@
 import { Backoff } from './backoff.ts'
 import { told } from './types.ts'
 
-/** Whoever is asked again so soon after a success is asked ever less often. */
-const QUIET_MS = 10_000
+/**
+ * Whoever is asked again so soon after a success gave a token that is about to end, and is asked ever less often. Tokens
+ * that live for a second are renewed in time.
+ */
+const QUIET_MS = 500
 /** How long a token, and the server's word about it, may take. */
 const GIVE_MS = 10_000
 

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 
 from headwater.client.backoff import Backoff
 
-QUIET_SECONDS = 10.0
-"""Whoever is asked again so soon after a success is asked ever less often."""
+QUIET_SECONDS = 0.5
+"""Whoever is asked again so soon after a success gave a token that is about to end, and is asked ever less
+often. Tokens that live for a second are renewed in time."""
 GIVE_SECONDS = 10.0
 """How long a token, and the server's word about it, may take."""
 

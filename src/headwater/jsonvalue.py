@@ -15,6 +15,9 @@ _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|u[dD][89a-fA-F][\da-fA-F]{2}|.)", re.ASCII
 )
 """An escape in JSON text; a pair of surrogates is one, half of one is told by its length."""
+_RUN = 19
+_MOST_TRIED = 1000
+_DIGIT_TEXT, _DIGIT_BYTES = re.compile(r"[0-9]"), re.compile(rb"[0-9]")
 _LONG_TEXT, _LONG_BYTES = re.compile(r"[0-9]{19}"), re.compile(rb"[0-9]{19}")
 _HALF_CHARS = 6
 _MOST_ODD_CHARS = 64 * 1024
@@ -44,8 +47,27 @@ def text_to_keep(value: object) -> bytes:
 
 
 def has_long_integer(text: str | bytes) -> bool:
-    """Whether a JSON text may hold an integer beyond 64 bits: some run of 19 digits."""
-    return (_LONG_TEXT.search(text) if isinstance(text, str) else _LONG_BYTES.search(text)) is not None
+    """Whether a JSON text may hold an integer beyond 64 bits: some run of 19 digits.
+
+    Such a run covers one place in 19, so only these are looked at, and around those that are digits: a text
+    of 20 MB takes 5 ms instead of 200. One that is full of numbers is searched as it is, from there on.
+    """
+    # The same twice, for patterns are of one kind of text.
+    if isinstance(text, str):
+        for tried, hit in enumerate(_DIGIT_TEXT.finditer(text[_RUN - 1 :: _RUN])):
+            at = _RUN - 1 + _RUN * hit.start()
+            if tried == _MOST_TRIED:
+                return _LONG_TEXT.search(text, at - _RUN + 1) is not None
+            if _LONG_TEXT.search(text, at - _RUN + 1, at + _RUN):
+                return True
+        return False
+    for tried, hit in enumerate(_DIGIT_BYTES.finditer(text[_RUN - 1 :: _RUN])):
+        at = _RUN - 1 + _RUN * hit.start()
+        if tried == _MOST_TRIED:
+            return _LONG_BYTES.search(text, at - _RUN + 1) is not None
+        if _LONG_BYTES.search(text, at - _RUN + 1, at + _RUN):
+            return True
+    return False
 
 
 def long_integer(text: str | bytes) -> str | None:

@@ -9,7 +9,7 @@ import pytest
 
 from headwater.client import given
 from headwater.errors import InvalidInput, ProtocolFault
-from headwater.jsonvalue import long_integer
+from headwater.jsonvalue import has_long_integer, long_integer
 from headwater.protocol.clients.v1_requests import parse_request
 from headwater.worker.values import from_json
 
@@ -55,3 +55,12 @@ def test_many_digits_are_read_once() -> None:
     assert long_integer("[" + "1" * 4000 + "]") == "0"
     assert long_integer(b'["' + b"1" * 1_000_000 + b'"]') is None
     assert time.thread_time() - began < 1
+
+
+@pytest.mark.parametrize("before", [*range(40), 50_000])
+@pytest.mark.parametrize("filler", ["z", "1,"])
+def test_a_run_of_digits_is_found_wherever_it_begins(before: int, filler: str) -> None:
+    around = (filler * before)[:before] if filler == "z" else filler * before
+    found, missed = f"{around},{'9' * 19},", f"{around},{'9' * 18},"
+    for text, has in ((found, True), (missed, False)):
+        assert has_long_integer(text) is has_long_integer(text.encode()) is has

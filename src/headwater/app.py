@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, cast
 
 from starlette.types import ASGIApp
@@ -20,17 +20,18 @@ from headwater.holdings import Holdings
 from headwater.observe import Observers
 from headwater.operating.access import access_methods
 from headwater.operating.methods import READS, server_methods, work_methods
+from headwater.operating.table import Methods
 from headwater.server.held import HeldBytes
 from headwater.server.http import client_script
 from headwater.server.http.app import build_http_app
 from headwater.server.http.bodies import body_reader
 from headwater.server.http.forwarded import Proxies
-from headwater.server.inspect import surface
 from headwater.server.inspect.admission import Admission
-from headwater.server.inspect.exposition import CONTENT_TYPE, exposition_of
+from headwater.server.inspect.guarded import Guarded
 from headwater.server.inspect.meter import Meter
 from headwater.server.inspect.metrics import HEALTH, METRICS, READY, MetricsPage, WellBeing
 from headwater.server.inspect.registry import PROJECT_STREAM, Registry
+from headwater.server.inspect.surface import LIVE, PATH, AdminSurface
 from headwater.server.limit_log import LimitLog
 from headwater.server.listen.serve import HttpServer
 from headwater.server.listen.tls import Renewal
@@ -144,7 +145,7 @@ class Running:
         unread: HeldBytes[Any] = HeldBytes(settings.server.unread_bytes)
         opened = settings.server, settings.socket, sessions.open, self.observers
         admission = Admission(settings, origins) if settings.admin.enabled else None
-        door = None if admission is None else OperatorsDoor(surface.LIVE, admission.admit)
+        door = None if admission is None else OperatorsDoor(LIVE, admission.admit)
         self.opening = SocketOpening(*opened, origins, self.who, unread, door)
         self.events = EventStreams(
             self.realms,
@@ -163,22 +164,17 @@ class Running:
         internal += [(pages.prefix, pages)] if pages.prefix else []
         self.holdings = Holdings()
         """What is held in memory for others, to be asked for at any time."""
-        self.methods = {**work_methods(self.work), **server_methods(lambda: self.url, self.holdings)}
+        self.methods: Methods = {
+            **work_methods(self.work),
+            **server_methods(lambda: self.url, self.holdings),
+            **access_methods(self.reception.revoking),
+        }
         """What an operator may ask."""
-        self.methods |= access_methods(self.reception.revoking)
         self.question_bytes = 2 * settings.work.max_payload_bytes + MOST_QUESTION_BYTES_BESIDE
         well = WellBeing(self._unready)
         internal += [(HEALTH, well), (READY, well)]
         if admission is not None:
-            asked = self.methods, READS, admission, self.question_bytes, self.observers
-            internal.append((surface.PATH, surface.AdminSurface(*asked)))
-            text: Callable[[], bytes] = bytes
-            if admission.can_be_passed:  # What nobody may read is neither kept nor counted.
-                self.runtime.on_project(Registry(fleeting.queue).take)
-                meter = Meter()
-                self.observers.add(meter)
-                text = exposition_of(meter, self.holdings)
-            internal.append((METRICS, MetricsPage(text, CONTENT_TYPE, admission, self.observers)))
+            internal += self._operators_pages(admission)
         self.http = build_http_app(
             settings,
             self.runtime,
@@ -201,6 +197,22 @@ class Running:
         self.rejudging = Rejudging(self.gate, self._here)
         """Whom a reload of rules asks again."""
         self.runtime.on_project(self._take)
+
+    def _operators_pages(self, admission: Admission) -> Iterator[tuple[str, ASGIApp]]:
+        """What lies below /headwater for operators alone. What nobody may read is neither kept nor counted,
+        and what writes it out, which takes long to import, is not loaded."""
+        admin = Guarded(AdminSurface(self.methods, READS, self.question_bytes), admission, self.observers)
+        yield PATH, admin
+        if not admission.can_be_passed:
+            yield METRICS, admin  # It says why, too.
+            return
+        from headwater.server.inspect.exposition import CONTENT_TYPE, exposition_of
+
+        self.runtime.on_project(Registry(self.realms.fleeting.queue).take)
+        meter = Meter()
+        self.observers.add(meter)
+        page = MetricsPage(exposition_of(meter, self.holdings), CONTENT_TYPE)
+        yield METRICS, Guarded(page, admission, self.observers)
 
     def _unready(self) -> str | None:
         """Why it should be sent no requests now. A store that failed may have recovered since: only the next

@@ -10,7 +10,8 @@ heard beside one that is not).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
 from headwater.errors import HeadwaterError
@@ -196,6 +197,16 @@ class Observers(Observer):
             vars(self).pop(event, None)
             if hears:
                 setattr(self, event, _telling(event, hears))
+
+
+@contextmanager
+def telling_refusals(observer: Observer, peer: Peer) -> Generator[None]:
+    """Tell the observer what a peer is refused within; whoever answers the peer gets it all the same."""
+    try:
+        yield
+    except HeadwaterError as error:
+        observer.refused(peer, error)
+        raise
 
 
 def tell_limit(observer: Observer, error: BaseException) -> None:

@@ -28,7 +28,7 @@ from headwater.errors import (
 )
 from headwater.holdings import Holdings
 from headwater.logline import Line, tell, tell_fault
-from headwater.observe import SILENT, Answered, Observer, tell_limit
+from headwater.observe import SILENT, Answered, Observer, tell_limit, telling_refusals
 from headwater.peer import NOBODY, Peer
 from headwater.server.http.authentication import Authentication
 from headwater.server.http.bodies import NOTHING, BodyParser, BodyReader, ClientGone, body_reader
@@ -193,11 +193,8 @@ class HttpApp:
         """
         scope = {**exchange.scope, "headwater.path": exchange.path}
         peer = peer_of_request(scope, exchange.headers)
-        try:
+        with telling_refusals(self._observer, peer):
             return await who.know_caller(peer)
-        except HeadwaterError as error:
-            self._observer.refused(peer, error)
-            raise
 
     async def _without_step(self, exchange: Exchange, own: bool) -> ApiResponse | None:
         """A file, or what stands against the request."""

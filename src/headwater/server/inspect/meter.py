@@ -15,6 +15,7 @@ from headwater.errors import HeadwaterError
 from headwater.model import GroupKey
 from headwater.observe import Answered, Batch, Delivered, Job, Observer, Run, Why
 from headwater.peer import Peer, PeerKind
+from headwater.protocol.clients.v1 import SUBPROTOCOL
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Upper bounds of the ranges in which durations are counted: from half of what a durable write takes alone to
@@ -199,4 +200,4 @@ def _protocol(peer: Peer) -> str:
     if peer.kind != "websocket":
         return peer.kind
     offered = peer.headers.get("sec-websocket-protocol", "")
-    return "v1" if "headwater.v1" in [one.strip() for one in offered.split(",")] else "v0"
+    return "v1" if SUBPROTOCOL in [one.strip() for one in offered.split(",")] else "v0"

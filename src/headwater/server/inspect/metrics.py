@@ -12,12 +12,8 @@ from collections.abc import Callable
 
 from starlette.types import Receive, Scope, Send
 
-from headwater.errors import HeadwaterError, MethodNotAllowed
-from headwater.observe import SILENT, Observer
-from headwater.peer import read_headers
+from headwater.errors import MethodNotAllowed
 from headwater.server.http.problem import INERT
-from headwater.server.inspect.admission import Admission
-from headwater.server.peers import peer_of_request
 
 METRICS, HEALTH, READY = "/headwater/metrics", "/headwater/health", "/headwater/ready"
 
@@ -25,31 +21,17 @@ _HEADERS = [(b"cache-control", b"no-store"), (b"content-security-policy", INERT.
 
 
 class MetricsPage:
-    """An ASGI application for `METRICS`."""
+    """An ASGI application for `METRICS`, behind the door of `guarded.py`."""
 
-    def __init__(
-        self,
-        read: Callable[[], bytes],
-        content_type: str,
-        admission: Admission,
-        observer: Observer = SILENT,
-    ) -> None:
+    def __init__(self, read: Callable[[], bytes], content_type: str) -> None:
         self._read = read
         self._content_type = content_type
-        self._admission = admission
-        self._observer = observer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request.
 
         :raises HeadwaterError: before anything is sent.
         """
-        peer = peer_of_request(scope, read_headers(scope["headers"]))
-        try:
-            self._admission.admit(peer)
-        except HeadwaterError as error:
-            self._observer.refused(peer, error)
-            raise
         _check_read(scope)
         await _say(send, 200, self._content_type, self._read())
 

@@ -5,7 +5,7 @@ JSON object; a method that changes nothing may be asked by GET too, its argument
 answer comes in lines of JSON: `{"entry": ...}` each, then `{"end": true}`; an error before the first of them
 is an HTTP error, one after it a line `{"error": ...}`. A WebSocket at `LIVE` follows what moves.
 
-Owns the door alone: methods are `operating/`'s, who may come in is `admission.py`'s.
+Owns how it is asked: methods are `operating/`'s, who may come in is `guarded.py`'s.
 """
 
 from __future__ import annotations
@@ -26,14 +26,12 @@ from headwater.errors import (
     Overloaded,
     RouteUnknown,
 )
-from headwater.observe import SILENT, Observer
 from headwater.operating.messages import END, entry_line, error_line
 from headwater.operating.table import Methods, answer
-from headwater.peer import Peer, read_headers
+from headwater.peer import Peer
 from headwater.server.http.bodies import BodyReader
 from headwater.server.http.incoming import read_query
-from headwater.server.inspect.admission import Admission
-from headwater.server.peers import peer_of_request
+from headwater.server.inspect.guarded import PEER
 
 log = logging.getLogger("headwater.admin")
 
@@ -51,22 +49,13 @@ _JSON = [(b"content-type", b"application/json"), _NO_STORE]
 
 
 class AdminSurface:
-    """An ASGI application for everything below `PATH`. `reads` are the methods that change nothing,
-    `body_bytes` bounds a question."""
+    """An ASGI application for everything below `PATH`, behind the door of `guarded.py`. `reads` are the
+    methods that change nothing, `body_bytes` bounds a question."""
 
-    def __init__(
-        self,
-        methods: Methods,
-        reads: frozenset[str],
-        admission: Admission,
-        body_bytes: int,
-        observer: Observer = SILENT,
-    ) -> None:
+    def __init__(self, methods: Methods, reads: frozenset[str], body_bytes: int) -> None:
         self._methods = methods
         self._reads = reads
-        self._admission = admission
         self._bodies = BodyReader(body_bytes, body_bytes * MOST_AT_ONCE)
-        self._observer = observer
         self._asked = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,9 +63,7 @@ class AdminSurface:
 
         :raises HeadwaterError: before anything is sent.
         """
-        headers = read_headers(scope["headers"])
-        peer = peer_of_request(scope, headers)
-        self._let_in(peer)
+        peer: Peer = scope[PEER]
         name = scope["headwater.path"][len(PATH) :].strip("/")
         if not name:
             await self._list(scope["method"], send)
@@ -86,19 +73,12 @@ class AdminSurface:
             raise Overloaded("Too many questions are asked at once.", hint="Try again.")
         self._asked += 1
         try:
-            args = await self._read(scope, headers, receive)
+            args = await self._read(scope, peer.headers, receive)
             log.info("%s asked %s", peer.address or "somebody", name)
             async with contextlib.aclosing(answer(self._methods, name, args)) as entries:
                 await _say(entries, send)
         finally:
             self._asked -= 1
-
-    def _let_in(self, peer: Peer) -> None:
-        try:
-            self._admission.admit(peer)
-        except HeadwaterError as error:
-            self._observer.refused(peer, error)
-            raise
 
     def _check(self, name: str, verb: str) -> None:
         """:raises HeadwaterError: there is no such method, or it is not asked so."""

@@ -17,7 +17,7 @@ from websockets.typing import Subprotocol
 from headwater.config import ServerSettings, SocketSettings
 from headwater.errors import HeadwaterError, Limit, OriginRefused, Overloaded, RequestInvalid
 from headwater.holdings import Holdings
-from headwater.observe import SILENT, Observer
+from headwater.observe import SILENT, Observer, telling_refusals
 from headwater.peer import Peer
 from headwater.server.held import HeldBytes
 from headwater.server.http.authentication import Authentication
@@ -113,19 +113,13 @@ class SocketOpening:
         return self._know(self._who, peer_of_handshake(request, socket.transport, socket.told))
 
     async def _know(self, who: Authentication, peer: Peer) -> Peer:
-        try:
+        with telling_refusals(self._observer, peer):
             return await who.know(peer)
-        except HeadwaterError as error:
-            self._observer.refused(peer, error)
-            raise
 
     async def _know_operator(self, door: OperatorsDoor, peer: Peer) -> Peer:
         """Neither the project's `authenticate` nor its rules have a say in it."""
-        try:
+        with telling_refusals(self._observer, peer):
             door.admit(peer)
-        except HeadwaterError as error:
-            self._observer.refused(peer, error)
-            raise
         return replace(peer, operator=True)
 
     def ask_again(self) -> None:

@@ -14,9 +14,9 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from headwater.config import Settings, StreamSettings
-from headwater.errors import HeadwaterError, InvalidInput, MethodNotAllowed, OriginRefused, UnknownItem
+from headwater.errors import InvalidInput, MethodNotAllowed, OriginRefused, UnknownItem
 from headwater.model import Item
-from headwater.observe import SILENT, Observer
+from headwater.observe import SILENT, Observer, telling_refusals
 from headwater.peer import Peer, read_headers
 from headwater.server.http.authentication import Authentication
 from headwater.server.http.conditional import Tagged, send_tagged
@@ -137,11 +137,8 @@ class StreamHttp:
         return self._realms.catalog.era, 0 if self._who is None else self._who.era
 
     async def _know(self, who: Authentication, peer: Peer) -> Peer:
-        try:
+        with telling_refusals(self._observer, peer):
             return await who.know(peer)
-        except HeadwaterError as error:
-            self._observer.refused(peer, error)
-            raise
 
     def _check_origin(self, peer: Peer, do: str) -> None:
         """A browser sends a plain form of any page to any server, and says whose page that is.

@@ -116,6 +116,10 @@ class CommitQueue:
         size = ENTRY_BYTES + extra_bytes + len(what.data if isinstance(what, Write) else what.body)
         return self._take_in(what, size, answer)
 
+    def put(self, write: Write) -> None:
+        """Take a write that nobody waits for. Where too much waits already, the observer is told, as ever."""
+        self.add(write).add_done_callback(lambda done: done.cancelled() or done.exception())
+
     def add_unit(self, unit: Unit, *, extra_bytes: int = 0, answer: Answer | None = None) -> Future[Any]:
         """Take a unit into the order. The future answers a list with a Change or None for each of its
         writes, or raises the HeadwaterError that rejected it.

@@ -61,15 +61,11 @@ class Presence:
                 size=len(data),
                 limit=self._max_state_bytes,
             ).at("socket.max_state_bytes", self._max_state_bytes)
-        self._commit(Write(_sister(group), presence, "set", data))
+        self._queue.put(Write(_sister(group), presence, "set", data))
 
     def leave(self, group: GroupKey, presence: str) -> None:
         """Somebody is gone."""
-        self._commit(Write(_sister(group), presence, "delete"))
-
-    def _commit(self, write: Write) -> None:
-        """Nobody waits for it; a memory store refuses nothing but an overfull queue, and then says so."""
-        self._queue.add(write).add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._queue.put(Write(_sister(group), presence, "delete"))
 
 
 def _sister(group: GroupKey) -> GroupKey:

@@ -175,7 +175,7 @@ class Dispatcher:
 
     def keep(self, write: Write) -> None:
         """Commit a write that goes with work; nobody waits for it."""
-        self._ledger.keep(write).add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._ledger.put(write)
 
     def _enter(self, job: Job, now: float, *, claim: bool) -> tuple[Job, Waiting]:
         """A job's place. One that can begin at once is committed as begun, unless others of its queue are on

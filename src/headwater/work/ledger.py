@@ -91,6 +91,10 @@ class Ledger:
         """Commit a write that goes with work."""
         return self._queue.add(write)
 
+    def put(self, write: Write) -> None:
+        """Commit a write that goes with work, and that nobody waits for."""
+        self._queue.put(write)
+
     def settle(
         self, job: Job, ending: Ending, payload: bytes | None, kept: Collection[str] = ()
     ) -> asyncio.Future[Any]:

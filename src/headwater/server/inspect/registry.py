@@ -37,15 +37,11 @@ class Registry:
         """A generation takes over."""
         now = {place: _encoded(place[1], item) for place, item in _items(project)}
         for group, name in self._told.keys() - now.keys():
-            self._write(Write(GroupKey(PROJECT, group), name, "delete"))
+            self._queue.put(Write(GroupKey(PROJECT, group), name, "delete"))
         for place, data in now.items():
             if self._told.get(place) != data:
-                self._write(Write(GroupKey(PROJECT, place[0]), place[1], "set", data))
+                self._queue.put(Write(GroupKey(PROJECT, place[0]), place[1], "set", data))
         self._told = now
-
-    def _write(self, write: Write) -> None:
-        """Nobody waits for it; a memory store refuses nothing but an overfull queue, and then says so."""
-        self._queue.add(write).add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
 def _items(project: Project) -> Iterator[tuple[_Place, dict[str, Any]]]:

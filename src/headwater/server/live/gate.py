@@ -118,27 +118,35 @@ class StreamGate:
         self._observer = observer
 
     def admit(self, ask: Ask) -> Verdict | Awaitable[Verdict]:
-        """See Gate. Who is there is for those who may subscribe to the whole group of the stream itself."""
+        """See Gate. In this order:
+
+        - A stream that is not there, or is the server's own, is unknown; the operator may read that too.
+        - The operator may do what the project could let anybody do. A service may do what its token says.
+        - What no file declares is nobody's, and what was taken away from a user stays so, open or not.
+        - What is open is open. All else the stream's function is asked; who is there is for those who may
+          subscribe to the whole group of the stream itself.
+        """
         operates = ask.peer.operator
         try:
             rules = self._catalog.followed(ask.group.stream, hidden=operates and ask.verb == "read")
         except UnknownStream as error:
             self._observer.refused(ask.peer, error)
             raise
-        right = rules.rights.of(ask.verb)
-        if operates and not (rules.sister_of and ask.verb != "read"):
+        right, stream = rules.rights.of(ask.verb), rules.sister_of or rules.name
+        # Who is there is written by subscribing, and in no other way.
+        may_be_granted = not rules.sister_of or ask.verb == "read"
+        if operates and may_be_granted:
             return YES
-        stream = rules.sister_of or rules.name
         if ask.peer.service is not None:
-            own = not rules.sister_of or ask.verb == "read"
-            return YES if own and ask.peer.service.allows(ask.verb, stream) else self._no(ask)
+            allowed = may_be_granted and ask.peer.service.allows(ask.verb, stream)
+            return YES if allowed else self._no(ask)
         if right == "nobody":
             return self._no(ask, None if rules.sister_of else UNDECLARED.get(ask.verb))
         if self._revoked(stream, ask.group.group, ask.peer.identity):
             return self._no(ask)
         if right == "open":
             return YES
-        stream, item = (rules.sister_of, None) if rules.sister_of else (rules.name, ask.item)
+        item = None if rules.sister_of else ask.item
         if ask.followed and rules.rights.cancel == "readers":
             item = None  # Whoever may follow all may stop each.
         return _Later(lambda: self._judge(ask, stream, item))

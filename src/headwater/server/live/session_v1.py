@@ -58,6 +58,7 @@ class V1Session:
         "_admissions",
         "_answers",
         "_cancels",
+        "_most_writes",
         "_presence",
         "_present",
         "_renewals",
@@ -67,6 +68,7 @@ class V1Session:
         "_streams",
         "_subscriptions",
         "_unknown",
+        "_writes",
         "_writing",
     )
 
@@ -88,7 +90,8 @@ class V1Session:
         self._presence = presence
         self._admissions = Admissions(gate, peer, settings.max_subscriptions, observer)
         self._cancels = Cancels(cancel, settings.max_subscriptions)
-        self._writing = None if writes is None else Writing(writes, settings.max_writes, self._admissions.now)
+        self._writes, self._most_writes = writes, settings.max_writes
+        self._writing: Writing | None = None  # Most clients never need one.
         self._rules = SessionRules(
             streams.wire,
             max_subscriptions=settings.max_subscriptions,
@@ -319,10 +322,12 @@ class V1Session:
                 self._admissions.refused(error)
             self._answers.say(wire.refused(error, None, ask))
 
-        if self._writing is None:
+        if self._writes is None:
             told(None, AccessDenied("Nothing is written here.", stream=wanted.group.stream))
-        else:
-            self._writing.ask(wanted, told)
+            return
+        if self._writing is None:
+            self._writing = Writing(self._writes, self._most_writes, self._admissions.now)
+        self._writing.ask(wanted, told)
 
     def _answer(self, request: Cancel | SetState, error: HeadwaterError | None) -> None:
         wire, (sub, _, ask) = self._streams.wire, request

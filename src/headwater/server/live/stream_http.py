@@ -94,16 +94,7 @@ class StreamHttp:
             return
         target = read_target(rest, query, max_id_bytes=self._max_id_bytes)
         if method in METHODS:
-            peer = peer_of_request(scope, headers)
-            self._check_origin(peer, "write")
-            who, era = self._who, 0 if self._who is None else self._who.era
-            known = peer if who is None else await self._know(who, peer)
-
-            async def still() -> Peer:
-                """Who it is once its body has come, which may have taken it long."""
-                return known if who is None or who.holds(known, era) else await self._know(who, peer)
-
-            await self._writing.answer(method, known, still, target, receive, send)
+            await self._write(method, peer_of_request(scope, headers), target, receive, send)
             return
         listens = "text/event-stream" in headers.get("accept", "") and method == "GET"
         peer = peer_of_request(scope, headers, "sse" if listens else "http")
@@ -151,6 +142,21 @@ class StreamHttp:
             self._origins.refused(origin)
             said = f'pages of "{origin}" may not {do} here'
             raise OriginRefused(said, hint=SETTING_HINT, origin=origin)
+
+    async def _write(self, method: str, peer: Peer, target: Target, receive: Receive, send: Send) -> None:
+        """Answer a request that writes, of whom the gate is asked once its body is there.
+
+        :raises HeadwaterError: it is refused.
+        """
+        self._check_origin(peer, "write")
+        who, era = self._who, 0 if self._who is None else self._who.era
+        known = peer if who is None else await self._know(who, peer)
+
+        async def still() -> Peer:
+            """Who it is once its body has come, which may have taken it long."""
+            return known if who is None or who.holds(known, era) else await self._know(who, peer)
+
+        await self._writing.answer(method, known, still, target, receive, send)
 
     async def _cancel(self, peer: Peer, target: Target) -> None:
         """Stop the run that has claimed an item, for whoever may.

@@ -24,7 +24,7 @@ from headwater.errors import (
 )
 from headwater.jsonshape import ANY_DEPTH, Shape, check_shape
 from headwater.jsonvalue import long_integer, without_halves
-from headwater.model import GroupKey, Item, WriteKind
+from headwater.model import Item, WriteKind
 from headwater.peer import Peer
 from headwater.server.http.bodies import BodyReader, body_reader
 from headwater.server.live.client_writes import ClientWrites, Wanted, WantedEvent
@@ -53,15 +53,6 @@ class _Condition(NamedTuple):
 
 
 ANYTHING = _Condition()
-
-
-class _Written(NamedTuple):
-    """What is written, in the words of `Wanted`."""
-
-    kind: WriteKind
-    group: GroupKey
-    item: str
-    body: bytes
 
 
 class WriteHttp:
@@ -93,27 +84,26 @@ class WriteHttp:
             if target.item is None or method == "POST":
                 await self._send_event(peer, target, _whole(raw), send)
             else:
-                wanted = _Written(KINDS[method], target.group, target.item, _whole(raw))
-                await self._write(peer, wanted, send)
+                condition, key = read_condition(peer.headers), peer.headers.get("idempotency-key") or None
+                asked = KINDS[method], target.group, target.item, _whole(raw), key
+                await self._write(peer, Wanted(*asked, *condition), send)
         finally:
             self._bodies.let_go(raw)
 
-    async def _write(self, peer: Peer, asked: _Written, send: Send) -> None:
-        kind, group, item, _ = asked
-        condition, key = read_condition(peer.headers), peer.headers.get("idempotency-key") or None
-        wanted = Wanted(*asked, key, *condition)
+    async def _write(self, peer: Peer, wanted: Wanted, send: Send) -> None:
         try:
             written = await self._writes.begin(peer, wanted)
         except Conflict as error:
-            if condition == ANYTHING:
+            if (wanted.epoch, wanted.version, wanted.exists) == ANYTHING:
                 raise
             raise PreconditionFailed(error.message, hint=error.hint, **error.details) from None
-        if written is None or kind == "delete":
+        if written is None or wanted.kind == "delete":
             await _answer(send, 204)
             return
         tag = f'"{self._epoch}.{written.version}"'.encode()
         # Whoever repeats a key, or changes what was there, may be shown what it did not write.
-        shown = (kind == "set" and key is None) or await self._writes.may_read(peer, group, item)
+        own = wanted.kind == "set" and wanted.key is None
+        shown = own or await self._writes.may_read(peer, wanted.group, wanted.item)
         if shown:
             await _answer(send, 201 if _is_new(written) else 200, tag, written.data)
         else:
